@@ -1,0 +1,32 @@
+"""rsir: cross-modal remote-sensing image-text retrieval, re-run.
+
+The package behind the book: four systems (AMFMN, GaLR, EnVLF, CFITR),
+one protocol, one evaluator. `import rsir` stays light; torch is loaded
+by the parts that need it.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "load_dataset": "rsir.data",
+    "Split": "rsir.data",
+    "Splits": "rsir.data",
+    "evaluate": "rsir.metrics",
+    "compare": "rsir.metrics",
+    "check_reported": "rsir.reported",
+    "RsirError": "rsir.errors",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'rsir' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

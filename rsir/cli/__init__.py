@@ -1,0 +1,46 @@
+"""The `rsir` command. One file per command; each has `register(app)`.
+
+Commands import what is heavy inside their functions, so that
+`rsir evaluate` starts without torch.
+"""
+
+import os
+import sys
+from importlib import import_module
+
+import typer
+
+COMMANDS = [
+    "evaluate",
+    "data",
+]
+
+app = typer.Typer(
+    name="rsir",
+    help="Cross-modal remote-sensing retrieval, re-run.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Find satellite images by a sentence, and sentences by an image."""
+
+
+for _name in COMMANDS:
+    import_module(f"rsir.cli.{_name}").register(app)
+
+
+def main() -> None:
+    """Run the command; a user error is one line and exit code 2."""
+    from rsir.errors import RsirError
+
+    try:
+        app()
+    except (RsirError, FileNotFoundError, PermissionError) as error:
+        print(f"rsir: error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        os._exit(0)
