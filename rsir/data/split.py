@@ -1,0 +1,217 @@
+"""The noun of the data part: a `Split` of images and captions.
+
+Chapter: notebooks/01_data_and_protocol.ipynb.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from rsir.errors import RsirError
+
+SPLIT_NAMES = ("train", "val", "test")
+
+
+class DataRepairWarning(UserWarning):
+    """A fault of the files that was repaired, and how."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """One object of a scene, in pixels of the stored picture.
+
+    Attributes:
+        label: class name, e.g. "plane".
+        x0, y0, x1, y1: left, top, right, bottom; x1 > x0, y1 > y0.
+        attributes: e.g. {"colour": "white"}.
+    """
+
+    label: str
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Split:
+    """Images, captions, and which image each caption belongs to.
+
+    The order is that of the annotation file. Any number of captions
+    per image is allowed; `owner` tells whose they are.
+
+    Attributes:
+        dataset: name of the data set, e.g. "rsicd".
+        name: "train", "val" or "test".
+        images: paths, [n_images].
+        captions: sentences as the file has them, [n_captions].
+        owner: int64 index into `images`, [n_captions], read-only.
+        ids: names the annotation file uses, [n_images].
+        labels: scene kind per image where known, else None.
+        objects: boxes per image (toy scenes), else None.
+        keywords: words per image (RSITMD), else None.
+
+    Raises:
+        RsirError: when the lengths do not fit together, or an owner
+            points outside of the images.
+    """
+
+    dataset: str
+    name: str
+    images: tuple[Path, ...]
+    captions: tuple[str, ...]
+    owner: np.ndarray
+    ids: tuple[str, ...]
+    labels: tuple[str, ...] | None = None
+    objects: tuple[tuple[Box, ...], ...] | None = None
+    keywords: tuple[tuple[str, ...], ...] | None = None
+
+    def __post_init__(self):
+        where = f"{self.dataset} {self.name}"
+        owner = np.array(self.owner, dtype=np.int64)  # [n_captions]
+        owner.setflags(write=False)
+        put = object.__setattr__
+        put(self, "owner", owner)
+        put(self, "images", tuple(Path(p) for p in self.images))
+        put(self, "captions", tuple(self.captions))
+        put(self, "ids", tuple(self.ids))
+        if owner.shape != (len(self.captions),):
+            raise RsirError(
+                f"{where}: owner has shape {owner.shape}, but there "
+                f"are {len(self.captions)} captions; give one owner "
+                "per caption"
+            )
+        n = len(self.images)
+        if owner.size and not (0 <= owner.min() <= owner.max() < n):
+            raise RsirError(
+                f"{where}: owner runs from {owner.min()} to "
+                f"{owner.max()}, but there are {n} images; it must be "
+                f"an index from 0 to {n - 1}"
+            )
+        for key in ("ids", "labels", "objects", "keywords"):
+            value = getattr(self, key)
+            if value is None:
+                continue
+            put(self, key, tuple(value))
+            if len(value) != n:
+                raise RsirError(
+                    f"{where}: {len(value)} {key} for {n} images; "
+                    "give one per image"
+                )
+        order = np.argsort(owner, kind="stable")
+        starts = np.searchsorted(owner[order], np.arange(n + 1))
+        put(self, "_order", order)
+        put(self, "_starts", starts)
+
+    @property
+    def n_images(self) -> int:
+        return len(self.images)
+
+    @property
+    def n_captions(self) -> int:
+        return len(self.captions)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def caption_indices(self, i: int) -> np.ndarray:
+        """Indices of the captions of image `i`, in file order."""
+        i = range(self.n_images)[i]
+        return self._order[self._starts[i]:self._starts[i + 1]]
+
+    def captions_of(self, i: int) -> list[str]:
+        """The captions of image `i`, in file order."""
+        return [self.captions[j] for j in self.caption_indices(i)]
+
+    def counts(self) -> np.ndarray:
+        """Captions per image, [n_images] int64."""
+        return np.diff(self._starts)
+
+    def subset(self, indices: Sequence[int]) -> Split:
+        """The images at `indices`, in that order, with captions."""
+        indices = np.asarray(indices)
+        if indices.dtype == bool:
+            indices = np.flatnonzero(indices)
+        keep = [range(self.n_images)[int(i)] for i in indices]
+        rows = [self.caption_indices(i) for i in keep]
+        pick = {}
+        for key in ("labels", "objects", "keywords"):
+            value = getattr(self, key)
+            pick[key] = value and tuple(value[i] for i in keep)
+        return Split(
+            dataset=self.dataset,
+            name=self.name,
+            images=tuple(self.images[i] for i in keep),
+            captions=tuple(self.captions[j] for r in rows for j in r),
+            owner=np.repeat(np.arange(len(keep)), [len(r) for r in rows]),
+            ids=tuple(self.ids[i] for i in keep),
+            **pick,
+        )
+
+    def unique_texts(self) -> tuple[list[str], np.ndarray]:
+        """Distinct captions and the number of each caption's text.
+
+        Returns:
+            texts: distinct sentences in order of first appearance.
+            text_id: int64 index into `texts`, [n_captions].
+        """
+        number: dict[str, int] = {}
+        ids = [number.setdefault(c, len(number)) for c in self.captions]
+        return list(number), np.array(ids, dtype=np.int64)
+
+    def __repr__(self) -> str:
+        return (
+            f"Split({self.dataset} {self.name}: {self.n_images:,} "
+            f"images, {self.n_captions:,} captions)"
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Splits:
+    """The three splits of one data set.
+
+    Iterates train, val, test; `splits["val"]` works too.
+
+    Attributes:
+        name: name of the data set.
+        root: the folder it was read from.
+        train, val, test: the splits.
+    """
+
+    name: str
+    root: Path
+    train: Split
+    val: Split
+    test: Split
+
+    def __iter__(self) -> Iterator[Split]:
+        return iter((self.train, self.val, self.test))
+
+    def __len__(self) -> int:
+        return len(SPLIT_NAMES)
+
+    def keys(self) -> tuple[str, ...]:
+        return SPLIT_NAMES
+
+    def __getitem__(self, name: str) -> Split:
+        if name not in SPLIT_NAMES:
+            raise RsirError(
+                f"no split {name!r} in {self.name}; "
+                "there are train, val and test"
+            )
+        return getattr(self, name)
+
+    def __repr__(self) -> str:
+        lines = [f"{self.name:<8} {'images':>8} {'captions':>9}"
+                 f" {'distinct':>9}"]
+        for s in self:
+            lines.append(
+                f"{s.name:<8} {s.n_images:>8,} {s.n_captions:>9,}"
+                f" {len(set(s.captions)):>9,}"
+            )
+        return "\n".join(lines)
