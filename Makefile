@@ -1,0 +1,82 @@
+# Two doors: `make book` and `make test`. Each does all its own set-up.
+# Needed beforehand: Python 3.11 or newer, pip, make.
+
+PYTHON    ?= python3
+VENV      ?= .venv
+DATASET   ?= toy
+DATA      ?=
+NOTEBOOKS ?= $(sort $(wildcard notebooks/[0-9]*.ipynb))
+PYTEST    ?=
+# INSTALL=no uses $(VENV) as it is.
+INSTALL   ?= yes
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+PY    := $(abspath $(VENV))/bin/python
+
+
+# After the install nothing asks the network; warnings stay readable.
+export PYDEVD_DISABLE_FILE_VALIDATION := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONUTF8 := 1
+offline = HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 \
+  HF_DATASETS_OFFLINE=1 TOKENIZERS_PARALLELISM=false \
+  OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2}
+rsir_env = RSIR_DATASET=$(DATASET) RSIR_PRESET=$(PRESET) \
+  $(if $(DATA),RSIR_DATA="$(abspath $(DATA))")
+PRESET ?= $(if $(filter toy,$(DATASET)),toy,cpu)
+
+.PHONY: help setup book test pages notebooks lab bench reproduce \
+  clean distclean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+	@echo
+	@echo "  make test DATASET=ucm DATA=folder   notebooks on real data"
+	@echo "  VENV=folder PYTHON=python3.12       another environment"
+
+setup: ## create .venv and install, if pyproject or constraints changed
+	@INSTALL=$(INSTALL) $(SHELL) tools/setup.sh "$(PYTHON)" "$(VENV)"
+
+book: setup ## build the HTML book to _build/html
+	@$(offline) RSIR_DATASET=toy RSIR_PRESET=toy \
+	  $(PY) tools/notebooks.py execute --missing
+	@$(PY) tools/build_pages.py
+	@$(offline) $(PY) tools/build_book.py
+
+test: setup ## unit tests, then every notebook on toy scenes
+ifeq ($(DATASET),toy)
+	@$(offline) $(if $(DATA),RSIR_DATA="$(abspath $(DATA))") \
+	  $(PY) -m pytest tests -m "not pages" $(PYTEST)
+endif
+	@$(offline) $(rsir_env) $(PY) tools/notebooks.py verify $(NOTEBOOKS)
+
+pages: setup ## walk the built book in headless Chromium
+	@$(PY) -m pytest tests/test_book_pages.py -m pages $(PYTEST)
+
+notebooks: setup ## re-execute notebooks in place on toy scenes
+	@$(offline) RSIR_DATASET=toy RSIR_PRESET=toy \
+	  $(PY) tools/notebooks.py execute $(NOTEBOOKS)
+
+lab: setup ## open the notebooks in JupyterLab
+	@$(PY) -m jupyterlab notebooks
+
+bench: setup ## speed and scale, as ratios
+	@for script in benchmarks/*.py; do \
+	  [ -e "$$script" ] || continue; \
+	  echo "== $$script"; $(PY) "$$script"; done
+
+METHOD ?= amfmn
+SEEDS  ?= 3
+reproduce: setup ## METHOD=amfmn DATASET=rsicd DATA=folder SEEDS=3
+	@$(rsir_env) $(PY) -m rsir reproduce $(METHOD) \
+	  --dataset $(DATASET) --preset $(PRESET) --seeds $(SEEDS)
+
+clean: ## remove what is built, keep the environment
+	rm -rf _build book/_generated .pytest_cache build rsir.egg-info
+	find . -name __pycache__ -not -path './.venv/*' -prune \
+	  -exec rm -rf {} +
+
+distclean: clean ## remove the environment as well
+	rm -rf .venv
