@@ -58,7 +58,9 @@ def read_bytes(path: Path, what: str = "file") -> bytes:
             "change its mode (chmod u+r) or its owner"
         ) from None
     except OSError as error:
-        raise RsirError(f"cannot read the {what} {path}: {error}") from error
+        raise RsirError(
+            f"cannot read the {what} {path}: {error}"
+        ) from error
 
 
 def read_text(path: Path, what: str = "file") -> str:
