@@ -97,9 +97,11 @@ def load_array(path: Path, option: str):
             "change the file's mode."
         ) from error
     except (ValueError, EOFError, OSError) as error:
+        text = one_line(error)
+        if "pickle" in text or "Python objects" in text:
+            text = "no .npy file, or one with pickled objects"
         raise RsirError(
-            f"{path}: {option}: not a readable .npy array "
-            f"({one_line(error)}); {remedy}"
+            f"{path}: {option}: not a readable array ({text}); {remedy}"
         ) from error
     if not isinstance(array, np.ndarray):
         raise RsirError(f"{path}: {option}: is an .npz archive; {remedy}")
