@@ -1,0 +1,89 @@
+"""Counting against sorting: what a recall costs at RSICD's size.
+
+    python benchmarks/recall.py [--quick]
+
+All in one run, so that the ratios mean something on any machine:
+
+* read once: the largest value of every row and of every column;
+* counting: `rsir.metrics.ranks` (all four tie rules at once);
+* loop: one argsort a query, reversed, and a search for the correct
+  items in it, written from the definition of the released protocol.
+
+Prints a small table. Every time is the best of several.
+"""
+
+import argparse
+import time
+
+import numpy as np
+
+from rsir import metrics
+
+
+def read_once(scores):
+    """The least that any evaluation must do: look at every score."""
+    return scores.max(axis=1), scores.max(axis=0)
+
+
+def loop_form(scores, owner):
+    """mR in percent, query by query, with stable sorts, reversed."""
+    n_images, n_captions = scores.shape
+    i2t = np.empty(n_images, int)
+    for i in range(n_images):
+        order = np.argsort(scores[i], kind="stable")[::-1]
+        i2t[i] = min(
+            np.where(order == j)[0][0] for j in np.where(owner == i)[0]
+        )
+    t2i = np.empty(n_captions, int)
+    for j in range(n_captions):
+        order = np.argsort(scores[:, j], kind="stable")[::-1]
+        t2i[j] = np.where(order == owner[j])[0][0]
+    recalls = [(r < k).mean() for r in (i2t, t2i) for k in metrics.KS]
+    return 100 * np.mean(recalls)
+
+
+def seconds(function, *args, repeats):
+    """Best wall time of several calls, and the last result."""
+    best = np.inf
+    for _ in range(repeats):
+        start = time.perf_counter()
+        result = function(*args)
+        best = min(best, time.perf_counter() - start)
+    return best, result
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "--quick", action="store_true", help="a quarter of the images"
+    )
+    quick = parser.parse_args().quick
+    n_images = 273 if quick else 1093
+    repeats = 5 if quick else 15
+    rng = np.random.default_rng(0)
+    shape = n_images, 5 * n_images
+    owner = np.repeat(np.arange(n_images), 5)
+    free = rng.standard_normal(shape, dtype=np.float32)
+    matrices = {
+        "no ties": free,
+        "many ties": np.round(4 * free),
+        "Hamming, int16": np.round(16 * free).astype(np.int16),
+    }
+    print(f"{shape[0]} x {shape[1]}, milliseconds (best of {repeats})")
+    print(f"{'scores':>15} {'read once':>10} {'counting':>9} {'loop':>8}"
+          f" {'loop/counting':>14} {'counting/read':>14}")
+    for name, scores in matrices.items():
+        read, _ = seconds(read_once, scores, repeats=repeats)
+        count, ranks = seconds(
+            metrics.ranks, scores, owner, repeats=repeats
+        )
+        loop, want = seconds(loop_form, scores, owner, repeats=1)
+        got = metrics.recalls_from_ranks(ranks, "released")["mR"]
+        assert abs(got - want) < 1e-9, (got, want)
+        print(f"{name:>15} {1e3 * read:10.2f} {1e3 * count:9.2f}"
+              f" {1e3 * loop:8.0f} {loop / count:14.0f}"
+              f" {count / read:14.1f}")
+
+
+if __name__ == "__main__":
+    main()
