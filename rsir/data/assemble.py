@@ -100,7 +100,7 @@ def warn_repair(message: str) -> None:
         "__name__", ""
     ).startswith("rsir."):
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, DataRepairWarning, stacklevel=level - 1)
+    warnings.warn(message, DataRepairWarning, stacklevel=level)
 
 
 def split_name(text: str, where: str) -> str:

@@ -1,0 +1,140 @@
+"""S(T, T_I) against a plain loop written from the definition."""
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from rsir.data.similarity import CaptionSimilarity
+from rsir.data.text import stem, tokenize
+from rsir.errors import RsirError
+
+WORDS = ("a plane planes is are parked near the green green tree trees "
+         "road roads white house 2").split()
+
+
+def grams(words, n):
+    return Counter(
+        tuple(words[i:i + n]) for i in range(len(words) - n + 1)
+    )
+
+
+def bleu_loop(text, refs, max_n):
+    if not text:
+        return float(any(not r for r in refs))
+    logs = []
+    for n in range(1, max_n + 1):
+        own = grams(text, n)
+        top = Counter()
+        for r in refs:
+            top |= grams(r, n)
+        match, total = sum((own & top).values()), sum(own.values())
+        if n == 1:
+            if not match:
+                return 0.0
+            logs.append(math.log(match / total))
+        else:
+            logs.append(math.log((match + 1) / (total + 1)))
+    closest = min(
+        (len(r) for r in refs),
+        key=lambda x: (abs(x - len(text)), x),
+    )
+    brevity = min(0.0, 1 - closest / len(text))
+    return math.exp(sum(logs) / max_n + brevity)
+
+
+def meteor_loop(text, refs):
+    if not text:
+        return float(any(not r for r in refs))
+    best = 0.0
+    text = [stem(w) for w in text]
+    for ref in refs:
+        ref = [stem(w) for w in ref]
+        m = sum((grams(text, 1) & grams(ref, 1)).values())
+        if not m:
+            continue
+        p, r = m / len(text), m / len(ref)
+        f = 10 * p * r / (r + 9 * p)
+        chunks = max(1, m - sum((grams(text, 2) & grams(ref, 2)).values()))
+        apart = (chunks - 1) / (m - 1) if m > 1 else 0
+        best = max(best, f * (1 - 0.5 * apart ** 3))
+    return best
+
+
+def random_captions(seed, n_images=7, wordless=True):
+    rng = np.random.default_rng(seed)
+    captions, owner = [], []
+    for i in range(n_images):
+        for _ in range(rng.integers(1, 6)):
+            k = int(rng.integers(0 if wordless else 1, 9))
+            captions.append(" ".join(rng.choice(WORDS, k)) + " .")
+            owner.append(i)
+    return captions, np.array(owner)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("weight, max_n", [(0.5, 4), (1, 2), (0, 4)])
+def test_agrees_with_the_loop(seed, weight, max_n):
+    captions, owner = random_captions(seed)
+    order = np.random.default_rng(seed).permutation(len(owner))
+    captions = [captions[i] for i in order]
+    owner = owner[order]
+    fast = CaptionSimilarity(
+        captions, owner, weight=weight, max_n=max_n)
+    texts = np.arange(len(captions))[::-1]
+    images = np.array([3, 0, 6, 6, 1])
+    got = fast.block(texts, images)
+    words = [tokenize(c) for c in captions]
+    want = np.zeros_like(got)
+    for a, t in enumerate(texts):
+        for b, i in enumerate(images):
+            refs = [w for w, o in zip(words, owner, strict=True) if o == i]
+            want[a, b] = (
+                weight * bleu_loop(words[t], refs, max_n)
+                + (1 - weight) * meteor_loop(words[t], refs)
+            )
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, want, atol=1e-6)
+    assert want.std() > 0.05
+
+
+def test_own_image_is_exactly_one_and_all_lie_in_0_1():
+    captions, owner = random_captions(9)
+    s = CaptionSimilarity(captions, owner)
+    full = s.block(np.arange(len(captions)), np.arange(s.n_images))
+    own = full[np.arange(len(captions)), owner]
+    assert (own == 1.0).all()
+    assert full.min() >= 0 and full.max() <= 1
+    assert (full < 0.9).any()
+
+
+def test_stems_match_in_part_and_order_counts():
+    s = CaptionSimilarity(
+        ["two white planes near the road", "a green lake",
+         "two white plane near the roads", "road the near planes white two"],
+        [0, 1, 2, 3],
+    )
+    same, other, stems, turned = s.block([0, 1, 2, 3], [0])[:, 0]
+    assert same == 1 and other == 0
+    assert 0.5 < stems < 1 and turned < stems
+
+
+def test_wordless_captions_are_like_one_another_only():
+    s = CaptionSimilarity([".", "a road", "1 ."], [0, 1, 2])
+    assert s.block([0], [0, 1, 2]).tolist() == [[1, 0, 0]]
+    assert s.block([1], [0, 1]).tolist() == [[0, 1]]
+
+
+def test_empty_blocks_and_bad_input():
+    s = CaptionSimilarity(["a road", "a lake"], [0, 1])
+    assert s.block([], [0]).shape == (0, 1)
+    assert s.block([0, 1], []).shape == (2, 0)
+    with pytest.raises(IndexError):
+        s.block([0], [2])
+    with pytest.raises(RsirError, match="one owner per caption"):
+        CaptionSimilarity(["a road"], [0, 1])
+    with pytest.raises(RsirError, match="needs a caption"):
+        CaptionSimilarity(["a road", "a lake"], [0, 2])
+    with pytest.raises(RsirError, match="weight=2"):
+        CaptionSimilarity(["a road"], [0], weight=2)
