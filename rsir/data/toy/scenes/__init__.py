@@ -1,0 +1,13 @@
+"""The scene kinds: each a function that draws on a stage.
+
+`SCENES` maps a kind's name to its function. The order is part of the
+generator's output: append, do not sort.
+"""
+
+from rsir.data.toy.scenes import air
+
+SCENES = {}
+for _module in (air,):
+    SCENES.update(_module.SCENES)
+
+KINDS = tuple(SCENES)

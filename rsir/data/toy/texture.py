@@ -1,0 +1,72 @@
+"""Ground that looks like ground: two or three colours mixed by noise."""
+
+import numpy as np
+
+from rsir.data.toy.geometry import SIZE
+from rsir.data.toy.noise import crop
+
+# main colour, second colour, blotches; amount of blotches, of grain
+GROUNDS = {
+    "grass": ((92, 106, 64), (74, 92, 52), (124, 122, 80), .5, .07),
+    "lawn": ((88, 116, 60), (76, 104, 54), (104, 124, 70), .3, .05),
+    "dry grass": ((136, 126, 88), (116, 114, 74), (152, 136, 104), .6, .07),
+    "bare soil": ((154, 130, 100), (136, 112, 84), (170, 150, 122), .6, .06),
+    "red soil": ((158, 110, 78), (138, 94, 66), (172, 132, 98), .6, .06),
+    "sand": ((206, 188, 150), (194, 172, 132), (216, 200, 166), .4, .03),
+    "rock": ((138, 126, 110), (112, 102, 90), (156, 146, 130), .7, .09),
+    "snow": ((226, 230, 236), (206, 212, 222), (240, 242, 246), .4, .03),
+    "concrete": ((168, 164, 156), (156, 152, 146), (180, 176, 168), .4, .03),
+    "asphalt": ((108, 107, 106), (98, 98, 98), (120, 118, 114), .5, .04),
+    "paved": ((150, 142, 132), (138, 132, 124), (166, 158, 146), .5, .05),
+    "floor": ((58, 72, 46), (50, 62, 40), (76, 84, 54), .5, .08),
+    "clay": ((172, 110, 76), (162, 100, 68), (182, 124, 90), .4, .04),
+}
+
+
+def mix(low, high, amount):
+    """`low + (high - low) * amount`, with `amount` as `[H, W]`."""
+    low = np.asarray(low, np.float32)
+    high = np.asarray(high, np.float32)
+    return low + (high - low) * amount[..., None]
+
+
+def smooth(x, low, high):
+    """0 below `low`, 1 above `high`, a smooth step between."""
+    t = np.clip((x - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def ground(rng, name, shift=6.0):
+    """A textured ground `[256, 256, 3]`, float32, 0..255.
+
+    Args:
+        rng: the picture's random generator.
+        name: a key of `GROUNDS`.
+        shift: how far the colour as a whole may wander.
+    """
+    first, second, third, blotch, grain = GROUNDS[name]
+    drift = rng.normal(0, shift / 2, 3) + rng.normal(0, shift)
+    soft = smooth(crop(rng, "cloud"), -1.4, 1.4)
+    base = mix(np.add(first, drift), np.add(second, drift), soft)
+    spots = smooth(crop(rng, "mottle"), 0.3, 2.0) * blotch
+    base += (np.add(third, drift).astype(np.float32) - base) \
+        * spots[..., None]
+    light = 1 + grain * crop(rng, "grain") \
+        + 0.5 * grain * crop(rng, "mottle")
+    return base * light[..., None]
+
+
+def rows(rng, angle, period, jitter=0.6):
+    """Parallel rows `[256, 256]` in -1..1, as of crops or ripples."""
+    y, x = grid()
+    across = x * np.cos(angle) + y * np.sin(angle)
+    across = across + jitter * crop(rng, "mottle")
+    return np.sin(across * (2 * np.pi / period))
+
+
+def grid():
+    """Pixel coordinates `(y, x)`, each `[256, 256]` float32."""
+    return _GRID
+
+
+_GRID = tuple(np.mgrid[0:SIZE, 0:SIZE].astype(np.float32))
