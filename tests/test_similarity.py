@@ -112,7 +112,8 @@ def test_own_image_is_exactly_one_and_all_lie_in_0_1():
 def test_stems_match_in_part_and_order_counts():
     s = CaptionSimilarity(
         ["two white planes near the road", "a green lake",
-         "two white plane near the roads", "road the near planes white two"],
+         "two white plane near the roads",
+         "road the near planes white two"],
         [0, 1, 2, 3],
     )
     same, other, stems, turned = s.block([0, 1, 2, 3], [0])[:, 0]

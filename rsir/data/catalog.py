@@ -58,8 +58,10 @@ class Entry:
             have none and it is cut from train.
         pixels: width and height of an image.
         sources: places to get it, best first.
-        hashes: known sha256 of caption files, key -> digest; keys
-            are `<split>_<caps|filename>`.
+        hashes: known sha256 of caption files, (key, digest), the
+            key being `<split>_<caps|filename>`: of the files that
+            AMFMN and GaLR ship; for UCM of the same form written
+            from the authors' JSON.
         known: (counts of train, val, test; what split that is), ...
     """
 
@@ -82,7 +84,7 @@ class Entry:
 _S3 = ("https://opendatasharing.s3.us-west-2.amazonaws.com/"
        "SkyScript/benchmark/")
 _NONE = "none stated by the owners; do not redistribute"
-_PARTIAL = "the SkyScript benchmark archive (test images and captions)"
+_PARTIAL = "SkyScript benchmark archive (test pairs, a table of its own)"
 
 RSICD = Entry(
     name="rsicd",
@@ -221,6 +223,12 @@ UCM = Entry(
             "weegee.vision.ucmerced.edu/datasets/UCMerced_LandUse.zip",
             "run: rsir data verify ucm",
         )),
+    ),
+    hashes=(
+        ("test_caps", "b896d49fe5544fcec3b24d556793e51e"
+                      "1b0c0b46fa5595bd77965b2a494a32c1"),
+        ("test_filename", "84552a920cef691291cfdedfb7912828"
+                          "d52c160154eb519d412a726d8165169f"),
     ),
     known=(
         ((1_680, 210, 210), "the authors' JSON, 8:1:1"),

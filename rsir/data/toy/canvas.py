@@ -20,11 +20,11 @@ FULL = SIZE * UNIT
 
 # shallow and deep colours
 WATERS = {
-    "blue": ((84, 128, 146), (36, 74, 112)),
-    "green": ((96, 114, 86), (54, 82, 66)),
-    "dark": ((58, 70, 62), (22, 36, 40)),
-    "brown": ((150, 130, 96), (112, 98, 72)),
-    "turquoise": ((134, 190, 182), (32, 122, 140)),
+    "blue": ((70, 108, 132), (44, 80, 114)),
+    "green": ((78, 102, 80), (52, 80, 66)),
+    "dark": ((46, 58, 56), (24, 38, 42)),
+    "brown": ((136, 116, 84), (116, 98, 70)),
+    "turquoise": ((128, 184, 178), (36, 122, 140)),
 }
 
 FOLIAGE = {
@@ -54,12 +54,12 @@ class Canvas:
 
         Args:
             field: `[256, 256]`, distance to the edge, negative inside.
-            texture: name of a ground, or an array `[256, 256, 3]`.
+            texture: name of a ground, or an array `[3, 256, 256]`.
             soft: width of the edge in pixels.
         """
         if isinstance(texture, str):
             texture = ground(self.rng, texture)
-        cover = np.clip(0.5 - field / soft, 0, 1)[..., None]
+        cover = np.clip(0.5 - field / soft, 0, 1)
         self.base += (texture - self.base) * cover
 
     def water(self, field, colour, depth=45.0, shore=None, beach=8.0):
@@ -79,22 +79,19 @@ class Canvas:
         low, high = np.add(WATERS[colour], rng.normal(0, 5, 3))
         deep = smooth(-field + 5 * crop(rng, "cloud"), 0, depth)
         wet = mix(low, high, deep)
-        wet *= (1 + 0.035 * crop(rng, "grain") + 0.03 * crop(
-            rng, "mottle"))[..., None]
         rim = smooth(-field, 0, 3.0)
-        wet *= (0.86 + 0.14 * rim)[..., None]
+        wet *= 0.025 * crop(rng, "grain") + 0.80 + 0.20 * rim
         self.lay(field, wet, soft=1.6)
 
     def relief(self, light):
         """Multiply the ground by a light `[256, 256]`."""
-        self.base *= light[..., None]
+        self.base *= light
 
     def start(self):
         """End the ground phase; called by the first stroke."""
         if self.rgb is not None:
             return
-        low = np.clip(self.base, 0, 255).astype(np.uint8)
-        self.rgb = Image.fromarray(low).resize(
+        self.rgb = picture(self.base).resize(
             (FULL, FULL), Image.Resampling.BILINEAR)
         self.lift = Image.new("L", (FULL, FULL), 0)
         self.ink = ImageDraw.Draw(self.rgb)
@@ -148,8 +145,7 @@ class Canvas:
         if x0 >= x1 or y0 >= y1:
             return
         wide = ((x1 - x0) * UNIT, (y1 - y0) * UNIT)
-        part = np.clip(texture[y0:y1, x0:x1], 0, 255).astype(np.uint8)
-        part = Image.fromarray(part).resize(
+        part = picture(texture[:, y0:y1, x0:x1]).resize(
             wide, Image.Resampling.BILINEAR)
         mask = Image.new("L", wide, 0)
         ImageDraw.Draw(mask).polygon(
@@ -196,20 +192,37 @@ class Canvas:
             radius: the crowns' radius.
             clear: share of gaps among the trees, about 0..1.
         """
+        if clear:
+            return self._thin_woods(field, radius, clear)
         part = plants.canopy_crop(
             self.rng, int(radius * UNIT), FULL)
         inside = field < 0
-        if clear:
-            inside &= crop(self.rng, "mottle") > 2.4 * clear - 1.2
         inside = inside.repeat(2, 0).repeat(2, 1)
         np.maximum(self.plants, np.where(inside, part, 0),
                    out=self.plants)
+
+    def _thin_woods(self, field, radius, clear):
+        clumps = crop(self.rng, "cloud") + 0.4 * crop(self.rng, "mottle")
+        count = int((1 - clear) * 1.3 * (SIZE / radius) ** 2 / 3)
+        spots = self.rng.uniform(0, SIZE, (count, 2))
+        sizes = radius * self.rng.uniform(0.6, 1.3, count)
+        at = spots.astype(int)
+        keep = (field[at[:, 1], at[:, 0]] < -0.5 * radius) & (
+            clumps[at[:, 1], at[:, 0]] > 2.6 * clear - 1.7)
+        for (x, y), r in zip(spots[keep], sizes[keep]):
+            self.tree(x, y, r)
 
     def finish(self):
         """Light and photograph: uint8 `[256, 256, 3]`."""
         self.start()
         return develop(self.rgb, np.asarray(self.lift), self.plants,
                        self.sun, self.rng, self.tone)
+
+
+def picture(texture):
+    """A texture `[3, H, W]` as a PIL image."""
+    low = np.clip(texture, 0, 255).astype(np.uint8)
+    return Image.fromarray(np.ascontiguousarray(low.transpose(1, 2, 0)))
 
 
 def rgb8(colour):

@@ -88,8 +88,8 @@ def develop(rgb, height, plants, sun, rng, tone):
     """
     image = np.asarray(rgb.reduce(2), np.float32)
     solid = height.astype(np.int16)
-    light = 1 + 0.035 * crop(rng, "grain") + 0.03 * crop(rng, "mottle") \
-        + 0.025 * crop(rng, "cloud")
+    light = 1 + 0.022 * crop(rng, "grain") + 0.018 * crop(rng, "mottle") \
+        + 0.02 * crop(rng, "cloud")
     if plants.any():
         leaves = plants.astype(np.int16)
         dx, dy = round(sun.dx * 2.6), round(sun.dy * 2.6)
@@ -122,7 +122,7 @@ def expose(image, rng):
     soft = Image.fromarray(image).filter(
         ImageFilter.GaussianBlur(rng.uniform(0.35, 0.65)))
     image = np.asarray(soft, np.float32)
-    image += (2.0 * crop(rng, "grain", zoom=2))[..., None]
+    image += (1.5 * crop(rng, "grain", zoom=2))[..., None]
     return np.clip(image + 0.5, 0, 255).astype(np.uint8)
 
 

@@ -65,17 +65,18 @@ def crop(rng, name, size=256, zoom=1):
 
 
 def wavy(rng, u, amplitude, wavelength, terms=3):
-    """A smooth random curve: a sum of sines over the coordinate `u`.
+    """A smooth random curve: a sum of sines over `u`, -256..256.
 
     Returns:
         The curve's offset and its slope, both shaped like `u`.
     """
-    offset = np.zeros_like(u, dtype=np.float32)
-    slope = np.zeros_like(offset)
+    t = np.arange(-256, 256, 0.25)  # a table; sines are slow in 2-D
+    offset, slope = np.zeros_like(t), np.zeros_like(t)
     for k in range(terms):
         wave = 2 * np.pi * (k + 1) / wavelength * rng.uniform(0.7, 1.2)
         size = amplitude * rng.uniform(0.4, 1.0) / (k + 1) ** 1.2
         phase = rng.uniform(0, 2 * np.pi)
-        offset += size * np.sin(wave * u + phase)
-        slope += size * wave * np.cos(wave * u + phase)
-    return offset, slope
+        offset += size * np.sin(wave * t + phase)
+        slope += size * wave * np.cos(wave * t + phase)
+    at = ((u + 256) * 4).astype(np.intp)
+    return (offset.astype(np.float32)[at], slope.astype(np.float32)[at])

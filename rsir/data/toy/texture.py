@@ -1,5 +1,7 @@
 """Ground that looks like ground: two or three colours mixed by noise."""
 
+import math
+
 import numpy as np
 
 from rsir.data.toy.geometry import SIZE
@@ -7,11 +9,11 @@ from rsir.data.toy.noise import crop
 
 # main colour, second colour, blotches; amount of blotches, of grain
 GROUNDS = {
-    "grass": ((92, 106, 64), (74, 92, 52), (124, 122, 80), .5, .07),
+    "grass": ((96, 110, 66), (74, 92, 52), (128, 124, 82), .6, .05),
     "lawn": ((88, 116, 60), (76, 104, 54), (104, 124, 70), .3, .05),
-    "dry grass": ((136, 126, 88), (116, 114, 74), (152, 136, 104), .6, .07),
-    "bare soil": ((154, 130, 100), (136, 112, 84), (170, 150, 122), .6, .06),
-    "red soil": ((158, 110, 78), (138, 94, 66), (172, 132, 98), .6, .06),
+    "dry grass": ((136, 126, 88), (116, 114, 74), (158, 140, 108), .7, .05),
+    "bare soil": ((154, 130, 100), (136, 112, 84), (172, 152, 124), .7, .045),
+    "red soil": ((158, 110, 78), (138, 94, 66), (174, 134, 100), .7, .045),
     "sand": ((206, 188, 150), (194, 172, 132), (216, 200, 166), .4, .03),
     "rock": ((138, 126, 110), (112, 102, 90), (156, 146, 130), .7, .09),
     "snow": ((226, 230, 236), (206, 212, 222), (240, 242, 246), .4, .03),
@@ -24,10 +26,10 @@ GROUNDS = {
 
 
 def mix(low, high, amount):
-    """`low + (high - low) * amount`, with `amount` as `[H, W]`."""
-    low = np.asarray(low, np.float32)
-    high = np.asarray(high, np.float32)
-    return low + (high - low) * amount[..., None]
+    """Two colours mixed: `[3, H, W]` for an amount `[H, W]`."""
+    low = np.asarray(low, np.float32)[:, None, None]
+    high = np.asarray(high, np.float32)[:, None, None]
+    return low + (high - low) * amount
 
 
 def smooth(x, low, high):
@@ -37,7 +39,7 @@ def smooth(x, low, high):
 
 
 def ground(rng, name, shift=6.0):
-    """A textured ground `[256, 256, 3]`, float32, 0..255.
+    """A textured ground `[3, 256, 256]`, float32, 0..255.
 
     Args:
         rng: the picture's random generator.
@@ -49,17 +51,17 @@ def ground(rng, name, shift=6.0):
     soft = smooth(crop(rng, "cloud"), -1.4, 1.4)
     base = mix(np.add(first, drift), np.add(second, drift), soft)
     spots = smooth(crop(rng, "mottle"), 0.3, 2.0) * blotch
-    base += (np.add(third, drift).astype(np.float32) - base) \
-        * spots[..., None]
+    third = np.add(third, drift).astype(np.float32)[:, None, None]
+    base += (third - base) * spots
     light = 1 + grain * crop(rng, "grain") \
         + 0.5 * grain * crop(rng, "mottle")
-    return base * light[..., None]
+    return base * light
 
 
 def rows(rng, angle, period, jitter=0.6):
     """Parallel rows `[256, 256]` in -1..1, as of crops or ripples."""
     y, x = grid()
-    across = x * np.cos(angle) + y * np.sin(angle)
+    across = x * math.cos(angle) + y * math.sin(angle)
     across = across + jitter * crop(rng, "mottle")
     return np.sin(across * (2 * np.pi / period))
 

@@ -4,10 +4,10 @@
 generator's output: append, do not sort.
 """
 
-from rsir.data.toy.scenes import air
+from rsir.data.toy.scenes import air, water
 
 SCENES = {}
-for _module in (air,):
+for _module in (air, water):
     SCENES.update(_module.SCENES)
 
 KINDS = tuple(SCENES)

@@ -47,14 +47,18 @@ def traffic(s, points, width, gap=46.0, label="car"):
 
 
 def scatter(s, count, radius=(3.0, 5.5), avoid=None, tries=4):
-    """Single trees where `avoid(x, y)` is not true."""
+    """Trees in clumps and alone, where `avoid(x, y)` is not true."""
     rng = s.rng
     for _ in range(count):
-        for _ in range(tries):
-            x, y = rng.uniform(0, SIZE, 2)
-            if avoid is None or not avoid(x, y):
-                s.c.tree(x, y, rng.uniform(*radius))
-                break
+        x, y = rng.uniform(0, SIZE, 2)
+        clump = rng.random() < 0.35
+        for _ in range(int(rng.integers(3, 9)) if clump else 1):
+            for _ in range(tries):
+                px, py = rng.normal((x, y), 9 if clump else 4)
+                if 0 < px < SIZE and 0 < py < SIZE and not (
+                        avoid and avoid(px, py)):
+                    s.c.tree(px, py, rng.uniform(*radius))
+                    break
 
 
 def near_marks(s, gap=6.0):
