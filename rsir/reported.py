@@ -1,0 +1,302 @@
+"""Published numbers and claims, and the verdict on ours.
+
+`reported/recalls.csv` holds printed recalls, each with a public source;
+`reported/claims.yml` every claim of the four papers. A verdict says
+"reached", "below" or "not comparable" for a number, and "holds", "does
+not hold" or "not decided" for a claim that one setting beats another.
+Its line names the quantity and the outcome only, so it is the same text
+on every data set; `details()` has the numbers.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rsir.errors import RsirError
+from rsir.published import (
+    Claim,
+    Range,
+    load_claims,
+    load_reported,
+    read_claims_file,
+    reported_range,
+)
+
+__all__ = [
+    "Claim", "Range", "Verdict", "check_direction", "check_reported",
+    "load_claims", "load_reported", "recorded_range", "reported_range",
+]
+
+FAILURES = ("below", "does not hold")
+SIX = {"R@1", "R@5", "R@10"}
+FIRST_REASON = "first of all, the encoders are not the paper's"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of one check.
+
+    For a number: `ours` against the range `low`..`high` around
+    `reported`; `difference` is ours minus reported. For a direction:
+    `ours` is the measured difference, `low`..`high` its interval, and
+    `reported` the paper's difference, where it prints one.
+    """
+
+    subject: str
+    outcome: str
+    ours: float
+    reported: float | None = None
+    low: float | None = None
+    high: float | None = None
+    why: str = ""
+    sources: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    declared: str | None = None
+
+    @property
+    def difference(self) -> float | None:
+        if self.reported is None:
+            return None
+        return self.ours - self.reported
+
+    @property
+    def line(self) -> str:
+        """Quantity and outcome; print this in a verdict cell."""
+        failed = self.outcome in FAILURES
+        return f"{self.subject}: {self.outcome}" + (
+            ", as declared" if failed and self.declared else ""
+        )
+
+    def details(self) -> str:
+        """The numbers and reasons, for the cell above the verdict."""
+        lines = [f"ours      {self.ours:.2f}"]
+        if self.reported is not None:
+            lines.append(
+                f"reported  {self.reported:.2f} "
+                f"(difference {self.difference:+.2f})"
+            )
+        if self.low is not None:
+            lines.append(f"range     {self.low:.2f} to {self.high:.2f}")
+        named = {"why": (self.why,), "source": self.sources,
+                 "note": self.notes, "declared": (self.declared,)}
+        for name, texts in named.items():
+            lines += [f"{name:<9} {text}" for text in texts if text]
+        return "\n".join(lines)
+
+    def require(self) -> "Verdict":
+        """Fail on "below" or "does not hold", unless it was declared.
+
+        Raises:
+            AssertionError: with the line and the details.
+        """
+        if self.outcome in FAILURES and not self.declared:
+            raise AssertionError(f"{self.line}\n{self.details()}")
+        return self
+
+    def __str__(self) -> str:
+        return self.line
+
+
+def recorded_range(values: Sequence[float], floor: float = 1.0) -> Range:
+    """A range from our own runs, for data nobody has published on.
+
+    Args:
+        values: the same quantity of several recorded runs, percent.
+        floor: the least half width in points, since few runs do not
+            show how far a run can fall.
+
+    Returns:
+        The mean minus and plus max(3 standard deviations, floor).
+    """
+    values = [float(v) for v in values]
+    if not values or not all(map(math.isfinite, values)):
+        raise RsirError(
+            f"recorded: {values} holds no usable value; record a run."
+        )
+    n = len(values)
+    mean = sum(values) / n
+    std = math.sqrt(sum((v - mean) ** 2 for v in values) / max(n - 1, 1))
+    half = max(3 * std, floor)
+    return Range(
+        mean, mean - half, mean + half,
+        f"mean of {n} recorded run(s) of ours, minus and plus the larger "
+        f"of 3 x {std:.2f} (their standard deviation) and {floor:.2f}",
+    )
+
+
+def check_reported(
+    ours, system: str, dataset: str, quantity: str = "mR", *,
+    recorded=None, declared: str | None = None,
+    encoders: str | None = None,
+) -> Verdict:
+    """Our number against the published one.
+
+    Args:
+        ours: percent; or a `Report`, a dict of recalls, a record, or a
+            list of any of these (runs, then the mean counts).
+        system: a system of claims.yml or recalls.csv, e.g. "AMFMN",
+            "AMFMN-soft", "GaLR", "GaLR with MR".
+        dataset: "RSICD", "ucm", ...; case does not matter.
+        quantity: "mR", or e.g. "t2i R@5".
+        recorded: a `Range`, or a list of our own recorded values, used
+            where nothing is published for this data set.
+        declared: why "below" is expected here; then it does not fail.
+        encoders: what ours were, to be named beside the paper's.
+
+    Returns:
+        The verdict; `.line`, `.details()` and `.require()`.
+
+    Raises:
+        RsirError: unknown system or quantity, or ours is no percentage.
+    """
+    subject = f"{quantity} against its reported range"
+    runs = _runs(ours)
+    value = sum(_value(run, quantity) for run in runs) / len(runs)
+    found = reported_range(system, dataset, quantity)
+    notes = [_encoder_note(system, encoders or _encoders_of(runs[0]))]
+    where = f"{system} on {dataset}"
+    if found is None and recorded is None:
+        return Verdict(
+            subject, "not comparable", value, declared=declared,
+            why=f"no number is public for {where}, and no recorded "
+            "range was given",
+        )
+    if found is None:
+        found = (
+            recorded if isinstance(recorded, Range)
+            else recorded_range(recorded)
+        )
+        notes.insert(0, f"no number is public for {where}; the range is "
+                     "that of our own recorded runs")
+    other = next(
+        filter(None, (_other_protocol(r, dataset, found) for r in runs)),
+        "",
+    )
+    outcome = "below" if value < found.low else "reached"
+    if value > found.high:
+        notes.insert(0, f"above the range by {value - found.high:.2f}: "
+                     + FIRST_REASON)
+    return Verdict(
+        subject,
+        "not comparable" if other else outcome,
+        value, found.value, found.low, found.high,
+        "; ".join(t for t in (other, found.why) if t),
+        found.sources,
+        (*(n for n in notes if n), *found.notes),
+        declared,
+    )
+
+
+def check_direction(
+    claim: str, comparison, *, quantity: str = "mR",
+    declared: str | None = None,
+) -> Verdict:
+    """Does one setting beat another, as the paper says?
+
+    Args:
+        claim: id of a claim, or a text like "visual guidance helps".
+        comparison: `metrics.compare(with the thing, without it)`.
+        quantity: "mR", or e.g. "t2i R@1".
+        declared: why "does not hold" is expected; it does not fail.
+
+    Returns:
+        "holds" where the paired 95 % interval lies above 0, "does not
+        hold" where it lies below, and "not decided" between.
+    """
+    known = {c.id: c for c in load_claims()}.get(claim)
+    if known is None and " " not in claim:
+        raise RsirError(
+            f"claim: {claim!r} is no id of claims.yml; load_claims() "
+            "lists them. (A text of your own needs a space.)"
+        )
+    line = known.line if known and known.line else claim
+    subject = line if quantity == "mR" else f"{line} ({quantity})"
+    low, high = _pick(comparison.ci95, quantity)
+    outcome = (
+        "holds" if low > 0 else "does not hold" if high < 0
+        else "not decided"
+    )
+    p, runs = _pick(comparison.p, quantity), comparison.runs
+    count = f"{comparison.n_images} images, {runs[0]} and {runs[1]} runs"
+    notes = [f"p = {p:.2g}, {count}"]
+    if comparison.run_se is not None:
+        notes.append("standard error from run to run, in mR: "
+                     f"{comparison.run_se:.2f}")
+    if known and known.note:
+        notes.append(known.note)
+    published = known and known.quantity == quantity
+    return Verdict(
+        subject, outcome, _pick(comparison.difference, quantity),
+        known.value if published else None, low, high,
+        "95 % interval of the paired difference over images",
+        known.sources if known else (), tuple(notes), declared,
+    )
+
+
+def _pick(recalls, quantity):
+    """recalls["mR"] or, for "t2i R@5", recalls["t2i"]["R@5"]."""
+    for key in quantity.split(" ", 1):
+        recalls = recalls[key]
+    return recalls
+
+
+def _runs(ours) -> list:
+    """One run or several, as a list."""
+    if hasattr(ours, "tolist"):  # a numpy number or array
+        ours = ours.tolist()
+    runs = list(ours) if isinstance(ours, list | tuple) else [ours]
+    if not runs:
+        raise RsirError("ours: an empty list; give measured runs.")
+    return runs
+
+
+def _facts(run) -> Mapping:
+    """What a Report, a dict or a record says; {} for a number."""
+    facts = run.to_dict() if hasattr(run, "to_dict") else run
+    return facts if isinstance(facts, Mapping) else {}
+
+
+def _value(run, quantity) -> float:
+    """Percent from a number, a Report, a dict of recalls or a record."""
+    facts = _facts(run)
+    recalls = facts.get("recalls", facts)  # a record holds every rule
+    recalls = recalls.get("expected", recalls)
+    value = float(_pick(recalls, quantity) if recalls else run)
+    if not 0 <= value <= 100:  # NaN fails this, too
+        raise RsirError(
+            f"ours: {value} is not a percentage; give 0 to 100."
+        )
+    return value
+
+
+def _other_protocol(run, dataset, found: Range) -> str:
+    """Why a run may not be compared with a printed number, or ""."""
+    facts = _facts(run)
+    if facts.get("duplicate_aware"):
+        return "ours counts equal captions as correct"
+    if facts.get("ties") == "optimistic":
+        return "ours breaks every tie in its own favour"
+    if set(facts.get("i2t", SIX)) != SIX:
+        return "ours is the mean of other recalls than R@1, R@5, R@10"
+    home = facts.get("dataset", dataset)
+    if home.lower() != dataset.lower():
+        return f"ours was measured on {home}"
+    n, theirs = facts.get("n_images"), found.n_images
+    if n and theirs and n < 0.98 * theirs:
+        return f"ours has {n} test images instead of {theirs}"
+    return ""
+
+
+def _encoders_of(run) -> str:
+    found = _facts(run).get("encoders", "")
+    if isinstance(found, Mapping):
+        return ", ".join(map(str, found.values()))
+    return str(found)
+
+
+def _encoder_note(system, ours) -> str:
+    method = system.split("-")[0].split(" ")[0]
+    theirs = read_claims_file()["encoders"].get(method)
+    if not theirs or not ours:
+        return ""
+    return f"encoders: ours {ours}; the paper's {theirs}"

@@ -1,0 +1,295 @@
+"""Published numbers, their ranges, and the verdicts."""
+
+import re
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from rsir import metrics
+from rsir.errors import RsirError
+from rsir.reported import (
+    Range,
+    check_direction,
+    check_reported,
+    load_claims,
+    load_reported,
+    recorded_range,
+    reported_range,
+)
+
+SIX = ["i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10"]
+CLAIMS = {c.id: c for c in load_claims()}
+
+
+@pytest.fixture(scope="module")
+def table():
+    return load_reported()
+
+
+# ---- the files -----------------------------------------------------
+
+
+def test_every_row_is_whole_and_has_a_public_source(table):
+    assert len(table) > 100
+    keys = ["dataset", "system", "kind"]
+    assert not table.duplicated(keys).any()
+    assert not table.drop(columns=["mr_std"]).isna().any().any()
+    assert table.url.str.match(r"https://\S+$").all()
+    assert set(table.dataset) == {"RSICD", "RSITMD", "UCM", "Sydney"}
+    values = table[[*SIX, "mr"]]
+    assert ((values > 0) & (values < 100)).all().all()
+    rises = table.apply(
+        lambda r: r.i2t_r1 <= r.i2t_r5 <= r.i2t_r10
+        and r.t2i_r1 <= r.t2i_r5 <= r.t2i_r10, axis=1,
+    )
+    assert rises.all()
+    assert not table.system.str.contains("quoted|,").any()
+
+
+def test_a_printed_mr_is_its_mean_or_the_note_says_so(table):
+    gap = (table[SIX].mean(axis=1) - table.mr).abs() > 0.015
+    says = table.note.str.contains("average")
+    assert gap.sum() == 2
+    assert (gap == says).all()
+
+
+def test_known_disagreements_are_noted(table):
+    amfmn = table[table.system.str.startswith("AMFMN-")
+                  & (table.dataset == "RSICD")]
+    assert len(amfmn) == 3
+    assert (amfmn.n_images == 1094).all()
+    assert amfmn.note.str.contains("1093").all()
+    galr = table[(table.system == "GaLR with MR")]
+    assert galr.note.str.contains("transductive").all()
+
+
+def test_claims_are_whole_and_agree_with_the_table(table):
+    assert len(CLAIMS) == len(load_claims())
+    assert {c.method for c in CLAIMS.values()} == {
+        "AMFMN", "GaLR", "EnVLF", "CFITR"
+    }
+    for c in CLAIMS.values():
+        assert c.kind in {"range", "direction", "qualitative"}, c.id
+        assert c.text and c.check and c.sources, c.id
+        assert all("https://" in s for s in c.sources), c.id
+        here = table[table.dataset == c.dataset]
+        mr = dict(zip(here.system, here.mr, strict=True))
+        if c.kind == "range":
+            assert c.value == mr[c.row], c.id
+            assert c.low < c.value < c.high and c.why, c.id
+        if c.kind == "direction":
+            assert c.line, c.id
+        if c.rows:
+            with_it, without = c.rows
+            gain = mr[with_it] - mr[without]
+            assert c.value == pytest.approx(gain, abs=0.005), c.id
+
+
+def test_the_claims_that_the_book_needs_are_there():
+    for name in ("mvsa", "visual-guidance", "dynamic-margin", "keywords"):
+        assert CLAIMS[f"amfmn-{name}"].value > 0
+    assert CLAIMS["galr-mr"].value == 0.34
+    for name in ("galr-midf", "envlf-rescoring", "cfitr-ppsr"):
+        assert CLAIMS[name].value is None and "no" in CLAIMS[name].note
+
+
+# ---- ranges --------------------------------------------------------
+
+
+def test_a_range_is_computed_from_seeds_or_from_the_test_size():
+    seeds = reported_range("AMFMN", "RSICD")
+    assert seeds.value == 19.38 and "five" in seeds.why
+    assert seeds.low == pytest.approx(19.38 - 2 * 0.36)
+    assert any("16.42" in note for note in seeds.notes)
+    ucm = reported_range("AMFMN", "ucm")
+    assert ucm.value == 46.08 and "210 images" in ucm.why
+    p = np.array([16.67, 45.71, 68.57, 12.86, 53.24, 79.43]) / 100
+    error = 100 * np.sqrt(p * (1 - p) / 210).mean()
+    assert ucm.low == pytest.approx(46.08 - 2 * error)
+    one = reported_range("AMFMN", "RSICD", "t2i R@5")
+    assert one.value == 20.44 and "binomial" in one.why
+    assert reported_range("GaLR", "rsicd").value == 18.62
+    assert reported_range("GaLR with MR", "rsicd").value == 18.96
+    assert reported_range("EnVLF", "RSICD") is None
+    assert reported_range("AMFMN", "toy") is None
+
+
+def test_unknown_names_are_errors():
+    for system in ("AMFNM", "amfmn-soft", ""):
+        with pytest.raises(RsirError, match="system"):
+            check_reported(20, system, "RSICD")
+    with pytest.raises(RsirError, match="t2i R@10"):
+        check_reported(20, "AMFMN", "RSICD", "R@1")
+    with pytest.raises(RsirError, match="claim"):
+        check_direction("amfmn-mvsaa", None)
+
+
+def test_a_recorded_range_is_never_narrower_than_its_floor():
+    r = recorded_range([50, 50.2, 49.8])
+    assert (r.low, r.high) == pytest.approx((49, 51))
+    wide = recorded_range([40, 50, 60])
+    assert wide.low == pytest.approx(20) and "3 run" in wide.why.replace(
+        "recorded ", ""
+    )
+    assert recorded_range([50], floor=4).low == 46
+    for bad in ([], [np.nan]):
+        with pytest.raises(RsirError, match="record a run"):
+            recorded_range(bad)
+
+
+# ---- verdicts on numbers -------------------------------------------
+
+
+@pytest.mark.parametrize("ours, outcome", [
+    (18.60, "below"), (18.70, "reached"), (19.38, "reached"),
+    (35.0, "reached"), (0, "below"),
+])
+def test_outcomes(ours, outcome):
+    verdict = check_reported(ours, "AMFMN", "RSICD")
+    assert verdict.outcome == outcome
+    assert verdict.line == f"mR against its reported range: {outcome}"
+    if outcome == "below":
+        with pytest.raises(AssertionError, match="below"):
+            verdict.require()
+    else:
+        assert verdict.require() is verdict
+
+
+def test_the_line_is_the_same_on_every_data_set():
+    lines = {
+        check_reported(60, "AMFMN", "ucm").line,
+        check_reported(60, "AMFMN", "RSICD").line,
+        check_reported(60, "AMFMN", "toy", recorded=[59, 60]).line,
+        check_reported(
+            60, "AMFMN", "toy", recorded=Range(50, 45, 55, "so")
+        ).line,
+    }
+    assert lines == {"mR against its reported range: reached"}
+    assert not re.search(r"\d", lines.pop())
+
+
+def test_above_the_range_says_by_how_much_and_why():
+    text = check_reported(
+        22.1, "AMFMN", "RSICD", encoders="EfficientNet-Lite0 and MiniLM"
+    ).details()
+    assert "above the range by 2.00" in text
+    assert "the encoders are not the paper's" in text
+    assert "ours EfficientNet-Lite0 and MiniLM" in text
+    assert "the paper's ResNet-18" in text
+    assert "22.10" in text and "18.66 to 20.10" in text
+    inside = check_reported(19.4, "AMFMN", "RSICD").details()
+    assert "above the range" not in inside
+
+
+def test_recorded_values_decide_where_nothing_is_published():
+    low = check_reported(40, "CFITR", "RSICD", recorded=[50, 51])
+    assert low.outcome == "below" and "our own" in low.details()
+    none = check_reported(40, "CFITR", "RSICD")
+    assert none.outcome == "not comparable"
+    assert none.require().reported is None
+    # what is published outweighs what we recorded
+    both = check_reported(19.4, "AMFMN", "RSICD", recorded=[50, 51])
+    assert both.outcome == "reached"
+
+
+def test_a_declared_shortfall_is_shown_and_does_not_fail():
+    verdict = check_reported(10, "AMFMN", "RSICD", declared="toy GRU")
+    assert verdict.outcome == "below"
+    assert verdict.line.endswith("below, as declared")
+    assert "toy GRU" in verdict.require().details()
+
+
+@pytest.mark.parametrize("ours", [np.nan, np.inf, -1, 101, []])
+def test_what_is_no_percentage_gets_no_verdict(ours):
+    with pytest.raises(RsirError, match="ours"):
+        check_reported(ours, "AMFMN", "RSICD")
+
+
+def record(**changes):
+    recalls = {"mR": 19.5, "i2t": {"R@1": 7.0, "R@5": 1, "R@10": 2},
+               "t2i": {"R@1": 5, "R@5": 20.5, "R@10": 30}}
+    return {
+        "recalls": {"expected": recalls, "optimistic": {"mR": 90}},
+        "dataset": "rsicd", "n_images": 1093,
+        "encoders": {"image": "a net", "text": "a GRU"}, **changes,
+    }
+
+
+def test_ours_may_be_a_number_a_report_a_record_or_runs():
+    for ours in (19.5, np.float32(19.5), [19, 20], np.array([19, 20]),
+                 record(), [record(), record()]):
+        verdict = check_reported(ours, "AMFMN", "RSICD")
+        assert verdict.ours == pytest.approx(19.5)
+        assert verdict.outcome == "reached"
+    assert "ours a net, a GRU" in check_reported(
+        record(), "AMFMN", "RSICD"
+    ).details()
+    one = check_reported(record(), "AMFMN", "RSICD", "t2i R@5")
+    assert one.ours == 20.5
+    assert one.line == "t2i R@5 against its reported range: reached"
+
+
+def test_another_protocol_is_not_comparable():
+    scores = np.eye(210).repeat(5, axis=1)
+    whole = metrics.evaluate(scores)
+    assert check_reported(whole, "AMFMN", "ucm").outcome == "reached"
+    part = metrics.evaluate(scores[:50, :250])
+    texts = ["a"] * 1050
+    for ours, why in [
+        (part, "50 test images instead of 210"),
+        (metrics.evaluate(scores, captions=texts), "equal captions"),
+        (metrics.evaluate(scores, ties="optimistic"), "own favour"),
+        (metrics.evaluate(scores, ks=(1, 50)), "other recalls"),
+        ([record(), record(dataset="ucm")], "measured on rsicd"),
+    ]:
+        verdict = check_reported(ours, "AMFMN", "ucm")
+        assert verdict.outcome == "not comparable"
+        assert why in verdict.details()
+
+
+# ---- verdicts on directions ----------------------------------------
+
+
+def comparison(gain, seed=0):
+    rng = np.random.default_rng(seed)
+    base = rng.standard_normal((200, 1000))
+    truth = np.eye(200).repeat(5, axis=1)
+    a = metrics.ranks(base + (2 + gain) * truth)
+    return metrics.compare(a, metrics.ranks(base + 2 * truth), draws=500)
+
+
+@pytest.mark.parametrize("gain, outcome", [
+    (0.5, "holds"), (0, "not decided"), (-0.5, "does not hold"),
+])
+def test_directions(gain, outcome):
+    verdict = check_direction("amfmn-visual-guidance", comparison(gain))
+    assert verdict.line == f"visual guidance helps: {outcome}"
+    assert verdict.reported == 3.21
+    assert "3.21" in verdict.details() and "p = " in verdict.details()
+    if outcome == "does not hold":
+        with pytest.raises(AssertionError):
+            verdict.require()
+        said = check_direction(
+            "amfmn-mvsa", comparison(gain), declared="frozen encoders"
+        )
+        assert said.require().line == "MVSA helps: does not hold, as " \
+            "declared"
+    else:
+        verdict.require()
+
+
+def test_a_direction_may_be_a_text_or_another_recall():
+    found = comparison(0.5)
+    assert check_direction("more helps more", found).line == (
+        "more helps more: holds"
+    )
+    one = check_direction("envlf-rescoring", found, quantity="t2i R@1")
+    assert one.line == "re-scoring the short list helps (t2i R@1): holds"
+    assert one.ours == found.difference["t2i"]["R@1"]
+
+
+def test_verdicts_need_no_pandas(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", types.ModuleType("none"))
+    assert check_reported(20, "AMFMN", "RSICD").outcome == "reached"
