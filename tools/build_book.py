@@ -22,13 +22,14 @@ QUIET = ("[IPKernelApp]", "Kernel is running over TCP")
 def build(out: Path) -> int:
     """Run Jupyter Book 1.x over the checkout; 0 when it is clean."""
     shutil.rmtree(out / "_build", ignore_errors=True)
+    run = "from jupyter_book.cli.main import main; main()"
     command = [
-        sys.executable, "-m", "jupyter_book.cli.main", "build", str(ROOT),
-        "--all", "-n", "-W", "--keep-going", "--path-output", str(out),
+        sys.executable, "-c", run, "build", str(ROOT), "--all", "-n", "-W",
+        "--keep-going", "--path-output", str(out),
     ]  # fmt: skip
     env = dict(os.environ, PYTHONPATH=str(ROOT))
     done = subprocess.run(
-        command, cwd=ROOT, env=env, text=True,
+        command, cwd=ROOT, env=env, text=True, check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     lines = [
@@ -36,9 +37,10 @@ def build(out: Path) -> int:
         for line in done.stdout.splitlines()
         if not any(word in line for word in QUIET)
     ]
-    if done.returncode:
+    built = (out / "_build/html/index.html").exists()
+    if done.returncode or not built:
         print("\n".join(lines), file=sys.stderr)
-    return done.returncode
+    return done.returncode or int(not built)
 
 
 def main() -> int:

@@ -1,9 +1,87 @@
 """What the book asks of Sphinx beyond its configuration file.
 
-The theme's chain brings in `sphinx_thebe`, which writes its script block
-twice on every page and names a server elsewhere. The book does not use it,
-so its listeners are taken off before they run.
+*No thebe.* The theme's chain brings in `sphinx_thebe`, which writes its
+script block twice on every page and names a server elsewhere. The book
+does not use it, so its listeners are taken off before they run.
+
+*Hanging lists.* Our docstrings explain fields as `name: text`, with the
+following lines set in. To Sphinx that is a broken paragraph; it is turned
+into a list.
 """
+
+import re
+
+ITEM = re.compile(r"^[*\w]+(, [*\w]+)*: \S")
+SECTION = re.compile(
+    r"^(Args|Returns|Raises|Yields|Warns|Attributes|Note|Notes|Example|"
+    r"Examples|See Also|Warning|Warnings|Keyword Args|References|Todo):$"
+)
+
+
+def depth(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+def blocks(lines):
+    """Runs of lines without a blank one: (start, end)."""
+    start = None
+    for place, line in enumerate([*lines, ""]):
+        if line.strip() and start is None:
+            start = place
+        elif not line.strip() and start is not None:
+            yield start, place
+            start = None
+
+
+def listed(block: list[str], at: int) -> list[str]:
+    """`block` with its hanging items, `at` spaces deep, as a list."""
+    items = [
+        i
+        for i, line in enumerate(block)
+        if depth(line) == at and ITEM.match(line.strip())
+    ]
+    hangs = any(
+        i + 1 < len(block) and depth(block[i + 1]) > at for i in items
+    )
+    if not hangs:
+        return block
+    out, inside = [], False
+    for i, line in enumerate(block):
+        if depth(line) < at or not inside and i not in items:
+            out.append(line)
+            continue
+        if i in items:
+            if not inside:
+                out.append("")
+            inside = True
+            name, text = line.strip().split(": ", 1)
+            names = ", ".join(f"``{n}``" for n in name.split(", "))
+            out.append(f"{' ' * at}* {names}: {text}")
+        elif depth(line) > at:
+            out.append(f"{' ' * at}  {line.strip()}")
+        else:
+            out += ["", line]
+            inside = False
+    return [*out, ""]
+
+
+def hanging_lists(lines: list[str]) -> list[str]:
+    """A docstring's lines with hanging items as lists."""
+    out, last = [], 0
+    for start, end in blocks(lines):
+        out += lines[last:start]
+        block, last = lines[start:end], end
+        if SECTION.match(block[0].strip()):
+            inner = {depth(x) for x in block[1:]}
+            deeper = sorted(inner)[1:2]  # below the section's own items
+            out += listed(block, deeper[0]) if deeper else block
+        else:
+            out += listed(block, depth(block[0]))
+    return out + lines[last:]
+
+
+def _docstring(_app, _what, _name, _obj, _options, lines):
+    lines[:] = hanging_lists(lines)
 
 
 def _without_thebe(app, _config):
@@ -17,4 +95,5 @@ def _without_thebe(app, _config):
 
 def setup(app):
     app.connect("config-inited", _without_thebe, priority=1)
+    app.connect("autodoc-process-docstring", _docstring, priority=1)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

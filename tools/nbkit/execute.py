@@ -1,0 +1,200 @@
+"""Execute a notebook in place and keep only what is worth keeping."""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import nbformat
+from jupyter_core.utils import run_sync
+from nbclient import NotebookClient
+
+from . import STATUS, template
+
+METADATA = {
+    "kernelspec": {
+        "display_name": "Python 3",
+        "language": "python",
+        "name": "python3",
+    },
+    "language_info": {"name": "python"},
+}
+KEPT = {"tags", "mystnb"}  # of a cell's metadata
+VERSIONS = ("torch", "transformers", "numpy", "matplotlib")
+
+
+def read(path: Path):
+    """The notebook as nbformat 4.5, cell ids kept or made."""
+    nb = nbformat.read(path, as_version=4)
+    for number, cell in enumerate(nb.cells):
+        if "id" not in cell:
+            cell["id"] = f"cell-{number:02d}"
+    nb.nbformat, nb.nbformat_minor = 4, 5
+    return nb
+
+
+def write(path: Path, nb) -> None:
+    """Write beside, then replace: a kill leaves the old file whole."""
+    nbformat.validate(nb)
+    part = path.with_name(f".{path.name}.part")
+    nbformat.write(nb, part)
+    os.replace(part, path)
+
+
+def code_cells(nb) -> list:
+    """The cells that hold code (blank ones do not)."""
+    return [
+        c for c in nb.cells if c.cell_type == "code" and c.source.strip()
+    ]
+
+
+def code_hash(nb) -> str:
+    """Checksum of the code; ties stored outputs to what made them.
+
+    The shared bootstrap cell is left out: it decides no output.
+    """
+    text = "\n# ---\n".join(
+        c.source.strip()
+        for c in code_cells(nb)
+        if "bootstrap" not in c.metadata.get("tags", [])
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def is_executed(nb) -> bool:
+    return all(c.get("execution_count") for c in code_cells(nb))
+
+
+def last_write(text: str) -> str:
+    """What a terminal would show: the part after the last return."""
+    lines = []
+    for line in text.split("\n"):
+        pieces = [p for p in line.split("\r") if p]
+        lines.append(pieces[-1] if pieces else "")
+    return "\n".join(lines)
+
+
+def strip(nb) -> None:
+    """Drop what differs from run to run and says nothing."""
+    nb.metadata = nbformat.from_dict(METADATA)
+    for cell in nb.cells:
+        cell.metadata = nbformat.from_dict(
+            {k: v for k, v in cell.metadata.items() if k in KEPT}
+        )
+        cell.source = cell.source.strip("\n")
+        for out in cell.get("outputs", ()):
+            if out.output_type == "stream":
+                out.text = last_write(out.text)
+            data = out.get("data", {})
+            for kind in list(data):
+                if kind.startswith("application/vnd.jupyter.widget"):
+                    del data[kind]
+
+
+def sync(nb, name: str) -> None:
+    """Put the shared cells, as the template has them, into `nb`."""
+    wanted = {
+        "badge": ("markdown", template.badge(name)),
+        "bootstrap": ("code", template.bootstrap()),
+    }
+    for tag, (kind, source) in wanted.items():
+        for cell in nb.cells:
+            if tag in cell.metadata.get("tags", []):
+                cell.source = source
+                break
+        else:
+            make = nbformat.v4.new_markdown_cell
+            place = 1
+            if kind == "code":
+                make = nbformat.v4.new_code_cell
+                place = next(
+                    (
+                        i
+                        for i, c in enumerate(nb.cells)
+                        if c.cell_type == "code"
+                    ),
+                    len(nb.cells),
+                )
+            cell = make(source, metadata={"tags": [tag]})
+            cell["id"] = tag
+            nb.cells.insert(place, cell)
+        if tag == "bootstrap":
+            cell.metadata["tags"] = [tag, "hide-input"]
+
+
+def peak_memory(pid) -> int | None:
+    """Peak resident memory of a process in MB, where the system tells."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return None
+    found = re.search(r"VmHWM:\s+(\d+) kB", text)
+    return round(int(found.group(1)) / 1024) if found else None
+
+
+class Client(NotebookClient):
+    """Looks at the kernel's memory before it is stopped, and stops it
+    once (nbclient tries again when Python ends, and trips)."""
+
+    peak = None
+
+    async def _async_cleanup_kernel(self):
+        if self.km is None:
+            return
+        pid = getattr(self.km.provisioner, "pid", None)
+        self.peak = peak_memory(pid)
+        await super()._async_cleanup_kernel()
+
+    _cleanup_kernel = run_sync(_async_cleanup_kernel)
+
+
+def execute(path: Path, timeout: int = 1200) -> dict:
+    """Run the notebook at `path` in place; what it cost.
+
+    Raises:
+        nbclient.exceptions.CellExecutionError: a cell failed; the file
+            is left as it was.
+    """
+    nb = read(path)
+    sync(nb, path.name)
+    strip(nb)
+    for cell in nb.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    client = Client(
+        nb,
+        timeout=timeout,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,
+        extra_arguments=["--log-level=ERROR"],
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    start = time.perf_counter()
+    client.execute()
+    seconds = time.perf_counter() - start
+    strip(nb)
+    write(path, nb)
+    return {
+        "code": code_hash(nb),
+        "seconds": round(seconds),
+        "peak_memory_mb": client.peak,
+        "dataset": os.environ.get("RSIR_DATASET", "toy"),
+        "preset": os.environ.get("RSIR_PRESET", "toy"),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in VERSIONS},
+    }
+
+
+def load_status() -> dict:
+    return json.loads(STATUS.read_text()) if STATUS.exists() else {}
+
+
+def save_status(status: dict) -> None:
+    part = STATUS.with_name(f".{STATUS.name}.part")
+    part.write_text(json.dumps(status, indent=1, sort_keys=True) + "\n")
+    os.replace(part, STATUS)

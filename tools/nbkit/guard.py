@@ -1,0 +1,297 @@
+"""What a notebook of this book must be: one rule, one function.
+
+A rule takes a `Case` and yields short sentences; none means that it is
+kept. `tests/test_notebooks_guard.py` runs the rules over every notebook,
+and each rule over a sample that breaks it.
+"""
+
+import base64
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from . import execute, template
+
+TAGS = {
+    # known to Jupyter Book
+    "hide-input", "hide-output", "hide-cell", "remove-input",
+    "remove-output", "remove-cell",
+    # known to nbval
+    "nbval-check-output", "nbval-ignore-output",
+    # ours: shared cells, the knobs, the two kinds of verdict, exercises
+    "badge", "bootstrap", "knobs", "cost", "verdict-live",
+    "verdict-record", "solution",
+}  # fmt: skip
+VERDICT = re.compile(
+    r"^(?P<what>\S.*) against \S.* range: "
+    r"(?P<outcome>reached|below|not comparable)\b",
+    re.MULTILINE,
+)
+ROOTS = (
+    "home|root|Users|tmp|work|content|mnt|media|opt|srv|usr|var|private|"
+    "data|scratch|gpfs|nfs"
+)
+ABSOLUTE = re.compile(
+    rf"(?<![\w.:/<~-])/(?:{ROOTS})/[\w.-]+|\b[A-Z]:\\\w|file://"
+)
+NUMPY_SCALAR = re.compile(r"\bnp\.(?:float|int|bool|str)\w*\(")
+OUTSIDE = re.compile(
+    r"""<(?:script|link|img|iframe)\b[^>]*(?:src|href)=["']?"""
+    r"""(?:https?:)?//""",
+    re.IGNORECASE,
+)
+EMBEDDED = re.compile(r"data:image/|data:application/", re.IGNORECASE)
+LINKED = re.compile(r"!\[[^\]]*\]\(\s*<?(?:https?:)?//|<img\b", re.I)
+CELLS, CODE, WORDS, EXERCISES = (25, 45), (12, 25), (800, 2400), (2, 3)
+LONG_CELL, USUAL_CELL, WIDTH = 20, 12, 75
+
+
+@dataclass
+class Case:
+    """A notebook with what the rules need to know about it."""
+
+    nb: object
+    name: str  # file name, e.g. "02_amfmn.ipynb"
+    status: dict = field(default_factory=dict)
+
+    @property
+    def number(self) -> int:
+        return int(self.name[:2])
+
+    @property
+    def code(self) -> list:
+        return execute.code_cells(self.nb)
+
+    def tagged(self, tag: str) -> list:
+        return [
+            c for c in self.nb.cells if tag in c.metadata.get("tags", [])
+        ]
+
+
+def where(case: Case, cell) -> str:
+    """`cell 7 (train the model)`: place and first line of a cell."""
+    place = next(i for i, c in enumerate(case.nb.cells) if c is cell)
+    head = (cell.source.strip().splitlines() or [""])[0]
+    return f"cell {place} ({head[:40]})"
+
+
+def text_of(out) -> str:
+    """All text that an output shows."""
+    if out.output_type == "stream":
+        return out.text
+    if out.output_type == "error":
+        return "\n".join(out.traceback)
+    data = out.get("data", {})
+    return "\n".join(
+        str(value)
+        for kind, value in data.items()
+        if kind.startswith("text/")
+    )
+
+
+def outputs(case: Case) -> Iterator[tuple]:
+    for cell in case.nb.cells:
+        for out in cell.get("outputs", ()):
+            yield cell, out
+
+
+def executed(case: Case) -> Iterator[str]:
+    counts = [c.get("execution_count") for c in case.code]
+    for cell, count in zip(case.code, counts, strict=True):
+        if not count:
+            yield f"{where(case, cell)} has code and was not executed"
+    if all(counts) and counts != list(range(1, len(counts) + 1)):
+        yield "the cells were not executed once each, in order"
+
+
+def fresh(case: Case) -> Iterator[str]:
+    known = case.status.get(Path(case.name).stem, {})
+    if known.get("code") != execute.code_hash(case.nb):
+        yield "the code is not the code that was executed"
+    if known.get("dataset") != "toy" or known.get("preset") != "toy":
+        yield "the stored outputs are not from toy scenes"
+
+
+def verdicts(case: Case) -> Iterator[str]:
+    checked = case.tagged("nbval-check-output")
+    if not checked:
+        yield "no cell is compared by nbval (tag nbval-check-output)"
+    for cell in checked:
+        if not cell.get("outputs"):
+            yield f"{where(case, cell)} is compared but prints nothing"
+    if case.number < 2:
+        return
+    for tag in ("verdict-live", "verdict-record"):
+        cells = case.tagged(tag)
+        if not cells:
+            yield f"no cell has the tag {tag}"
+        for cell in cells:
+            said = "\n".join(map(text_of, cell.get("outputs", ())))
+            if "nbval-check-output" not in cell.metadata["tags"]:
+                yield f"{where(case, cell)} is a verdict nbval skips"
+            if not VERDICT.search(said):
+                yield f"{where(case, cell)} prints no verdict line"
+            if re.search(r"\d", VERDICT.sub("", said)):
+                yield (
+                    f"{where(case, cell)} prints a number; numbers "
+                    "stand in the cell above the verdict"
+                )
+
+
+def clean_outputs(case: Case) -> Iterator[str]:
+    for cell, out in outputs(case):
+        if out.output_type == "error":
+            yield f"{where(case, cell)} stores an error"
+        if out.output_type == "stream" and out.name == "stderr":
+            yield f"{where(case, cell)} stores stderr"
+        text = text_of(out)
+        if NUMPY_SCALAR.search(text):
+            yield f"{where(case, cell)} prints a bare NumPy scalar"
+        if "\r" in text:
+            yield f"{where(case, cell)} stores a moving progress bar"
+
+
+def paths(case: Case) -> Iterator[str]:
+    for cell in case.nb.cells:
+        found = [ABSOLUTE.search(cell.source)]
+        found += [
+            ABSOLUTE.search(text_of(out))
+            for out in cell.get("outputs", ())
+        ]
+        for hit in filter(None, found):
+            yield f"{where(case, cell)} names the path {hit.group()}"
+
+
+def drawn_by_us(png: bytes) -> bool:
+    """Whether matplotlib wrote this PNG (it signs its files)."""
+    try:
+        with Image.open(io.BytesIO(png)) as picture:
+            signed = picture.info.get("Software", "")
+            return picture.format == "PNG" and signed.startswith(
+                "Matplotlib"
+            )
+    except (OSError, SyntaxError, ValueError):
+        return False
+
+
+def pictures(case: Case) -> Iterator[str]:
+    for cell in case.nb.cells:
+        if cell.get("attachments"):
+            yield f"{where(case, cell)} has an attached file"
+        if cell.cell_type == "markdown" and LINKED.search(cell.source):
+            yield f"{where(case, cell)} shows a picture from elsewhere"
+        if EMBEDDED.search(cell.source):
+            yield f"{where(case, cell)} embeds a file"
+    for cell, out in outputs(case):
+        for kind, value in out.get("data", {}).items():
+            if kind == "image/png":
+                data = base64.b64decode(value)
+                if not drawn_by_us(data):
+                    yield f"{where(case, cell)} holds a foreign picture"
+            elif kind.startswith(("image/", "video/", "audio/")):
+                yield f"{where(case, cell)} holds {kind}"
+            elif kind.startswith("application/javascript"):
+                yield f"{where(case, cell)} holds a script"
+        text = text_of(out)
+        if EMBEDDED.search(text) or "<svg" in text.lower():
+            yield f"{where(case, cell)} embeds a picture in its text"
+        if OUTSIDE.search(text):
+            yield f"{where(case, cell)} loads something from outside"
+
+
+def tags(case: Case) -> Iterator[str]:
+    for cell in case.nb.cells:
+        for tag in set(cell.metadata.get("tags", [])) - TAGS:
+            yield f"{where(case, cell)} has the unknown tag {tag}"
+
+
+def shared_cells(case: Case) -> Iterator[str]:
+    for tag, wanted in (
+        ("badge", template.badge(case.name)),
+        ("bootstrap", template.bootstrap()),
+    ):
+        cells = case.tagged(tag)
+        if len(cells) != 1:
+            yield f"{len(cells)} cells have the tag {tag}, not one"
+        elif cells[0].source != wanted:
+            yield f"the {tag} cell differs from the template"
+    if case.code and "bootstrap" not in case.code[0].metadata.get(
+        "tags", []
+    ):
+        yield "the bootstrap cell is not the first code cell"
+
+
+def quiet_metadata(case: Case) -> Iterator[str]:
+    if dict(case.nb.metadata) != execute.METADATA:
+        yield "the notebook holds metadata that a run leaves behind"
+    for cell in case.nb.cells:
+        if set(cell.metadata) - execute.KEPT:
+            yield f"{where(case, cell)} holds metadata of a run"
+
+
+def anatomy(case: Case) -> Iterator[str]:
+    first = case.nb.cells[0]
+    if first.cell_type != "markdown" or not first.source.startswith("# "):
+        yield "the first cell is no title"
+    if len(case.tagged("knobs")) != 1:
+        yield "not exactly one cell has the tag knobs"
+    if not case.tagged("cost"):
+        yield "no cell has the tag cost (the cost card)"
+    prose = "\n".join(
+        c.source for c in case.nb.cells if c.cell_type == "markdown"
+    )
+    words = len(re.findall(r"[A-Za-z][\w'’-]*", prose))
+    opened = len(re.findall(r"\{exercise(?:-start)?\}", prose))
+    solved = len(re.findall(r"\{solution(?:-start)?\}", prose))
+    for what, count, (low, high) in (
+        ("cells", len(case.nb.cells), CELLS),
+        ("code cells", len(case.code), CODE),
+        ("words", words, WORDS),
+        ("exercises", opened, EXERCISES),
+    ):
+        if not low <= count <= high:
+            yield f"{count} {what}; wanted {low} to {high}"
+    if solved != opened:
+        yield f"{opened} exercises but {solved} solutions"
+
+
+def short_cells(case: Case) -> Iterator[str]:
+    own = [
+        c
+        for c in case.code
+        if "bootstrap" not in c.metadata.get("tags", [])
+    ]
+    lengths = [len(c.source.strip().splitlines()) for c in own]
+    for cell, length in zip(own, lengths, strict=True):
+        if length > LONG_CELL:
+            yield f"{where(case, cell)} has {length} lines"
+    long = sum(length > USUAL_CELL for length in lengths)
+    if long > 0.3 * len(own):
+        yield f"{long} of {len(own)} cells have over {USUAL_CELL} lines"
+    for cell in case.code:
+        for line in cell.source.splitlines():
+            if len(line) > WIDTH:
+                yield f"{where(case, cell)}: a line of {len(line)}"
+
+
+RULES = {
+    rule.__name__: rule
+    for rule in (
+        executed, fresh, verdicts, clean_outputs, paths, pictures, tags,
+        shared_cells, quiet_metadata, anatomy, short_cells,
+    )
+}  # fmt: skip
+
+
+def check(path: Path, status: dict) -> list[str]:
+    """Every complaint about the notebook at `path`."""
+    case = Case(execute.read(path), path.name, status)
+    return [
+        f"{path.name}: {rule}: {complaint}"
+        for rule, function in RULES.items()
+        for complaint in function(case)
+    ]

@@ -1,0 +1,134 @@
+"""The two cells that all notebooks share: Colab badge and bootstrap.
+
+They are written here once; `python tools/notebooks.py sync` puts them into
+every notebook, and a test compares.
+"""
+
+import re
+import textwrap
+import tomllib
+from pathlib import Path
+
+import yaml
+
+from . import ROOT
+
+# Where an import is called otherwise than its package. The bootstrap cell
+# looks for the import, so that nothing is installed that is there already.
+IMPORT_NAMES = {"faiss-cpu": "faiss"}
+# Colab has these in versions that fit each other: never to be touched.
+NEVER = {
+    "numpy", "scipy", "pandas", "pillow", "torch", "torchvision",
+    "transformers", "matplotlib", "pyyaml", "tqdm",
+}  # fmt: skip
+
+BOOTSTRAP = """\
+# The same in every notebook. On your machine it only finds rsir; on
+# Colab it takes the book's own version of it, installs what Colab
+# lacks, and leaves torch and numpy alone.
+import importlib.util, os, pathlib, subprocess, sys
+
+home = pathlib.Path.cwd()
+if "google.colab" in sys.modules:
+    source = os.environ.get("RSIR_SOURCE") or (
+        "{URL}"
+    )
+    get = ["git", "clone", "-q", "--depth", "1", "-b", "{BRANCH}"]
+    if not (home / "rsir-book").exists():
+        subprocess.run([*get, source, "rsir-book"], check=True)
+    needs = (
+{NEEDS}
+    ).split()
+    lacks = [n for n in needs if not importlib.util.find_spec(n)]
+    lacks = [{"faiss": "faiss-cpu"}.get(n, n) for n in lacks]
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps"]
+    if lacks:
+        subprocess.run([*pip, *lacks], check=True)
+    home = home / "rsir-book"
+    sys.path.insert(0, str(home))
+    os.environ["PYTHONPATH"] = str(home)
+elif not importlib.util.find_spec("rsir"):
+    for place in (home, *home.parents):
+        if (place / "rsir" / "__init__.py").exists():
+            sys.path.insert(0, str(place))
+import rsir
+"""
+
+BADGE = "[Open this chapter in Colab]({URL})"
+
+
+def repository() -> tuple[str, str]:
+    """Address and branch, from the one place where they stand."""
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    return config["repository"]["url"], config["repository"]["branch"]
+
+
+def colab_url(name: str) -> str:
+    """Where Colab opens the notebook called `name` (a file name)."""
+    url, branch = repository()
+    owner = url.removeprefix("https://github.com/")
+    return (
+        "https://colab.research.google.com/github/"
+        f"{owner}/blob/{branch}/notebooks/{name}"
+    )
+
+
+def needs() -> list[str]:
+    """Import names of what Colab may lack."""
+    text = (ROOT / "pyproject.toml").read_text()
+    names = [
+        re.split(r"[<>=]", line)[0]
+        for line in tomllib.loads(text)["project"]["dependencies"]
+    ]
+    return [
+        IMPORT_NAMES.get(name, name.replace("-", "_"))
+        for name in names
+        if name not in NEVER
+    ]
+
+
+def bootstrap() -> str:
+    """Source of the bootstrap cell."""
+    url, branch = repository()
+    rows = textwrap.wrap(" ".join(needs()), 62)
+    body = "\n".join(
+        f'        "{row}{" " if row != rows[-1] else ""}"' for row in rows
+    )
+    text = BOOTSTRAP.replace("{NEEDS}", body)
+    text = text.replace("{URL}", url).replace("{BRANCH}", branch)
+    return text.strip()
+
+
+def badge(name: str) -> str:
+    """Source of the badge cell of the notebook called `name`."""
+    return BADGE.replace("{URL}", colab_url(name))
+
+
+def set_address(url: str, branch: str, root: Path = ROOT) -> list[Path]:
+    """Write a new repository address wherever the old one stands."""
+    config = root / "_config.yml"
+    old = yaml.safe_load(config.read_text())["repository"]
+    url = url.rstrip("/")
+    begin = "https://github.com/"
+    pairs = [
+        (
+            f"{old['url'].removeprefix(begin)}/blob/{old['branch']}/",
+            f"{url.removeprefix(begin)}/blob/{branch}/",
+        ),
+        (old["url"], url),
+    ]
+    changed = []
+    for path in sorted(root.glob("*")) + sorted(root.glob("book/*")):
+        if path.suffix not in {".md", ".yml", ".cff", ".toml"}:
+            continue
+        before = after = path.read_text()
+        for was, is_now in pairs:
+            after = after.replace(was, is_now)
+        if path == config:
+            after = after.replace(
+                f"branch: {old['branch']}", f"branch: {branch}"
+            )
+        if after != before:
+            path.write_text(after)
+            changed.append(path)
+    return changed

@@ -1,0 +1,94 @@
+"""The API page: the package's modules in the house's order.
+
+A module is listed once it exists. What a package hands on from its parts
+(its `__all__`) is described under the package, not a second time under the
+part.
+"""
+
+import ast
+from pathlib import Path
+
+from . import packages
+
+NAMES = ["api.md"]
+# Section title -> modules; "name.*" stands for the direct parts of one.
+SECTIONS = {
+    "Data": ["rsir.data", "rsir.data.*", "rsir.data.toy"],
+    "Encoders": ["rsir.encoders", "rsir.encoders.*"],
+    "Layers": ["rsir.layers", "rsir.layers.*"],
+    "Models": ["rsir.recipes", "rsir.models", "rsir.models.*"],
+    "Losses": ["rsir.losses"],
+    "Training": ["rsir.train", "rsir.train.*"],
+    "Search and re-ranking": [
+        "rsir.search", "rsir.search.*", "rsir.rerank",
+    ],
+    "Measuring": ["rsir.metrics"],
+    "Reported numbers and records": ["rsir.reported", "rsir.records"],
+    "Pictures": ["rsir.plots", "rsir.plots.*"],
+    "Errors": ["rsir.errors"],
+}  # fmt: skip
+MODULE = """\
+(api-{label})=
+### `{name}`
+
+```{{eval-rst}}
+.. automodule:: {name}
+   :members:
+   :show-inheritance:{exclude}
+```
+"""
+
+
+def handed_on(root: Path, name: str) -> list[str]:
+    """The names in a package's `__all__`, read without importing it."""
+    path = root / Path(*name.split(".")) / "__init__.py"
+    if not path.exists():
+        return []
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and target.id == "__all__"
+            for target in node.targets
+        ):
+            return [
+                item.value
+                for item in ast.walk(node.value)
+                if isinstance(item, ast.Constant)
+            ]
+    return []
+
+
+def selected(heads: list[str], known: list[str]) -> list[str]:
+    """The modules that `heads` stand for, each once, in order."""
+    found = []
+    for head in heads:
+        if head.endswith(".*"):
+            base = head.removesuffix(".*")
+            found += [n for n in known if n.rpartition(".")[0] == base]
+        elif head in known:
+            found.append(head)
+    return [
+        name
+        for name in dict.fromkeys(found)
+        if not name.rpartition(".")[2].startswith("_")
+    ]
+
+
+def render(root: Path) -> dict[str, str]:
+    known = packages(root)
+    parts = []
+    for title, heads in SECTIONS.items():
+        names = selected(heads, known)
+        if names:
+            parts.append(f"## {title}\n")
+        for name in names:
+            label = name.replace(".", "-").replace("_", "-")
+            skip = handed_on(root, name.rpartition(".")[0])
+            exclude = (
+                f"\n   :exclude-members: {', '.join(skip)}"
+                if skip and name.count(".") > 1
+                else ""
+            )
+            parts.append(
+                MODULE.format(name=name, label=label, exclude=exclude)
+            )
+    return {"api.md": "\n".join(parts)}
