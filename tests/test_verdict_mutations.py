@@ -72,9 +72,9 @@ def one_caption_off(scores, rng):
     return np.roll(scores, PER, axis=1), OWNER
 
 
-def a_third_mislabelled(scores, rng):
+def half_mislabelled(scores, rng):
     owner = OWNER.copy()
-    picked = rng.random(len(owner)) < 1 / 3
+    picked = rng.random(len(owner)) < 1 / 2
     owner[picked] = rng.permutation(owner[picked])
     return scores, owner
 
@@ -88,7 +88,7 @@ DAMAGES = [
     shuffled_rows, shuffled_columns, shuffled_scores, untrained, constant,
     distances_for_scores, wrong_owner, owner_off_by_one,
     owner_dealt_round, reshaped_for_transposed, one_caption_off,
-    a_third_mislabelled, coarse,
+    half_mislabelled, coarse,
 ]
 
 
