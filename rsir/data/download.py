@@ -21,6 +21,7 @@ from rsir.data.paths import data_root
 from rsir.data.transfer import Ledger, retrieve
 from rsir.data.unpack import (
     DamagedArchive,
+    check_tools,
     dataset_folder,
     install,
     parquet_to_karpathy,
@@ -150,6 +151,7 @@ def _fetch_from(
 ) -> Path:
     store = root / DOWNLOADS / what.name
     ledger = Ledger(root)
+    check_tools(file for file, _ in place.files)
     bring = {"hub": _from_hub, "https": _from_https,
              "drive": _from_drive}[place.kind]
     files = bring(place, store, ledger, progress, say, options)

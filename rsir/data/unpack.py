@@ -93,6 +93,36 @@ def unzip(archive: Path, target: Path) -> None:
         ) from None
 
 
+def check_tools(names: Iterable[str]) -> None:
+    """Before a long download: can its files be unpacked here?
+
+    Raises:
+        RsirError: a rar, or parquet files, and nothing that reads it.
+    """
+    for name in names:
+        if name.endswith(".rar") and not any(
+            shutil.which(tool[0]) for tool in _RAR_TOOLS
+        ):
+            raise RsirError(
+                f"no tool to unpack {name}; install one of "
+                f"{', '.join(t[0] for t in _RAR_TOOLS)}, then run the "
+                "same command again"
+            )
+        if name.endswith("parquet"):
+            _pyarrow()
+
+
+def _pyarrow():
+    try:
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise RsirError(
+            "reading parquet files needs pyarrow; install it (pip "
+            "install pyarrow), then run the same command again"
+        ) from None
+    return pq
+
+
 def unrar(archive: Path, target: Path) -> None:
     """Unpack a rar below `target` with a tool of the system.
 
@@ -115,11 +145,7 @@ def unrar(archive: Path, target: Path) -> None:
             "is thrown away, fetch it again"
         )
     else:
-        raise RsirError(
-            f"no tool to unpack {archive}; install one of "
-            f"{', '.join(t[0] for t in _RAR_TOOLS)}, then run the "
-            "same command again"
-        )
+        check_tools([archive.name])
     inside = target.resolve()
     for path in target.rglob("*"):
         if path.is_symlink() or inside not in path.resolve().parents:
@@ -216,13 +242,7 @@ def parquet_to_karpathy(
     Raises:
         RsirError: no pyarrow, a column missing, a name twice.
     """
-    try:
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise RsirError(
-            "reading parquet files needs pyarrow; install it (pip "
-            "install pyarrow), then run the same command again"
-        ) from None
+    pq = _pyarrow()
     pictures = folder / entry.image_folders[0]
     pictures.mkdir(parents=True, exist_ok=True)
     images, seen, sentid = [], {}, 0

@@ -76,7 +76,8 @@ class Canvas:
         if shore:
             wander = 0.35 * beach * crop(rng, "mottle")
             self.lay(field - beach + wander, shore, soft=2.5)
-        low, high = np.add(WATERS[colour], rng.normal(0, 5, 3))
+        low, high = np.add(WATERS[colour], rng.normal(0, 2, 3)
+                           + rng.normal(0, 4))
         deep = smooth(-field + 5 * crop(rng, "cloud"), 0, depth)
         wet = mix(low, high, deep)
         rim = smooth(-field, 0, 3.0)

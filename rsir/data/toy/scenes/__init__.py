@@ -4,10 +4,10 @@
 generator's output: append, do not sort.
 """
 
-from rsir.data.toy.scenes import air, water
+from rsir.data.toy.scenes import air, land, sport, water
 
 SCENES = {}
-for _module in (air, water):
+for _module in (air, water, land, sport):
     SCENES.update(_module.SCENES)
 
 KINDS = tuple(SCENES)
