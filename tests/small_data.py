@@ -4,6 +4,10 @@ import json
 
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
+
+from rsir.cli import app
+from rsir.errors import RsirError
 
 NAMES = ["airport_1", "airport_2", "beach_1", "beach_2", "pond_1",
          "pond_2", "school_1", "school_2", "00001", "00002"]
@@ -56,3 +60,13 @@ def precomp(tmp_path):
         (folder / f"{part}_caps.txt").write_text(
             "".join(s + "\n" for n in names for s in sentences(n)))
     return folder
+
+
+def run(*arguments):
+    """`rsir data ...`: what it prints, and the user error or None."""
+    done = CliRunner().invoke(app, ["data", *map(str, arguments)])
+    if done.exception is not None and not isinstance(
+        done.exception, RsirError
+    ):
+        raise done.exception
+    return done.output, done.exception

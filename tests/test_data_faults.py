@@ -13,7 +13,6 @@ import pytest
 from PIL import Image
 from small_data import (
     karpathy,
-    picture,
     precomp,
     rsicd,
     sentences,

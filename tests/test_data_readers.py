@@ -1,9 +1,7 @@
 """Readers: the three layouts, the order they keep, names and roots."""
 
-import json
 import subprocess
 import sys
-import warnings
 
 import numpy as np
 import pytest
@@ -26,7 +24,6 @@ from rsir.data import (
     data_root,
     image_hashes,
     load_dataset,
-    open_image,
 )
 from rsir.data.catalog import CATALOG, scene_of
 from rsir.errors import RsirError
@@ -283,7 +280,8 @@ def test_subset():
 
 
 def test_split_refuses_what_does_not_fit():
-    one = dict(dataset="d", name="test", images=("a",), ids=("a",))
+    one = {"dataset": "d", "name": "test", "images": ("a",),
+           "ids": ("a",)}
     for owner in ([1], [-1]):
         with pytest.raises(RsirError, match="there are 1 images"):
             Split(captions=("x",), owner=owner, **one)

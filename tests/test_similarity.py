@@ -10,8 +10,11 @@ from rsir.data.similarity import CaptionSimilarity
 from rsir.data.text import stem, tokenize
 from rsir.errors import RsirError
 
-WORDS = ("a plane planes is are parked near the green green tree trees "
-         "road roads white house 2").split()
+SENTENCE = (
+    "a plane planes is are parked near the green green tree trees road "
+    "roads white house 2"
+)
+WORDS = SENTENCE.split()
 
 
 def grams(words, n):

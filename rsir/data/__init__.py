@@ -93,7 +93,7 @@ def _rules(seed: int, options: dict, **defaults):
     wrong = set(options) - {*known, "layout", "images"}
     if wrong:
         raise RsirError(
-            f"unknown option {sorted(wrong)[0]!r} of load_dataset; "
+            f"unknown option {min(wrong)!r} of load_dataset; "
             f"there are {', '.join(known)}, layout and images"
         )
     given = {k: options[k] for k in known if k in options}

@@ -156,6 +156,8 @@ def _fetch_from(
              "drive": _from_drive}[place.kind]
     files = bring(place, store, ledger, progress, say, options)
     say("unpacking")
+    for left in root.glob(f".{what.name}-*"):   # by a killed fetch
+        shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(
         prefix=f".{what.name}-", dir=root
     ) as aside:

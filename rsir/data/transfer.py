@@ -21,7 +21,7 @@ from rsir.data.paths import atomic_write, read_text
 from rsir.errors import RsirError
 
 LEDGER = "checksums.json"
-_CHUNK = 1 << 18
+_CHUNK = 1 << 16
 
 
 class Ledger:
