@@ -216,7 +216,8 @@ PAGE = b"<!DOCTYPE html><title>Sign in</title>"
     ("a.zip", zipped(a=BODY)[:-50], "no whole zip"),
     ("a.zip", b"PK\3\4" + BODY, "no whole zip"),
     ("a.parquet", b"PAR1" + BODY, "parquet"),
-    ("a.rar", b"PK\3\4" + BODY, "rar"),
+    ("a.rar", b"Rat!" + BODY, "rar"),
+    ("a.rar", b"PK\3\4" + BODY, "no whole zip"),
 ])
 def test_what_is_no_such_file(web, tmp_path, name, content, message):
     with pytest.raises(RsirError, match=message):

@@ -17,7 +17,7 @@ from small_server import Page, serving
 from rsir.data import catalog, load_dataset
 from rsir.data.download import ManualSteps, fetch
 from rsir.data.transfer import Ledger
-from rsir.data.unpack import unrar, unzip
+from rsir.data.unpack import unpack, unrar, unzip
 from rsir.errors import RsirError
 
 QUICK = {"tries": 2, "wait": 0.0, "timeout": 5.0}
@@ -153,6 +153,22 @@ def test_members_that_are_links(tmp_path):
         file.writestr(info, "/etc")
     with pytest.raises(RsirError, match="is a link"):
         unzip(tmp_path / "a.zip", tmp_path / "in")
+
+
+def test_a_rar_by_another_name(tmp_path, monkeypatch):
+    """A stand-in for bsdtar shows that the tool is called."""
+    tool = tmp_path / "bin" / "bsdtar"
+    tool.parent.mkdir()
+    tool.write_text('#!/bin/sh\necho "$1 $3" > "$4/said"\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:/bin:/usr/bin")
+    path = tmp_path / "imgs.zip"
+    path.write_bytes(b"Rar!\x1a\x07\x00" + b"x" * 99)
+    unpack(path, tmp_path / "out")
+    assert (tmp_path / "out" / "said").read_text() == "-xf -C\n"
+    tool.write_text("#!/bin/sh\necho torn >&2\nexit 1\n")
+    with pytest.raises(RsirError, match=r"bsdtar cannot unpack.*torn"):
+        unpack(path, tmp_path / "out")
 
 
 def test_rar_without_a_tool(tmp_path, monkeypatch):

@@ -21,6 +21,7 @@ from rsir.data.paths import atomic_write, read_text
 from rsir.errors import RsirError
 
 LEDGER = "checksums.json"
+RAR = b"Rar!\x1a\x07"
 _CHUNK = 1 << 16
 
 
@@ -263,9 +264,11 @@ def damage(path: Path, name: str) -> str | None:
         return "the server sent a web page in its place"
     if suffix == ".parquet" and not begin[:4] == end == b"PAR1":
         return "it does not begin and end as a parquet file does"
-    if suffix == ".rar" and not begin.startswith(b"Rar!\x1a\x07"):
+    if suffix in (".zip", ".rar") and begin.startswith(RAR):
+        return None                 # a rar, whatever it is called
+    if suffix == ".rar" and not begin.startswith(b"PK"):
         return "it does not begin as a rar archive does"
-    if suffix == ".zip":
+    if suffix in (".zip", ".rar"):
         try:
             with zipfile.ZipFile(path) as archive:
                 bad = archive.testzip()

@@ -19,6 +19,7 @@ from rsir.data.catalog import Entry
 from rsir.data.images import SUFFIXES
 from rsir.data.locate import annotation
 from rsir.data.paths import atomic_write
+from rsir.data.transfer import RAR
 from rsir.errors import RsirError
 
 _RAR_TOOLS = (
@@ -157,16 +158,17 @@ def unrar(archive: Path, target: Path) -> None:
 
 
 def unpack(archive: Path, target: Path, depth: int = 2) -> None:
-    """Unpack an archive, and archives in it, below `target`."""
-    suffix = archive.suffix.lower()
-    if suffix == ".zip":
-        unzip(archive, target)
-    elif suffix == ".rar":
-        unrar(archive, target)
-    else:
+    """Unpack an archive, and archives in it, below `target`.
+
+    A zip or rar is known by its first bytes: Drive's own names lie.
+    """
+    with open(archive, "rb") as file:
+        begin = file.read(len(RAR))
+    if archive.suffix.lower() not in (".zip", ".rar"):
         target.mkdir(parents=True, exist_ok=True)
         shutil.copy2(archive, target / archive.name)
         return
+    (unrar if begin == RAR else unzip)(archive, target)
     for inner in sorted(target.rglob("*")) if depth > 1 else ():
         if inner.suffix.lower() in (".zip", ".rar") and inner.is_file():
             place = inner.with_suffix("")
