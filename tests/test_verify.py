@@ -79,6 +79,14 @@ def test_verify_lists_what_is_wrong(rsicd, small_catalogue):
     assert "5 stand in train word for word" in notes
 
 
+def test_verify_takes_the_options_of_the_reader(
+        rsicd, small_catalogue, tmp_path):
+    (rsicd / "RSICD_images").rename(tmp_path / "elsewhere")
+    seen = verify(
+        "rsicd", rsicd, decode=False, images=tmp_path / "elsewhere")
+    assert seen.ok and not any("can be read" in n for n in seen.notes)
+
+
 def test_verify_when_the_reader_refuses(rsicd, small_catalogue):
     (rsicd / "RSICD_images" / "pond_1.jpg").unlink()
     seen = verify("rsicd", rsicd)

@@ -98,14 +98,14 @@ def fetch_set(
 def verify_set(
     name: Annotated[str, typer.Argument(help="ucm, rsicd, ...")],
     root: Root = None,
-    images: Annotated[
-        bool, typer.Option(help="Decode every image.")] = True,
+    decode: Annotated[
+        bool, typer.Option(help="Open every image.")] = True,
 ) -> None:
     """Tell what a folder holds, which split it is, and its faults."""
     from rsir.data.verify import verify
     from rsir.errors import RsirError
 
-    seen = verify(name, root, images=images)
+    seen = verify(name, root, decode=decode)
     out = _console()
     print(f"{seen.name} ({seen.layout}) in {seen.folder}")
     if seen.splits is not None:

@@ -62,7 +62,7 @@ def verify(
     name: str,
     root: str | os.PathLike | None = None,
     *,
-    images: bool = True,
+    decode: bool = True,
     **options,
 ) -> Verification:
     """Look at a data set from all sides. Nothing is changed.
@@ -70,7 +70,7 @@ def verify(
     Args:
         name: "ucm", "rsicd", "rsitmd" or "sydney".
         root: as for load_dataset.
-        images: decode every image, about 1 ms each.
+        decode: open every image, about 1 ms each.
         **options: as for load_dataset.
 
     Raises:
@@ -100,7 +100,7 @@ def verify(
     notes = []
     if splits is not None:
         notes += _caption_notes(splits)
-        if images:
+        if decode:
             bad, seen = _image_facts(splits)
             problems += bad
             notes += seen
