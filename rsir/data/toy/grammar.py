@@ -36,6 +36,7 @@ class Speaker:
         self.things = stage.things
         self.links = stage.links
         self.kind = kind
+        self.used = []
         self.rng = rng
 
     def choose(self, options):
@@ -51,15 +52,13 @@ class Speaker:
         exact = NUMBERS[n] if n < len(NUMBERS) else ""
         loose = []
         if n == 2:
-            loose = ["a couple of", "a pair of"]
+            loose = ["a couple of"]
         elif 3 <= n <= 4:
             loose = ["a few", "several"]
         elif 5 <= n <= 9:
             loose = ["several", "some"]
-        elif n >= 24:
-            loose = ["many", "dozens of", "lots of", "a great many"]
         elif n >= 10:
-            loose = ["many", "a lot of", "a number of"]
+            loose = [w for w in _vague(n) if w]
         if thing.row:
             loose.append("a row of")
         if exact and self.maybe(0.72):
@@ -77,15 +76,19 @@ class Speaker:
             words.append(thing.shape)
         if thing.colour and (self.maybe(detail) or not thing.whole):
             words.append(thing.colour)
+        if thing.crowd:
+            amount = self.choose(_vague(thing.crowd))
+            text = " ".join(w for w in (amount, *words, many) if w)
+            return Phrase(text, True)
         if thing.count > 1:
             amount = self.quantity(thing)
             text = " ".join([amount, *words, many])
             return Phrase(text, not amount.endswith("row of"))
         if not many:
+            words = [] if one.startswith("the ") else words
             return Phrase(_join(words, one), False)
         if not one:
-            lead = self.choose(("many", "some", "", "", "a lot of")) \
-                if not words else ""
+            lead = "some" if not words and self.maybe(0.25) else ""
             return Phrase(" ".join(
                 w for w in (lead, _join(words, many)) if w), True)
         return Phrase(article(_join(words, one)), False)
@@ -94,7 +97,7 @@ class Speaker:
         """The thing again: "the planes"."""
         one, many = NOUNS[thing.label].forms[0]
         which = "the " if thing.whole else f"the {thing.colour} "
-        if thing.count > 1 or not one:
+        if thing.count > 1 or thing.crowd or not one:
             return Phrase(which + many, True)
         return Phrase(which + one, False)
 
@@ -137,11 +140,15 @@ class Speaker:
 
     def say_exists(self):
         link = self._link(prepositional=True)
+        if link is None:
+            return ""
         first = self.noun_phrase(link.first)
         return f"{first.there} {first.text} {self.where(link)}"
 
     def say_place(self):
         thing = self._placed()
+        if thing is None:
+            return ""
         first = self.noun_phrase(thing, 0.9)
         where = self.place(thing, 1.0)
         if self.maybe(0.5):
@@ -184,13 +191,21 @@ class Speaker:
         first = self.clause(one)
         if two is None:
             return first
-        again = self.definite(two.first) if two.first is one.first \
-            or two.first in (one.second, one.third) else None
+        if two.first is one.first:
+            if one.relation in VERBS or two.relation in VERBS:
+                again = Phrase("they" if self.definite(two.first).plural
+                               else "it", self.definite(two.first).plural)
+                return f"{first} , and {self.clause(two, again)}"
+            return f"{first} and {self.where(two)}"
+        again = None
+        if two.first in (one.second, one.third):
+            again = self.definite(two.first)
         return first + joint + self.clause(two, again)
 
     def say_beside(self):
         link = self._link(prepositional=True)
-        if link.relation not in ("beside", "on", "among", "along"):
+        if link is None or link.relation not in (
+                "beside", "on", "among", "along"):
             return ""
         first = self.noun_phrase(link.first, 0.9)
         where = self.choose(PREPOSITIONS[link.relation])
@@ -199,6 +214,8 @@ class Speaker:
 
     def say_short(self):
         link = self._link(prepositional=True)
+        if link is None:
+            return ""
         first = self.noun_phrase(link.first, 0.95)
         text = f"{first.text} {self.where(link)}"
         where = self.place(link.first, 0.5)
@@ -235,8 +252,8 @@ class Speaker:
         link = self._link_of(thing)
         if link is not None and self.maybe(0.5):
             be = "are" if first.plural else "is"
-            return f"the {first.text[4:]} {where} {be} {thing.colour} " \
-                f"and {be} {self.where(link)}"
+            return f"the {first.text[4:]} {where} {be} " \
+                f"{thing.colour} and {be} {self.where(link)}"
         return f"the {first.text[4:]} {where} {first.be} {thing.colour}"
 
     def say_count(self):
@@ -261,19 +278,22 @@ class Speaker:
     )
 
     def sentence(self, shortest=6, longest=19):
-        """One specific caption of about 6 to 19 words, no full stop."""
-        forms = [f for f, _ in self.FORMS]
-        weights = [w for _, w in self.FORMS]
-        total = sum(weights)
+        """One specific caption of about 6 to 19 words, no full stop.
+
+        Forms that this picture has used already come up less often.
+        """
         for _ in range(40):
-            draw = self.rng.random() * total
-            for form, weight in zip(forms, weights):
+            weights = [w / (1 + 4 * self.used.count(f))
+                       for f, w in self.FORMS]
+            draw = self.rng.random() * sum(weights)
+            for (form, _), weight in zip(self.FORMS, weights):
                 draw -= weight
                 if draw < 0:
                     break
             text = form(self)
             words = text.split()
             if shortest <= len(words) <= longest and _fluent(words):
+                self.used.append(form)
                 return text
         return self.say_link()
 
@@ -281,7 +301,7 @@ class Speaker:
     def _link(self, prepositional=False):
         links = [k for k in self.links
                  if not prepositional or k.relation in PREPOSITIONS]
-        return self._weighted(links or self.links)
+        return self._weighted(links) if links else None
 
     def _weighted(self, items):
         """Earlier facts matter more, so they are said more often."""
@@ -300,7 +320,7 @@ class Speaker:
 
     def _placed(self):
         placed = [t for t in self.things if t.place]
-        return self._weighted(placed or self.things)
+        return self._weighted(placed) if placed else None
 
     def _two(self):
         a = self._weighted(self.things)
@@ -313,6 +333,17 @@ class Speaker:
         rest = [k for k in self.links if k is not one
                 and k.second.label != one.second.label]
         return one, (self._weighted(rest) if rest else None)
+
+
+def _vague(n):
+    """Words for about `n`."""
+    if n >= 24:
+        return ("many", "dozens of", "lots of", "a great many", "")
+    if n >= 9:
+        return ("many", "a lot of", "a number of", "")
+    if n >= 4:
+        return ("several", "some", "some", "")
+    return ("some", "a few", "")
 
 
 def _join(words, noun):

@@ -37,10 +37,10 @@ def moved(field, dx, dy):
     """`field` moved by whole pixels; what comes in is 0."""
     out = np.zeros_like(field)
     height, width = field.shape
-    ys, yd = slice(max(-dy, 0), height - max(dy, 0)), slice(
-        max(dy, 0), height - max(-dy, 0))
-    xs, xd = slice(max(-dx, 0), width - max(dx, 0)), slice(
-        max(dx, 0), width - max(-dx, 0))
+    ys = slice(max(-dy, 0), height - max(dy, 0))
+    yd = slice(max(dy, 0), height - max(-dy, 0))
+    xs = slice(max(-dx, 0), width - max(dx, 0))
+    xd = slice(max(dx, 0), width - max(-dx, 0))
     out[yd, xd] = field[ys, xs]
     return out
 

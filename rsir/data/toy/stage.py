@@ -36,6 +36,7 @@ class Thing:
         row: whether the things stand in a row or in rows.
         whole: whether these are all the boxes of the label; if not,
             the colour must be said.
+        crowd: about how many there are, when captions say it vaguely.
     """
 
     label: str
@@ -46,6 +47,7 @@ class Thing:
     place: str = ""
     row: bool = False
     whole: bool = True
+    crowd: int = 0
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,20 @@ class Stage:
         thing = Thing(label, len(marks), colour, size, shape,
                       _place(marks), row and len(marks) > 2,
                       len(marks) == len(every))
+        self.things.append(thing)
+        return thing
+
+    def crowd(self, label, colour="", amount=0):
+        """State marked objects that captions must not count.
+
+        For what the picture's edge may cut: cars on a road, houses of
+        a neighborhood. None if there are fewer than two.
+        """
+        marks = [m for m in self.marks if m.label == label]
+        many = amount or len(marks)
+        if many < 2:
+            return None
+        thing = Thing(label, 0, colour, crowd=many)
         self.things.append(thing)
         return thing
 

@@ -4,10 +4,11 @@
 generator's output: append, do not sort.
 """
 
-from rsir.data.toy.scenes import air, land, sport, water
+from rsir.data.toy.scenes import (gardens, land, rails, sites, sport,
+                                  town, water, ways)
 
 SCENES = {}
-for _module in (air, water, land, sport):
+for _module in (sites, water, land, sport, town, gardens, ways, rails):
     SCENES.update(_module.SCENES)
 
 KINDS = tuple(SCENES)

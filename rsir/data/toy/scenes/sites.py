@@ -1,10 +1,10 @@
-"""Airport, storage tanks, industrial area, solar farm, parking lot."""
+"""Airport, storage tanks, solar farm, industrial area."""
 
 import math
 
 from rsir.data.toy import buildings, vehicles
 from rsir.data.toy.canvas import tone
-from rsir.data.toy.geometry import ellipse, rect, rounded, turn
+from rsir.data.toy.geometry import rect, rounded, turn
 from rsir.data.toy.paint import paint, roof
 from rsir.data.toy.scenes.common import (KERB, across, near_marks,
                                          scatter, traffic, tree_row)
@@ -19,7 +19,8 @@ def airport(s):
     cos, sin = math.cos(angle), math.sin(angle)
 
     def at(u, v):
-        return 128 + u * cos - v * sin * side, 128 + u * sin + v * cos * side
+        return (128 + u * cos - v * sin * side,
+                128 + u * sin + v * cos * side)
 
     strip = [at(-200, -72), at(200, -72)]
     c.line(strip, 34, (132, 130, 126))
@@ -125,7 +126,8 @@ def storage_tanks(s):
         w, h = s.rng.uniform(12, 26, 2)
         points = rect(x, y, w, h, angle)
         gone = turn([(x - cx, y - cy)], 0, 0, -angle)[0]
-        far = (abs(gone[0]) > wide / 2 + 20 or abs(gone[1]) > high / 2 + 20)
+        far = abs(gone[0]) > wide / 2 + 20 or abs(
+            gone[1]) > high / 2 + 20
         rail = abs((x - 128) * math.cos(angle) + (y - 128)
                    * math.sin(angle) + side * 113)
         if far and rail > 26 and s.clear(points) and sheds < 3:
@@ -178,9 +180,10 @@ def solar_farm(s):
         y = v - h / 2 + pitch / 2
         while y < v + h / 2 - pitch * 0.3:
             left = u - w / 2 + s.uniform(0, 2)
-            row = turn([(left, y - pitch * .3), (u + w / 2, y - pitch * .3),
-                        (u + w / 2, y + pitch * .3), (left, y + pitch * .3)],
-                       128, 128, angle)
+            up, low = y - pitch * .3, y + pitch * .3
+            right = u + w / 2
+            row = turn([(left, up), (right, up), (right, low),
+                        (left, low)], 128, 128, angle)
             c.poly(row, tone(panel, s.uniform(0.92, 1.1)), 2)
             line = turn([(left, y), (u + w / 2, y)], 128, 128, angle)
             c.line(line, 0.5, (92, 104, 136))
@@ -208,5 +211,73 @@ def solar_farm(s):
     del hut
 
 
+def industrial_area(s):
+    """Large halls, yards with lorries and containers, a chimney."""
+    c = s.canvas(s.pick(("paved", "concrete", "bare soil")))
+    angle = s.pick((0.0, 0.4, -0.4)) + s.uniform(-.1, .1)
+    tint = s.pick(("gray", "blue", "white", "red"))
+    count = s.number(2, 8)
+    road = s.uniform(-10, 10)
+    for turned, at in ((angle, road), (angle + math.pi / 2, -104.0)):
+        line = across(s, turned, at)
+        c.road(line, 13, kerb=KERB)
+        traffic(s, line, 13, 50)
+    per = -(-count // 2)
+    wide = 216 / per
+    spots = []
+    for k in range(count):
+        u = -92 + (k // 2 + 0.5) * wide * 0.97
+        v = road + (1 if k % 2 else -1) * 58
+        w, h = wide * s.uniform(.62, .78), s.uniform(62, 78)
+        w = min(w, 88)
+        (x, y), = turn([(u, v)], 128, 128, angle)
+        spots.append((u, v, w, h))
+        out = buildings.hall(c, x, y, w, h, angle, roof(s.rng, tint, 5),
+                             11, 7)
+        s.mark("factory", out, colour=tint)
+    lorries = s.chance(0.6)
+    boxes = ("red", "blue", "orange", "green", "gray")
+    for u, v, w, h in spots:
+        edge = v - math.copysign(h / 2 + 8, v - road)
+        for k in range(int(w // 9)):
+            if not lorries or s.rng.random() < .5:
+                continue
+            (x, y), = turn([(u - w / 2 + 5 + k * 9, edge)], 128, 128,
+                           angle)
+            out = vehicles.lorry(c, x, y, angle + math.pi / 2,
+                                 paint(s.rng, "white"), 9, 3.8)
+            s.mark("lorry", out)
+        back = v + math.copysign(h / 2 + 9, v - road)
+        for k in range(int(w // 6)):
+            if s.rng.random() < .45:
+                (x, y), = turn([(u - w / 2 + 4 + k * 6, back)], 128, 128,
+                               angle)
+                c.poly(rect(x, y, 4.6, 11, angle), paint(
+                    s.rng, str(s.rng.choice(boxes))), 4)
+    chimney = s.chance(0.4)
+    if chimney:
+        (x, y), = turn([(108, road + 22)], 128, 128, angle)
+        c.disc(x, y, 4.5, (196, 190, 182), 44)
+        c.disc(x, y, 2.4, (70, 66, 64), None)
+        s.mark("chimney", rect(x, y, 9, 9))
+    tree_row(s, across(s, angle, road + 11), 12, 3.2)
+    tree_row(s, across(s, angle + math.pi / 2, -115), 11, 4)
+    close = near_marks(s, 8)
+
+    def keep(x, y):
+        u, v = turn([(x - 128, y - 128)], 0, 0, -angle)[0]
+        return close(x, y) or abs(v - road) < 12 or abs(u - 104) < 12 \
+            or abs(v - road) < 104
+    scatter(s, 50, (3, 5), keep)
+    halls = s.seen("factory", tint, row=True)
+    way = s.stuff("road")
+    s.link(halls, "beside", way)
+    s.link(way, "between", halls)
+    s.link(halls, "in", s.stuff("industrial area"))
+    if lorries:
+        s.link(s.seen("lorry"), "beside", halls)
+    s.link(s.seen("chimney"), "beside", halls)
+
+
 SCENES = {"airport": airport, "storage tanks": storage_tanks,
-          "solar farm": solar_farm}
+          "solar farm": solar_farm, "industrial area": industrial_area}
