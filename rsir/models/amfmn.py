@@ -1,0 +1,321 @@
+"""AMFMN: asymmetric multimodal feature matching network.
+
+Source: Yuan et al., TGRS 2021 (doi 10.1109/TGRS.2021.3078451); where
+the released code differs, `variant` decides. Explained in chapter 02.
+
+The score is asymmetric, eq. (4): the picture v re-weights the
+sentence t before both are compared,
+
+    S(v, t) = cos(F_v, g(F_v) * F_t).
+"""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rsir import losses
+from rsir.encoders.image import ImageEncoder
+from rsir.encoders.text import TextEncoder
+from rsir.layers import MVSA, Standardise
+from rsir.models.base import FEATURES, Retriever, in_chunks
+
+EPS = 1e-8
+
+
+class VGMF(nn.Module):
+    """Visual-guided multimodal fusion, g(F_v) * F_t of eq. (4).
+
+    Each kind is split into what the image side and the text side can
+    compute alone (stored), and what a pair needs.
+
+    Args:
+        dim: length of both vectors.
+        attention: "soft", eq. (20): t' = sigmoid(W v) * t.
+            "fusion", eqs. (21)(22): t' = W1 f * sigmoid(W2 f) with
+            f = Cat(v, t); as released the sigmoid is on W1.
+            "sim", eqs. (23)-(25): t' = sigmoid(cos(f_v, f_t)) * f_t
+            with f_v = W_v v, f_t = W_t t; as released the gate is
+            sigmoid(f_v * f_t), element by element.
+        variant: "paper" or "released".
+    """
+
+    def __init__(self, dim: int, attention: str, variant: str) -> None:
+        super().__init__()
+        self.attention, self.variant = attention, variant
+        if attention == "soft":
+            self.gate = nn.Linear(dim, dim)
+        elif attention == "fusion":
+            self.fc1 = nn.Linear(2 * dim, dim)
+            self.fc2 = nn.Linear(2 * dim, dim)
+        elif attention == "sim":
+            self.visual = nn.Linear(dim, dim)
+            self.text = nn.Linear(dim, dim)
+        else:
+            raise ValueError(
+                f"attention is {attention!r}: 'soft', 'fusion' or 'sim'"
+            )
+
+    def image_side(self, v: Tensor) -> dict[str, Tensor]:
+        """What the picture contributes: tensors `[B, dim]`."""
+        if self.attention == "soft":
+            return {"gate": torch.sigmoid(self.gate(v))}
+        if self.attention == "sim":
+            return {"fv": self.visual(v)}
+        # W Cat(v, t) = Wa v + Wb t: each side does its half
+        half = v.shape[1]
+        return {
+            "a1": F.linear(v, self.fc1.weight[:, :half], self.fc1.bias),
+            "a2": F.linear(v, self.fc2.weight[:, :half], self.fc2.bias),
+        }
+
+    def text_side(self, t: Tensor) -> dict[str, Tensor]:
+        """What the sentence contributes: tensors `[T, dim]`."""
+        if self.attention == "soft":
+            return {"t": t}
+        if self.attention == "sim":
+            return {"ft": self.text(t)}
+        half = t.shape[1]
+        return {
+            "b1": F.linear(t, self.fc1.weight[:, half:]),
+            "b2": F.linear(t, self.fc2.weight[:, half:]),
+        }
+
+    def guided(self, image: Mapping[str, Tensor],
+               text: Mapping[str, Tensor]) -> Tensor:
+        """t' of every pair: `[b, T, dim]`."""
+        if self.attention == "soft":
+            return image["gate"][:, None] * text["t"][None]
+        if self.attention == "fusion":
+            one = image["a1"][:, None] + text["b1"][None]
+            two = image["a2"][:, None] + text["b2"][None]
+            if self.variant == "released":
+                return torch.sigmoid(one) * two
+            return one * torch.sigmoid(two)       # eq. (22)
+        fv, ft = image["fv"][:, None], text["ft"][None]
+        if self.variant == "released":
+            return torch.sigmoid(fv * ft) * ft
+        gate = torch.sigmoid(F.cosine_similarity(fv, ft, dim=-1))
+        return gate[..., None] * ft               # eq. (25)
+
+    def score(self, image: Mapping[str, Tensor],
+              text: Mapping[str, Tensor]) -> Tensor:
+        """cos(F_v, t') of every pair `[B, T]`, eq. (4).
+
+        Soft needs two matrix products and no `[B, T, dim]`. So does
+        the paper's sim: a positive factor cancels in a cosine, so
+        its gate changes nothing, and W_v is never trained.
+        """
+        v = image["v"]
+        if self.attention == "soft":
+            g, t = image["gate"], text["t"]
+            top = (v * g) @ t.T                   # (B, T)
+            norm = ((g * g) @ (t * t).T).clamp(min=EPS ** 2).sqrt()
+            v_norm = v.norm(dim=1, keepdim=True)  # (B, 1)
+            return top / (v_norm * norm).clamp(min=EPS)
+        if self.attention == "sim" and self.variant == "paper":
+            return F.normalize(v, dim=1) @ F.normalize(
+                text["ft"], dim=1
+            ).T
+        return in_chunks(self._pairs, image, text)
+
+    def _pairs(self, image, text) -> Tensor:
+        return F.cosine_similarity(
+            image["v"][:, None], self.guided(image, text), dim=-1,
+            eps=EPS,
+        )
+
+
+class AMFMN(Retriever):
+    """The model. Every part can be left out, as in Table VI.
+
+    Args:
+        image_encoder: gives the pyramid (paper: ResNet-18).
+        text_encoder: gives the sentence vector (paper: BiGRU).
+        dim: length of the joint space (512).
+        attention: see `VGMF`.
+        variant: "paper" or "released", wherever they differ.
+        mvsa: multiply the global vector by the MVSA mask, else v(g).
+        guidance: let the picture re-weight the sentence, else s(g).
+        keywords: add the keyword branch, eqs. (13), (26), (27).
+        dropout: on the pooled image vector while training (ours).
+        loss: "all" (28), "hard" (30), or "both".
+        margin: of the fixed margin, or None for the dynamic one.
+        gamma, beta: of the dynamic margin, eq. (29).
+        mask_shared: treat shared captions as positives (ours).
+    """
+
+    def __init__(
+        self,
+        image_encoder: ImageEncoder,
+        text_encoder: TextEncoder,
+        *,
+        dim: int = 512,
+        attention: str = "soft",
+        variant: str = "paper",
+        mvsa: bool = True,
+        guidance: bool = True,
+        keywords: bool = False,
+        dropout: float = 0.0,
+        loss: str = "all",
+        margin: float | None = 0.2,
+        gamma: float = 0.6,
+        beta: float = 5.0,
+        mask_shared: bool = False,
+    ) -> None:
+        super().__init__()
+        if keywords and not guidance:
+            raise ValueError("keywords need guidance=True, eq. (26)")
+        self.variant, self.loss = variant, loss
+        self.margin, self.gamma, self.beta = margin, gamma, beta
+        self.mask_shared = mask_shared
+        self.image_encoder = image_encoder
+        self.text_encoder = text_encoder
+        self.reads = FEATURES if mvsa else ("pooled",)
+
+        # v_g, eq. (5): the pooled vector, projected
+        self.standardise = Standardise(image_encoder.dim)
+        self.dropout = nn.Dropout(dropout)
+        self.project = nn.Linear(image_encoder.dim, dim)
+        self.mvsa = MVSA(
+            image_encoder.channels, image_encoder.size // 16, dim,
+            variant,
+        ) if mvsa else None
+
+        # s_g, eq. (12): the paper's GRU has `dim` units already
+        own = text_encoder.dim == dim and variant == "paper"
+        self.to_text = nn.Identity() if own else nn.Linear(
+            text_encoder.dim, dim
+        )
+        self.guidance = VGMF(dim, attention, variant) if guidance \
+            else None
+        if keywords:
+            self.to_keywords = nn.Sequential(     # MLP of eq. (13)
+                nn.Linear(text_encoder.dim, dim), nn.ReLU(),
+                nn.Linear(dim, dim),
+            )
+            self.guidance_k = VGMF(dim, attention, variant)
+            self.balance = nn.Linear(2 * dim, dim)  # W of eq. (26)
+        self.keywords = keywords
+
+    # -- the two sides ------------------------------------------------
+
+    def encode_images(
+        self, features: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """F_v = v_g * m, and what guidance needs of it."""
+        pooled = self.standardise(features["pooled"].float())
+        v = self.project(self.dropout(pooled))    # v_g (B, dim)
+        if self.mvsa is not None:
+            maps = [features[f] for f in FEATURES[:4]]
+            v = v * self.mvsa(maps)               # (B, dim)
+        sides = {"v": v}
+        if self.guidance is not None:
+            sides |= self.guidance.image_side(v)
+        if self.keywords:
+            side = self.guidance_k.image_side(v)
+            sides |= {f"{k}_k": x for k, x in side.items()}
+        return sides
+
+    def encode_texts(
+        self, features: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Sentence, and keywords if the model has that branch.
+
+        Args:
+            features: "pooled" `[T, dim]` of the sentences and, with
+                the keyword branch, "keywords" `[T, dim]`.
+        """
+        t = self.to_text(features["pooled"])
+        if self.variant == "released":
+            t = F.relu(t)
+        if self.guidance is None:
+            return {"t": t}
+        sides = self.guidance.text_side(t)
+        if self.keywords:
+            if "keywords" not in features:
+                raise ValueError(
+                    "this model has a keyword branch: it needs the "
+                    "keywords of each query beside its sentence"
+                )
+            k = self.to_keywords(features["keywords"])
+            side = self.guidance_k.text_side(k)
+            sides |= {f"{name}_k": x for name, x in side.items()}
+        return sides
+
+    # -- the pair -----------------------------------------------------
+
+    def score(self, images: Mapping[str, Tensor],
+              texts: Mapping[str, Tensor]) -> Tensor:
+        """Scores `[B, T]`, cosines in [-1, 1]."""
+        if self.guidance is None:
+            return F.normalize(images["v"], dim=1) @ F.normalize(
+                texts["t"], dim=1
+            ).T
+        if self.keywords:
+            return in_chunks(self._with_keywords, images, texts)
+        return self.guidance.score(images, texts)
+
+    def _with_keywords(self, images, texts) -> Tensor:
+        """Dynamic fusion of sentence and keywords, eqs. (26)(27)."""
+        s = self.guidance.guided(images, texts)   # (b, T, dim)
+        of_k = [
+            {name[:-2]: x for name, x in side.items()
+             if name.endswith("_k")} for side in (images, texts)
+        ]
+        k = self.guidance_k.guided(*of_k)         # (b, T, dim)
+        both = torch.cat(
+            [F.normalize(s, dim=-1), F.normalize(k, dim=-1)], dim=-1
+        )
+        w = torch.sigmoid(self.balance(both))     # eq. (26)
+        fused = s * w + k * (1 - w)               # eq. (27)
+        return F.cosine_similarity(
+            images["v"][:, None], fused, dim=-1, eps=EPS
+        )
+
+    # -- the loss -----------------------------------------------------
+
+    def losses(self, scores: Tensor, batch: Mapping[str, Tensor]
+               ) -> dict[str, Tensor]:
+        """Triplet losses of eqs. (28) and (30)."""
+        margin = self.margin
+        if margin is None:
+            margin = losses.dynamic_margin(
+                batch["similarity"], self.gamma, self.beta
+            )                                     # eq. (29)
+        positive = batch["positive"] if self.mask_shared else None
+        terms = {}
+        if self.loss in ("all", "both"):
+            terms["triplet_all"] = losses.triplet_all(
+                scores, margin, positive
+            )
+        if self.loss in ("hard", "both"):
+            terms["triplet_hard"] = losses.triplet_hard(
+                scores, margin, positive
+            )
+        return terms
+
+    @classmethod
+    def from_official(cls, state_dict, vocabulary=None,
+                      attention: str = "soft") -> "AMFMN":
+        """The authors' released checkpoint as a model of ours.
+
+        Args:
+            state_dict: names and tensors of the released model; a
+                checkpoint that holds it under "model" also works.
+            vocabulary: the words behind the ids, only for
+                `text_encoder.tokenize`; scores need none.
+            attention: "soft", "fusion" or "sim", as it was trained.
+
+        Returns:
+            A model in evaluation mode. `model(images, token_ids)`
+            with images `[B, 3, 256, 256]`, normalised, and ids
+            `[T, L]`, padded with 0, gives scores `[B, T]`.
+
+        Raises:
+            RsirError: if names or shapes differ; it lists which.
+        """
+        from rsir.models.official import load_amfmn
+
+        return load_amfmn(cls, state_dict, vocabulary, attention)
