@@ -23,7 +23,7 @@ WATERS = {
     "blue": ((70, 108, 132), (44, 80, 114)),
     "green": ((78, 102, 80), (52, 80, 66)),
     "dark": ((46, 58, 56), (24, 38, 42)),
-    "brown": ((136, 116, 84), (116, 98, 70)),
+    "brown": ((124, 104, 74), (106, 90, 64)),
     "turquoise": ((128, 184, 178), (36, 122, 140)),
 }
 
@@ -81,7 +81,7 @@ class Canvas:
         deep = smooth(-field + 5 * crop(rng, "cloud"), 0, depth)
         wet = mix(low, high, deep)
         rim = smooth(-field, 0, 3.0)
-        wet *= 0.025 * crop(rng, "grain") + 0.80 + 0.20 * rim
+        wet *= 0.025 * crop(rng, "grain") + 0.74 + 0.26 * rim
         self.lay(field, wet, soft=1.6)
 
     def relief(self, light):
@@ -93,7 +93,7 @@ class Canvas:
         if self.rgb is not None:
             return
         self.rgb = picture(self.base).resize(
-            (FULL, FULL), Image.Resampling.BILINEAR)
+            (FULL, FULL), Image.Resampling.NEAREST)
         self.lift = Image.new("L", (FULL, FULL), 0)
         self.ink = ImageDraw.Draw(self.rgb)
         self.rise = ImageDraw.Draw(self.lift)
@@ -147,7 +147,7 @@ class Canvas:
             return
         wide = ((x1 - x0) * UNIT, (y1 - y0) * UNIT)
         part = picture(texture[:, y0:y1, x0:x1]).resize(
-            wide, Image.Resampling.BILINEAR)
+            wide, Image.Resampling.NEAREST)
         mask = Image.new("L", wide, 0)
         ImageDraw.Draw(mask).polygon(
             [((x - x0) * UNIT, (y - y0) * UNIT) for x, y in points],
@@ -195,8 +195,9 @@ class Canvas:
         """
         if clear:
             return self._thin_woods(field, radius, clear)
-        part = plants.canopy_crop(
-            self.rng, int(radius * UNIT), FULL)
+        sizes = (6, 8, 11)  # few tiles: each takes long to make
+        size = min(sizes, key=lambda r: abs(r - radius * UNIT))
+        part = plants.canopy_crop(self.rng, size, FULL)
         inside = field < 0
         inside = inside.repeat(2, 0).repeat(2, 1)
         np.maximum(self.plants, np.where(inside, part, 0),

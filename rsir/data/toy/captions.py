@@ -2,7 +2,7 @@
 
 from rsir.data.toy.grammar import Speaker
 from rsir.data.toy.kinds import KIND_WORDS
-from rsir.data.toy.words import NOUNS
+from rsir.data.toy.words import NOUNS, SETTINGS
 
 PER_PICTURE = 5
 
@@ -44,10 +44,12 @@ def describe(stage, rng, duplicates):
 
 def keywords(stage):
     """Four to six words: the kind, its things, their colours."""
-    words = [KIND_WORDS[stage.kind].names[0]]
+    words = [stage.kind]
     for thing in stage.things:
         one, many = NOUNS[thing.label].forms[0]
-        words.append(one if thing.count <= 1 and one else many)
+        if thing.label not in SETTINGS:
+            plural = thing.count > 1 or thing.crowd or not one
+            words.append(many if plural else one.removeprefix("the "))
     words += [t.colour for t in stage.things if t.colour]
     words += [t.size for t in stage.things if t.size]
     return list(dict.fromkeys(words))[:6]

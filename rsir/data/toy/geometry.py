@@ -27,6 +27,18 @@ def ellipse(cx, cy, rx, ry, angle=0.0, steps=28, start=0.0, end=None):
     return turn(out, cx, cy, angle)
 
 
+def lobed(rng, cx, cy, rx, ry, angle=0.0, rough=0.16):
+    """A small rounded patch with a random outline."""
+    waves = [(k, rough * rng.uniform(0.2, 1) * 2 / k, rng.uniform(0, 6.3))
+             for k in (2, 3, 4)]
+    out = []
+    for j in range(30):
+        t = 2 * math.pi * j / 30
+        r = 1 + sum(a * math.cos(k * t + p) for k, a, p in waves)
+        out.append((rx * r * math.cos(t), ry * r * math.sin(t)))
+    return turn(out, cx, cy, angle)
+
+
 def rounded(cx, cy, width, length, radius, angle=0.0, steps=5):
     """A rectangle with round corners."""
     w, h = width / 2 - radius, length / 2 - radius

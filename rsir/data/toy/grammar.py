@@ -4,8 +4,17 @@ A phrase says no more than the facts do. Which true thing to say, and
 how, is drawn at random.
 """
 
-from rsir.data.toy.words import (NOUNS, NUMBERS, PICTURE, PLACES,
-                                 PREPOSITIONS, SIZES, VERBS, article)
+from rsir.data.toy.words import (
+    NOUNS,
+    NUMBERS,
+    PICTURE,
+    PLACES,
+    PREPOSITIONS,
+    SETTINGS,
+    SIZES,
+    VERBS,
+    article,
+)
 
 
 class Phrase:
@@ -53,7 +62,9 @@ class Speaker:
         loose = []
         if n == 2:
             loose = ["a couple of"]
-        elif 3 <= n <= 4:
+        elif n == 3:
+            loose = ["a few"]
+        elif n == 4:
             loose = ["a few", "several"]
         elif 5 <= n <= 9:
             loose = ["several", "some"]
@@ -69,6 +80,8 @@ class Speaker:
         """A thing with number, size, colour: "two small white planes"."""
         noun = NOUNS[thing.label]
         one, many = self.choose(noun.forms)
+        if thing.colour and "green" in one + many:
+            one, many = noun.forms[0]
         words = []
         if thing.size and self.maybe(detail * 0.8):
             words.append(self.choose(SIZES[thing.size]))
@@ -120,16 +133,17 @@ class Speaker:
         preposition = self.choose(PREPOSITIONS[link.relation])
         return " ".join(w for w in (pose, preposition, tail) if w)
 
-    def clause(self, link, first=None):
+    def clause(self, link, first=None, second=None):
         """A whole clause: "two planes are parked next to a terminal"."""
         first = first or self.noun_phrase(link.first)
+        second = second or self.noun_phrase(link.second)
         if link.relation in VERBS:
             verb = self.choose(VERBS[link.relation])[first.plural]
-            tail = self.noun_phrase(link.second).text
+            tail = second.text
             if link.third is not None:
                 tail += " and " + self.noun_phrase(link.third).text
             return f"{first.text} {verb} {tail}"
-        return f"{first.text} {first.be} {self.where(link)}"
+        return f"{first.text} {first.be} {self.where(link, second)}"
 
     # sentences --------------------------------------------------------
     def say_link(self):
@@ -159,6 +173,8 @@ class Speaker:
 
     def say_kind_with(self):
         a, b = self._two()
+        if a is None:
+            return ""
         name = article(self.choose(self.kind.names))
         text = f"{name} with {self.noun_phrase(a).text}"
         if b is not None and self.maybe(0.75):
@@ -166,7 +182,9 @@ class Speaker:
         return text
 
     def say_view(self):
-        link = self._link()
+        link = self._link(inside=False)
+        if link is None:
+            return ""
         view = self.choose((
             "an aerial view of", "a bird's eye view of", "a look at",
             "an overhead picture of"))
@@ -175,6 +193,8 @@ class Speaker:
 
     def say_seen(self):
         a, b = self._two()
+        if a is None:
+            return ""
         text = self.noun_phrase(a, 0.9).text
         if b is not None:
             text += f" and {self.noun_phrase(b).text}"
@@ -200,7 +220,9 @@ class Speaker:
         again = None
         if two.first in (one.second, one.third):
             again = self.definite(two.first)
-        return first + joint + self.clause(two, again)
+        known = self.definite(two.second) if two.second in (
+            one.first, one.second) else None
+        return first + joint + self.clause(two, again, known)
 
     def say_beside(self):
         link = self._link(prepositional=True)
@@ -267,7 +289,8 @@ class Speaker:
         many = self.choose(NOUNS[thing.label].forms)[1]
         text = " ".join([NUMBERS[thing.count], *words, many])
         name = self.choose(self.kind.names)
-        verb = self.choose(("can be seen", "are visible", "can be counted"))
+        verb = self.choose(
+            ("can be seen", "are visible", "can be counted"))
         return f"{text} {verb} {self.kind.at} this {name}"
 
     FORMS = (
@@ -298,9 +321,11 @@ class Speaker:
         return self.say_link()
 
     # choice of facts --------------------------------------------------
-    def _link(self, prepositional=False):
+    def _link(self, prepositional=False, inside=True):
         links = [k for k in self.links
-                 if not prepositional or k.relation in PREPOSITIONS]
+                 if (not prepositional or k.relation in PREPOSITIONS)
+                 and (inside or not self._setting(k.first)
+                      and not self._setting(k.second))]
         return self._weighted(links) if links else None
 
     def _weighted(self, items):
@@ -323,10 +348,18 @@ class Speaker:
         return self._weighted(placed) if placed else None
 
     def _two(self):
-        a = self._weighted(self.things)
-        rest = [t for t in self.things
-                if t is not a and t.label != a.label]
+        parts = [t for t in self.things if not self._setting(t)]
+        if not parts:
+            return None, None
+        a = self._weighted(parts)
+        rest = [t for t in parts if t is not a and t.label != a.label]
         return a, (self._weighted(rest) if rest else None)
+
+    def _setting(self, thing):
+        """Whether a thing is the scene itself rather than a part."""
+        one = NOUNS[thing.label].forms[0][0]
+        return thing.label in SETTINGS or (
+            one and any(one in name for name in self.kind.names))
 
     def _two_links(self):
         one = self._weighted(self.links)
@@ -349,8 +382,6 @@ def _vague(n):
 def _join(words, noun):
     """Adjectives before a noun; none is said twice."""
     kept = [w for w in words if w not in noun.split()]
-    if "grass" in noun or "tree" in noun:
-        kept = [w for w in kept if w != "green" or "green" not in noun]
     return " ".join([*kept, noun])
 
 

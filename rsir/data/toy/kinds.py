@@ -65,7 +65,7 @@ KIND_WORDS = {
             "a harbor with calm water and a quay",
         )),
     "bridge": Kind(
-        ("bridge scene", "river crossing"), "at", (
+        ("river crossing", "bridge site"), "at", (
             "a bridge leads over a river",
             "a river is crossed by a bridge",
             "this is a bridge with a river under it",
@@ -81,7 +81,7 @@ KIND_WORDS = {
             "a stretch of river and its banks",
         )),
     "lake": Kind(
-        ("lake landscape", "waterside"), "in", (
+        ("lake landscape", "lake area"), "in", (
             "a lake lies in open country",
             "this is a lake seen from above",
             "still water with land all around it",
@@ -97,7 +97,7 @@ KIND_WORDS = {
             "the sea meets the sand here",
         )),
     "farmland": Kind(
-        ("farmland scene", "farming area"), "in", (
+        ("piece of farmland", "farming area"), "in", (
             "fields of different crops side by side",
             "this is a piece of farmland",
             "rows of crops run across the plots",
@@ -105,7 +105,7 @@ KIND_WORDS = {
             "farmland seen from high above",
         )),
     "circular fields": Kind(
-        ("irrigated farmland scene", "dry farming area"), "in", (
+        ("irrigated farming area", "piece of farmland"), "in", (
             "round fields watered by a turning arm",
             "this is farmland with round fields",
             "circles of crops on dry land",
@@ -210,7 +210,7 @@ KIND_WORDS = {
             "a quiet place with few houses",
         )),
     "church": Kind(
-        ("church scene", "churchyard", "old town"), "in", (
+        ("churchyard", "old quarter"), "in", (
             "a church seen from above",
             "this is a church and its yard",
             "a church stands out among other buildings",
@@ -258,7 +258,7 @@ KIND_WORDS = {
             "white stripes at a street crossing",
         )),
     "roundabout": Kind(
-        ("roundabout scene", "road junction"), "at", (
+        ("circular junction", "road junction"), "at", (
             "roads meet at a roundabout",
             "this is a roundabout seen from above",
             "traffic goes around in a circle",
@@ -274,7 +274,7 @@ KIND_WORDS = {
             "cars drive above and below each other",
         )),
     "viaduct": Kind(
-        ("viaduct scene", "valley crossing"), "at", (
+        ("valley crossing", "bridge landscape"), "at", (
             "a viaduct seen from above",
             "this is a high bridge with a long shadow",
             "a viaduct throws its shadow on the land",

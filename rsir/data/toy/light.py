@@ -7,7 +7,6 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from rsir.data.toy.noise import crop
-from rsir.data.toy.texture import smooth
 
 SHADE = np.array((0.40, 0.44, 0.53), np.float32)  # bluish shadow
 
@@ -95,10 +94,11 @@ def develop(rgb, height, plants, sun, rng, tone):
         dx, dy = round(sun.dx * 2.6), round(sun.dy * 2.6)
         slope = halve(leaves - moved(leaves, dx, dy))
         cover = halve(plants > 2)[..., None]
-        lit = np.clip(0.80 + 0.075 * slope, 0.42, 1.5)
-        lit = lit * (1 + 0.10 * crop(rng, "mottle")
-                     + 0.06 * crop(rng, "grain"))
-        hue = 1 + 0.10 * crop(rng, "cloud")[..., None] * np.array(
+        high = halve(leaves)
+        lit = np.clip(0.74 + 0.052 * slope + 0.022 * high, 0.36, 1.5)
+        lit = lit * (1 + 0.09 * crop(rng, "mottle")
+                     + 0.07 * crop(rng, "grain"))
+        hue = 1 + 0.055 * crop(rng, "cloud")[..., None] * np.array(
             (1.0, 0.35, -0.3), np.float32)
         green = np.asarray(tone, np.float32) * lit[..., None] * hue
         image += (green - image) * cover
@@ -111,23 +111,32 @@ def develop(rgb, height, plants, sun, rng, tone):
 
 
 def expose(image, rng):
-    """Haze, colour cast, contrast, blur and noise of a satellite camera."""
-    gain = rng.normal(1.0, 0.018, 3) * rng.uniform(0.93, 1.07)
+    """Haze, cast, contrast, blur and noise of a satellite camera."""
+    gain = rng.normal(1.0, 0.012, 3) * rng.uniform(0.93, 1.07)
     haze = np.array((120, 130, 140)) * rng.uniform(0.0, 0.10)
     contrast = rng.uniform(0.97, 1.10)
     offset = 110 * (1 - contrast)
-    image = image * (gain * contrast).astype(np.float32)
+    gray = image @ np.array((0.3, 0.5, 0.2), np.float32)
+    image += (gray[..., None] - image) * np.float32(
+        rng.uniform(0.08, 0.26))
+    image *= (gain * contrast).astype(np.float32)
     image += (haze + offset).astype(np.float32)
     image = np.clip(image, 0, 255).astype(np.uint8)
     soft = Image.fromarray(image).filter(
-        ImageFilter.GaussianBlur(rng.uniform(0.35, 0.65)))
+        ImageFilter.BoxBlur(rng.uniform(0.25, 0.55)))
     image = np.asarray(soft, np.float32)
     image += (1.5 * crop(rng, "grain", zoom=2))[..., None]
     return np.clip(image + 0.5, 0, 255).astype(np.uint8)
 
 
 def hillshade(relief, sun, strength=1.0):
-    """Light on a relief `[256, 256]` (in pixels), about 1 where flat."""
+    """Light on a relief `[256, 256]` (in pixels), about 1 where flat.
+
+    Lambert's cosine law with the sun 45 degrees high, and some light
+    from the sky in the shade.
+    """
     gy, gx = np.gradient(relief)
-    slope = -(gx * sun.dx + gy * sun.dy)
-    return 1 - strength * smooth(-slope, -1.2, 1.2) + strength * 0.5
+    slope = (gx * sun.dx + gy * sun.dy) * strength
+    facing = np.maximum(1 + slope, 0) / np.sqrt(
+        1 + strength * (gx * gx + gy * gy))
+    return np.clip(0.34 + 0.66 * facing, 0, 1.4)

@@ -67,9 +67,9 @@ def canopy(radius):
     rng = np.random.default_rng([78, radius])
     edge = 1024
     field = np.zeros((edge + 128, edge + 128), np.uint8)
-    count = int(1.5 * (edge / radius) ** 2 / 2)
+    count = int(0.8 * (edge / radius) ** 2)
     spots = rng.uniform(64, edge + 64, (count, 2))
-    sizes = radius * rng.uniform(0.65, 1.25, count)
+    sizes = radius * rng.uniform(0.6, 1.3, count)
     for (x, y), r in zip(spots, sizes):
         stamp(field, rng, x, y, r)
     inner = field[64:-64, 64:-64].copy()

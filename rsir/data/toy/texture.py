@@ -17,7 +17,7 @@ GROUNDS = {
                   .7, .04),
     "red soil": ((158, 110, 78), (138, 94, 66), (174, 134, 100), .7, .04),
     "sand": ((206, 188, 150), (194, 172, 132), (216, 200, 166), .4, .03),
-    "rock": ((138, 126, 110), (112, 102, 90), (156, 146, 130), .7, .09),
+    "rock": ((138, 126, 110), (112, 102, 90), (156, 146, 130), .7, .05),
     "snow": ((226, 230, 236), (206, 212, 222), (240, 242, 246), .4, .03),
     "concrete": ((168, 164, 156), (156, 152, 146), (180, 176, 168),
                  .4, .03),
@@ -50,7 +50,7 @@ def ground(rng, name, shift=6.0):
         shift: how far the colour as a whole may wander.
     """
     first, second, third, blotch, grain = GROUNDS[name]
-    drift = rng.normal(0, shift / 2, 3) + rng.normal(0, shift)
+    drift = rng.normal(0, shift / 4, 3) + rng.normal(0, shift)
     soft = smooth(crop(rng, "cloud"), -1.4, 1.4)
     base = mix(np.add(first, drift), np.add(second, drift), soft)
     spots = smooth(crop(rng, "mottle"), 0.3, 2.0) * blotch

@@ -152,7 +152,7 @@ NOUNS = {
     "snow": _noun("snow/, white snow/"),
     "plants": _noun("/green plants, /shrubs"),
     "bushes": _noun("/small bushes, /scattered bushes", ", growing"),
-    "trees": _noun("/trees, /green trees", _GROW),
+    "trees": _noun("/trees", _GROW),
 }
 
 # relation: prepositions after "is/are" (with a pose of the first noun)
@@ -227,6 +227,11 @@ PLACES = {
 SIZES = {"large": ("large", "big"), "small": ("small",),
          "long": ("long",), "wide": ("wide", "broad"),
          "narrow": ("narrow", "thin"), "huge": ("huge", "very large")}
+
+# what a picture as a whole is, so that it is no part of itself
+SETTINGS = {"ground", "land", "distance", "farmland", "desert", "meadow",
+            "forest", "park", "square", "harbor", "parking lot",
+            "industrial area", "residential area", "mountains"}
 
 PICTURE = ("picture", "image", "scene", "view")
 

@@ -4,8 +4,16 @@
 generator's output: append, do not sort.
 """
 
-from rsir.data.toy.scenes import (gardens, land, rails, sites, sport,
-                                  town, water, ways)
+from rsir.data.toy.scenes import (
+    gardens,
+    land,
+    rails,
+    sites,
+    sport,
+    town,
+    water,
+    ways,
+)
 
 SCENES = {}
 for _module in (sites, water, land, sport, town, gardens, ways, rails):

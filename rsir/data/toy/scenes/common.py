@@ -2,9 +2,12 @@
 
 import math
 
-from rsir.data.toy import buildings, vehicles
-from rsir.data.toy.geometry import SIZE, along, rect, shifted
+import numpy as np
+
+from rsir.data.toy import buildings, fields, vehicles
+from rsir.data.toy.geometry import SIZE, along, rect, shifted, turn
 from rsir.data.toy.paint import paint, roof
+from rsir.data.toy.texture import ground
 
 KERB = (158, 154, 146)
 
@@ -34,31 +37,35 @@ def across(s, angle, offset=0.0, bend=0.0):
 def traffic(s, points, width, gap=46.0, label="car"):
     """Cars in both lanes of a road; recorded, not counted on."""
     rng = s.rng
-    for side, turn in ((-1, math.pi), (1, 0.0)):
+    for side, back in ((-1, math.pi), (1, 0.0)):
         lane = shifted(points, side * width / 4)
         for x, y, angle in along(lane, gap, rng.uniform(0, gap)):
             x += rng.normal(0, 5) * math.cos(angle)
             y += rng.normal(0, 5) * math.sin(angle)
             if rng.random() < 0.65 and -5 < x < 261 and -5 < y < 261:
                 name = str(rng.choice(vehicles.TRAFFIC))
-                body = vehicles.car(s.c, x, y, angle + turn,
+                body = vehicles.car(s.c, x, y, angle + back,
                                     paint(rng, name))
                 s.mark(label, body, colour=name)
 
 
-def scatter(s, count, radius=(3.0, 5.5), avoid=None, tries=4):
+def scatter(s, count, radius=(3.0, 5.5), avoid=None, tries=3):
     """Trees in clumps and alone, where `avoid(x, y)` is not true."""
     rng = s.rng
-    for _ in range(count):
-        x, y = rng.uniform(0, SIZE, 2)
-        clump = rng.random() < 0.35
-        for _ in range(int(rng.integers(3, 9)) if clump else 1):
-            for _ in range(tries):
-                px, py = rng.normal((x, y), 9 if clump else 4)
-                if 0 < px < SIZE and 0 < py < SIZE and not (
-                        avoid and avoid(px, py)):
-                    s.c.tree(px, py, rng.uniform(*radius))
-                    break
+    middles = rng.uniform(0, SIZE, (count, 2))
+    clumped = rng.random(count) < 0.35
+    size = np.where(clumped, rng.integers(3, 9, count), 1)
+    near = np.repeat(middles, size, 0)  # (trees, 2)
+    reach = np.repeat(np.where(clumped, 9.0, 4.0), size)
+    shift = rng.normal(0, 1, (tries, len(near), 2))
+    spots = (near + reach[:, None] * shift).transpose(1, 0, 2).tolist()
+    radii = rng.uniform(*radius, len(near)).tolist()
+    for choices, r in zip(spots, radii):
+        for x, y in choices:
+            if 0 < x < SIZE and 0 < y < SIZE and not (
+                    avoid and avoid(x, y)):
+                s.c.tree(x, y, r)
+                break
 
 
 def near_marks(s, gap=6.0):
@@ -113,3 +120,40 @@ def filler_blocks(s, area, colours, label="building", size=(18, 40),
 def driveway(c, x0, y0, x1, y1, width=5.0):
     """A short paved strip."""
     c.line([(x0, y0), (x1, y1)], width, (172, 166, 156))
+
+
+def outskirts(s, angle, share=0.55):
+    """Other ground towards some edges: the neighbor's land.
+
+    To be called before the first stroke. The middle of the picture,
+    84 pixels each way, stays as it is.
+    """
+    rng = s.rng
+    u, v = fields.turned(angle)
+    for along_, far in ((u, -1), (v, -1), (u, 1), (v, 1)):
+        if rng.random() > share:
+            continue
+        name = str(rng.choice(("lawn", "dry grass", "grass", "bare soil",
+                               "paved")))
+        edge = rng.uniform(86, 116) - far * along_
+        s.c.lay(edge, ground(rng, name), 1.5)
+        s.c.lay(np.abs(edge) - 1.0, ground(rng, "concrete"), 1.5)
+
+
+def car_lot(s, x, y, width, length, angle, share=0.6):
+    """A car park beside the main thing, its rows along `length`."""
+    c, rng = s.c, s.rng
+    c.poly(rect(x, y, width, length, angle), (112, 111, 111))
+    c.line(rect(x, y, width, length, angle), 1.0, KERB, close=True)
+    u = -width / 2 + 6
+    while u < width / 2 - 4:
+        v = -length / 2 + 4
+        while v < length / 2 - 3:
+            if rng.random() < share:
+                (px, py), = turn([(u, v)], x, y, angle)
+                name = str(rng.choice(vehicles.TRAFFIC))
+                body = vehicles.car(c, px, py, angle, paint(rng, name),
+                                    6.4, 3.2)
+                s.mark("car", body, colour=name)
+            v += 4.6
+        u += 13.5

@@ -7,8 +7,13 @@ import numpy as np
 from rsir.data.toy import buildings, fields
 from rsir.data.toy.geometry import ellipse, rect, rounded, turn
 from rsir.data.toy.paint import roof
-from rsir.data.toy.scenes.common import (KERB, across, near_marks,
-                                         scatter, traffic)
+from rsir.data.toy.scenes.common import (
+    KERB,
+    across,
+    near_marks,
+    scatter,
+    traffic,
+)
 
 
 def square(s):

@@ -255,17 +255,22 @@ def desert(s):
     if kind == "dunes":
         angle = s.uniform(-.5, .5) + math.pi / 2
         u, v = fields.turned(angle)
-        wave = s.uniform(26, 44)
-        bent = u + 9 * crop(s.rng, "cloud") + wavy(s.rng, v, 8, 190)[0]
+        wave = s.uniform(30, 52)
+        bent = u + 13 * crop(s.rng, "swell") + wavy(s.rng, v, 10, 210)[0]
         phase = np.mod(bent / wave, 1.0)
-        ridge = np.minimum(phase / 0.7, (1 - phase) / 0.3)
-        relief = ridge * wave * 0.22 + crop(s.rng, "cloud") * 1.0
-        fine = rows(s.rng, angle + 0.3, 4.2, 2.5) * 0.10
-        light = hillshade(relief + fine, c.sun, 0.62)
+        ridge = np.minimum(phase / 0.72, (1 - phase) / 0.28)
+        ridge = smooth(ridge, -0.15, 1.1)
+        tall = np.clip(0.75 + 0.45 * crop(s.rng, "swell"), 0.1, 1.6)
+        relief = ridge * tall * wave * 0.26
+        fine = rows(s.rng, angle + 0.4, 4.4, 0.6) * 0.10
+        light = hillshade(relief + fine, c.sun, 0.75)
     else:
-        relief = crop(s.rng, "relief") * 4 + crop(s.rng, "cloud") * 2
-        light = hillshade(relief, c.sun, 0.32)
-        light = light - 0.06 * smooth(crop(s.rng, "mottle"), .8, 2.2)
+        relief = crop(s.rng, "relief") * 3 + crop(s.rng, "swell") * 6
+        light = hillshade(relief, c.sun, 0.6)
+        light = light - 0.05 * smooth(crop(s.rng, "mottle"), .8, 2.2)
+        wash = np.abs(crop(s.rng, "swell") + 0.12 * crop(
+            s.rng, "cloud")) - 0.05
+        light = light + 0.10 * (1 - smooth(wash, 0, 0.05))
     c.relief(light)
     road = s.chance(0.4)
     if road:
@@ -295,11 +300,10 @@ def mountain(s):
     cover = s.pick(("bare rock", "snow", "green"))
     c = s.canvas({"bare rock": "rock", "snow": "rock",
                   "green": "floor"}[cover])
-    raw = crop(s.rng, "relief") + 0.25 * crop(s.rng, "cloud")
+    raw = crop(s.rng, "swell", zoom=2) + 0.25 * crop(s.rng, "relief")
+    spurs = 1 - np.abs(crop(s.rng, "relief", zoom=2))
     ridged = 1 - np.abs(raw)
-    relief = 40 * ridged + 12 * crop(s.rng, "relief") \
-        + 1.5 * crop(s.rng, "mottle")
-    relief = np.asarray(relief, np.float32)
+    relief = 20 * ridged + 6 * spurs + 0.2 * crop(s.rng, "mottle")
     if cover == "snow":
         high = smooth(ridged + 0.15 * crop(s.rng, "mottle"),
                       0.05, 0.35)
@@ -307,7 +311,7 @@ def mountain(s):
     if cover == "green":
         bare = smooth(ridged + .2 * crop(s.rng, "mottle"), 0.55, 0.9)
         c.base += (ground(s.rng, "dry grass") - c.base) * bare
-    c.relief(hillshade(relief, c.sun, 0.9))
+    c.relief(hillshade(relief, c.sun))
     feature = s.pick(("none", "valley road", "lake"))
     if feature == "lake":
         spot = 128 + 50 * s.pick((-1, 0, 1))
@@ -323,8 +327,8 @@ def mountain(s):
                                230, 0)
         c.lay(field, "concrete", 1.5)
     hills = s.stuff("mountains")
-    top = {"bare rock": s.stuff("rock"), "snow": s.stuff("snow"),
-           "green": s.stuff("plants")}[cover]
+    top = s.stuff({"bare rock": "rock", "snow": "snow",
+                   "green": "plants"}[cover])
     s.link(top, "cover", hills)
     s.link(hills, "covered", top)
     s.link(s.stuff("ridges"), "across", hills)

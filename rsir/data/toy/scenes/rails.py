@@ -6,8 +6,13 @@ from rsir.data.toy import buildings, fields, vehicles
 from rsir.data.toy.geometry import along, rect, shifted, turn
 from rsir.data.toy.noise import crop
 from rsir.data.toy.paint import paint, roof
-from rsir.data.toy.scenes.common import (KERB, across, scatter, traffic,
-                                         tree_row)
+from rsir.data.toy.scenes.common import (
+    KERB,
+    across,
+    scatter,
+    traffic,
+    tree_row,
+)
 
 
 def viaduct(s):

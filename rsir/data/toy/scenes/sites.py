@@ -6,8 +6,15 @@ from rsir.data.toy import buildings, vehicles
 from rsir.data.toy.canvas import tone
 from rsir.data.toy.geometry import rect, rounded, turn
 from rsir.data.toy.paint import paint, roof
-from rsir.data.toy.scenes.common import (KERB, across, near_marks,
-                                         scatter, traffic, tree_row)
+from rsir.data.toy.scenes.common import (
+    KERB,
+    across,
+    near_marks,
+    outskirts,
+    scatter,
+    traffic,
+    tree_row,
+)
 
 
 def airport(s):
@@ -101,6 +108,7 @@ def storage_tanks(s):
     wide, high = across_n * step + 8, down_n * step + 8
     cx, cy = s.uniform(118, 138), s.uniform(118, 138)
     side = s.pick((-1, 1))
+    outskirts(s, angle, 0.5)
     road = across(s, angle + math.pi / 2, side * 113)
     c.road(road, 10, kerb=KERB)
     traffic(s, road, 10, 60)

@@ -6,10 +6,18 @@ import numpy as np
 
 from rsir.data.toy import buildings, fields, grounds
 from rsir.data.toy.canvas import tone
-from rsir.data.toy.geometry import ellipse, rect, rounded, turn
+from rsir.data.toy.geometry import ellipse, lobed, rect, rounded, turn
 from rsir.data.toy.paint import roof
-from rsir.data.toy.scenes.common import (KERB, across, near_marks,
-                                         scatter, traffic, tree_row)
+from rsir.data.toy.scenes.common import (
+    KERB,
+    across,
+    car_lot,
+    near_marks,
+    outskirts,
+    scatter,
+    traffic,
+    tree_row,
+)
 
 COURTS = {"green": (72, 118, 82), "blue": (62, 98, 148),
           "red": (164, 82, 62), "purple": (104, 84, 136)}
@@ -24,9 +32,15 @@ def stadium(s):
     angle = s.pick((0.0, math.pi / 2, 0.5, -0.5)) + s.uniform(-.1, .1)
     cx, cy = 128 + s.uniform(-12, 12), 128 + s.uniform(-12, 12)
     wide, long = (148, 192) if form == "oval" else (138, 178)
-    road = across(s, angle + math.pi / 2, s.pick((-1, 1)) * 116)
+    side = s.pick((-1, 1))
+    outskirts(s, angle, 0.4)
+    road = across(s, angle + math.pi / 2, side * 116)
     c.road(road, 11, kerb=KERB)
     traffic(s, road, 11, 34)
+    lot = s.chance(0.5)
+    if lot:
+        (x, y), = turn([(side * 101, 0)], 128, 128, angle)
+        car_lot(s, x, y, 34, 170, angle, s.uniform(.2, .8))
 
     def ring(share, inset=0.0):
         w, h = wide * share - inset, long * share - inset
@@ -36,6 +50,8 @@ def stadium(s):
 
     tint = {"gray": (164, 165, 168), "blue": (82, 112, 166),
             "red": (168, 78, 68), "white": (216, 216, 212)}[seats]
+    c.poly(ring(1.09), (178, 174, 166))
+    c.line(ring(1.09), 1, (196, 192, 184), close=True)
     c.poly(ring(1.0), (186, 184, 180), 16)
     c.poly(ring(0.97), (206, 205, 202), 15)
     roofed = s.chance(0.5)
@@ -82,7 +98,7 @@ def stadium(s):
         u, v = turn([(x - cx, y - cy)], 0, 0, -angle)[0]
         rail = turn([(x - 128, y - 128)], 0, 0, -angle)[0][0]
         return (abs(u) < wide / 2 + 9 and abs(v) < long / 2 + 9) or abs(
-            abs(rail) - 116) < 11
+            abs(rail) - 116) < 11 or (lot and rail * side > 74)
     if trees:
         scatter(s, 60, (3, 5.5), keep)
     arena = s.seen("stadium", "", shape=form)
@@ -95,6 +111,8 @@ def stadium(s):
         s.link(s.stuff("running track", "red"), "around", turf)
     if roofed:
         s.link(s.stuff("roofs", "white"), "over_part", arena)
+    if lot:
+        s.link(s.stuff("parking lot"), "beside", arena)
     if trees:
         s.link(s.stuff("trees"), "around", arena)
 
@@ -115,6 +133,7 @@ def _courts(s, label, draw, most, sizes):
     floor, edge = COURTS[colour], tone(COURTS[apron], 0.9)
     side = s.pick((-1, 1))
     off = max(per_row * step / 2, 60) + 26
+    outskirts(s, angle, 0.4)
     road = across(s, angle + math.pi / 2, side * min(off, 114))
     c.road(road, 10, kerb=KERB)
     traffic(s, road, 10, 44)
@@ -164,7 +183,7 @@ def _courts(s, label, draw, most, sizes):
 def tennis_court(s):
     """Tennis courts, one to eight."""
     _courts(s, "tennis court", grounds.tennis, 8,
-            {1: 80, 2: 62, 3: 58, 4: 52, 6: 50, 8: 48})
+            {1: 80, 2: 62, 3: 58, 4: 52, 6: 48, 8: 43})
 
 
 def basketball_court(s):
@@ -338,17 +357,18 @@ def golf_course(s):
             continue
         edge = min(fields.value(f, x, y) for f in fair)
         if greens < 2 and edge < -8:
-            g = fields.blob(s.rng, x, y, 15, 12, s.uniform(0, 3), .1, 0)
-            c.lay(g, np.array((128, 160, 92), np.float32)[:, None, None],
-                  2)
-            s.mark("green", spot)
+            out = lobed(s.rng, x, y, 14, 11, s.uniform(0, 3), .1)
+            c.poly(out, (116, 150, 82))
+            c.poly(lobed(s.rng, x, y, 11, 8.5, 0, .1), (126, 160, 92))
+            c.disc(x + 2, y, 0.7, (236, 236, 230), 3)
+            s.mark("green", out)
             greens += 1
         elif made < count and edge < 6:
-            g = fields.blob(s.rng, x, y, s.uniform(8, 12),
-                            s.uniform(6, 8), s.uniform(0, 3), .22, 0)
-            c.lay(g, np.array((222, 208, 172), np.float32)[:, None, None],
-                  1.5)
-            s.mark("bunker", rect(x, y, 20, 15))
+            out = lobed(s.rng, x, y, s.uniform(9, 12), s.uniform(6, 8),
+                        s.uniform(0, 3), .3)
+            c.poly(out, (222, 208, 172))
+            c.line(out, 0.8, (98, 122, 66), close=True)
+            s.mark("bunker", out)
             made += 1
     scatter(s, 110, (3.5, 6.5), lambda x, y: fields.value(lakes, x, y) < 8
             or min(fields.value(f, x, y) for f in fair) < 5

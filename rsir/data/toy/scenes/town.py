@@ -6,8 +6,15 @@ from rsir.data.toy import buildings, grounds, vehicles
 from rsir.data.toy.canvas import tone
 from rsir.data.toy.geometry import ellipse, rect, rounded, turn
 from rsir.data.toy.paint import paint, roof
-from rsir.data.toy.scenes.common import (KERB, across, driveway,
-                                         near_marks, scatter, traffic)
+from rsir.data.toy.scenes.common import (
+    KERB,
+    across,
+    driveway,
+    near_marks,
+    outskirts,
+    scatter,
+    traffic,
+)
 
 
 def dense_residential(s):
@@ -156,6 +163,7 @@ def church(s):
     colour = s.pick(("red", "gray", "green", "brown"))
     angle = s.uniform(-.7, .7) + s.pick((0.0, math.pi / 2))
     cx, cy = 128 + s.uniform(-14, 14), 128 + s.uniform(-14, 14)
+    outskirts(s, angle, 0.5)
     yard = rounded(cx, cy, 112, 136, 10, angle)
     c.patch(yard, s.pick(("lawn", "paved")))
     c.line(yard, 3, (184, 178, 166), close=True)

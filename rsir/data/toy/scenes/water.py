@@ -8,8 +8,13 @@ from rsir.data.toy import buildings, fields, vehicles
 from rsir.data.toy.geometry import rect, turn
 from rsir.data.toy.noise import crop, wavy
 from rsir.data.toy.paint import paint, roof
-from rsir.data.toy.scenes.common import (KERB, across, near_marks,
-                                         scatter, traffic)
+from rsir.data.toy.scenes.common import (
+    KERB,
+    across,
+    near_marks,
+    scatter,
+    traffic,
+)
 from rsir.data.toy.texture import ground, mix, smooth
 
 SIDES = {"left": math.pi / 2, "right": -math.pi / 2,

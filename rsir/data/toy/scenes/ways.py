@@ -3,11 +3,24 @@
 import math
 
 from rsir.data.toy import buildings, vehicles
-from rsir.data.toy.geometry import (along, bezier, ellipse, rect, shifted,
-                                    turn)
+from rsir.data.toy.geometry import (
+    along,
+    bezier,
+    ellipse,
+    rect,
+    shifted,
+    turn,
+)
 from rsir.data.toy.paint import paint, roof
-from rsir.data.toy.scenes.common import (KERB, across, near_marks,
-                                         scatter, traffic, tree_row)
+from rsir.data.toy.scenes.common import (
+    KERB,
+    across,
+    near_marks,
+    outskirts,
+    scatter,
+    traffic,
+    tree_row,
+)
 
 
 def parking_lot(s):
@@ -123,6 +136,7 @@ def intersection(s):
     ground = s.pick(("grass", "paved", "dry grass"))
     c = s.canvas(ground)
     angle = s.pick((0.0, 0.4, -0.4)) + s.uniform(-.12, .12)
+    outskirts(s, angle, 0.3)
     size = s.pick(("wide", "narrow"))
     half = 21 if size == "wide" else 12
     shape = s.pick(("crossroads", "t"))
@@ -256,8 +270,8 @@ def roundabout(s):
     scatter(s, 60, (3, 5.5), lambda x, y: keep(x, y) or close(x, y))
     s.mark("roundabout", ellipse(128, 128, r + 13, r + 13))
     circle = s.seen("roundabout")
-    island = {"lawn": s.stuff("lawn"), "trees": s.stuff("trees"),
-              "fountain": s.seen("fountain")}[inner]
+    island = s.seen("fountain") if inner == "fountain" \
+        else s.stuff(inner)
     s.link(island, "in_middle", circle)
     s.link(s.stuff("roads", shape=("", "", "", "three", "four",
                                    "five")[arms]), "lead", circle)
