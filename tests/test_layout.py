@@ -22,6 +22,7 @@ ORDER = [
     "models",
     "train",
     "search",
+    "published",
     "reported",
     "records",
     "plots",

@@ -6,11 +6,14 @@ does not use it, so its listeners are taken off before they run.
 
 *Hanging lists.* Our docstrings explain fields as `name: text`, with the
 following lines set in. To Sphinx that is a broken paragraph; it is turned
-into a list.
+into a list. The name of a chapter becomes a link to it.
 """
 
 import re
+from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent
+CHAPTER = re.compile(r"\bnotebooks/(\d\d_\w+)\.ipynb")
 ITEM = re.compile(r"^[*\w]+(, [*\w]+)*: \S")
 SECTION = re.compile(
     r"^(Args|Returns|Raises|Yields|Warns|Attributes|Note|Notes|Example|"
@@ -33,8 +36,12 @@ def blocks(lines):
             start = None
 
 
-def listed(block: list[str], at: int) -> list[str]:
-    """`block` with its hanging items, `at` spaces deep, as a list."""
+def listed(block: list[str], at: int, always=False) -> list[str]:
+    """`block` with its hanging items, `at` spaces deep, as a list.
+
+    Without `always`, only where at least one item does hang: else a
+    sentence with a colon would be taken for one.
+    """
     items = [
         i
         for i, line in enumerate(block)
@@ -43,7 +50,7 @@ def listed(block: list[str], at: int) -> list[str]:
     hangs = any(
         i + 1 < len(block) and depth(block[i + 1]) > at for i in items
     )
-    if not hangs:
+    if not items or not (hangs or always):
         return block
     out, inside = [], False
     for i, line in enumerate(block):
@@ -65,13 +72,38 @@ def listed(block: list[str], at: int) -> list[str]:
     return [*out, ""]
 
 
+def joined_names(line: str) -> str:
+    """`a, b: text` -> `a,b: text`, which Sphinx takes for one name."""
+    if not ITEM.match(line.strip()):
+        return line
+    name, text = line.split(": ", 1)
+    return f"{name.replace(', ', ',')}: {text}"
+
+
+def chapter_link(line: str) -> str:
+    """The file name of a chapter as a link, if the chapter exists."""
+
+    def link(found):
+        name = found.group(1)
+        if not (ROOT / f"notebooks/{name}.ipynb").exists():
+            return found.group()
+        return f":doc:`/notebooks/{name}`"
+
+    return CHAPTER.sub(link, line)
+
+
 def hanging_lists(lines: list[str]) -> list[str]:
     """A docstring's lines with hanging items as lists."""
     out, last = [], 0
     for start, end in blocks(lines):
         out += lines[last:start]
         block, last = lines[start:end], end
-        if SECTION.match(block[0].strip()):
+        if block[0].strip() == "Attributes:" and len(block) > 1:
+            deep = depth(block[1])
+            inner = [line[deep:] for line in block[1:]]
+            out += listed(inner, 0, always=True)
+        elif SECTION.match(block[0].strip()):
+            block = [joined_names(line) for line in block]
             inner = {depth(x) for x in block[1:]}
             deeper = sorted(inner)[1:2]  # below the section's own items
             out += listed(block, deeper[0]) if deeper else block
@@ -81,7 +113,7 @@ def hanging_lists(lines: list[str]) -> list[str]:
 
 
 def _docstring(_app, _what, _name, _obj, _options, lines):
-    lines[:] = hanging_lists(lines)
+    lines[:] = [chapter_link(line) for line in hanging_lists(lines)]
 
 
 def _without_thebe(app, _config):
@@ -91,6 +123,8 @@ def _without_thebe(app, _config):
             for one in listeners
             if not one.handler.__module__.startswith("sphinx_thebe")
         ]
+    files = app.registry.css_files
+    files[:] = [item for item in files if "thebe" not in item[0]]
 
 
 def setup(app):

@@ -33,8 +33,7 @@ MODULE = """\
 
 ```{{eval-rst}}
 .. automodule:: {name}
-   :members:
-   :show-inheritance:{exclude}
+   :members:{exclude}
 ```
 """
 
