@@ -50,6 +50,10 @@ def keywords(stage):
         if thing.label not in SETTINGS:
             plural = thing.count > 1 or thing.crowd or not one
             words.append(many if plural else one.removeprefix("the "))
+    rest = [NOUNS[t.label].forms[0] for t in stage.things
+            if t.label in SETTINGS]
     words += [t.colour for t in stage.things if t.colour]
     words += [t.size for t in stage.things if t.size]
+    words += [(one or many).removeprefix("the ") for one, many in rest]
+    words += KIND_WORDS[stage.kind].names
     return list(dict.fromkeys(words))[:6]

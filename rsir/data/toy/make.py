@@ -14,7 +14,7 @@ from rsir.data.split import Box, Split, Splits
 from rsir.data.toy.worker import SPLITS, make_one, plan
 from rsir.errors import RsirError
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 ANNOTATION = "dataset_toy.json"
 
 

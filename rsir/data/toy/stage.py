@@ -79,6 +79,7 @@ class Stage:
     marks: list = field(default_factory=list)
     things: list = field(default_factory=list)
     links: list = field(default_factory=list)
+    cut: dict = field(default_factory=dict)
     c: Canvas | None = None
 
     # attributes -------------------------------------------------------
@@ -124,6 +125,8 @@ class Stage:
         u1, v1 = min(x1, float(SIZE)), min(y1, float(SIZE))
         seen = max(u1 - u0, 0.0) * max(v1 - v0, 0.0)
         if seen < 0.6 * (x1 - x0) * (y1 - y0) or seen < 4:
+            if seen > 0:
+                self.cut[label] = self.cut.get(label, 0) + 1
             return False
         box = tuple(round(float(v), 1) for v in (u0, v0, u1, v1))
         self.marks.append(Mark(label, box, attributes))
@@ -140,8 +143,12 @@ class Stage:
     def seen(self, label, colour="", size="", shape="", row=False):
         """State the marked objects of a label (None if there are none).
 
-        With a colour, only those of that colour are meant.
+        With a colour, only those of that colour are meant. If the
+        picture's edge cuts some of them, nobody can count them, and
+        captions say about how many.
         """
+        if self.cut.get(label):
+            return self.crowd(label, colour)
         every = [m for m in self.marks if m.label == label]
         marks = [m for m in every if not colour
                  or m.attributes.get("colour") == colour]
@@ -153,14 +160,14 @@ class Stage:
         self.things.append(thing)
         return thing
 
-    def crowd(self, label, colour="", amount=0):
+    def crowd(self, label, colour=""):
         """State marked objects that captions must not count.
 
         For what the picture's edge may cut: cars on a road, houses of
         a neighborhood. None if there are fewer than two.
         """
         marks = [m for m in self.marks if m.label == label]
-        many = amount or len(marks)
+        many = len(marks) + self.cut.get(label, 0)
         if many < 2:
             return None
         thing = Thing(label, 0, colour, crowd=many)

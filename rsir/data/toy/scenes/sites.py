@@ -231,12 +231,12 @@ def industrial_area(s):
         c.road(line, 13, kerb=KERB)
         traffic(s, line, 13, 50)
     per = -(-count // 2)
-    wide = 216 / per
+    wide = 188 / per
     spots = []
     for k in range(count):
-        u = -92 + (k // 2 + 0.5) * wide * 0.97
+        u = -98 + (k // 2 + 0.5) * wide
         v = road + (1 if k % 2 else -1) * 58
-        w, h = wide * s.uniform(.62, .78), s.uniform(62, 78)
+        w, h = wide * s.uniform(.66, .8), s.uniform(62, 78)
         w = min(w, 88)
         (x, y), = turn([(u, v)], 128, 128, angle)
         spots.append((u, v, w, h))

@@ -368,13 +368,13 @@ def golf_course(s):
                         s.uniform(0, 3), .3)
             c.poly(out, (222, 208, 172))
             c.line(out, 0.8, (98, 122, 66), close=True)
-            s.mark("bunker", out)
+            s.mark("bunker", out, colour="white")
             made += 1
     scatter(s, 110, (3.5, 6.5), lambda x, y: fields.value(lakes, x, y) < 8
             or min(fields.value(f, x, y) for f in fair) < 5
             or near_marks(s, 5)(x, y))
     path = s.chance(0.5)
-    sand = s.seen("bunker", shape="white")
+    sand = s.seen("bunker", "white")
     turf = s.stuff("fairway", "green")
     s.link(sand, "on", turf)
     trees = s.stuff("trees")
