@@ -16,6 +16,7 @@ from rsir.data.toy.paint import PAINTS
 from rsir.data.toy.scenes import SCENES
 from rsir.data.toy.stage import Stage
 from rsir.data.toy.words import NOUNS, NUMBERS, PLACES
+from rsir.data.toy.words import SIZES as SIZES_SAID
 from rsir.errors import RsirError
 
 SIZES = (34, 4, 4)
@@ -156,15 +157,23 @@ def test_captions_are_clean_sentences(told):
                 r"^(two|three|four|five|six) \w+s? is\b", text), text
 
 
+def adjectives(stage):
+    """The words that may stand between a number and its noun."""
+    words = {f for forms in SIZES_SAID.values() for f in forms}
+    for thing in stage.things:
+        words |= {w for w in (thing.colour, thing.shape) if w}
+    return "|".join(sorted(words, key=len, reverse=True))
+
+
 def test_stated_counts_are_the_number_of_boxes(told):
     checked = 0
     for stage, captions in told:
-        labels = {m.label for m in stage.marks}
-        for label in labels:
+        for label in {m.label for m in stage.marks}:
             plural = "|".join(p for _, p in NOUNS[label].forms if p)
+            numbers = "|".join(NUMBERS[2:])
             pattern = re.compile(
-                r"\b(" + "|".join(NUMBERS[2:]) + r") ((?:(?!and )\w+ ){0,3}?)"
-                r"(?:" + plural + r")\b")
+                rf"\b({numbers}) ((?:(?:{adjectives(stage)}) )*)"
+                rf"(?:{plural})\b")
             for text in captions:
                 for number, words in pattern.findall(text):
                     marks = [m for m in stage.marks if m.label == label]

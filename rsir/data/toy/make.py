@@ -116,8 +116,9 @@ def load(base, knobs, workers=None, report=print):
 def make(folder, knobs, workers=None, report=print):
     """Draw all pictures aside, then move the folder into place."""
     start = time.perf_counter()
-    aside = folder.with_name("." + folder.name + ".part")
-    shutil.rmtree(aside, ignore_errors=True)
+    for left in folder.parent.glob(f".{folder.name}.*"):
+        shutil.rmtree(left, ignore_errors=True)  # of a killed run
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     (aside / "images").mkdir(parents=True)
     jobs = plan(knobs["sizes"])
     workers = workers or min(_cores(), 8, 1 + len(jobs) // 60)
@@ -159,8 +160,7 @@ def _in_processes(aside, knobs, workers):
                    "shares": workers}
             process.stdin.write(json.dumps(job).encode())
             process.stdin.close()
-        for process in running:
-            process.wait()
+        _watch(running, aside / "images", len(plan(knobs["sizes"])))
     except OSError:
         pass
     finally:
@@ -168,6 +168,19 @@ def _in_processes(aside, knobs, workers):
             if process.poll() is None:
                 process.kill()
                 process.wait()
+
+
+def _watch(running, images, total):
+    """Wait for the processes; count along on a terminal."""
+    lively = sys.stdout is not None and sys.stdout.isatty()
+    while any(process.poll() is None for process in running):
+        if lively:
+            done = sum(1 for _ in os.scandir(images))
+            print(f"\rtoy scenes: {done:,} of {total:,} drawn", end="",
+                  flush=True)
+        time.sleep(0.2)
+    if lively:
+        print("\r", end="")
 
 
 def _collect(aside, jobs):

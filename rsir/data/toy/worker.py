@@ -45,12 +45,16 @@ def make_one(folder, knobs, split, index):
 def make_share(folder, knobs, share, shares):
     """Draw every `shares`-th picture, from `share` on.
 
-    Writes `folder/records-<share>.jsonl`, a line a picture.
+    Writes `folder/records-<share>.jsonl`, a line a picture. Stops when
+    the process that wanted the pictures is gone.
     """
+    parent = os.getppid()
     jobs = plan(knobs["sizes"])[share::shares]
     path = Path(folder) / f"records-{share}.jsonl"
     with open(path, "w", encoding="utf-8") as out:
         for split, index in jobs:
+            if os.getppid() != parent:
+                return
             record = make_one(folder, knobs, split, index)
             record["split"], record["index"] = split, index
             out.write(json.dumps(record) + "\n")
