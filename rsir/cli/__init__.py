@@ -11,8 +11,12 @@ from importlib import import_module
 import typer
 
 COMMANDS = [
-    "evaluate",
     "data",
+    "train",
+    "search",
+    "evaluate",
+    "reproduce",
+    "cache",
 ]
 
 app = typer.Typer(

@@ -9,6 +9,9 @@ from torch import Tensor
 
 from rsir.errors import RsirError
 
+#: what an image encoder gives: maps with strides 4 to 32, and a vector
+FEATURES = ("f1", "f2", "f3", "f4", "pooled")
+
 
 @dataclass
 class Encoded:

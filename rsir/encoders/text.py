@@ -180,7 +180,10 @@ class SentenceEncoder(TextEncoder):
                  max_length: int = 48) -> None:
         super().__init__()
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
 
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
         self.name = name
         self.max_length = max_length
         source = bundled_minilm() if name == "minilm" else name

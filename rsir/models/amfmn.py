@@ -16,10 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rsir import losses
+from rsir.encoders.base import FEATURES
 from rsir.encoders.image import ImageEncoder
 from rsir.encoders.text import TextEncoder
 from rsir.layers import MVSA, Standardise
-from rsir.models.base import FEATURES, Retriever, in_chunks
+from rsir.models.base import Retriever, in_chunks
 
 EPS = 1e-8
 
@@ -276,15 +277,20 @@ class AMFMN(Retriever):
 
     # -- the loss -----------------------------------------------------
 
-    def losses(self, scores: Tensor, batch: Mapping[str, Tensor]
+    @property
+    def wants_similarity(self) -> bool:
+        """The dynamic margin needs S(T, T_I)."""
+        return self.margin is None
+
+    def losses(self, scores: Tensor, pairs: Mapping[str, Tensor]
                ) -> dict[str, Tensor]:
         """Triplet losses of eqs. (28) and (30)."""
         margin = self.margin
         if margin is None:
             margin = losses.dynamic_margin(
-                batch["similarity"], self.gamma, self.beta
+                pairs["similarity"], self.gamma, self.beta
             )                                     # eq. (29)
-        positive = batch["positive"] if self.mask_shared else None
+        positive = pairs["positive"] if self.mask_shared else None
         terms = {}
         if self.loss in ("all", "both"):
             terms["triplet_all"] = losses.triplet_all(

@@ -10,12 +10,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from rsir.encoders.base import Encoded
+from rsir.encoders.base import FEATURES, Encoded
 from rsir.encoders.image import ImageEncoder
 from rsir.encoders.text import TextEncoder
-
-#: names of what an image encoder gives, as the feature cache keeps it
-FEATURES = ("f1", "f2", "f3", "f4", "pooled")
 
 
 class Retriever(nn.Module):

@@ -1,0 +1,52 @@
+"""`rsir search "a sentence"`: pictures that fit a sentence."""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from rsir.cli.options import Dataset, Root
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("search")(search_command)
+
+
+def search_command(
+    sentence: Annotated[str, typer.Argument(
+        help="What the picture should show.")],
+    run: Annotated[Optional[Path], typer.Option(
+        help="Run folder of `rsir train`; default: the frozen "
+        "baseline, made once.")] = None,
+    dataset: Dataset = "toy",
+    split: Annotated[str, typer.Option(
+        help="train, val or test.")] = "test",
+    k: Annotated[int, typer.Option(
+        "--k", min=1, help="How many pictures.")] = 5,
+    root: Root = None,
+) -> None:
+    """Find pictures by a sentence; prints score and file."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from rsir.baseline import baseline, load_run, search
+    from rsir.data import load_dataset
+    from rsir.errors import RsirError
+
+    if not sentence.strip():
+        raise RsirError("the sentence is empty; say what to look for")
+    if split not in ("train", "val", "test"):
+        raise RsirError(f"--split {split!r}: train, val or test")
+    splits = load_dataset(dataset, root)
+    model = load_run(run) if run else baseline(splits)
+    hits = search(model, splits[split], sentence, k)
+    table = Table(box=None, pad_edge=False)
+    for name in ("rank", "score", "picture"):
+        table.add_column(name, overflow="fold")
+    for rank, (image, score) in enumerate(hits, 1):
+        table.add_row(str(rank), f"{score:.3f}",
+                      str(splits[split].images[image]))
+    import sys
+
+    Console(file=sys.stdout, soft_wrap=True).print(table)

@@ -1,0 +1,47 @@
+"""`rsir train METHOD`: train one model and keep it."""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from rsir.cli.options import Dataset, Preset, Root, Row
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("train")(train_command)
+
+
+def train_command(
+    method: Annotated[str, typer.Argument(
+        help="linear or amfmn.")],
+    dataset: Dataset = "toy",
+    preset: Preset = "toy",
+    row: Row = None,
+    root: Root = None,
+    run: Annotated[Optional[Path], typer.Option(
+        help="Run folder; default runs/METHOD-DATASET-sSEED.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the run.")] = 0,
+    change: Annotated[Optional[list[str]], typer.Option(
+        "--set", help="Another value of an option: NAME=VALUE.")] = None,
+) -> None:
+    """Train a method; the run folder then serves `rsir search`.
+
+    A killed run goes on when the same command is given again. Test
+    data are not read; `rsir reproduce` scores them.
+    """
+    from rsir.cli.options import changes
+    from rsir.data import load_dataset
+    from rsir.recipes import recipe
+    from rsir.train import train
+
+    asked = recipe(method, preset, row,
+                   **{"seed": seed} | changes(change or []))
+    splits = load_dataset(dataset, root)
+    folder = run or Path("runs") / f"{method}-{dataset}-s{seed}"
+    done = train(asked, splits, folder)
+    for entry in done.history:
+        print(f"epoch {entry['epoch']:3d}  val mR "
+              f"{entry['val_mR']:.2f}")
+    print(f"best val mR {done.val_mR:.2f}; run folder: {folder}")

@@ -1,0 +1,212 @@
+"""Measured runs: one JSON record a run, per-query ranks beside it.
+
+`rsir reproduce` makes them; book and tests read them. A record says
+what was run, on what code, how long it took and what came out under
+every tie rule. Records of code that has changed since are stale.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import json
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from rsir.data.paths import atomic_write
+from rsir.errors import RsirError
+from rsir.metrics import KS, TIES, Ranks, recalls_from_ranks
+from rsir.recipes import recipe
+
+#: modules that do not decide a number: registries and presentation
+NOT_HASHED = ("rsir.recipes", "rsir.records", "rsir.reproduce",
+              "rsir.reported", "rsir.published", "rsir.plots",
+              "rsir.progress", "rsir.errors", "rsir.cli",
+              "rsir.data.catalog", "rsir.data.download",
+              "rsir.data.transfer", "rsir.data.unpack",
+              "rsir.data.verify", "rsir.statistics")
+
+FIELDS = ("method", "dataset", "row", "preset", "seed", "command",
+          "commit", "modules", "versions", "hardware", "seconds",
+          "peak_memory_gb", "recalls", "val_mR", "config", "created")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record and the place it was read from.
+
+    Attributes:
+        path: of the JSON file.
+        facts: its content, see `FIELDS`.
+    """
+
+    path: Path
+    facts: dict
+
+    def __getattr__(self, name: str):
+        if name.startswith("__") or name not in self.facts:
+            raise AttributeError(name)
+        return self.facts[name]
+
+    @property
+    def mR(self) -> float:
+        """Mean recall, percent, ties at their expectation."""
+        return self.facts["recalls"]["expected"]["mR"]
+
+    def ranks(self) -> Ranks:
+        """Per-query ranks, for intervals and paired tests."""
+        return Ranks.load(self.path.with_suffix(".npz"))
+
+    def stale(self) -> list[str]:
+        """What has changed since: modules, or the recipe; else []."""
+        changed = [
+            name for name, value in self.facts["modules"].items()
+            if module_hash(name) != value
+        ]
+        try:
+            now = recipe(self.method, self.preset, self.row,
+                         seed=self.seed).to_dict()
+        except RsirError:
+            return [*changed, "recipe"]
+        if json.loads(json.dumps(now)) != self.facts["config"]:
+            changed.append("recipe")
+        return changed
+
+
+def results_dir() -> Path:
+    """`results/` of this checkout.
+
+    Raises:
+        RsirError: if the package is not run from a checkout.
+    """
+    folder = Path(__file__).resolve().parent.parent / "results"
+    if not (folder.parent / "pyproject.toml").is_file():
+        raise RsirError(
+            f"{folder}: not a checkout of the project; clone it to "
+            "read or write records"
+        )
+    return folder
+
+
+def read_record(path: str | Path) -> Record:
+    """One record.
+
+    Raises:
+        RsirError: if it cannot be read or lacks a field.
+    """
+    path = Path(path)
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RsirError(f"{path}: not a record ({error})") from error
+    missing = [name for name in FIELDS if name not in facts]
+    if missing:
+        raise RsirError(
+            f"{path}: record lacks {', '.join(missing)}; make it again "
+            "with rsir reproduce"
+        )
+    return Record(path, facts)
+
+
+def load_records(method: str | None = None, dataset: str | None = None,
+                 row: str | None = None,
+                 folder: str | Path | None = None) -> list[Record]:
+    """All records that fit, ordered by method, data set, row, seed.
+
+    Args:
+        method, dataset, row: None means any.
+        folder: None: `results/` of the checkout.
+    """
+    folder = Path(folder) if folder else results_dir()
+    records = [
+        read_record(path) for path in sorted(folder.glob("*/*/*-s*.json"))
+    ]
+    wanted = {"method": method, "dataset": dataset, "row": row}
+    return [
+        r for r in records
+        if all(v is None or r.facts[k] == v for k, v in wanted.items())
+    ]
+
+
+def write_record(facts: dict, ranks: Ranks, folder: Path) -> Path:
+    """Write ranks first, then the JSON; both whole or not at all."""
+    home = folder / facts["method"] / facts["dataset"]
+    home.mkdir(parents=True, exist_ok=True)
+    path = home / f"{facts['row']}-s{facts['seed']}.json"
+    ranks.save(path.with_suffix(".npz"))
+    with atomic_write(path) as file:
+        json.dump(facts, file, indent=1)
+        file.write("\n")
+    return path
+
+
+def recalls_under_every_rule(ranks: Ranks) -> dict:
+    """Recalls and mR per tie rule, rounded to 4 places."""
+    def rounded(value):
+        if isinstance(value, dict):
+            return {k: rounded(v) for k, v in value.items()}
+        return round(float(value), 4)
+
+    return {
+        ties: rounded(recalls_from_ranks(ranks, ties, KS))
+        for ties in TIES
+    }
+
+
+def summary(records: list[Record]) -> dict:
+    """Mean, standard deviation and number of runs of the mR."""
+    values = np.array([r.mR for r in records])
+    return {
+        "mean": float(values.mean()), "n": len(values),
+        "std": float(values.std(ddof=1)) if len(values) > 1 else None,
+    }
+
+
+# -- which code was used ----------------------------------------------
+
+
+def used_modules() -> dict[str, str]:
+    """Hashes of the modules of ours that are loaded now.
+
+    Packages (`__init__`) only register names and are left out.
+    """
+    names = sorted(
+        name for name, module in sys.modules.items()
+        if name.startswith("rsir.") and not hasattr(module, "__path__")
+        and not name.startswith(NOT_HASHED)
+    )
+    return {name: module_hash(name) for name in names}
+
+
+@lru_cache(maxsize=None)
+def module_hash(name: str) -> str | None:
+    """Hash of a module's code; prose in it does not count.
+
+    Comments and docstrings are left out, so that a better sentence
+    does not make a record stale. None if the module is gone.
+    """
+    try:
+        spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError:
+        return None
+    if spec is None or spec.origin is None:
+        return None
+    return code_hash(Path(spec.origin).read_text(encoding="utf-8"))
+
+
+def code_hash(source: str) -> str:
+    """First 16 hex digits of the hash of the code without prose."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(
+            body[0], ast.Expr
+        ) and isinstance(body[0].value, ast.Constant) and isinstance(
+            body[0].value.value, str
+        ):
+            body[0].value.value = ""
+    code = ast.unparse(tree)
+    return hashlib.sha256(code.encode()).hexdigest()[:16]

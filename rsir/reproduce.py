@@ -1,0 +1,240 @@
+"""The queue behind `rsir reproduce`: one run after the other.
+
+Each run has a process of its own, so that its memory and its time
+are its own. A queue that is killed goes on where it stopped; a run
+whose record stands and is not stale is not made again.
+"""
+
+import datetime
+import importlib.metadata
+import json
+import multiprocessing
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from rsir.data import cache_dir
+from rsir.errors import RsirError
+from rsir.recipes import ROWS, recipe
+from rsir.records import (
+    read_record,
+    recalls_under_every_rule,
+    results_dir,
+    used_modules,
+    write_record,
+)
+
+PACKAGES = ("torch", "torchvision", "timm", "transformers",
+            "accelerate", "numpy", "scipy")
+
+
+def reproduce(
+    method: str,
+    dataset: str,
+    preset: str = "cpu",
+    seeds: Sequence[int] = (0,),
+    rows: Sequence[str] | None = None,
+    *,
+    root: str | Path | None = None,
+    results: Path | None = None,
+    force: bool = False,
+    say: Callable[[str], None] = print,
+) -> list[Path]:
+    """Train, select on val, score test once, write records.
+
+    Args:
+        method, dataset, preset: what to run.
+        seeds: one run each.
+        rows: names in `ROWS[method]`; None: the first (headline).
+        root: data root, as for `load_dataset`.
+        results: where records go; None: `results/`.
+        force: make records again that stand already.
+        say: gets a line for each run.
+
+    Returns:
+        Paths of all records asked for.
+
+    Raises:
+        RsirError: for a dirty tree, another queue at work, or a run
+            that failed.
+    """
+    results = results or results_dir()
+    rows = list(rows or list(ROWS[method])[:1])
+    for row in rows:
+        recipe(method, preset, row)
+    commit = clean_commit()
+    lock = FileLock(cache_dir() / "reproduce.lock")
+    cache_dir().mkdir(parents=True, exist_ok=True)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RsirError(
+            f"{lock.lock_file}: another queue is at work here; wait "
+            "for it, so that measured times stay true"
+        ) from None
+    paths = []
+    with lock:
+        for row in rows:
+            for seed in seeds:
+                path = (results / method / dataset
+                        / f"{row}-s{seed}.json")
+                paths.append(path)
+                if not force and path.exists() \
+                        and not read_record(path).stale():
+                    say(f"{path.stem}: stands")
+                    continue
+                say(f"{path.stem}: running")
+                _in_own_process(dict(
+                    method=method, dataset=dataset, preset=preset,
+                    row=row, seed=seed, root=root and str(root),
+                    results=str(results), commit=commit,
+                ))
+                record = read_record(path)
+                say(f"{path.stem}: mR {record.mR:.2f}, "
+                    f"{record.seconds['total']:.0f} s")
+    return paths
+
+
+def clean_commit() -> str:
+    """The commit of this checkout.
+
+    Raises:
+        RsirError: if files differ from it (`results/` may), or there
+            is no commit to name.
+    """
+    home = Path(__file__).resolve().parent.parent
+
+    def git(*words: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(home), *words], capture_output=True,
+            text=True, check=False,
+        )
+        if done.returncode:
+            raise RsirError(
+                f"{home}: not a git checkout with a commit; a record "
+                "must name the code it comes from: clone the project"
+            )
+        return done.stdout
+
+    commit = git("rev-parse", "HEAD").strip()
+    dirty = git("status", "--porcelain", "--", ".", ":!results")
+    if dirty.strip():
+        raise RsirError(
+            f"{home}: files differ from commit {commit[:10]} "
+            f"({dirty.split()[1]}, ...); commit first: a record names "
+            "the code that it comes from"
+        )
+    return commit
+
+
+def _in_own_process(job: dict) -> None:
+    process = multiprocessing.get_context("spawn").Process(
+        target=run_job, kwargs=job
+    )
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise RsirError(
+            f"{job['row']}-s{job['seed']}: the run ended with code "
+            f"{process.exitcode}; call the same command to go on"
+        )
+
+
+def run_job(method, dataset, preset, row, seed, root, results, commit
+            ) -> None:
+    """One run, in this process: train, score test, write the record."""
+    from rsir.data import load_dataset
+    from rsir.encoders.cache import features_seconds
+    from rsir.metrics import ranks as rank
+    from rsir.train import score_split, train
+
+    asked = recipe(method, preset, row, seed=seed)
+    splits = load_dataset(dataset, root)
+    run_dir = (cache_dir() / "runs" / method / dataset
+               / f"{preset}-{row}-s{seed}")
+    _drop_other_run(run_dir, asked, commit)
+    run = train(asked, splits, run_dir)
+    start = time.perf_counter()
+    scores = score_split(run.model, splits.test)
+    ranks = rank(scores, splits.test.owner)
+    evaluated = time.perf_counter() - start
+    features = sum(
+        features_seconds(run.model.image_encoder, split)
+        for split in splits
+    )
+    seconds = {
+        "features": features, "train": run.seconds["train"],
+        "evaluate": evaluated,
+    }
+    seconds["total"] = sum(seconds.values())
+    write_record({
+        "method": method, "dataset": dataset, "row": row,
+        "preset": preset, "seed": seed,
+        "command": f"rsir reproduce {method} --dataset {dataset} "
+                   f"--preset {preset} --row {row} --seed {seed}",
+        "commit": commit, "modules": used_modules(),
+        "versions": versions(), "hardware": hardware(),
+        "precision": run.precision,
+        "seconds": {k: round(v, 1) for k, v in seconds.items()},
+        "peak_memory_gb": round(resource.getrusage(
+            resource.RUSAGE_SELF).ru_maxrss / 2 ** 20, 2),
+        "recalls": recalls_under_every_rule(ranks),
+        "val_mR": round(run.val_mR, 4),
+        "epochs_run": run.history[-1]["epoch"],
+        "encoders": {"image": asked.image_encoder,
+                     "text": asked.text_encoder},
+        "n_images": splits.test.n_images,
+        "n_captions": splits.test.n_captions,
+        "config": json.loads(json.dumps(asked.to_dict())),
+        "created": datetime.datetime.now(
+            datetime.timezone.utc).strftime("%Y-%m-%d"),
+    }, ranks, Path(results))
+
+
+def _drop_other_run(run_dir: Path, asked, commit: str) -> None:
+    """Remove a half run of another commit or recipe, keep our own."""
+    import shutil
+
+    mark = run_dir / "commit"
+    if run_dir.exists() and not (
+        mark.exists() and mark.read_text() == commit
+    ):
+        shutil.rmtree(run_dir)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    mark.write_text(commit)
+
+
+def versions() -> dict[str, str]:
+    """Python and the packages that decide numbers."""
+    return {"python": platform.python_version()} | {
+        name: importlib.metadata.version(name) for name in PACKAGES
+    }
+
+
+def hardware() -> dict[str, object]:
+    """Processor, cores, memory and GPU, without names of hosts."""
+    import torch
+
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    gpu = torch.cuda.is_available()
+    return {
+        "cpu": _cpu_name(), "cores": len(os.sched_getaffinity(0)),
+        "simd": torch.backends.cpu.get_cpu_capability(),
+        "memory_gb": round(memory / 2 ** 30),
+        "gpu": torch.cuda.get_device_name(0) if gpu else None,
+    }
+
+
+def _cpu_name() -> str:
+    if sys.platform == "linux":
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
