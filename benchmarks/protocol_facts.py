@@ -1,0 +1,160 @@
+"""What chapter 01 says about real data, measured and written down.
+
+    python benchmarks/protocol_facts.py [ucm] [--encoder NAME] [--write]
+
+Duplicates, ceilings, false negatives and the recalls of the pocket
+baseline under every tie rule. `--encoder` adds the same closed-form
+ridge on the pooled features of a frozen image encoder. The data set is
+found through RSIR_DATA; `--write` puts the facts into
+results/protocol/<data set>.json, where the chapter reads them.
+"""
+
+import argparse
+import json
+import os
+import platform
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+import rsir
+from rsir import metrics
+from rsir.data import load_dataset
+from rsir.data.duplicates import (
+    captions_hash,
+    duplicate_facts,
+    false_negatives,
+)
+from rsir.data.paths import atomic_write
+from rsir.models.pocket import Pocket
+
+ROOT = Path(__file__).resolve().parent.parent
+BATCHES = (16, 32, 64, 128, 256, 512)
+
+
+def encoder_look(name):
+    """A `look` for `Pocket`: pooled features of a frozen encoder."""
+    from rsir.encoders import image_encoder
+    from rsir.encoders.cache import cached_features
+
+    encoder = image_encoder(name)
+
+    def look(split):
+        found = cached_features(
+            encoder, split, ("pooled",), progress=False
+        )
+        return np.asarray(found["pooled"], np.float32)
+
+    return look
+
+
+def tie_facts(scores, owner) -> dict:
+    """Recalls of one matrix under every rule, mR with its interval."""
+    found = metrics.ranks(scores, owner)
+    report = metrics.evaluate_ranks(found)
+    return {
+        "recalls": {
+            rule: metrics.recalls_from_ranks(found, rule)
+            for rule in metrics.TIES
+        },
+        "ci95_mR": report.ci95["mR"],
+    }
+
+
+def perfect_scores(split) -> np.ndarray:
+    """1 where the image owns the text of the caption, else 0."""
+    texts, which = split.unique_texts()
+    owns = np.zeros((split.n_images, len(texts)), np.float32)
+    owns[split.owner, which] = 1
+    return owns[:, which]
+
+
+def facts(splits, encoder=None) -> dict:
+    """Everything that the chapter reads about one data set."""
+    test = splits.test
+    systems = {"pocket": Pocket()}
+    if encoder:
+        systems[encoder] = Pocket(look=encoder_look(encoder))
+    inside = set(splits.train.captions)
+    return {
+        "dataset": splits.name,
+        "captions_sha256": {s.name: captions_hash(s) for s in splits},
+        "splits": {s.name: duplicate_facts(s) for s in splits},
+        "test_captions_in_train": sum(
+            c in inside for c in test.captions
+        ),
+        "random": metrics.random_baseline(test.owner),
+        "ceilings": metrics.ceilings(test.captions, test.owner),
+        "perfect": tie_facts(perfect_scores(test), test.owner),
+        "systems": {
+            name: tie_facts(
+                model.fit(splits.train).scores(test), test.owner
+            )
+            for name, model in systems.items()
+        },
+        "false_negatives": {
+            str(b): false_negatives(splits.train, b) for b in BATCHES
+        },
+    }
+
+
+def show(found) -> None:
+    """The main facts as a few lines."""
+    test, top = found["splits"]["test"], found["ceilings"]
+    print(f"{found['dataset']}: {test['n_images']} test images, "
+          f"{test['n_captions']} captions, {test['n_texts']} distinct")
+    print(f"  mR: random {found['random']['mR']:.2f}, "
+          f"ceiling {top['mR']:.2f}")
+    named = {"perfect": found["perfect"], **found["systems"]}
+    for name, each in named.items():
+        row = " ".join(
+            f"{rule} {r['mR']:.2f} ({r['i2t']['R@1']:.1f})"
+            for rule, r in each["recalls"].items()
+        )
+        print(f"  {name}, mR (i2t R@1): {row}")
+    for batch, each in found["false_negatives"].items():
+        print(f"  batch {batch:>3}: {each['captions']:.1f} % of the "
+              f"captions, {each['batches']:.1f} % of the batches")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "dataset", nargs="?",
+        default=os.environ.get("RSIR_DATASET", "toy"),
+    )
+    parser.add_argument("--encoder", help="e.g. efficientnet_lite0")
+    parser.add_argument("--write", action="store_true")
+    args = parser.parse_args()
+    with warnings.catch_warnings(record=True) as repairs:
+        warnings.simplefilter("always")
+        splits = load_dataset(args.dataset)
+    for repair in repairs:
+        print(f"note: {repair.message}")
+    found = facts(splits, args.encoder)
+    show(found)
+    if not args.write:
+        return
+    words = ["python benchmarks/protocol_facts.py", found["dataset"]]
+    if args.encoder:
+        words.append(f"--encoder {args.encoder}")
+    packages = ["numpy", "pillow"] + ["torch"] * bool(args.encoder)
+    found |= {
+        "command": " ".join([*words, "--write"]),
+        "versions": {
+            "rsir": rsir.__version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in packages},
+        },
+    }
+    path = ROOT / "results/protocol" / f"{found['dataset']}.json"
+    with atomic_write(path) as file:
+        json.dump(found, file, indent=1)
+        file.write("\n")
+    print(f"written: {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
