@@ -73,6 +73,7 @@ def good():
             tags=["nbval-check-output", "verdict-record"],
         ),
     ]
+    cells[5].metadata["mystnb"] = {"image": {"alt": "a line that rises"}}
     for text in (exercise, solution) * 2:
         cells += [new_markdown_cell(text), code("x = 1")]
     while len(cells) < 26:
@@ -169,6 +170,10 @@ def attachment(nb):
     nb.cells[0]["attachments"] = {"a.png": {"image/png": "AAAA"}}
 
 
+def undescribed(nb):
+    del nb.cells[5].metadata["mystnb"]
+
+
 def prose(text):
     return add(new_markdown_cell(text))
 
@@ -247,6 +252,7 @@ BAD = [
     ("pictures", prose("<img src='a.png'>")),
     ("pictures", prose("![a](data:image/png;base64,AAAA)")),
     ("pictures", attachment),
+    ("described", undescribed),
     ("tags", odd_tag),
     ("shared_cells", edit("bootstrap", "!pip install rsir")),
     ("shared_cells", edit("badge", "[Colab](https://a.io)")),

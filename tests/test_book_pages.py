@@ -133,7 +133,8 @@ LOOK = """() => ({
   links: [...document.querySelectorAll('a[href]')]
     .map(e => e.href),
   images: [...document.images].map(e => [
-    e.currentSrc || e.src, e.hasAttribute('alt'),
+    e.currentSrc || e.src,
+    e.hasAttribute('alt') && !/\\.(png|jpg|svg)$/.test(e.alt),
     e.complete && e.naturalWidth > 0 || e.loading == 'lazy']),
   wide: document.documentElement.scrollWidth
     - document.documentElement.clientWidth,

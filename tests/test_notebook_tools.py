@@ -91,7 +91,7 @@ def test_a_new_address_goes_everywhere(tmp_path):
     }
 
 
-# --- the bootstrap cell ---------------------------------------------------
+# --- the bootstrap cell ---
 
 
 def run_bootstrap(monkeypatch, folder, missing=(), colab=True):
@@ -161,7 +161,7 @@ def test_on_colab_the_books_own_source_is_used(tmp_path):
     for command in (
         ["init", "-q", "-b", branch],
         ["add", "."],
-        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "a"],
+        [*"-c user.name=a -c user.email=a@b commit -qm a".split()],
     ):
         subprocess.run(["git", *command], cwd=source, check=True)
     place = tmp_path / "content"

@@ -6,7 +6,8 @@ does not use it, so its listeners are taken off before they run.
 
 *Hanging lists.* Our docstrings explain fields as `name: text`, with the
 following lines set in. To Sphinx that is a broken paragraph; it is turned
-into a list. The name of a chapter becomes a link to it.
+into a list. The name of a chapter becomes a link to it; a bar, as in
+|a - b|, stays a bar.
 """
 
 import re
@@ -92,6 +93,13 @@ def chapter_link(line: str) -> str:
     return CHAPTER.sub(link, line)
 
 
+def plain_bars(line: str) -> str:
+    """Bars outside of code, which Sphinx would take for its own."""
+    pieces = line.split("`")
+    pieces[::2] = [piece.replace("|", "\\|") for piece in pieces[::2]]
+    return "`".join(pieces)
+
+
 def hanging_lists(lines: list[str]) -> list[str]:
     """A docstring's lines with hanging items as lists."""
     out, last = [], 0
@@ -113,7 +121,9 @@ def hanging_lists(lines: list[str]) -> list[str]:
 
 
 def _docstring(_app, _what, _name, _obj, _options, lines):
-    lines[:] = [chapter_link(line) for line in hanging_lists(lines)]
+    lines[:] = [
+        chapter_link(plain_bars(line)) for line in hanging_lists(lines)
+    ]
 
 
 def _without_thebe(app, _config):

@@ -203,6 +203,21 @@ def pictures(case: Case) -> Iterator[str]:
             yield f"{where(case, cell)} loads something from outside"
 
 
+def described(case: Case) -> Iterator[str]:
+    """A picture has words for those who cannot see it."""
+    for cell in case.nb.cells:
+        drawn = any(
+            "image/png" in out.get("data", {})
+            for out in cell.get("outputs", ())
+        )
+        known = cell.metadata.get("mystnb", {}).get("image", {})
+        if drawn and len(known.get("alt", "").split()) < 3:
+            yield (
+                f"{where(case, cell)} shows a picture without a "
+                "description (metadata mystnb.image.alt)"
+            )
+
+
 def tags(case: Case) -> Iterator[str]:
     for cell in case.nb.cells:
         for tag in set(cell.metadata.get("tags", [])) - TAGS:
@@ -281,8 +296,9 @@ def short_cells(case: Case) -> Iterator[str]:
 RULES = {
     rule.__name__: rule
     for rule in (
-        executed, fresh, verdicts, clean_outputs, paths, pictures, tags,
-        shared_cells, quiet_metadata, anatomy, short_cells,
+        executed, fresh, verdicts, clean_outputs, paths, pictures,
+        described, tags, shared_cells, quiet_metadata, anatomy,
+        short_cells,
     )
 }  # fmt: skip
 

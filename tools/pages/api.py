@@ -18,14 +18,18 @@ SECTIONS = {
     "Layers": ["rsir.layers", "rsir.layers.*"],
     "Models": ["rsir.recipes", "rsir.models", "rsir.models.*"],
     "Losses": ["rsir.losses"],
-    "Training": ["rsir.train", "rsir.train.*"],
+    "Training": [
+        "rsir.train", "rsir.train.*", "rsir.batches", "rsir.checkpoints",
+    ],
     "Search and re-ranking": [
-        "rsir.search", "rsir.search.*", "rsir.rerank",
+        "rsir.search", "rsir.search.*", "rsir.baseline", "rsir.rerank",
     ],
     "Measuring": ["rsir.metrics"],
-    "Reported numbers and records": ["rsir.reported", "rsir.records"],
+    "Reported numbers and records": [
+        "rsir.reported", "rsir.records", "rsir.reproduce",
+    ],
     "Pictures": ["rsir.plots", "rsir.plots.*"],
-    "Errors": ["rsir.errors"],
+    "Errors and progress": ["rsir.errors", "rsir.progress"],
 }  # fmt: skip
 MODULE = """\
 (api-{label})=
@@ -41,7 +45,7 @@ MODULE = """\
 def handed_on(root: Path, name: str) -> list[str]:
     """The names in a package's `__all__`, read without importing it."""
     path = root / Path(*name.split(".")) / "__init__.py"
-    if not path.exists():
+    if name == "rsir" or not path.exists():
         return []
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Assign) and any(
@@ -56,8 +60,14 @@ def handed_on(root: Path, name: str) -> list[str]:
     return []
 
 
-def selected(heads: list[str], known: list[str]) -> list[str]:
-    """The modules that `heads` stand for, each once, in order."""
+def selected(
+    heads: list[str], known: list[str], root: Path
+) -> list[str]:
+    """The modules that `heads` stand for, each once, in order.
+
+    Left out: private ones, and one that a package hides behind a function
+    of the same name.
+    """
     found = []
     for head in heads:
         if head.endswith(".*"):
@@ -65,10 +75,11 @@ def selected(heads: list[str], known: list[str]) -> list[str]:
             found += [n for n in known if n.rpartition(".")[0] == base]
         elif head in known:
             found.append(head)
+    pairs = {name: name.rpartition(".") for name in found}
     return [
         name
-        for name in dict.fromkeys(found)
-        if not name.rpartition(".")[2].startswith("_")
+        for name, (base, _, leaf) in pairs.items()
+        if not leaf.startswith("_") and leaf not in handed_on(root, base)
     ]
 
 
@@ -76,7 +87,7 @@ def render(root: Path) -> dict[str, str]:
     known = packages(root)
     parts = []
     for title, heads in SECTIONS.items():
-        names = selected(heads, known)
+        names = selected(heads, known, root)
         if names:
             parts.append(f"## {title}\n")
         for name in names:
