@@ -133,12 +133,23 @@ CHANGES = {
     },
 }
 
-#: the rows that a chapter shows, per method: name -> changes
+#: on frozen encoders a run takes a minute: all rows of Tables V, VI
+FROZEN = {"text_layers": 0, "epochs": 15}
+
+#: the rows that a chapter shows, per method: name -> changes.
+#: The first is the headline. Toy scenes keep their preset's epochs.
 ROWS: dict[str, dict[str, dict]] = {
     "linear": {"linear": {}},
     "amfmn": {
         "soft-minilm": {},
         "soft-gru": {"text_encoder": "gru"},
+        "abl-global": FROZEN | {"mvsa": False, "guidance": False},
+        "abl-mvsa": FROZEN | {"guidance": False},
+        "abl-guidance": FROZEN | {"mvsa": False},
+        "abl-full": FROZEN,
+        "abl-fixed": FROZEN | {"margin": 0.2},
+        "abl-fusion": FROZEN | {"attention": "fusion"},
+        "abl-sim": FROZEN | {"attention": "sim"},
     },
 }
 

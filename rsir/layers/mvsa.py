@@ -61,8 +61,7 @@ class MVSA(nn.Module):
 
     def salience(self, maps: tuple[Tensor, ...]) -> Tensor:
         """The gated one-channel map `[B, 1, side, side]`, eq. (19)."""
-        f1, f2, f3, f4 = maps
-        f3, f4 = f3.float(), f4.float()
+        f1, f2, f3, f4 = (f.float() for f in maps)  # stored as half
         low = compress_low(self.low, f1, f2)     # (B, 3, s, s)
         high = compress_high(self.high, f3, f4)  # (B, 3, s, s)
         if self.variant == "paper":
@@ -85,7 +84,7 @@ def compress_low(conv: nn.Conv2d, f1: Tensor, f2: Tensor) -> Tensor:
 
     Args:
         conv: kernel 3, stride 4, no padding.
-        f1, f2: maps with strides 4 and 8; half precision is fine.
+        f1, f2: maps with strides 4 and 8.
 
     Returns:
         `[B, width, s, s]` where s is a quarter of f1's side.
@@ -97,8 +96,8 @@ def compress_low(conv: nn.Conv2d, f1: Tensor, f2: Tensor) -> Tensor:
     w2 = torch.stack([w2[..., 0] + w2[..., 1], w2[..., 2]], 3)
     # only 9 of 16 cells of f1 meet the kernel: take these, then matmul
     seen = f1.unfold(2, 3, 4).unfold(3, 3, 4)  # (B, C, s, s, 3, 3)
-    fine = torch.einsum("bchwij,ocij->bohw", seen.to(w1.dtype), w1)
-    coarse = F.conv2d(f2.to(w2.dtype), w2, conv.bias, stride=2)
+    fine = torch.einsum("bchwij,ocij->bohw", seen, w1)
+    coarse = F.conv2d(f2, w2, conv.bias, stride=2)
     return fine + coarse
 
 
