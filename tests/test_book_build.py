@@ -47,6 +47,7 @@ def test_status_lists_executed_chapters_only(tmp_path):
     folder = tmp_path / "notebooks"
     folder.mkdir()
     (folder / "00_a.ipynb").write_text("")
+    (tmp_path / "_toc.yml").write_text("- file: notebooks/00_a\n")
     known = {
         "seconds": 7, "peak_memory_mb": 800, "preset": "toy",
         "python": "3.11.7", "versions": {"torch": "2.14.1"},
@@ -130,6 +131,27 @@ def test_attributes_become_a_list():
         "* ``x``, ``y``: a corner.",
         "* ``z``: a height.",
     ]
+
+
+def test_only_chapters_of_the_book_are_linked(monkeypatch, tmp_path):
+    (tmp_path / "_toc.yml").write_text("- file: notebooks/00_a\n")
+    monkeypatch.setattr(sphinx_rsir, "ROOT", tmp_path)
+    text = "Chapters notebooks/00_a.ipynb, notebooks/01_b.ipynb."
+    linked = sphinx_rsir.chapter_link(text)
+    assert ":doc:`/notebooks/00_a`" in linked
+    assert "notebooks/01_b.ipynb" in linked
+
+
+def test_citations_read_name_and_year():
+    from pybtex.database import parse_string
+
+    books = "".join(
+        f"@book{{k{i}, author={{{who}}}, title={{T}}, year={{2021}}}}"
+        for i, who in enumerate(["Yuan, A", "Yuan, B", "{van Dyk}, C"])
+    )
+    entries = parse_string(books, "bibtex").entries.values()
+    labels = sphinx_rsir.NameAndYear().format_labels(entries)
+    assert list(labels) == ["Yuan 2021", "Yuan 2021b", "van Dyk 2021"]
 
 
 def test_bars_are_not_taken_for_markup():

@@ -8,10 +8,18 @@ does not use it, so its listeners are taken off before they run.
 following lines set in. To Sphinx that is a broken paragraph; it is turned
 into a list. The name of a chapter becomes a link to it; a bar, as in
 |a - b|, stays a bar.
+
+*Citations* read "Yuan 2021", in the text as in the list.
 """
 
 import re
+from collections import Counter
 from pathlib import Path
+
+import pybtex.plugin
+from pages import in_book
+from pybtex.style.formatting.unsrt import Style as UnsrtStyle
+from pybtex.style.labels import BaseLabelStyle
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTER = re.compile(r"\bnotebooks/(\d\d_\w+)\.ipynb")
@@ -86,7 +94,7 @@ def chapter_link(line: str) -> str:
 
     def link(found):
         name = found.group(1)
-        if not (ROOT / f"notebooks/{name}.ipynb").exists():
+        if not in_book(ROOT, name):
             return found.group()
         return f":doc:`/notebooks/{name}`"
 
@@ -137,7 +145,30 @@ def _without_thebe(app, _config):
     files[:] = [item for item in files if "thebe" not in item[0]]
 
 
+class NameAndYear(BaseLabelStyle):
+    """Labels such as `Yuan 2021`; a letter where two would be equal."""
+
+    def format_labels(self, entries):
+        seen = Counter()
+        for entry in entries:
+            first = entry.persons["author"][0]
+            name = " ".join(first.prelast_names + first.last_names)
+            name = name.strip("{}")
+            label = f"{name} {entry.fields['year']}"
+            seen[label] += 1
+            letter = chr(ord("a") + seen[label] - 1)
+            yield label + (letter if seen[label] > 1 else "")
+
+
+class Style(UnsrtStyle):
+    default_label_style = NameAndYear
+    default_sorting_style = "author_year_title"
+
+
 def setup(app):
+    pybtex.plugin.register_plugin(
+        "pybtex.style.formatting", "rsir", Style
+    )
     app.connect("config-inited", _without_thebe, priority=1)
     app.connect("autodoc-process-docstring", _docstring, priority=1)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

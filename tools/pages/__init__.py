@@ -26,6 +26,12 @@ def escape(cell: Cell) -> str:
     return str(cell).replace("|", "\\|")
 
 
+def in_book(root: Path, name: str) -> bool:
+    """Whether the chapter `name` has a place in the contents."""
+    toc = root / "_toc.yml"
+    return toc.exists() and f"notebooks/{name}\n" in toc.read_text()
+
+
 def packages(root: Path) -> list[str]:
     """Dotted names of our modules that exist, packages before parts."""
     found = []

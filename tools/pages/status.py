@@ -3,9 +3,15 @@
 import json
 from pathlib import Path
 
-from . import table
+from . import in_book, table
 
 NAMES = ["status.md"]
+
+
+def link(root: Path, name: str) -> str:
+    if not in_book(root, name):
+        return f"`{name}`"
+    return f"[{name}](../notebooks/{name}.ipynb)"
 
 
 def render(root: Path) -> dict[str, str]:
@@ -15,7 +21,7 @@ def render(root: Path) -> dict[str, str]:
         return {"status.md": "No chapter has been executed yet."}
     costs = [
         [
-            f"[{name}](../notebooks/{name}.ipynb)",
+            link(root, name),
             known["seconds"],
             known["peak_memory_mb"] or "–",
             known["preset"],
