@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 
 from rsir.batches import Corpus
 from rsir.checkpoints import BEST, RECIPE, VOCABULARY, load_weights
@@ -40,7 +41,9 @@ def baseline(splits: Splits, *, progress: bool = True) -> Retriever:
          + "\n".join(splits.train.captions)).encode()
     ).hexdigest()[:16]
     run_dir = cache_dir() / "baseline" / f"{splits.name}-{key}"
-    return train(asked, splits, run_dir, progress=progress).model
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with FileLock(run_dir / ".lock"):  # two notebooks at once
+        return train(asked, splits, run_dir, progress=progress).model
 
 
 def load_run(run_dir: str | Path) -> Retriever:
@@ -100,6 +103,7 @@ def search(model: Retriever, split: Split, sentence: str, k: int = 5,
     corpus = corpus or Corpus(split, model, progress=False)
     images, _ = encode_corpus(model, corpus, texts=False)
     ids = model.text_encoder.tokenize([sentence])
+    ids = ids.to(next(model.parameters()).device)
     text = model.encode_texts(model.text_features(ids))
     scores = model.score(images, text)[:, 0]  # (n_images,)
     order = scores.argsort(descending=True, stable=True)[:k]

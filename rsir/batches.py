@@ -82,15 +82,20 @@ class Corpus:
                model.text_encoder.parameters()):
             return inputs
         model.text_encoder.eval()
-        with torch.inference_mode():
-            out = over_texts(
-                inputs, lambda part: model.text_features(
-                    part["ids"], part.get("keyword_ids"))
+        device = next(model.text_encoder.parameters()).device
+
+        def encode(part):
+            part = {k: v.to(device) for k, v in part.items()}
+            return model.text_features(
+                part["ids"], part.get("keyword_ids")
             )
-        return {k: v.clone() for k, v in out.items()}
+
+        with torch.inference_mode():
+            out = over_texts(inputs, encode)
+        return {k: v.cpu().clone() for k, v in out.items()}
 
     def images(self, rows: Sequence[int]) -> dict[str, Tensor]:
-        """Features of some images; "pooled" float32, maps float16."""
+        """Features of some images, float16 as they are stored."""
         return {
             name: torch.from_numpy(array[rows])
             for name, array in self.features.items()
@@ -142,9 +147,18 @@ class Batches(Dataset):
 
     def __init__(self, corpus: Corpus, seed: int) -> None:
         self.corpus, self.seed = corpus, seed
-        self.set_epoch(0)
+        empty = np.flatnonzero(corpus.n_captions_of == 0)
+        if len(empty):
+            raise RsirError(
+                f"{corpus.split.dataset} {corpus.split.name}: image "
+                f"{corpus.split.ids[empty[0]]} has no caption to learn "
+                "from; leave it out with Split.subset"
+            )
+        self.draw(0)
 
-    def set_epoch(self, epoch: int) -> None:
+    # not named set_epoch: Accelerate would call that with a count of
+    # its own, which starts at 0 again in a resumed run
+    def draw(self, epoch: int) -> None:
         """Draw order and captions of an epoch."""
         draw = np.random.default_rng([self.seed, epoch])
         n = self.corpus.split.n_images

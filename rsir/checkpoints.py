@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from rsir.data.paths import atomic_write
@@ -68,11 +69,17 @@ def load_weights(model, path: Path) -> None:
     """
     if not Path(path).is_file():
         raise RsirError(f"{path}: no weights here; train first")
-    state = load_file(path)
-    expected = {k for k in model.state_dict()
+    try:
+        state = load_file(path)
+    except SafetensorError as error:
+        raise RsirError(
+            f"{path}: damaged ({error}); train again"
+        ) from error
+    expected = {k: v.shape for k, v in model.state_dict().items()
                 if not k.startswith("image_encoder.")}
-    if set(state) != expected:
-        odd = sorted(set(state) ^ expected)[:5]
+    found = {k: v.shape for k, v in state.items()}
+    if found != expected:
+        odd = sorted(dict(found.items() ^ expected.items()))[:5]
         raise RsirError(
             f"{path}: weights of another model ({', '.join(odd)})"
         )
@@ -137,12 +144,10 @@ class Checkpoints:
 
     def keep_best(self, model) -> None:
         """Keep the weights of the best epoch so far."""
-        if not self.accelerator.is_main_process:
-            return
         if self.run_dir is None:
             self._best = {k: v.detach().clone() for k, v in
                           model.state_dict().items()}
-        else:
+        elif self.accelerator.is_main_process:
             save_weights(model, self.run_dir / BEST)
 
     def load_best(self, model) -> None:

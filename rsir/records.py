@@ -8,8 +8,10 @@ every tie rule. Records of code that has changed since are stale.
 import ast
 import hashlib
 import importlib.util
+import io
 import json
 import sys
+import tokenize
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -199,14 +201,49 @@ def module_hash(name: str) -> str | None:
 
 def code_hash(source: str) -> str:
     """First 16 hex digits of the hash of the code without prose."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
+    skip = set()  # (line, column) where a docstring begins
+    for node in ast.walk(ast.parse(source)):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and isinstance(
             body[0], ast.Expr
         ) and isinstance(body[0].value, ast.Constant) and isinstance(
             body[0].value.value, str
         ):
-            body[0].value.value = ""
-    code = ast.unparse(tree)
-    return hashlib.sha256(code.encode()).hexdigest()[:16]
+            skip.add((body[0].lineno, body[0].col_offset))
+    digest = hashlib.sha256()
+    for token in _tokens(source):
+        if token.type == tokenize.INDENT:
+            digest.update(b"\0indent")
+        elif token.type not in (tokenize.COMMENT, tokenize.NL) \
+                and token.start not in skip:
+            digest.update(b"\0" + token.string.strip().encode())
+    return digest.hexdigest()[:16]
+
+
+def _tokens(source: str):
+    """Tokens of a source, the same under every Python.
+
+    Python 3.12 and later part an f-string into tokens of its own;
+    here it is one token, as before. (`ast.unparse`, which would be
+    shorter, writes other quotes under each version.)
+    """
+    begin = getattr(tokenize, "FSTRING_START", None)
+    end = getattr(tokenize, "FSTRING_END", None)
+    lines = source.splitlines(keepends=True)
+    depth, first = 0, (0, 0)
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == begin:
+            first = first if depth else token.start
+            depth += 1
+        elif token.type == end:
+            depth -= 1
+            if depth == 0:
+                (row, left), (last, right) = first, token.end
+                text = "".join(lines[row - 1:last])
+                right -= len(lines[last - 1])
+                yield token._replace(
+                    type=tokenize.STRING, start=first,
+                    string=text[left:right or None],
+                )
+        elif depth == 0:
+            yield token

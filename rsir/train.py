@@ -13,8 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import Accelerator
-from accelerate.utils import DataLoaderConfiguration, set_seed
+from accelerate import Accelerator, PartialState
+from accelerate.state import AcceleratorState
+from accelerate.utils import (
+    DataLoaderConfiguration,
+    broadcast_object_list,
+    set_seed,
+)
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -118,20 +123,12 @@ def train(recipe: Recipe, splits: Splits, run_dir: str | Path | None
         RsirError: if `run_dir` holds a run of another recipe.
     """
     run_dir = Path(run_dir) if run_dir is not None else None
-    wanted = recipe.precision
-    precision = start_run(
-        recipe, run_dir,
-        faster_precision() if wanted == "auto" else wanted,
-    )
-    accelerator = Accelerator(
-        mixed_precision=precision,
-        gradient_accumulation_steps=recipe.accumulate,
-        dataloader_config=DataLoaderConfiguration(split_batches=True),
-        kwargs_handlers=_ddp_options(),
-    )
+    precision = _agree_on_precision(recipe, run_dir)
+    accelerator = _accelerator(recipe, precision)
     set_seed(recipe.seed)
     start = time.perf_counter()
     model = build(recipe, splits.train)
+    model.to(accelerator.device)
     model.image_encoder.requires_grad_(False).eval()
     main = accelerator.is_main_process
     words = getattr(model.text_encoder, "vocabulary", None)
@@ -146,10 +143,11 @@ def train(recipe: Recipe, splits: Splits, run_dir: str | Path | None
 
     batches = Batches(corpus, recipe.seed)
     loader = DataLoader(
-        batches, batch_size=min(recipe.batch, len(batches)),
+        batches, batch_size=_joint_batch(
+            recipe, len(batches), accelerator.num_processes),
         drop_last=True, collate_fn=lambda batch: batch,
     )
-    steps = max(1, len(loader) // recipe.accumulate) * recipe.epochs
+    steps = math.ceil(len(loader) / recipe.accumulate) * recipe.epochs
     optimiser = torch.optim.AdamW(
         parameter_groups(model, recipe), betas=(0.9, 0.98)
     )
@@ -169,16 +167,15 @@ def train(recipe: Recipe, splits: Splits, run_dir: str | Path | None
         set_seed(recipe.seed + 1)
     start = time.perf_counter() - run.seconds.get("train", 0.0)
     todo = range(first, min(recipe.epochs, epochs or recipe.epochs))
-    for epoch in track(todo, f"training {recipe.method}, "
-                       f"seed {recipe.seed}", show=progress and main):
-        if _has_stalled(run):
-            break
-        batches.set_epoch(epoch)
+    for epoch in track(_until_stalled(todo, run),
+                       f"training {recipe.method}, seed {recipe.seed}",
+                       total=len(todo), show=progress and main):
+        batches.draw(epoch)
         means = _epoch(accelerator, step, loader, optimiser, schedule,
                        recipe)
         final = epoch + 1 == recipe.epochs
         if (epoch + 1) % recipe.eval_every == 0 or final:
-            _validate(run, epoch, means, val, kept)
+            _validate(accelerator, run, epoch, means, val, kept)
         run.seconds["train"] = time.perf_counter() - start
         kept.save(epoch, {
             "history": run.history, "val_mR": run.val_mR,
@@ -187,6 +184,36 @@ def train(recipe: Recipe, splits: Splits, run_dir: str | Path | None
     kept.load_best(model)
     model.eval()
     return run
+
+
+def _agree_on_precision(recipe: Recipe, run_dir: Path | None) -> str:
+    """The same for all processes, and for all parts of a run."""
+    wanted = recipe.precision
+    with PartialState().main_process_first():
+        precision = start_run(
+            recipe, run_dir,
+            faster_precision() if wanted == "auto" else wanted,
+        )
+    return broadcast_object_list([precision])[0]
+
+
+def _accelerator(recipe: Recipe, precision: str) -> Accelerator:
+    # a process may train twice, in one precision and then in another
+    if AcceleratorState._shared_state and \
+            AcceleratorState().mixed_precision != precision:
+        AcceleratorState._reset_state()
+    return Accelerator(
+        mixed_precision=precision,
+        gradient_accumulation_steps=recipe.accumulate,
+        dataloader_config=DataLoaderConfiguration(split_batches=True),
+        kwargs_handlers=_ddp_options(),
+    )
+
+
+def _joint_batch(recipe: Recipe, n: int, processes: int) -> int:
+    """Images in a batch: not more than `n`, the same per process."""
+    size = min(recipe.batch, n)
+    return max(processes, size - size % processes)
 
 
 def _resume(kept: Checkpoints, run: Run) -> int:
@@ -209,19 +236,32 @@ def _has_stalled(run: Run) -> bool:
     return since >= run.recipe.patience
 
 
-def _validate(run: Run, epoch: int, means: dict, val: Corpus,
-              kept: Checkpoints) -> None:
-    """Recalls on val; the best weights so far are kept."""
-    scores = score_corpus(run.model, val)
-    report = evaluate(scores, val.split.owner, bootstrap=0)
+def _until_stalled(epochs: range, run: Run):
+    for epoch in epochs:
+        if _has_stalled(run):
+            return
+        yield epoch
+
+
+def _validate(accelerator: Accelerator, run: Run, epoch: int,
+              means: dict, val: Corpus, kept: Checkpoints) -> None:
+    """Recalls on val; the best weights so far are kept.
+
+    The main process measures for all: if they measured apart, one
+    might stop while another waits for it.
+    """
+    row = None
+    if accelerator.is_main_process:
+        scores = score_corpus(run.model, val)
+        report = evaluate(scores, val.split.owner, bootstrap=0)
+        row = {"epoch": epoch + 1, "val_mR": report.mR,
+               "i2t": report.i2t, "t2i": report.t2i, **means}
+    row = broadcast_object_list([row])[0]
     best = max((row["val_mR"] for row in run.history),
                default=float("-inf"))
-    run.history.append({
-        "epoch": epoch + 1, "val_mR": report.mR,
-        "i2t": report.i2t, "t2i": report.t2i, **means,
-    })
-    if report.mR > best:
-        run.val_mR = report.mR
+    run.history.append(row)
+    if row["val_mR"] > best:
+        run.val_mR = row["val_mR"]
         kept.keep_best(run.model)
 
 

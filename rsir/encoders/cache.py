@@ -89,7 +89,7 @@ def _open(home: Path, name: str) -> np.ndarray:
     path = home / f"{name}.npy"
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise RsirError(
             f"{path}: feature file is damaged ({error}); "
             "remove it with: rsir cache clear"
@@ -135,9 +135,11 @@ def _compute(encoder, split, home, names, identity, view, progress):
                     )
                     file.flush()
     encoder.train(was_training)
+    # what a killed run spent on its rows is counted at our own rate
+    seconds = time.perf_counter() - began
+    _describe(home, identity, split, seconds * n / max(1, n - start))
     for name, path in parts.items():
         _finish(path, home / f"{name}.npy", (n, *shapes[name]))
-    _describe(home, identity, split, time.perf_counter() - began)
 
 
 def _pictures(encoder, split, start: int, view: int) -> torch.Tensor:

@@ -127,6 +127,7 @@ class ResNet18(ImageEncoder):
         weights = ResNet18_Weights.IMAGENET1K_V1 if pretrained else None
         try:
             self.resnet = resnet18(weights=weights)
+            self.resnet.fc = nn.Identity()  # never used here
         except OSError as error:
             raise RsirError(
                 "resnet18: the ImageNet weights could not be downloaded "

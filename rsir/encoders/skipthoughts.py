@@ -114,13 +114,14 @@ def load_tables(encoder, folder: Path, vocabulary) -> None:
                 "www.cs.toronto.edu/~rkiros/models/ or leave out the "
                 "folder, and the encoder starts from random weights"
             )
-    lines = paths[0].read_text(encoding="utf-8").splitlines()
-    place = {word: i for i, word in enumerate(lines)}
+    # line i of the dictionary names row i of the table; only "\n"
+    # ends a line, while splitlines() knows ten more signs
+    text = paths[0].read_bytes().decode("utf-8")
+    lines = text.removesuffix("\n").split("\n")
+    place = {word.strip(): i for i, word in enumerate(lines)}
     table = np.load(paths[1], mmap_mode="r", allow_pickle=False)
-    # the first two rows of the table: end of sentence, unknown
-    offset = len(table) - len(lines)
-    if offset not in (0, 2) or table.shape[1] != \
-            encoder.embedding.embedding_dim:
+    if table.ndim != 2 or len(table) < len(lines) or \
+            table.shape[1] != encoder.embedding.embedding_dim:
         raise RsirError(
             f"{paths[1]}: shape {table.shape} does not fit "
             f"{len(lines)} words of {paths[0].name}"
@@ -129,7 +130,7 @@ def load_tables(encoder, folder: Path, vocabulary) -> None:
         for i, word in enumerate(vocabulary.words):
             if word in place:
                 vector = torch.from_numpy(
-                    np.array(table[place[word] + offset])
+                    np.array(table[place[word]])
                 )
                 encoder.embedding.weight[i] = vector
         _fill_cell(encoder.rnn.gru_cell, paths[2])

@@ -210,7 +210,18 @@ class SentenceEncoder(TextEncoder):
     def _freeze(self, layers_trained: int | None) -> None:
         if layers_trained is None:
             return
-        blocks = self.model.encoder.layer
+        encoder = getattr(self.model, "encoder", None)
+        blocks = getattr(encoder, "layer", None)
+        if blocks is None:
+            raise RsirError(
+                f"text encoder {self.name!r}: its blocks are not where "
+                "BERT has them; train all of it (text_layers=None)"
+            )
+        if not 0 <= layers_trained <= len(blocks):
+            raise RsirError(
+                f"text_layers is {layers_trained}: {self.name!r} has "
+                f"{len(blocks)} blocks"
+            )
         self.model.requires_grad_(False)
         for block in blocks[len(blocks) - layers_trained:]:
             block.requires_grad_(True)

@@ -83,11 +83,13 @@ class Retriever(nn.Module):
         """
         images = self.encode_images(batch["images"])
         texts = self.encode_texts(self._text_inputs(batch["texts"]))
-        scores = self.score(
-            {k: gather(v) for k, v in images.items()},
-            {k: gather(v) for k, v in texts.items()},
-        )
-        return self.losses(scores, batch["pairs"])
+        images = {k: gather(v).float() for k, v in images.items()}
+        texts = {k: gather(v).float() for k, v in texts.items()}
+        # bf16 keeps three digits: too few for margins between scores
+        device = batch["pairs"]["positive"].device.type
+        with torch.autocast(device, enabled=False):
+            scores = self.score(images, texts)
+            return self.losses(scores, batch["pairs"])
 
     def _text_inputs(self, texts):
         """Features of text input: ids are encoded, features pass."""

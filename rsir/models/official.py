@@ -50,6 +50,11 @@ def unwrap(state_dict: Mapping) -> dict[str, Tensor]:
     Raises:
         RsirError: if what is left is not names with tensors.
     """
+    if not isinstance(state_dict, Mapping):
+        raise RsirError(
+            "state dict: expected names with tensors, got "
+            f"{type(state_dict).__name__}"
+        )
     for key in ("model", "state_dict"):
         if isinstance(state_dict.get(key), Mapping):
             state_dict = state_dict[key]
@@ -127,27 +132,24 @@ def released_encoders(state: Mapping[str, Tensor], vocabulary,
     """ResNet-18 and the uni-skip GRU in the sizes of a checkpoint.
 
     Raises:
-        RsirError: if a size cannot be read, or the vocabulary has
-            another number of words.
+        RsirError: if the vocabulary has another number of words.
     """
     name = "text_feature.seq2vec.embedding.weight"
     cell = "text_feature.seq2vec.rnn.gru_cell.weight_hr.weight"
-    missing = [
-        n for n in (name, cell)
-        if n not in state or state[n].ndim != 2
-    ]
-    if missing:
-        raise RsirError(
-            f"not a released {what} checkpoint; missing: "
-            + ", ".join(missing)
-        )
-    words, embed = state[name].shape
-    if vocabulary is not None and len(vocabulary) != words:
+
+    def shape_of(key: str, released: tuple[int, int]):
+        # what is missing is named later, with all other faults
+        fits = key in state and state[key].ndim == 2
+        return tuple(state[key].shape) if fits else released
+
+    words, embed = shape_of(name, (1, 620))
+    hidden, _ = shape_of(cell, (2400, 2400))
+    if name in state and vocabulary is not None and \
+            len(vocabulary) != words:
         raise RsirError(
             f"vocabulary: {len(vocabulary)} words, but the checkpoint "
             f"has {words}; pass the vocabulary it was trained with"
         )
-    hidden = state[cell].shape[0]
     image = ResNet18(size=256, pretrained=False)
     text = UniSkip(vocabulary, embed=embed, hidden=hidden, words=words)
     return image, text
