@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from rsir.errors import RsirError
 from rsir.published import (
+    OURS,
     Claim,
     Range,
     load_claims,
@@ -135,7 +136,8 @@ def check_reported(
         ours: percent; or a `Report`, a dict of recalls, a record, or a
             list of any of these (runs, then the mean counts).
         system: a system of claims.yml or recalls.csv, e.g. "AMFMN",
-            "AMFMN-soft", "GaLR", "GaLR with MR".
+            "AMFMN-soft", "GaLR", "GaLR with MR"; or "linear", our
+            own baseline, which is held to its recorded range.
         dataset: "RSICD", "ucm", ...; case does not matter.
         quantity: "mR", or e.g. "t2i R@5".
         recorded: a `Range`, or a list of our own recorded values, used
@@ -149,7 +151,8 @@ def check_reported(
     Raises:
         RsirError: unknown system or quantity, or ours is no percentage.
     """
-    subject = f"{quantity} against its reported range"
+    kind = "recorded" if system in OURS else "reported"
+    subject = f"{quantity} against its {kind} range"
     runs = _runs(ours)
     value = sum(_value(run, quantity) for run in runs) / len(runs)
     found = reported_range(system, dataset, quantity)

@@ -194,6 +194,18 @@ def test_recorded_values_decide_where_nothing_is_published():
     assert both.outcome == "reached"
 
 
+def test_our_own_baseline_is_held_to_its_records_everywhere():
+    recorded = recorded_range([40.0, 41.0, 42.0])
+    for name in ("toy", "UCM", "RSICD"):
+        low = check_reported(30.0, "linear", name, recorded=recorded)
+        high = check_reported(41.5, "linear", name, recorded=recorded)
+        assert low.line == "mR against its recorded range: below"
+        assert high.line == "mR against its recorded range: reached"
+        assert high.sources == ()
+    alone = check_reported(41.5, "linear", "UCM")
+    assert alone.outcome == "not comparable"
+
+
 def test_a_declared_shortfall_is_shown_and_does_not_fail():
     verdict = check_reported(10, "AMFMN", "RSICD", declared="toy GRU")
     assert verdict.outcome == "below"
