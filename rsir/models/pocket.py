@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from PIL import Image
+from scipy import sparse
 
 from rsir.data.images import open_image
 from rsir.data.split import Split
@@ -128,12 +129,13 @@ class BagOfWords:
 
     def __init__(self, split: Split, threshold: int = 5):
         self.words = Vocabulary.build(split.captions, threshold)
-        self.weight, self.mean = 1.0, 0.0
+        self.weight, self.mean = np.float32(1), np.float32(0)
         texts, which = split.unique_texts()
-        plain = self.encode(texts)[which]  # [n_captions, n_words]
-        share = (plain > 0).mean(axis=0)
-        self.weight = -np.log(np.maximum(share, 1 / len(plain)))
-        self.mean = self.encode(texts)[which].mean(axis=0)
+        often = np.bincount(which) / len(which)  # [n_texts]
+        share = often @ (self.encode(texts) > 0)  # [n_words]
+        share = np.maximum(share, 1 / len(which))
+        self.weight = -np.log(share).astype(np.float32)
+        self.mean = (often @ self.encode(texts)).astype(np.float32)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """[n_texts, n_words], minus the mean of training."""
@@ -144,11 +146,13 @@ class BagOfWords:
         return unit(bags * self.weight) - self.mean
 
     def of_images(self, split: Split) -> np.ndarray:
-        """Mean of each image's captions, [n_images, n_words]."""
+        """Mean of each image's captions, float64 [n_images, n_words]."""
         texts, which = split.unique_texts()
-        sums = np.zeros((split.n_images, len(self.words)))
-        np.add.at(sums, split.owner, self.encode(texts)[which])
-        return sums / split.counts()[:, None]
+        part = 1 / split.counts()[split.owner]  # [n_captions]
+        belongs = sparse.csr_array(
+            (part, (split.owner, which)), (split.n_images, len(texts))
+        )
+        return belongs @ self.encode(texts)
 
 
 class Pocket:
