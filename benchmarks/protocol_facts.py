@@ -28,7 +28,7 @@ from rsir.data.duplicates import (
     false_negatives,
 )
 from rsir.data.paths import atomic_write
-from rsir.models.pocket import Pocket
+from rsir.pocket import Pocket
 
 ROOT = Path(__file__).resolve().parent.parent
 BATCHES = (16, 32, 64, 128, 256, 512)

@@ -15,7 +15,7 @@ LINES, WIDTH = 400, 75
 # A file imports only from what stands before it here.
 ORDER = [
     "errors", "progress",
-    "data", "encoders", "layers", "recipes", "models",
+    "data", "pocket", "encoders", "layers", "recipes", "models",
     "checkpoints", "batches", "train",
     "baseline", "search",
     "published", "reported", "records", "reproduce",

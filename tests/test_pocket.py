@@ -11,7 +11,7 @@ from PIL import Image
 from rsir import metrics
 from rsir.data import Split
 from rsir.data import duplicates as dup
-from rsir.models import pocket
+from rsir import pocket
 
 ROOT = Path(__file__).resolve().parent.parent
 WORDS = {"red": (200, 30, 30), "green": (30, 160, 40),

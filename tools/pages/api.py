@@ -16,7 +16,9 @@ SECTIONS = {
     "Data": ["rsir.data", "rsir.data.*", "rsir.data.toy"],
     "Encoders": ["rsir.encoders", "rsir.encoders.*"],
     "Layers": ["rsir.layers", "rsir.layers.*"],
-    "Models": ["rsir.recipes", "rsir.models", "rsir.models.*"],
+    "Models": [
+        "rsir.pocket", "rsir.recipes", "rsir.models", "rsir.models.*",
+    ],
     "Losses": ["rsir.losses"],
     "Training": [
         "rsir.train", "rsir.train.*", "rsir.batches", "rsir.checkpoints",
