@@ -173,6 +173,48 @@ def retrieval_grid(
     return fig
 
 
+def sentence_list(picture, sentences: Sequence[str],
+                  hits: Sequence[bool], *, title: str = ""):
+    """A picture and the sentences it found, best first.
+
+    A sentence of the picture's own has a green tick, another a red
+    cross.
+
+    Args:
+        picture: array, PIL image, path, or a name in its place.
+        sentences: in their order.
+        hits: whether each sentence is a correct one.
+        title: of the figure.
+
+    Raises:
+        ValueError: no sentence, or a count that does not fit.
+    """
+    if len(sentences) != len(hits) or not len(hits):
+        raise ValueError(
+            f"sentence_list: {len(sentences)} sentences and "
+            f"{len(hits)} hits; give one of each."
+        )
+    fig, (left, right) = plt.subplots(
+        1, 2, width_ratios=[1, 2.2], figsize=(WIDTH, 2.6)
+    )
+    _tile(left, picture)
+    right.set_axis_off()
+    step = 1 / len(hits)
+    for place, (text, hit) in enumerate(zip(sentences, hits)):
+        colour, mark = (GREEN, "✓") if hit else (RED, "✗")
+        high = 1 - (place + 0.5) * step
+        right.text(
+            0.02, high, mark, color="white", size=10, weight="bold",
+            va="center", ha="center",
+            bbox={"boxstyle": "round,pad=0.2", "fc": colour, "ec": "w"},
+        )
+        right.text(
+            0.07, high, textwrap.fill(text, 58), size=9, va="center"
+        )
+    fig.suptitle(title, size=11)
+    return fig
+
+
 def _pixels(picture) -> np.ndarray:
     if isinstance(picture, np.ndarray):
         return picture

@@ -54,6 +54,17 @@ def test_green_and_red_differ_in_brightness_for_all_eyes():
     assert abs(to_rgb(plots.GREEN)[2] - to_rgb(plots.RED)[2]) > 0.3
 
 
+def test_sentences_stand_in_order_beside_their_picture():
+    fig = plots.sentence_list(
+        pictures(1)[0], ["a red roof", "a lake"], [False, True]
+    )
+    assert texts(fig) == ["✗", "a red roof", "✓", "a lake"]
+    first, second = (t.get_position()[1] for t in fig.axes[1].texts[1::2])
+    assert first > second
+    with pytest.raises(ValueError, match="2 sentences and 1 hits"):
+        plots.sentence_list(pictures(1)[0], ["a", "b"], [True])
+
+
 def test_a_name_stands_in_for_a_picture():
     fig = plots.retrieval_grid("roof", ["church_12.jpg"], [True])
     assert "church_12.jpg" in texts(fig)
