@@ -69,6 +69,17 @@ def test_a_failing_notebook_stays_as_it_was(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_an_edit_meanwhile_is_not_lost(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    path = tmp_path / NAME
+    nb = draft()
+    nb.cells[-1].source = f"open({str(path)!r}, 'a').write(' ')"
+    nbformat.write(nb, path)
+    with pytest.raises(RuntimeError, match="saved while it ran"):
+        execute.execute(path, timeout=120)
+    assert path.read_text().endswith(" ")
+
+
 def test_a_new_address_goes_everywhere(tmp_path):
     old, _ = template.repository()
     names = [

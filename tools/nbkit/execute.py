@@ -158,7 +158,9 @@ def execute(path: Path, timeout: int = 1200) -> dict:
     Raises:
         nbclient.exceptions.CellExecutionError: a cell failed; the file
             is left as it was.
+        RuntimeError: somebody saved the file meanwhile; it is left so.
     """
+    before = path.read_bytes()
     nb = read(path)
     sync(nb, path.name)
     strip(nb)
@@ -178,6 +180,8 @@ def execute(path: Path, timeout: int = 1200) -> dict:
     client.execute()
     seconds = time.perf_counter() - start
     strip(nb)
+    if path.read_bytes() != before:
+        raise RuntimeError(f"{path.name} was saved while it ran")
     write(path, nb)
     return {
         "code": code_hash(nb),
