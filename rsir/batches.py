@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from torch.utils.data import Dataset
 
 from rsir.data import Split
 from rsir.data.similarity import CaptionSimilarity
 from rsir.encoders.cache import cached_features
+from rsir.encoders.text import trim
 from rsir.errors import RsirError
 from rsir.models.base import Retriever
 
@@ -77,11 +79,14 @@ class Corpus:
         })
 
     def _frozen(self, model, inputs) -> dict[str, Tensor]:
-        """Features in place of ids, if the text encoder is frozen."""
+        """Features in place of ids, if the text encoder is frozen.
+
+        If only its lower part is, the states of that are kept.
+        """
+        model.text_encoder.eval()
         if any(p.requires_grad for p in
                model.text_encoder.parameters()):
-            return inputs
-        model.text_encoder.eval()
+            return inputs | self._stem(model, inputs["ids"])
         device = next(model.text_encoder.parameters()).device
 
         def encode(part):
@@ -93,6 +98,21 @@ class Corpus:
         with torch.inference_mode():
             out = over_texts(inputs, encode)
         return {k: v.cpu().clone() for k, v in out.items()}
+
+    def _stem(self, model, ids: Tensor) -> dict[str, Tensor]:
+        """States of a frozen lower part, `[n_texts, L, D]`, half."""
+        encoder = model.text_encoder
+        device = next(encoder.parameters()).device
+        if encoder.stem(ids[:1].to(device)) is None:
+            return {}
+        width = ids.shape[1]
+
+        def encode(part):
+            states = encoder.stem(trim(part["ids"]).to(device)).cpu()
+            missing = width - states.shape[1]
+            return {"stem": pad(states, (0, 0, 0, missing))}
+
+        return over_texts({"ids": ids}, encode)
 
     def images(self, rows: Sequence[int]) -> dict[str, Tensor]:
         """Features of some images, float16 as they are stored."""

@@ -18,6 +18,8 @@ from rsir.encoders.base import Encoded, check_sha256
 from rsir.encoders.skipthoughts import UniSkipGRU, load_tables
 from rsir.errors import RsirError
 
+#: captions that a CPU encodes together, see `SentenceEncoder`
+GROUP = 32
 MINILM_HUB = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_SHA256 = (
     "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -41,6 +43,10 @@ class TextEncoder(nn.Module):
     def tokenize(self, captions: Sequence[str]) -> Tensor:
         """Captions to ids, int64 `[n, L]`, padded with 0."""
         raise NotImplementedError
+
+    def stem(self, ids: Tensor) -> Tensor | None:
+        """What a frozen lower part gives, to be kept; None: nothing."""
+        return None
 
     def forward(self, ids: Tensor) -> Encoded:
         raise NotImplementedError
@@ -205,6 +211,7 @@ class SentenceEncoder(TextEncoder):
                 "with 0; choose a BERT-like encoder"
             )
         self.dim = self.model.config.hidden_size
+        self.layers_trained = layers_trained
         self._freeze(layers_trained)
 
     def _freeze(self, layers_trained: int | None) -> None:
@@ -232,13 +239,64 @@ class SentenceEncoder(TextEncoder):
             max_length=self.max_length, return_tensors="pt",
         )["input_ids"]
 
-    def forward(self, ids: Tensor) -> Encoded:
+    def stem(self, ids: Tensor) -> Tensor | None:
+        """States below the blocks that learn, `[B, L, D]`, half.
+
+        They never change, so they can be kept and handed to
+        `forward`. None if no block is frozen.
+        """
+        if self.layers_trained is None:
+            return None
+        keep = len(self.model.encoder.layer) - self.layers_trained
+        with torch.inference_mode():
+            states = self.model(
+                input_ids=ids, attention_mask=token_mask(ids).long(),
+                output_hidden_states=True,
+            ).hidden_states[keep]
+        return states.to(torch.float16)
+
+    def forward(self, ids: Tensor, stem: Tensor | None = None
+                ) -> Encoded:
+        """Encode ids `[B, L]`, from `stem(ids)` on if it is given."""
         ids = trim(ids)
         mask = token_mask(ids)
-        tokens = self.model(
-            input_ids=ids, attention_mask=mask.long()
-        ).last_hidden_state.float()  # (B, L, D)
+        tokens = self._tokens(ids, stem)          # (B, L, D)
         return Encoded(tokens, mask, masked_mean(tokens, mask))
+
+    def _tokens(self, ids: Tensor, stem: Tensor | None) -> Tensor:
+        """Last layer's states; on a CPU, short captions apart.
+
+        Half of a batch of captions is padding. In groups of like
+        length most of it is never computed.
+        """
+        if ids.is_cuda or len(ids) <= GROUP:
+            return self._states(ids, stem)
+        order = lengths_of(ids).argsort(stable=True)
+        parts = []
+        for rows in order.split(GROUP):
+            part = trim(ids[rows])
+            states = self._states(
+                part, None if stem is None else stem[rows]
+            )
+            missing = ids.shape[1] - part.shape[1]
+            parts.append(nn.functional.pad(states, (0, 0, 0, missing)))
+        return torch.cat(parts)[order.argsort()]
+
+    def _states(self, ids: Tensor, stem: Tensor | None) -> Tensor:
+        mask = token_mask(ids)
+        if stem is None:
+            return self.model(
+                input_ids=ids, attention_mask=mask.long()
+            ).last_hidden_state.float()
+        states = stem[:, : ids.shape[1]].float()
+        blocks = self.model.encoder.layer
+        hidden = torch.zeros(mask.shape, device=ids.device)
+        hidden = hidden.masked_fill(~mask, torch.finfo(hidden.dtype).min)
+        for block in blocks[len(blocks) - self.layers_trained:]:
+            states = block(states, hidden[:, None, None, :])
+            if isinstance(states, tuple):
+                states = states[0]
+        return states.float()
 
 
 def bundled_minilm() -> str:

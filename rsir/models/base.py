@@ -33,10 +33,19 @@ class Retriever(nn.Module):
         return named_features(self.image_encoder(images), self.reads)
 
     def text_features(
-        self, token_ids: Tensor, keyword_ids: Tensor | None = None
+        self, token_ids: Tensor, keyword_ids: Tensor | None = None,
+        stem: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """What `encode_texts` reads, from ids `[T, L]`."""
-        features = {"pooled": self.text_encoder(token_ids).pooled}
+        """What `encode_texts` reads, from ids `[T, L]`.
+
+        Args:
+            token_ids, keyword_ids: `[T, L]`, padded with 0.
+            stem: what a frozen lower part gave for `token_ids`.
+        """
+        encoder = self.text_encoder
+        encoded = encoder(token_ids) if stem is None else \
+            encoder(token_ids, stem)
+        features = {"pooled": encoded.pooled}
         if keyword_ids is not None:
             features["keywords"] = self.text_encoder(keyword_ids).pooled
         return features
@@ -98,7 +107,7 @@ class Retriever(nn.Module):
         if "ids" not in texts:
             return texts
         return self.text_features(
-            texts["ids"], texts.get("keyword_ids")
+            texts["ids"], texts.get("keyword_ids"), texts.get("stem")
         )
 
     def forward(self, images: Tensor | Mapping[str, Tensor],
