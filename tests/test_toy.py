@@ -391,15 +391,3 @@ def test_unwritable_cache_is_explained(tmp_path):
     blocked.write_text("")
     with pytest.raises(RsirError, match="RSIR_CACHE"):
         load_toy(blocked, **TINY)
-
-
-# sheet --------------------------------------------------------------
-def test_contact_sheet_shows_a_picture_of_each_kind(splits):
-    sheet = contact_sheet(splits, columns=6, edge=64, gap=4)
-    rows = -(-len(kinds()) // 6)
-    assert sheet.width == 6 * 68 + 4 and sheet.height > rows * 68
-    array = np.asarray(sheet)
-    for k in range(len(kinds())):
-        x, y = 4 + (k % 6) * 68, 4 + (k // 6) * (
-            sheet.height - 4) // rows
-        assert array[y:y + 64, x:x + 64].std() > 3
