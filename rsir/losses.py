@@ -13,13 +13,17 @@ import torch
 from torch import Tensor
 
 
-def _hinges(scores: Tensor, margin: Tensor | float,
-            positive: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Hinge of every negative, for both directions: two `[B, B]`."""
+def _check_square(scores: Tensor) -> None:
     if scores.ndim != 2 or scores.shape[0] != scores.shape[1]:
         raise ValueError(
             f"scores: shape {tuple(scores.shape)}, expected [B, B]"
         )
+
+
+def _hinges(scores: Tensor, margin: Tensor | float,
+            positive: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Hinge of every negative, for both directions: two `[B, B]`."""
+    _check_square(scores)
     own = scores.diagonal()
     # image i against caption j: the row's own score is the anchor
     captions = (margin + scores - own[:, None]).clamp(min=0)
@@ -103,6 +107,7 @@ def contrastive(scores: Tensor, temperature: Tensor | float,
     Returns:
         A scalar: the mean of both directions.
     """
+    _check_square(scores)
     logits = scores / temperature
     if positive is None:
         positive = torch.eye(len(scores), dtype=torch.bool,

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rsir.errors import RsirError
+
 
 class MVSA(nn.Module):
     """From four maps to a mask over the global vector.
@@ -35,7 +37,7 @@ class MVSA(nn.Module):
                  variant: str = "paper", width: int = 3) -> None:
         super().__init__()
         if variant not in ("paper", "released"):
-            raise ValueError(
+            raise RsirError(
                 f"variant is {variant!r}: 'paper' or 'released'"
             )
         c1, c2, c3, c4 = channels

@@ -19,6 +19,7 @@ from rsir import losses
 from rsir.encoders.base import FEATURES
 from rsir.encoders.image import ImageEncoder
 from rsir.encoders.text import TextEncoder
+from rsir.errors import RsirError
 from rsir.layers import MVSA, Standardise
 from rsir.models.base import Retriever, in_chunks
 
@@ -54,7 +55,7 @@ class VGMF(nn.Module):
             self.visual = nn.Linear(dim, dim)
             self.text = nn.Linear(dim, dim)
         else:
-            raise ValueError(
+            raise RsirError(
                 f"attention is {attention!r}: 'soft', 'fusion' or 'sim'"
             )
 
@@ -167,7 +168,18 @@ class AMFMN(Retriever):
     ) -> None:
         super().__init__()
         if keywords and not guidance:
-            raise ValueError("keywords need guidance=True, eq. (26)")
+            raise RsirError("keywords need guidance=True, eq. (26)")
+        if variant not in ("paper", "released"):
+            raise RsirError(
+                f"variant is {variant!r}: 'paper' or 'released'"
+            )
+        if loss not in ("all", "hard", "both"):
+            raise RsirError(f"loss is {loss!r}: 'all', 'hard' or 'both'")
+        if margin is None and not (0 < gamma < 1 and beta > 0):
+            raise RsirError(
+                f"gamma is {gamma}, beta is {beta}: eq. (29) needs "
+                "0 < gamma < 1 and beta > 0"
+            )
         self.variant, self.loss = variant, loss
         self.margin, self.gamma, self.beta = margin, gamma, beta
         self.mask_shared = mask_shared
@@ -236,7 +248,7 @@ class AMFMN(Retriever):
         sides = self.guidance.text_side(t)
         if self.keywords:
             if "keywords" not in features:
-                raise ValueError(
+                raise RsirError(
                     "this model has a keyword branch: it needs the "
                     "keywords of each query beside its sentence"
                 )
