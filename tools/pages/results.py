@@ -3,19 +3,327 @@
 Until there is a record the page says so.
 """
 
+import json
 from pathlib import Path
 
+import measured
+from measured import badge, dataset_name
+
+from rsir.metrics import KS, random_baseline
+from rsir.reported import reported_range
+
+from . import table
+
 NAMES = ["results.md", "landing.md"]
+#: data sets that have a tab even before they are measured
+PLANNED = ("rsicd", "ucm", "rsitmd", "toy")
+RECALLS = [(side, f"R@{k}") for side in ("i2t", "t2i") for k in KS]
+EMPTY = "No run has been recorded yet."
 
 
 def render(root: Path) -> dict[str, str]:
-    records = sorted((root / "results").glob("*/*/*.json"))
-    if not records:
-        return {
-            "results.md": "No run has been recorded yet.",
-            "landing.md": "",
-        }
+    found = measured.rows(root)
+    if not found:
+        return {"results.md": EMPTY, "landing.md": ""}
+    sets = [*PLANNED]
+    sets += sorted({row.dataset for row in found} - set(sets))
+    tabs = [tab(root, found, name) for name in sets]
+    stale = measured.stale_sentences(found)
+    parts = [
+        "::::{tab-set}\n\n" + "\n\n".join(tabs) + "\n\n::::",
+        "\n\n".join(stale),
+    ]
     return {
-        "results.md": f"{len(records)} runs are recorded.",
-        "landing.md": "",
+        "results.md": "\n\n".join(part for part in parts if part),
+        "landing.md": landing(found),
     }
+
+
+def tab(root: Path, every: list, dataset: str) -> str:
+    found = [row for row in every if row.dataset == dataset]
+    text = data_set(root, found) if found else unmeasured(dataset)
+    return f":::{{tab-item}} {dataset_name(dataset)}\n\n{text}\n\n:::"
+
+
+def unmeasured(dataset: str) -> str:
+    preset = "toy" if dataset == "toy" else "cpu"
+    return (
+        "Not measured yet. With the files at hand (`rsir data fetch "
+        f"{dataset}`), one command makes the records:\n\n```shell\n"
+        f"rsir reproduce amfmn --dataset {dataset} --preset {preset} "
+        "--seeds 3\n```"
+    )
+
+
+def data_set(root: Path, found: list) -> str:
+    """All of one data set: recalls, verdicts, steps, cost, commands."""
+    heads = [row for row in found if row.headline]
+    others = [row for row in found if not row.headline]
+    ranks = found[0].ranks()[0]
+    n_images, n_captions = len(ranks.i2t.better), len(ranks.owner)
+    parts = [
+        f"Test split: {n_images:,} images, {n_captions:,} captions.",
+        "**Recalls**, in percent. mR: mean, standard deviation over "
+        "runs with different seeds, number of runs in brackets; beside "
+        "it the 95 % interval over test images.",
+        recall_table(root, heads, ranks),
+        *against_reported(heads),
+    ]
+    if others:
+        parts += [
+            "**Ablations**: parts of a system switched off or exchanged, "
+            "all on the same frozen encoders.",
+            recall_table(root, others),
+        ]
+    parts += [steps(found), *cost(found), commands(found), runs(found)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def wide(text: str) -> str:
+    """A table that scrolls by itself and breaks no cell."""
+    return "{.measured}\n" + text
+
+
+# -- recalls ----------------------------------------------------------
+
+
+def recall_table(root: Path, found: list, ranks=None) -> str:
+    """Six recalls and mR a row; with `ranks` also chance and ceiling."""
+    head = [
+        "system", "mR", "95 %", "mR, released ties",
+        *(f"{side} {name}" for side, name in RECALLS), "encoders",
+    ]  # fmt: skip
+    lines = []
+    if ranks is not None:
+        chance = random_baseline(ranks.owner)
+        lines.append(bare("random ranking (exact)", chance))
+    for row in found:
+        low, high = row.interval()
+        mean = row.mean()
+        lines.append([
+            row.name, row.spread(), f"{low:.2f} to {high:.2f}",
+            f"{row.mean('released')['mR']:.2f}",
+            *(f"{mean[s][name]:.2f}" for s, name in RECALLS),
+            row.encoders,
+        ])  # fmt: skip
+    if ranks is not None and (best := ceiling(root, found, ranks)):
+        lines.append(bare("most that equal captions allow", best))
+    return wide(table(head, lines, right=head[1:-1]))
+
+
+def bare(name: str, recalls: dict) -> list[str]:
+    return [
+        name, f"{recalls['mR']:.2f}", "–", "–",
+        *(f"{recalls[s][one]:.2f}" for s, one in RECALLS), "–",
+    ]  # fmt: skip
+
+
+def ceiling(root: Path, found: list, ranks) -> dict | None:
+    """The ceilings of chapter 01, if they are of this test split."""
+    if not found:
+        return None
+    path = root / f"results/protocol/{found[0].dataset}.json"
+    if not path.exists():
+        return None
+    known = json.loads(path.read_text(encoding="utf-8"))
+    test = known.get("splits", {}).get("test", {})
+    same = test.get("n_images") == len(ranks.i2t.better) and test.get(
+        "n_captions"
+    ) == len(ranks.owner)
+    return known["ceilings"] if same else None
+
+
+# -- verdicts ---------------------------------------------------------
+
+
+def against_reported(heads: list) -> list[str]:
+    """Each headline row against its printed range, and why."""
+    if not heads:
+        return []
+    verdicts = [(row, row.verdict()) for row in heads]
+    lines, notes = [], []
+    for row, verdict in verdicts:
+        if verdict is None:
+            lines.append([row.name, row.spread(), "–", "none is printed"])
+            continue
+        lines.append([
+            row.name, row.spread(),
+            f"{verdict.reported:.2f} "
+            f"({verdict.low:.2f} to {verdict.high:.2f})",
+            badge(verdict.outcome),
+        ])  # fmt: skip
+        texts = [f"Range: {verdict.why}.", *map(sentence, verdict.notes)]
+        sources = "; ".join(map(linked, verdict.sources))
+        notes.append(
+            f"- {row.name}: {' '.join(texts)} Source: {sources}."
+        )
+    head = ["system", "ours, mR", "reported (range)", "verdict"]
+    parts = [
+        "**Reported against ours**",
+        wide(table(head, lines, right=["ours, mR"])),
+    ]
+    if notes:
+        parts += [
+            "The encoders are not the paper's, so \"reached\" says that "
+            "the system as built here gets that far, not that the "
+            "paper's own network was run again.",
+            "\n".join(notes),
+        ]
+    return parts
+
+
+def sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def linked(source: str, name: str = "") -> str:
+    """`Text (https://...)` as a link, under another name if given."""
+    text, _, url = source.rpartition(" (")
+    return f"[{name or text}]({url.rstrip(')')})" if text else source
+
+
+def steps(found: list) -> str:
+    """Each module's gain with its paired interval."""
+    dataset, lines = found[0].dataset, []
+    for better, worse, claim in measured.STEPS:
+        verdict, pair = measured.direction(
+            found, better, worse, claim, dataset
+        )
+        if verdict is None:
+            continue
+        printed = measured.claims().get(claim)
+        paper = "–"
+        if printed and printed.value is not None:
+            paper = f"{printed.value:+.2f} on {printed.dataset}"
+        lines.append([
+            verdict.subject, f"`{better[1]}` − `{worse[1]}`",
+            measured.gain(pair), len_of(pair), paper,
+            badge(verdict.outcome),
+        ])  # fmt: skip
+    if not lines:
+        return ""
+    head = ["statement", "rows", "gain in mR [95 %]", "seeds",
+            "the paper's gain", "outcome"]  # fmt: skip
+    return (
+        "**What each part adds.** Both rows of a step answer the same "
+        "queries with the same seeds; the interval is of the paired "
+        "difference over test images. \"Holds\" means that it lies above "
+        "0, \"does not hold\" below, \"not decided\" that it contains "
+        "0.\n\n" + wide(table(head, lines, right=head[2:4]))
+    )
+
+
+def len_of(pair) -> str:
+    a, b = pair.runs
+    return str(a) if a == b else f"{a}, {b}"
+
+
+# -- cost and commands ------------------------------------------------
+
+
+def cost(found: list) -> list[str]:
+    head = ["system", "features, min", "training, min",
+            "test scores, s", "peak memory, GB"]  # fmt: skip
+    lines = [
+        [
+            row.name,
+            f"{row.seconds('features') / 60:.1f}",
+            f"{row.seconds('train') / 60:.1f}",
+            f"{row.seconds('evaluate'):.1f}",
+            f"{row.memory():.1f}",
+        ]
+        for row in found
+    ]
+    return [
+        "**Cost** of one run, a mean over runs. Features of frozen "
+        "encoders are computed once and kept on disk, so rows that share "
+        "an encoder share their time. " + machines(found),
+        wide(table(head, lines, right=head[1:])),
+    ]
+
+
+def machines(found: list) -> str:
+    """On what the rows were measured."""
+    kinds = sorted({
+        f"{h['cores']} cores of {h['cpu']}, {h['memory_gb']} GB, "
+        f"{h['gpu'] or 'no GPU'}"
+        for row in found for run in row.runs if (h := run.hardware)
+    })  # fmt: skip
+    return f"Measured on {'; '.join(kinds)}." if kinds else ""
+
+
+def commands(found: list) -> str:
+    lines = [line for row in found for line in row.commands()]
+    return (
+        "**Commands**, one for each row above, in the same order; "
+        "`RSIR_DATA` names the folder with the data.\n\n```shell\n"
+        + "\n".join(lines)
+        + "\n```"
+    )
+
+
+def runs(found: list) -> str:
+    head = ["row", "seed", "test mR", "val mR", "commit", "Python",
+            "torch", "made"]  # fmt: skip
+    lines = [
+        [
+            row.name, run.seed, f"{value:.2f}", f"{run.val_mR:.2f}",
+            f"`{str(run.commit)[:10]}`", run.versions.get("python", "–"),
+            run.versions.get("torch", "–"), str(run.created)[:10],
+        ]
+        for row in found
+        for run, value in zip(row.runs, row.values(), strict=True)
+    ]  # fmt: skip
+    body = wide(table(head, lines, right=head[1:4]))
+    return f"```{{dropdown}} Every run\n\n{body}\n\n```"
+
+
+# -- the landing page -------------------------------------------------
+
+
+def landing(found: list) -> str:
+    """What surprises most, and where the headline rows stand."""
+    heads = [row for row in found if row.headline]
+    parts = []
+    if heads:
+        widest = max(heads, key=lambda row: spans(row)[1] - spans(row)[0])
+        low, high = spans(widest)
+        parts.append(
+            f"**One model, two numbers.** On "
+            f"{dataset_name(widest.dataset)}, one and the same model "
+            f"({widest.name}) gets an i2t R@1 of {low:.1f} or of "
+            f"{high:.1f}: nothing differs but the order of captions "
+            "that read the same. [Every result says by which rule it "
+            "was counted.](results.md)"
+        )
+    lines = [
+        [
+            dataset_name(row.dataset), row.name, row.spread(),
+            f"{verdict.low:.2f} to {verdict.high:.2f}",
+            badge(verdict.outcome),
+        ]
+        for row in heads
+        if (verdict := row.verdict()) is not None
+    ]  # fmt: skip
+    if lines:
+        head = ["data set", "system", "ours, mR", "reported range",
+                "verdict"]  # fmt: skip
+        parts.append(wide(table(head, lines, right=head[2:3])))
+    return "\n\n".join(parts)
+
+
+def spans(row) -> tuple[float, float]:
+    """i2t R@1 when ties go against the model, and when for it."""
+    first = [
+        row.mean(ties)["i2t"]["R@1"]
+        for ties in ("pessimistic", "optimistic")
+    ]
+    return first[0], first[1]
+
+
+def reported_text(system: str | None, dataset: str) -> str:
+    """`19.38 (18.66 to 20.10)`, or that nothing is printed."""
+    found = reported_range(system, dataset) if system else None
+    if found is None:
+        return "–"
+    return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"

@@ -1,0 +1,150 @@
+"""Each claim of the papers: its verdict from the stored records.
+
+A claim that fails must be declared, with a reason, in
+`results/declared.yml`; the claims page prints that reason.
+"""
+
+import pytest
+from nbkit import ROOT
+from pages import claims as page
+from result_samples import record
+
+import measured
+from rsir.reported import check_direction, check_reported
+
+CLAIMS = measured.claims()
+WORDS = {"reached", "below", "not comparable", "holds", "does not hold",
+         "not decided"}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return measured.rows(ROOT)
+
+
+@pytest.fixture(scope="module")
+def text():
+    return page.render(ROOT)["claims.md"]
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_claim(name, rows, text):
+    """Verdicts stand on the page, and no failure is undeclared."""
+    claim = CLAIMS[name]
+    assert f"`{name}`" in text
+    for one in page.outcomes(rows, claim):
+        assert one.word in WORDS
+        assert one.numbers in text
+        one.verdict.require()  # a failure needs a reason in declared.yml
+
+
+def test_recalls_of_records_are_those_of_their_ranks(rows):
+    for row in rows:
+        for run in row.runs:
+            for ties, stored in run.recalls.items():
+                counted = measured.recalls_of(run, ties)
+                assert stored["mR"] == pytest.approx(
+                    counted["mR"], abs=1e-3
+                ), run.path.name
+
+
+def test_declarations_name_claims_and_reasons():
+    for entry in measured.declarations(ROOT / "results"):
+        assert set(entry) <= {"claim", "dataset", "row", "why"}
+        assert entry["claim"] in CLAIMS
+        assert entry["dataset"] in measured.DATASETS
+        assert len(entry["why"].split()) >= 5
+
+
+def test_every_step_with_an_id_is_a_claim():
+    for better, worse, claim in measured.STEPS:
+        assert claim in CLAIMS or " " in claim
+        for method, row in (better, worse):
+            assert row in measured.ROWS[method]
+
+
+def test_without_records_every_claim_is_pending(tmp_path):
+    made = page.render(tmp_path)["claims.md"]
+    assert f"{len(CLAIMS)} claims, 0 of them" in made
+    assert not WORDS & {
+        one.word for c in CLAIMS.values() for one in page.outcomes([], c)
+    }
+    for method in ("GaLR", "EnVLF", "CFITR"):
+        assert f"{method} is not in the book yet" in made
+
+
+def test_a_claim_gets_the_verdict_of_its_rows(tmp_path):
+    for seed in range(2):
+        for row, strength in {
+            "soft-gru": 2.0, "abl-fusion": 0.0, "abl-global": 0.5,
+            "abl-mvsa": 1.5, "abl-full": 1.5, "abl-fixed": 3.0,
+        }.items():  # fmt: skip
+            record(tmp_path, "amfmn", "rsicd", row, strength, seed,
+                   n_images=1093)
+    rows = measured.rows(tmp_path)
+
+    def words(name):
+        return [one.word for one in page.outcomes(rows, CLAIMS[name])]
+
+    assert words("amfmn-rsicd") == ["reached"]
+    assert words("amfmn-soft-rsicd") == ["reached"]
+    assert words("amfmn-fusion-rsicd") == ["below"]
+    assert words("amfmn-sim-rsicd") == words("amfmn-ucm") == []
+    assert words("amfmn-mvsa") == ["holds"]
+    assert words("amfmn-baselines") == ["holds"]
+    assert words("amfmn-visual-guidance") == ["not decided"]
+    assert words("amfmn-dynamic-margin") == ["does not hold"]
+    made = page.render(tmp_path)["claims.md"]
+    assert "[does not hold]{.verdict .below}" in made
+    with pytest.raises(AssertionError, match="dynamic margin"):
+        for one in page.outcomes(rows, CLAIMS["amfmn-dynamic-margin"]):
+            one.verdict.require()
+
+
+def test_the_page_and_the_checks_say_the_same(tmp_path):
+    paths = {
+        row: record(tmp_path, "amfmn", "ucm", row, strength)
+        for row, strength in {"abl-mvsa": 2, "abl-global": 1}.items()
+    }
+    record(tmp_path, "amfmn", "ucm", "soft-minilm", 3, n_images=210)
+    rows = measured.rows(tmp_path)
+    one = page.outcomes(rows, CLAIMS["amfmn-mvsa"])[0]
+    loaded = [measured.Ranks.load(paths[row].with_suffix(".npz"))
+              for row in paths]  # fmt: skip
+    same = check_direction("amfmn-mvsa", measured.compare(*loaded))
+    assert one.verdict == same
+    head = page.outcomes(rows, CLAIMS["amfmn-ucm"])[0]
+    run = measured.pick(rows, ("amfmn", "soft-minilm"), "ucm").runs[0]
+    verdict = check_reported(run.facts, "AMFMN", "ucm")
+    assert head.word == verdict.outcome == "reached"
+    assert head.verdict.ours == pytest.approx(verdict.ours, abs=1e-3)
+
+
+def test_a_declared_failure_shows_its_reason(tmp_path):
+    record(tmp_path, "amfmn", "rsicd", "soft-gru", 0, n_images=1093)
+    record(tmp_path, "amfmn", "rsicd", "soft-minilm", 0, n_images=1093)
+    (tmp_path / "results/declared.yml").write_text(
+        "- claim: amfmn-rsicd\n  dataset: rsicd\n  row: soft-gru\n"
+        "  why: words are learned from eight thousand pictures alone\n"
+    )
+    found = page.outcomes(measured.rows(tmp_path), CLAIMS["amfmn-rsicd"])
+    by_row = {one.row.split("`")[1]: one.verdict for one in found}
+    assert by_row["soft-gru"].line.endswith("below, as declared")
+    assert by_row["soft-minilm"].declared is None
+    made = page.render(tmp_path)["claims.md"]
+    assert "words are learned from eight thousand" in made
+
+
+def test_chapters_that_check_a_claim_are_linked(tmp_path):
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    (folder / "02_amfmn.ipynb").write_text(
+        '{"cells": [{"cell_type": "code", '
+        '"source": ["check_direction(\\"amfmn-mvsa\\", pair)"]}]}'
+    )
+    claim = CLAIMS["amfmn-mvsa"]
+    assert "02_amfmn" not in page.chapters(tmp_path, claim)
+    (tmp_path / "_toc.yml").write_text("- file: notebooks/02_amfmn\n")
+    assert "../notebooks/02_amfmn.ipynb" in page.chapters(tmp_path, claim)
+    other = CLAIMS["amfmn-keywords"]
+    assert page.chapters(tmp_path, other) == ""

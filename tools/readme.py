@@ -1,0 +1,86 @@
+"""Fill the results table of the README from `results/`.
+
+Usage: python tools/readme.py [--check]
+
+Run it after new records; a test compares the README with what this
+makes, so the table cannot drift. `--check` writes nothing and ends with
+code 1 if the README is not as it should be.
+"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import measured  # noqa: E402
+from pages import results, table  # noqa: E402
+
+from rsir.data.paths import atomic_write  # noqa: E402
+
+
+def results_table(root: Path) -> str:
+    """The small table: headline rows of every data set."""
+    found = [row for row in measured.rows(root) if row.headline]
+    if not found:
+        return results.EMPTY
+    head = ["data set", "system", "encoders", "reported mR (range)",
+            "ours, mR", "verdict"]  # fmt: skip
+    lines = []
+    for row in found:
+        verdict = row.verdict()
+        system = measured.HEADLINES.get((row.method, row.row))
+        lines.append([
+            measured.dataset_name(row.dataset), row.name, row.encoders,
+            results.reported_text(system, row.dataset), row.spread(),
+            verdict.outcome if verdict else "nothing printed",
+        ])  # fmt: skip
+    text = [
+        table(head, lines, right=["ours, mR"]),
+        "Ours: mean over runs with different seeds, ± their standard "
+        "deviation, number of runs in brackets; ties at their "
+        "expectation. The encoders are not the papers': a verdict is on "
+        "the system as built here. The book's results page has the six "
+        "recalls, intervals, ablations, cost and the command of each "
+        "row.",
+        *measured.stale_sentences(found),
+    ]
+    return "\n\n".join(text)
+
+
+def fill(text: str, name: str, body: str) -> str:
+    """`text` with `body` between the marks of `name`.
+
+    Raises:
+        ValueError: the marks are not there, once each.
+    """
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"README.md: {begin} ... {end} must stand once")
+    before, rest = text.split(begin)
+    after = rest.split(end)[1]
+    return f"{before}{begin}\n{body}\n{end}{after}"
+
+
+def filled(root: Path) -> tuple[str, str]:
+    """(the README as it is, as it should be)."""
+    text = (root / "README.md").read_text(encoding="utf-8")
+    return text, fill(text, "results", results_table(root))
+
+
+def main(argv: list[str]) -> int:
+    now, right = filled(ROOT)
+    if now == right:
+        print("README.md: the results table is up to date.")
+    elif "--check" in argv:
+        print("README.md: run python tools/readme.py", file=sys.stderr)
+        return 1
+    else:
+        with atomic_write(ROOT / "README.md") as file:
+            file.write(right)
+        print("README.md: the results table was written anew.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
