@@ -47,7 +47,7 @@ def facts(method, dataset, row, seed, ranks, preset="cpu"):
 
 def record(root, method, dataset, row, strength, seed=0, **changes):
     """Write one record below `root`/results; its JSON's path."""
-    n = changes.pop("n", N)
-    ranks = ranks_of_strength(strength, seed, n)
-    made = facts(method, dataset, row, seed, ranks) | changes
+    preset = changes.pop("preset", "cpu")
+    ranks = ranks_of_strength(strength, seed, changes.pop("n", N))
+    made = facts(method, dataset, row, seed, ranks, preset) | changes
     return write_record(made, ranks, root / "results")

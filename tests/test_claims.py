@@ -4,12 +4,12 @@ A claim that fails must be declared, with a reason, in
 `results/declared.yml`; the claims page prints that reason.
 """
 
+import measured
 import pytest
 from nbkit import ROOT
 from pages import claims as page
 from result_samples import record
 
-import measured
 from rsir.reported import check_direction, check_reported
 
 CLAIMS = measured.claims()

@@ -272,9 +272,9 @@ def declarations(results: Path) -> list[dict]:
 def declared(row: Row, claim: str) -> str | None:
     """Why the claim is expected to fail for this row, if declared."""
     for entry in declarations(row.runs[0].path.parents[2]):
-        if (entry["claim"], entry["dataset"]) == (claim, row.dataset):
-            if entry.get("row", row.row) == row.row:
-                return " ".join(entry["why"].split())
+        named = entry["claim"], entry["dataset"], entry.get("row", row.row)
+        if named == (claim, row.dataset, row.row):
+            return " ".join(entry["why"].split())
     return None
 
 

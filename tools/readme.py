@@ -8,15 +8,16 @@ code 1 if the README is not as it should be.
 """
 
 import sys
+import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-import measured  # noqa: E402
-from pages import results, table  # noqa: E402
+import measured
+from pages import results, table
 
-from rsir.data.paths import atomic_write  # noqa: E402
+from rsir.data.paths import atomic_write
 
 
 def results_table(root: Path) -> str:
@@ -37,15 +38,21 @@ def results_table(root: Path) -> str:
         ])  # fmt: skip
     text = [
         table(head, lines, right=["ours, mR"]),
-        "Ours: mean over runs with different seeds, ± their standard "
-        "deviation, number of runs in brackets; ties at their "
-        "expectation. The encoders are not the papers': a verdict is on "
-        "the system as built here. The book's results page has the six "
-        "recalls, intervals, ablations, cost and the command of each "
-        "row.",
-        *measured.stale_sentences(found),
+        fold(
+            "Ours: mean over runs with different seeds, ± their standard "
+            "deviation, number of runs in brackets; ties at their "
+            "expectation. The encoders are not the papers': a verdict is "
+            "on the system as built here. The book's results page has "
+            "the six recalls, intervals, ablations, cost and the command "
+            "of each row."
+        ),
+        *map(fold, measured.stale_sentences(found)),
     ]
     return "\n\n".join(text)
+
+
+def fold(text: str) -> str:
+    return textwrap.fill(text, 75, break_on_hyphens=False)
 
 
 def fill(text: str, name: str, body: str) -> str:

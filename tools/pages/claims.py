@@ -63,9 +63,9 @@ def outcomes(found: list, claim: Claim) -> list[Outcome]:
         )
         if verdict is not None:
             numbers = (
-                f"{measured.gain(pair)} mR, {min(pair.runs)} seed(s)"
+                f"{measured.gain(pair)} mR, seeds: {pair.runs[0]}"
             )
-            names = f"`{step[0][1]}` − `{step[1][1]}`"
+            names = f"`{step[0][1]}` against `{step[1][1]}`"
             made.append(Outcome(dataset, verdict, names, numbers))
     return made
 
@@ -99,7 +99,7 @@ def summary(made: dict) -> str:
     with_one = sum(bool(found) for found in made.values())
     words = [one.word for found in made.values() for one in found]
     counts = ", ".join(
-        f"{words.count(word)} {word}"
+        f"{word} {words.count(word)}"
         for word in ("reached", "below", "holds", "does not hold",
                      "not decided", "not comparable")
         if word in words
@@ -108,7 +108,7 @@ def summary(made: dict) -> str:
         f"{len(made)} claims, {with_one} of them with a verdict from "
         "records"
     )
-    return f"{text}: {counts}." if counts else f"{text}."
+    return f"{text}. Verdicts: {counts}." if counts else f"{text}."
 
 
 def paper(root: Path, method: str, made: dict) -> str:
@@ -143,27 +143,26 @@ def printed_numbers(root: Path, ranges: list[Claim], made: dict) -> str:
             linked(source, f"source {number}" if number > 1 else "source")
             for number, source in enumerate(claim.sources, 1)
         )
-        text = f"{claim.text} ({sources})"
+        text = f"{claim.text} `{claim.id}` ({sources})"
         printed = f"{claim.value:.2f} ({claim.low:.2f}–{claim.high:.2f})"
         found = made[claim.id] or [None]
         for one in found:
-            lines.append([
-                text, claim.dataset, printed,
-                *(
-                    ("–", "–", pending(claim)) if one is None else
-                    (one.row, one.numbers, badge(one.word))
-                ),
-                f"`{claim.id}`",
-            ])  # fmt: skip
+            ours = (
+                [badge(PENDING), pending(claim).removeprefix(PENDING)
+                 .strip(": ") or "–"]
+                if one is None
+                else [badge(one.word), f"{one.row} {one.numbers}"]
+            )  # fmt: skip
+            lines.append([text, *ours, printed, claim.dataset])
             text = ""
             if one and one.verdict.declared:
                 declared.append(
                     f"- {one.row}, {dataset_name(one.dataset)}: "
                     f"{one.verdict.declared}"
                 )
-    head = ["claim", "data set", "printed (range)", "our row",
-            "ours, mR", "verdict", "id"]  # fmt: skip
-    parts = ["{.measured .claims}\n" + table(head, lines)]
+    head = ["claim", "verdict", "ours: row, mR", "printed (range)",
+            "data set"]  # fmt: skip
+    parts = [wide(table(head, lines), "first")]
     notes = [
         f"- `{claim.id}`: {sentence(claim.note)}"
         for claim in ranges
@@ -203,16 +202,16 @@ def statement(root: Path, claim: Claim, found: list[Outcome]) -> str:
     ]  # fmt: skip
     if found:
         lines = [
-            [dataset_name(one.dataset), badge(one.word), one.numbers,
-             one.row]
+            [dataset_name(one.dataset), badge(one.word), one.numbers]
             for one in found
-        ]  # fmt: skip
+        ]
         waiting = [
-            [dataset_name(name), badge(PENDING), "–", "–"]
+            [dataset_name(name), badge(PENDING), "–"]
             for name in ("rsicd", "ucm", "rsitmd")
             if name not in {one.dataset for one in found}
         ]
-        head = ["data set", "outcome", "gain [95 %]", "rows"]
+        head = ["data set", "outcome", "gain [95 %]"]
+        parts.append(f"*Rows:* {found[0].row}")
         parts.append(wide(table(head, lines + waiting)))
         parts += [
             f"*Declared for {dataset_name(one.dataset)}:* "
@@ -221,7 +220,7 @@ def statement(root: Path, claim: Claim, found: list[Outcome]) -> str:
             if one.verdict.declared
         ]
     else:
-        parts.append(badge(pending(claim)))
+        parts.append(f"*Outcome:* {pending(claim)}.")
     return "\n\n".join(part for part in parts if part)
 
 
