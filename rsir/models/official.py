@@ -37,6 +37,40 @@ AMFMN_NAMES = {
     },
 }
 
+#: inside GaLR's attention blocks: released -> ours
+_ATTENTION = {
+    "linear_v.": "value.", "linear_k.": "key.", "linear_q.": "query.",
+    "linear_merge.": "merge.",
+}
+_REST = {
+    "ffn.mlp.fc.linear.": "feed.0.", "ffn.mlp.linear.": "feed.3.",
+} | {
+    f"norm{i}.{old}": f"norm{i}.{new}" for i in (1, 2, 3)
+    for old, new in (("a_2", "weight"), ("b_2", "bias"))
+}
+
+
+def _block(name: str, attentions: Mapping[str, str]) -> dict[str, str]:
+    """Names of one block of the fusion."""
+    names = {
+        f"{old}.{a}": f"{new}.{b}" for old, new in attentions.items()
+        for a, b in _ATTENTION.items()
+    } | _REST
+    return {
+        f"fusion.{name}.{a}": f"midf.{name}.{b}"
+        for a, b in names.items()
+    }
+
+
+GALR_NAMES = {
+    "local_feature.": "gcn.",
+    "fusion.dynamic_weight.": "midf.dynamic_weight.",
+    **_block("g2g_SA", {"mhatt": "attend"}),
+    **_block("l2l_SA", {"mhatt": "attend"}),
+    **_block("g2l_SGA", {"mhatt1": "attend", "mhatt2": "guide"}),
+    **_block("l2g_SGA", {"mhatt1": "attend", "mhatt2": "guide"}),
+}
+
 #: built in the released code, never called: accepted and dropped
 UNUSED = ("vgmf_gate.", "extract_feature.resnet.fc.")
 
@@ -167,4 +201,13 @@ def load_amfmn(cls, state_dict: Mapping, vocabulary, attention: str):
     model = cls(image, text, attention=attention, variant="released",
                 margin=0.2, loss="all")
     load_checked(model, state, SHARED | AMFMN_NAMES[attention], what)
+    return model.eval()
+
+
+def load_galr(cls, state_dict: Mapping, vocabulary):
+    """See `GaLR.from_official`."""
+    state = unwrap(state_dict)
+    image, text = released_encoders(state, vocabulary, "GaLR")
+    model = cls(image, text, variant="released", margin=0.2, loss="all")
+    load_checked(model, state, SHARED | GALR_NAMES, "GaLR")
     return model.eval()

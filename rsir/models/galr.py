@@ -1,0 +1,269 @@
+"""GaLR: global and local information, fused dynamically.
+
+Source: Yuan et al., TGRS 2022 (doi 10.1109/TGRS.2022.3163706), read
+from the abstract, the figures of the authors' page and their released
+code; the paper's text was not at hand. Explained in chapter 03.
+
+    global = l2norm(v_g * m)           MVSA, as in AMFMN
+    local  = l2norm(GCN(A, X))         objects of the picture
+    visual = MIDF(global, local)
+    score  = cos(visual, text)
+
+No part reads both sides: pictures and sentences are encoded apart,
+and an index can hold them.
+"""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rsir.encoders.base import FEATURES
+from rsir.encoders.image import ImageEncoder
+from rsir.encoders.text import TextEncoder
+from rsir.errors import RsirError
+from rsir.layers import MVSA, Standardise
+from rsir.layers.attention import SA, SGA
+from rsir.layers.graph import GCN
+from rsir.models.triplet import TripletRetriever
+
+FUSIONS = ("midf", "midf-released", "sum", "global", "local")
+
+
+class MIDF(nn.Module):
+    """Multi-level information dynamic fusion.
+
+    Source: as released. Each vector is a sequence of length 1, so
+    every attention in here is a linear map.
+
+    Args:
+        dim: length of all vectors (512).
+        released: keep the slip of the release, which takes gamma_0
+            for both terms. Then visual = gamma_0 (g' + l'), gamma_0
+            cancels in the cosine, and `dynamic_weight` cannot learn.
+        heads: of the attention (8).
+        dropout: of the blocks (0.1); the head has 0.2.
+    """
+
+    def __init__(self, dim: int = 512, *, released: bool = False,
+                 heads: int = 8, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.released = released
+        self.g2g_SA = SA(dim, heads, dropout=dropout)
+        self.l2l_SA = SA(dim, heads, dropout=dropout)
+        self.g2l_SGA = SGA(dim, heads, dropout=dropout)
+        self.l2g_SGA = SGA(dim, heads, dropout=dropout)
+        self.dynamic_weight = nn.Sequential(
+            nn.Linear(dim, dim), nn.Sigmoid(), nn.Dropout(0.2),
+            nn.Linear(dim, 2),
+        )
+
+    def terms(self, g: Tensor, loc: Tensor
+              ) -> tuple[Tensor, Tensor, Tensor]:
+        """What is added: g' and l' `[B, dim]`, and gamma `[B, 2]`.
+
+        Args:
+            g, loc: global and local vectors `[B, dim]`.
+        """
+        g, loc = g[:, None], loc[:, None]         # (B, 1, dim)
+        g, loc = self.g2g_SA(g), self.l2l_SA(loc)
+        loc = self.g2l_SGA(loc, g)
+        g = self.l2g_SGA(g, loc)                  # by the new local
+        g, loc = g[:, 0], loc[:, 0]               # (B, dim)
+        g_new = torch.sigmoid(loc) * g            # g'
+        l_new = g + loc                           # l', from the old g
+        gamma = self.dynamic_weight(g_new + l_new).softmax(1)
+        return g_new, l_new, gamma
+
+    def forward(self, g: Tensor, loc: Tensor) -> Tensor:
+        """The visual vector `[B, dim]` of global and local ones."""
+        g_new, l_new, gamma = self.terms(g, loc)
+        first, second = gamma[:, :1], gamma[:, 1:]
+        if self.released:
+            second = first                        # the slip
+        return first * g_new + second * l_new
+
+
+class GaLR(TripletRetriever):
+    """The model. Every part can be left out.
+
+    Args:
+        image_encoder: gives the pyramid (released: ResNet-18).
+        text_encoder: gives the sentence vector (released: uniskip).
+        dim: length of the joint space (512).
+        variant: "paper" or "released". "released": MVSA as released,
+            a ReLU on the text vector, and the slip in MIDF.
+        fusion: "midf"; "midf-released": MIDF with the slip, whatever
+            `variant` is; "sum": global + local; "global" or "local":
+            one branch alone, the other is not built.
+        mvsa: multiply the global vector by the MVSA mask, else v(g).
+        heads: of MIDF's attention.
+        dropout: on the pooled image vector while training (ours).
+        loss, margin, gamma, beta, mask_shared: see
+            `TripletRetriever`; as released "all" and 0.2.
+
+    Attributes:
+        reads: features of the image encoder that this model needs.
+        reads_local: ("nodes", "adjacency"), or () for
+            fusion="global".
+    """
+
+    def __init__(
+        self,
+        image_encoder: ImageEncoder,
+        text_encoder: TextEncoder,
+        *,
+        dim: int = 512,
+        variant: str = "paper",
+        fusion: str = "midf",
+        mvsa: bool = True,
+        heads: int = 8,
+        dropout: float = 0.0,
+        loss: str = "all",
+        margin: float | None = 0.2,
+        gamma: float = 0.6,
+        beta: float = 5.0,
+        mask_shared: bool = False,
+    ) -> None:
+        super().__init__()
+        if variant not in ("paper", "released"):
+            raise RsirError(
+                f"variant is {variant!r}: 'paper' or 'released'"
+            )
+        if fusion not in FUSIONS:
+            raise RsirError(
+                f"fusion is {fusion!r}: one of {', '.join(FUSIONS)}"
+            )
+        self.set_loss(loss, margin, gamma, beta, mask_shared)
+        self.variant, self.fusion = variant, fusion
+        self.image_encoder = image_encoder
+        self.text_encoder = text_encoder
+
+        self.reads, self.reads_local = (), ()
+        self.project = self.mvsa = self.gcn = self.midf = None
+        if fusion != "local":
+            self.reads = FEATURES if mvsa else ("pooled",)
+            self.standardise = Standardise(image_encoder.dim)
+            self.dropout = nn.Dropout(dropout)
+            self.project = nn.Linear(image_encoder.dim, dim)
+            if mvsa:
+                self.mvsa = MVSA(
+                    image_encoder.channels, image_encoder.size // 16,
+                    dim, variant,
+                )
+        if fusion != "global":
+            self.reads_local = ("nodes", "adjacency")
+            self.gcn = GCN(dim=dim)
+        if fusion.startswith("midf"):
+            slip = variant == "released" or fusion == "midf-released"
+            self.midf = MIDF(dim, released=slip, heads=heads)
+
+        own = text_encoder.dim == dim and variant == "paper"
+        self.to_text = nn.Identity() if own else nn.Linear(
+            text_encoder.dim, dim
+        )
+
+    # -- the picture --------------------------------------------------
+
+    def image_features(self, images: Tensor) -> dict[str, Tensor]:
+        """What the image encoder gives, from `[B, 3, H, W]`."""
+        return super().image_features(images) if self.reads else {}
+
+    def global_vector(self, features: Mapping[str, Tensor]) -> Tensor:
+        """l2norm(v_g * m), `[B, dim]`."""
+        pooled = self.standardise(features["pooled"].float())
+        v = self.project(self.dropout(pooled))    # v_g
+        if self.mvsa is not None:
+            v = v * self.mvsa([features[f] for f in FEATURES[:4]])
+        return F.normalize(v, dim=1)
+
+    def local_vector(self, features: Mapping[str, Tensor]) -> Tensor:
+        """l2norm(GCN(A, X)), `[B, dim]`.
+
+        Args:
+            features: "nodes" X `[B, 20, 20]` and "adjacency" A
+                `[B, 20, 20]`, see `rsir.encoders.local`.
+        """
+        missing = [k for k in self.reads_local if k not in features]
+        if missing:
+            raise RsirError(
+                f"{' and '.join(missing)}: missing; this model reads "
+                "local features, see rsir.encoders.local, or set "
+                "fusion='global'"
+            )
+        A, X = features["adjacency"], features["nodes"]
+        return F.normalize(self.gcn(A.float(), X.float()), dim=1)
+
+    def encode_images(
+        self, features: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """The visual vector of unit length, "v" `[B, dim]`."""
+        if self.fusion == "global":
+            return {"v": self.global_vector(features)}
+        if self.fusion == "local":
+            return {"v": self.local_vector(features)}
+        loc = self.local_vector(features)
+        g = self.global_vector(features)
+        v = g + loc if self.midf is None else self.midf(g, loc)
+        return {"v": F.normalize(v, dim=1)}
+
+    # -- the sentence and the pair ------------------------------------
+
+    def encode_texts(
+        self, features: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """The sentence vector of unit length, "t" `[T, dim]`."""
+        t = self.to_text(features["pooled"])
+        if self.variant == "released":
+            t = F.relu(t)
+        return {"t": F.normalize(t, dim=1)}
+
+    def score(self, images: Mapping[str, Tensor],
+              texts: Mapping[str, Tensor]) -> Tensor:
+        """Cosines `[B, T]`, in [-1, 1]."""
+        return images["v"] @ texts["t"].T
+
+    def forward(self, images: Tensor | Mapping[str, Tensor],
+                *rest: Tensor | Mapping[str, Tensor]) -> Tensor:
+        """Scores `[B, T]`: `model(images, X, A, texts)`.
+
+        Args:
+            images: pictures `[B, 3, H, W]`, normalised already, or
+                features as `encode_images` takes them.
+            rest: X and A `[B, 20, 20]`, unless the features hold
+                them, and then the texts, see `Retriever.forward`.
+        """
+        *local, texts = rest
+        if len(local) not in (0, 2):
+            raise RsirError(
+                f"{len(rest) + 1} arguments: expected images, X, A and "
+                "texts, or features and texts"
+            )
+        if isinstance(images, Tensor):
+            images = self.image_features(images)
+        given = dict(zip(("nodes", "adjacency"), local))
+        return super().forward({**images, **given}, texts)
+
+    @classmethod
+    def from_official(cls, state_dict, vocabulary=None) -> "GaLR":
+        """The authors' released checkpoint as a model of ours.
+
+        Args:
+            state_dict: names and tensors of the released model; a
+                checkpoint that holds it under "model" also works.
+            vocabulary: the words behind the ids, only for
+                `text_encoder.tokenize`; scores need none.
+
+        Returns:
+            A model in evaluation mode. `model(images, X, A,
+            token_ids)` with images `[B, 3, 256, 256]`, normalised,
+            X and A `[B, 20, 20]`, and ids `[T, L]`, padded with 0,
+            gives scores `[B, T]`.
+
+        Raises:
+            RsirError: if names or shapes differ; it lists which.
+        """
+        from rsir.models.official import load_galr
+
+        return load_galr(cls, state_dict, vocabulary)

@@ -1,0 +1,134 @@
+"""The released GaLR, written down from its published tables.
+
+Plain functions on a dictionary with the released names; it shares no
+code with `rsir`. What GaLR takes over from AMFMN is written there.
+"""
+
+import math
+
+import released_amfmn as amfmn
+import torch
+from released_amfmn import linear
+
+DIM, HIDDEN, HEADS = 512, 1024, 8
+BLOCKS = {"l2l_SA": ["mhatt"], "g2g_SA": ["mhatt"],
+          "g2l_SGA": ["mhatt1", "mhatt2"],
+          "l2g_SGA": ["mhatt1", "mhatt2"]}
+
+
+def names():
+    """{released name: shape} of a checkpoint."""
+    shapes = {
+        name: shape for name, shape in amfmn.names("soft").items()
+        if not name.startswith(("cross_attention_s.", "vgmf_gate."))
+    } | {
+        "local_feature.fc1.weight": (20, 20),
+        "local_feature.fc2.weight": (10, 20),
+        "local_feature.fc3.weight": (20, 10),
+    }
+
+    def add(name, out, into):
+        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (
+            (out, into), (out,))
+
+    add("local_feature.out", DIM, 400)
+    for block, attentions in BLOCKS.items():
+        for attention in attentions:
+            for part in ("v", "k", "q", "merge"):
+                add(f"fusion.{block}.{attention}.linear_{part}", DIM, DIM)
+        add(f"fusion.{block}.ffn.mlp.fc.linear", HIDDEN, DIM)
+        add(f"fusion.{block}.ffn.mlp.linear", DIM, HIDDEN)
+        for norm in range(1, len(attentions) + 2):
+            shapes[f"fusion.{block}.norm{norm}.a_2"] = (DIM,)
+            shapes[f"fusion.{block}.norm{norm}.b_2"] = (DIM,)
+    add("fusion.dynamic_weight.0", DIM, DIM)
+    add("fusion.dynamic_weight.3", 2, DIM)
+    return shapes
+
+
+def random_state(seed=0):
+    """Weights of a sane size, so that no activation saturates."""
+    draw = torch.Generator().manual_seed(seed)
+    state = amfmn.random_state("soft", seed)
+    for name, shape in names().items():
+        if name in state:
+            continue
+        if len(shape) == 1:
+            state[name] = 0.1 * torch.randn(shape, generator=draw) + (
+                1.0 if name.endswith("a_2") else 0.0)
+        else:
+            state[name] = torch.randn(shape, generator=draw) * (
+                1.5 / shape[1]) ** 0.5
+    return {name: state[name] for name in names()}
+
+
+def unit(x):
+    return x / (x.pow(2).sum(-1, keepdim=True).sqrt() + 1e-8)
+
+
+def local_vectors(state, X, A):
+    for layer in ("fc1", "fc2", "fc3"):
+        weight = state[f"local_feature.{layer}.weight"]
+        X = torch.relu(torch.bmm(A, X) @ weight.T)
+    return unit(linear(state, "local_feature.out", X.flatten(1)))
+
+
+def norm(state, at, x):
+    spread = x - x.mean(-1, keepdim=True)
+    std = (spread.pow(2).sum(-1, keepdim=True) / (x.shape[-1] - 1)).sqrt()
+    return state[f"{at}.a_2"] * spread / (std + 1e-6) + state[f"{at}.b_2"]
+
+
+def attend(state, at, x, y):
+    """Attention of x to y, head by head; both `[B, L, 512]`."""
+    size = DIM // HEADS
+    q = linear(state, f"{at}.linear_q", x)
+    k = linear(state, f"{at}.linear_k", y)
+    v = linear(state, f"{at}.linear_v", y)
+    heads = []
+    for h in range(HEADS):
+        part = slice(h * size, (h + 1) * size)
+        logits = q[..., part] @ k[..., part].mT / math.sqrt(size)
+        heads.append(logits.softmax(-1) @ v[..., part])
+    return linear(state, f"{at}.linear_merge", torch.cat(heads, -1))
+
+
+def block(state, name, x, guide=None):
+    """SA, or SGA if there is a guide."""
+    at = f"fusion.{name}"
+    first = "mhatt" if guide is None else "mhatt1"
+    x = norm(state, f"{at}.norm1", x + attend(
+        state, f"{at}.{first}", x, x))
+    last = "norm2"
+    if guide is not None:
+        x = norm(state, f"{at}.norm2", x + attend(
+            state, f"{at}.mhatt2", x, guide))
+        last = "norm3"
+    hidden = torch.relu(linear(state, f"{at}.ffn.mlp.fc.linear", x))
+    return norm(state, f"{at}.{last}",
+                x + linear(state, f"{at}.ffn.mlp.linear", hidden))
+
+
+def fused(state, g, loc, mended=False):
+    g, loc = g[:, None], loc[:, None]
+    g, loc = block(state, "g2g_SA", g), block(state, "l2l_SA", loc)
+    loc = block(state, "g2l_SGA", loc, g)
+    g = block(state, "l2g_SGA", g, loc)
+    g, loc = g[:, 0], loc[:, 0]
+    one, two = torch.sigmoid(loc) * g, g + loc
+    head = torch.sigmoid(
+        linear(state, "fusion.dynamic_weight.0", one + two))
+    gamma = linear(state, "fusion.dynamic_weight.3", head).softmax(1)
+    return gamma[:, :1] * one + gamma[:, int(mended)][:, None] * two
+
+
+def image_vectors(state, images, X, A, mended=False):
+    return fused(state, unit(amfmn.image_vectors(state, images)),
+                 local_vectors(state, X, A), mended)
+
+
+def scores(state, images, X, A, ids):
+    """`[B, T]`, as released."""
+    with torch.no_grad():
+        v = image_vectors(state, images, X, A)
+        return unit(v) @ unit(amfmn.text_vectors(state, ids)).T
