@@ -57,6 +57,8 @@ def test_a_row_is_counted_from_its_ranks(some):
     assert float(six[5]) == pytest.approx(np.mean(t2i), abs=0.006)
     learns = runs[0].config["text_layers"]
     assert f"`minilm` (last {learns} blocks learn)" in row[-1]
+    ablations = text.split("**Ablations**")[1]
+    assert "Encoders of every row: `efficientnet_lite0`" in ablations
 
 
 def test_a_changed_json_does_not_change_the_page(some):
