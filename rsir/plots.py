@@ -236,6 +236,7 @@ def _tile(ax, picture) -> None:
         ax.imshow(_pixels(picture))
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
+    ax.spines[:].set_visible(False)
 
 
 # ---- numbers ---------------------------------------------------------
@@ -390,6 +391,8 @@ def curves(
         ax.set_xscale("log", base=2)
         ax.set_xticks(x, [f"{v:,}" for v in x])
         ax.minorticks_off()
+    elif all(v == int(v) for v in x):
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_ylim(bottom=0)
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
     ax.legend()

@@ -184,3 +184,10 @@ def test_every_mark_of_the_style_can_be_drawn():
     )
     known = ft2font.FT2Font(path).get_charmap()
     assert all(ord(sign) in known for sign in "✓✗“”±")
+
+
+def test_whole_numbers_get_whole_ticks():
+    fig = plots.curves(range(1, 9), {"a": range(8)}, xlabel="epoch",
+                       ylabel="mR")
+    ticks = fig.axes[0].get_xticks()
+    assert all(tick == int(tick) for tick in ticks)
