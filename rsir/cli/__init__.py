@@ -15,6 +15,7 @@ COMMANDS = [
     "train",
     "search",
     "evaluate",
+    "rerank",
     "reproduce",
     "cache",
 ]
