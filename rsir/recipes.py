@@ -121,7 +121,7 @@ CHANGES = {
     ("linear", "paper"): {},
     ("amfmn", "toy"): {
         "epochs": 12, "batch": 128, "text_layers": 0,
-        "image_size": 128, "patience": 20,
+        "image_size": 128, "patience": 20, "precision": "no",
     },
     # chosen on RSICD's val: gamma among 0.1, 0.15, 0.3, 0.6; batch
     # of 128 or 256; loss among "all", "hard", "both"
