@@ -10,7 +10,7 @@ from PIL import Image
 from rsir.data.toy import contact_sheet, kinds, load_toy
 from rsir.data.toy.captions import describe
 from rsir.data.toy.draw import draw, kind_of, stream
-from rsir.data.toy.kinds import KIND_WORDS
+from rsir.data.toy.kind_words import KIND_WORDS
 from rsir.data.toy.make import ANNOTATION
 from rsir.data.toy.paint import PAINTS
 from rsir.data.toy.scenes import SCENES

@@ -1,7 +1,7 @@
 """Five captions and some keywords for one picture."""
 
 from rsir.data.toy.grammar import Speaker
-from rsir.data.toy.kinds import KIND_WORDS
+from rsir.data.toy.kind_words import KIND_WORDS
 from rsir.data.toy.words import NOUNS, SETTINGS
 
 PER_PICTURE = 5
