@@ -116,7 +116,9 @@ RECIPES = {"linear": LinearRecipe, "amfmn": AMFMNRecipe}
 
 #: what a preset changes, per method
 CHANGES = {
-    ("linear", "toy"): {"batch": 128, "image_size": 128},
+    ("linear", "toy"): {
+        "batch": 128, "image_size": 128, "precision": "no",
+    },
     ("linear", "cpu"): {},
     ("linear", "paper"): {},
     ("amfmn", "toy"): {
