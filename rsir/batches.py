@@ -75,7 +75,7 @@ class Corpus:
         of_image = model.text_encoder.tokenize(words)
         return self._frozen(model, {
             "ids": model.text_encoder.tokenize(self.texts),
-            "keyword_ids": of_image[torch.as_tensor(self.split.owner)],
+            "keyword_ids": of_image[torch.tensor(self.split.owner)],
         })
 
     def _frozen(self, model, inputs) -> dict[str, Tensor]:

@@ -20,10 +20,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from rsir.data import cache_dir
+from rsir.data import NAMES, cache_dir
 from rsir.errors import RsirError
 from rsir.recipes import ROWS, recipe
 from rsir.records import (
+    Record,
     read_record,
     recalls_under_every_rule,
     results_dir,
@@ -65,6 +66,11 @@ def reproduce(
         RsirError: for a dirty tree, another queue at work, or a run
             that failed.
     """
+    if dataset not in NAMES:
+        raise RsirError(
+            f"data set {dataset!r}: records are for "
+            f"{', '.join(NAMES)}; train on a folder with rsir train"
+        )
     results = results or results_dir()
     recipe(method, preset)
     rows = list(rows or list(ROWS[method])[:1])
@@ -87,8 +93,8 @@ def reproduce(
                 path = (results / method / dataset
                         / f"{row}-s{seed}.json")
                 paths.append(path)
-                if not force and path.exists() \
-                        and not read_record(path).stale():
+                if not force and path.exists() and _stands(
+                        read_record(path), preset):
                     say(f"{path.stem}: stands")
                     continue
                 say(f"{path.stem}: running")
@@ -101,6 +107,10 @@ def reproduce(
                 say(f"{path.stem}: mR {record.mR:.2f}, "
                     f"{record.seconds['total']:.0f} s")
     return paths
+
+
+def _stands(record: Record, preset: str) -> bool:
+    return record.preset == preset and not record.stale()
 
 
 def clean_commit() -> str:

@@ -30,6 +30,7 @@ from rsir.errors import RsirError
 from rsir.metrics import evaluate
 from rsir.models import build
 from rsir.models.base import Retriever
+from rsir.processes import gather_with_grad, on_cpu
 from rsir.progress import track
 from rsir.recipes import Recipe
 
@@ -72,19 +73,6 @@ class Step(nn.Module):
         return self.model.training_losses(
             batch | {"pairs": self.pairs(ids)}, gather_with_grad
         )
-
-
-def gather_with_grad(tensor: Tensor) -> Tensor:
-    """Join `[b, ...]` of all processes to `[B, ...]`.
-
-    Gradients flow back to every process, so negatives of other
-    processes count as in one large batch.
-    """
-    if not torch.distributed.is_initialized():
-        return tensor
-    from torch.distributed.nn.functional import all_gather
-
-    return torch.cat(all_gather(tensor), dim=0)
 
 
 def faster_precision() -> str:
@@ -189,7 +177,7 @@ def train(recipe: Recipe, splits: Splits, run_dir: str | Path | None
 def _agree_on_precision(recipe: Recipe, run_dir: Path | None) -> str:
     """The same for all processes, and for all parts of a run."""
     wanted = recipe.precision
-    with PartialState().main_process_first():
+    with PartialState(cpu=on_cpu()).main_process_first():
         precision = start_run(
             recipe, run_dir,
             faster_precision() if wanted == "auto" else wanted,
@@ -203,6 +191,7 @@ def _accelerator(recipe: Recipe, precision: str) -> Accelerator:
             AcceleratorState().mixed_precision != precision:
         AcceleratorState._reset_state()
     return Accelerator(
+        cpu=on_cpu(),
         mixed_precision=precision,
         gradient_accumulation_steps=recipe.accumulate,
         dataloader_config=DataLoaderConfiguration(split_batches=True),

@@ -102,7 +102,8 @@ def test_equation_29_from_gamma_to_zero():
     assert found.shape == (1, 1)
     assert found.item() == pytest.approx(expected, rel=1e-5)
     half = torch.tensor(0.5)
-    late, early = dynamic_margin(half, beta=7), dynamic_margin(half, beta=3)
+    late = dynamic_margin(half, beta=7)
+    early = dynamic_margin(half, beta=3)
     assert late > early
 
 

@@ -282,3 +282,42 @@ def test_faults_of_skip_thought_files_are_named(files, words):
     (folder / "dictionary.txt").unlink()
     with pytest.raises(RsirError, match="dictionary.txt: not found"):
         load()
+
+
+# -- shortcuts of the sentence encoder ---------------------------------
+
+
+def test_groups_of_like_length_change_nothing(minilm, monkeypatch):
+    ids = minilm.tokenize(CAPTIONS * 2)
+    with torch.no_grad():
+        whole = minilm(ids)
+        monkeypatch.setattr(text_module, "GROUP", 2)
+        parts = minilm(ids)
+        stem = minilm.stem(ids)
+        upper = minilm(ids, stem)
+    assert stem.dtype == torch.float16
+    torch.testing.assert_close(parts.pooled, whole.pooled,
+                               atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(upper.pooled, whole.pooled,
+                               atol=2e-3, rtol=1e-2)
+
+
+def test_kept_states_give_the_same_gradients(minilm):
+    ids = minilm.tokenize(CAPTIONS)
+    weight = torch.randn(3, 384)
+    found = []
+    for stem in (None, minilm.stem(ids)):
+        minilm.zero_grad()
+        (minilm(ids, stem).pooled * weight).sum().backward()
+        found.append({k: p.grad.clone() for k, p in
+                      minilm.named_parameters() if p.grad is not None})
+    whole, upper = found
+    assert whole.keys() == upper.keys()
+    for name, grad in whole.items():
+        far = (grad - upper[name]).norm() / grad.norm().clamp(min=1e-3)
+        assert far < 0.02, name
+
+
+def test_there_is_no_stem_where_nothing_is_frozen(words):
+    gru = BiGRU(words, embed=5, hidden=4)
+    assert gru.stem(gru.tokenize(CAPTIONS)) is None

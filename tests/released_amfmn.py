@@ -1,0 +1,190 @@
+"""The released AMFMN, written down from its published tables.
+
+Plain functions on a dictionary with the released names. It shares no
+code with `rsir`, so that both must be right to agree.
+"""
+
+import torch
+import torch.nn.functional as F
+
+WORDS, EMBED, HIDDEN = 51, 620, 2400
+
+
+def names(attention, words=WORDS):
+    """{released name: shape} of a checkpoint."""
+    net, shapes = "extract_feature.resnet.", {}
+
+    def norm(name, n):
+        for kind in ("weight", "bias", "running_mean", "running_var"):
+            shapes[f"{net}{name}.{kind}"] = (n,)
+        shapes[f"{net}{name}.num_batches_tracked"] = ()
+
+    shapes[f"{net}conv1.weight"] = (64, 3, 7, 7)
+    norm("bn1", 64)
+    before = 64
+    for layer, n in enumerate((64, 128, 256, 512), 1):
+        for block in range(2):
+            at = f"layer{layer}.{block}"
+            shapes[f"{net}{at}.conv1.weight"] = (n, before, 3, 3)
+            norm(f"{at}.bn1", n)
+            shapes[f"{net}{at}.conv2.weight"] = (n, n, 3, 3)
+            norm(f"{at}.bn2", n)
+            if before != n:
+                shapes[f"{net}{at}.downsample.0.weight"] = (
+                    n, before, 1, 1)
+                norm(f"{at}.downsample.1", n)
+            before = n
+
+    def linear(name, *shape):
+        shapes[f"{name}.weight"] = shape
+        shapes[f"{name}.bias"] = shape[:1]
+
+    linear(f"{net}fc", 1000, 512)
+    linear("extract_feature.linear", 512, 512)
+    linear("mvsa.LF_conv", 3, 192, 3, 3)
+    linear("mvsa.HF_conv", 3, 768, 1, 1)
+    linear("mvsa.conv1x1_1", 1, 6, 1, 1)
+    linear("mvsa.conv1x1_2", 1, 6, 1, 1)
+    linear("mvsa.solo_attention", 512, 256)
+    text = "text_feature.seq2vec."
+    shapes[f"{text}embedding.weight"] = (words, EMBED)
+    for gate in "rin":
+        linear(f"{text}rnn.gru_cell.weight_i{gate}", HIDDEN, EMBED)
+        shapes[f"{text}rnn.gru_cell.weight_h{gate}.weight"] = (
+            HIDDEN, HIDDEN)
+    linear("text_feature.to_out", 512, HIDDEN)
+    cross = "cross_attention_s."
+    if attention == "soft":
+        linear(f"{cross}cross_attention.0", 512, 512)
+    elif attention == "fusion":
+        linear(f"{cross}cross_attention_fc1.0", 512, 1024)
+        linear(f"{cross}cross_attention_fc2.0", 512, 1024)
+    else:
+        linear(f"{cross}fc_visual.0", 512, 512)
+        linear(f"{cross}fc_text.0", 512, 512)
+    linear("vgmf_gate.gate", 512, 1024)
+    return shapes
+
+
+def random_state(attention, seed=0):
+    """Weights of a sane size, so that no activation saturates."""
+    draw = torch.Generator().manual_seed(seed)
+    state = {}
+    for name, shape in names(attention).items():
+        if name.endswith("num_batches_tracked"):
+            state[name] = torch.tensor(7)
+        elif name.endswith("running_var"):
+            state[name] = 0.8 + 0.4 * torch.rand(shape, generator=draw)
+        elif len(shape) == 1:
+            one = ".bn" in name or ".downsample.1" in name
+            state[name] = 0.1 * torch.randn(shape, generator=draw) + (
+                1.0 if one and name.endswith("weight") else 0.0)
+        else:
+            fan_in = torch.Size(shape[1:]).numel()
+            gain = 2.0 if len(shape) == 4 else 1.5
+            state[name] = torch.randn(shape, generator=draw) * (
+                gain / fan_in) ** 0.5
+    # words of unit size, and a row 0 that must not count as zeros
+    words = "text_feature.seq2vec.embedding.weight"
+    state[words] = torch.randn(state[words].shape, generator=draw)
+    return state
+
+
+def maps_of(state, x):
+    """The four residual stages of ResNet-18."""
+    net = "extract_feature.resnet."
+
+    def conv(x, name, stride):
+        weight = state[f"{net}{name}.weight"]
+        return F.conv2d(x, weight, stride=stride,
+                        padding=weight.shape[-1] // 2)
+
+    def norm(x, name):
+        at = f"{net}{name}."
+        scale = state[at + "weight"] / torch.sqrt(
+            state[at + "running_var"] + 1e-5)
+        shift = state[at + "bias"] - state[at + "running_mean"] * scale
+        return x * scale[:, None, None] + shift[:, None, None]
+
+    x = F.relu(norm(conv(x, "conv1", 2), "bn1"))
+    x = F.max_pool2d(x, 3, 2, 1)
+    maps = []
+    for layer in range(1, 5):
+        for block in range(2):
+            at, short = f"layer{layer}.{block}.", x
+            stride = 2 if layer > 1 and block == 0 else 1
+            y = F.relu(norm(conv(x, at + "conv1", stride), at + "bn1"))
+            y = norm(conv(y, at + "conv2", 1), at + "bn2")
+            if f"{net}{at}downsample.0.weight" in state:
+                short = norm(conv(x, at + "downsample.0", stride),
+                             at + "downsample.1")
+            x = F.relu(y + short)
+        maps.append(x)
+    return maps
+
+
+def linear(state, name, x):
+    return x @ state[f"{name}.weight"].T + state[f"{name}.bias"]
+
+
+def image_vectors(state, images):
+    f1, f2, f3, f4 = maps_of(state, images)
+
+    def double(x):
+        return x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+    def conv(x, name, stride=1):
+        return F.conv2d(x, state[f"mvsa.{name}.weight"],
+                        state[f"mvsa.{name}.bias"], stride=stride)
+
+    lower = torch.cat([f1, double(f2)], 1)       # (B, 192, 64, 64)
+    higher = torch.cat([f3, double(f4)], 1)      # (B, 768, 16, 16)
+    solo = linear(state, "extract_feature.linear", f4.mean((2, 3)))
+    low, high = conv(lower, "LF_conv", 4), conv(higher, "HF_conv")
+    cat = torch.cat([low, high], 1) + high.mean(1, keepdim=True)
+    kept = conv(cat, "conv1x1_1") * torch.sigmoid(conv(cat, "conv1x1_2"))
+    mask = torch.sigmoid(
+        linear(state, "mvsa.solo_attention", kept.flatten(1)))
+    return solo * mask
+
+
+def text_vectors(state, ids):
+    at = "text_feature.seq2vec."
+    cell = f"{at}rnn.gru_cell.weight_"
+    table, rows = state[f"{at}embedding.weight"], []
+    for row in ids:
+        length = max(1, int((row != 0).sum()))
+        h = torch.zeros(HIDDEN)
+        for word in row[:length]:
+            x = table[word]
+            put = {g: linear(state, f"{cell}i{g}", x) for g in "rin"}
+            kept = {g: state[f"{cell}h{g}.weight"] @ h for g in "rin"}
+            r = torch.sigmoid(put["r"] + kept["r"])
+            i = torch.sigmoid(put["i"] + kept["i"])
+            n = torch.tanh(put["n"] + r * kept["n"])
+            h = (1 - i) * n + i * h
+        rows.append(h)
+    return F.relu(linear(state, "text_feature.to_out",
+                         torch.stack(rows)))
+
+
+def scores(state, attention, images, ids):
+    """`[B, T]`, by way of the tensor of all pairs, as released."""
+    with torch.no_grad():
+        v, t = image_vectors(state, images), text_vectors(state, ids)
+        shape = (len(v), len(t), 512)
+        v, t = v[:, None].expand(shape), t[None].expand(shape)
+        at = "cross_attention_s."
+        if attention == "soft":
+            gate = linear(state, f"{at}cross_attention.0", v)
+            guided = torch.sigmoid(gate) * t
+        elif attention == "fusion":
+            both = torch.cat([v, t], -1)
+            guided = torch.sigmoid(
+                linear(state, f"{at}cross_attention_fc1.0", both)
+            ) * linear(state, f"{at}cross_attention_fc2.0", both)
+        else:
+            f_v = linear(state, f"{at}fc_visual.0", v)
+            f_t = linear(state, f"{at}fc_text.0", t)
+            guided = torch.sigmoid(f_v * f_t) * f_t
+        return F.cosine_similarity(v, guided, dim=-1)

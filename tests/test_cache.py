@@ -1,0 +1,246 @@
+"""The feature cache: same numbers, keyed by content, never half a file."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny import TinyEncoder, draw
+from typer.testing import CliRunner
+
+from rsir.cli import app
+from rsir.data import load_dataset
+from rsir.data.images import open_image
+from rsir.encoders import cache as cache_module
+from rsir.encoders.base import FEATURES
+from rsir.encoders.cache import (
+    cached_features,
+    clear_features,
+    feature_sets,
+    features_seconds,
+)
+from rsir.errors import RsirError
+
+HERE = Path(__file__).resolve().parent
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("RSIR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(cache_module, "BATCH", 4)
+    return tmp_path
+
+
+@pytest.fixture
+def split(tmp_path):
+    folder = draw(tmp_path / "pictures", (10, 1, 1))
+    return load_dataset(str(folder)).train
+
+
+def direct(encoder, split, view=0):
+    """Features without a cache, picture by picture."""
+    rows = []
+    with torch.no_grad():
+        for path in split.images:
+            pixels = encoder.pixels(open_image(path), view)
+            image = encoder.normalise(torch.from_numpy(pixels)[None])
+            out = encoder.eval()(image)
+            rows.append([*out.maps, out.pooled])
+    return {
+        name: torch.cat(part).half().numpy()
+        for name, part in zip(FEATURES, zip(*rows))
+    }
+
+
+def same(found, expected):
+    assert set(found) == set(expected)
+    for name, array in found.items():
+        assert array.dtype == np.float16
+        np.testing.assert_allclose(array, expected[name], atol=2e-3)
+
+
+def get(split, encoder=None, names=FEATURES, **options):
+    return cached_features(encoder or TinyEncoder(), split, names,
+                           progress=False, **options)
+
+
+def asleep(encoder):
+    """An encoder that must not be asked."""
+    def refuse(images):
+        raise AssertionError("computed again")
+    encoder.pyramid = refuse
+    return encoder
+
+
+@pytest.mark.parametrize("view", [0, 5])
+def test_features_are_those_of_the_encoder(home, split, view):
+    same(get(split, view=view), direct(TinyEncoder(), split, view))
+
+
+def test_the_second_time_nothing_is_computed(home, split):
+    first = {k: v.copy() for k, v in get(split).items()}
+    again = get(split, asleep(TinyEncoder()))
+    assert all(np.array_equal(first[k], again[k]) for k in first)
+    assert isinstance(again["f1"], np.memmap)
+    with pytest.raises(ValueError):
+        again["f1"][0] = 0
+
+
+def test_only_what_is_missing_is_computed(home, split):
+    get(split, names=("pooled",))
+    folder = next(feature_sets())[0]
+    before = (folder / "pooled.npy").stat().st_mtime_ns
+    same(get(split), direct(TinyEncoder(), split))
+    assert (folder / "pooled.npy").stat().st_mtime_ns == before
+
+
+def test_an_encoder_in_training_comes_back_in_training(home, split):
+    encoder = TinyEncoder().train()
+    get(split, encoder)
+    assert encoder.training
+
+
+def test_the_key_follows_content(home, split):
+    def sets():
+        return len(list(feature_sets()))
+
+    get(split)
+    assert sets() == 1
+    moved = home / "elsewhere"
+    moved.mkdir()
+    copies = []
+    for i, path in enumerate(split.images):
+        copies.append(moved / f"other_name_{i}.png")
+        copies[-1].write_bytes(path.read_bytes())
+    copied = dataclasses.replace(split, images=tuple(copies))
+    get(copied, asleep(TinyEncoder()))  # names do not count
+    get(split, TinyEncoder(seed=1))     # weights
+    assert sets() == 2
+    get(split, TinyEncoder(size=64))    # size
+    assert sets() == 3
+    get(split, view=1)                  # view
+    assert sets() == 4
+    get(split.subset(range(9)))         # which pictures
+    get(split.subset([1, 0, *range(2, 10)]))  # their order
+    assert sets() == 6
+    Image.new("RGB", (64, 64)).save(copies[3])
+    changed = get(copied)               # one picture's bytes
+    assert sets() == 7
+    assert not np.array_equal(changed["f4"][3], get(split)["f4"][3])
+
+
+def test_an_exception_midway_loses_no_row(home, split):
+    expected = direct(TinyEncoder(), split)
+    broken, calls = TinyEncoder(), []
+    real = broken.pyramid
+
+    def stop(images):
+        calls.append(len(images))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(images)
+
+    broken.pyramid = stop
+    with pytest.raises(KeyboardInterrupt):
+        get(split, broken)
+    folder = next(feature_sets())[0]
+    assert not list(folder.glob("*.npy"))
+    # a torn write: half a row more in one of the files
+    with open(folder / "f2.part", "ab") as file:
+        file.write(b"\1" * 33)
+    calls.clear()
+    resumed = TinyEncoder()
+    real_2 = resumed.pyramid
+    resumed.pyramid = lambda x: calls.append(len(x)) or real_2(x)
+    same(get(split, resumed), expected)
+    assert calls == [4, 2]  # the first four were kept
+    assert not list(folder.glob("*.part"))
+
+
+WRITER = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+from rsir.encoders import cache
+from rsir.data import load_dataset
+from tiny import TinyEncoder
+cache.BATCH = 2
+encoder, real, calls = TinyEncoder(), TinyEncoder.pyramid, []
+def pyramid(images):
+    calls.append(len(images))
+    if len(calls) == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(encoder, images)
+encoder.pyramid = pyramid
+cache.cached_features(encoder, load_dataset(sys.argv[1]).train)
+print("batches", len(calls))
+"""
+
+
+def test_a_kill_and_two_writers_leave_whole_files(home, split):
+    folder = split.images[0].parent
+    code = WRITER.format(tests=str(HERE))
+
+    def start(kill_at):
+        return subprocess.Popen(
+            [sys.executable, "-c", code, str(folder), str(kill_at)],
+            cwd=HERE.parent, stdout=subprocess.PIPE, text=True,
+        )
+
+    killed = start(3)
+    killed.communicate(timeout=300)
+    assert killed.returncode == -9
+    assert not list((home / "cache").rglob("*.npy"))
+    both = [start(99), start(99)]
+    lines = [p.communicate(timeout=300)[0] for p in both]
+    assert [p.returncode for p in both] == [0, 0]
+    done = [int(line.split("batches")[1]) for line in lines]
+    # two of five batches were kept; one writer did the other three
+    assert sorted(done) == [0, 3]
+    same(get(split, asleep(TinyEncoder())), direct(TinyEncoder(), split))
+
+
+@pytest.mark.parametrize("damage", ["short", "empty", "other"])
+def test_a_damaged_file_is_named(home, split, damage):
+    get(split)
+    path = next(feature_sets())[0] / "f3.npy"
+    data = path.read_bytes()
+    path.write_bytes({"short": data[:-9], "empty": b"",
+                      "other": b"not numpy" * 99}[damage])
+    with pytest.raises(RsirError, match="f3.npy.*rsir cache clear"):
+        get(split)
+
+
+def test_a_picture_that_does_not_open_is_named(home, split):
+    split.images[6].write_bytes(b"no picture")
+    with pytest.raises(RsirError, match=split.images[6].name):
+        get(split)
+
+
+def test_time_is_kept_with_the_features(home, split):
+    get(split, names=("f1",))
+    first = features_seconds(TinyEncoder(), split)
+    get(split)
+    assert features_seconds(TinyEncoder(), split) > first > 0
+
+
+def test_list_and_clear(home, split):
+    def rsir(*words):
+        done = CliRunner().invoke(app, ["cache", *words])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    assert "0 MB" in rsir("list")
+    get(split)
+    get(dataclasses.replace(split.subset([0]), dataset="other"))
+    listed = rsir("list")
+    assert "tiny" in listed and "other" in listed
+    assert str(split.n_images) in listed
+    assert rsir("clear", "other").startswith("freed")
+    kept = [facts["dataset"] for _, facts, _ in feature_sets()]
+    assert kept == [split.dataset]
+    assert clear_features() > 0 and not list(feature_sets())
+    rsir("clear")  # nothing left: no fault
