@@ -5,6 +5,7 @@ one protocol, one evaluator. `import rsir` stays light; torch is loaded
 by the parts that need it.
 """
 
+import warnings
 from importlib import import_module
 
 __version__ = "0.1.0"
@@ -20,6 +21,11 @@ _HOMES = {
 }
 
 __all__ = ["__version__", *_HOMES]
+
+
+# Said in notebooks by libraries that would like a widget for their own
+# progress bars; ours prints a line (rsir.progress).
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 
 def __getattr__(name):

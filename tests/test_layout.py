@@ -237,3 +237,16 @@ def test_no_path_of_a_writers_machine():
             if word in text and word not in allowed
         ]
     assert not guilty
+
+
+def test_no_word_about_widgets():
+    """tqdm would like ipywidgets and says so on stderr in a kernel."""
+    code = (
+        "import rsir, warnings; "
+        "warnings.warn('IProgress not found. Please update jupyter')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stderr == ""
