@@ -122,9 +122,7 @@ def multivariate_rerank(
     return _spread(new, candidates, scores.shape, direction)
 
 
-def reverse_only_rerank(
-    scores, direction, *, k=30, bank=None
-) -> np.ndarray:
+def reverse_only_rerank(scores, direction, *, k=30, bank=None):
     """RR: order the top k by their reverse position alone.
 
     The reverse position of candidate t is the place of the query in the
@@ -133,15 +131,7 @@ def reverse_only_rerank(
     1; everything outside the top k is 0 (MTFN leaves it in its order, so
     take k at least as large as the largest K that you report).
 
-    Args:
-        scores, direction, bank: as in `multivariate_rerank`.
-        k: candidates a query. A shorter gallery is re-ranked whole.
-
-    Returns:
-        float32 [n_images, n_captions].
-
-    Raises:
-        ValueError: names the argument, what is wrong, and the remedy.
+    Arguments, answer, errors: as in `multivariate_rerank`; k as given.
     """
     scores, bank = _inputs(scores, direction, bank)
     view = _asking(scores, direction)
@@ -151,9 +141,7 @@ def reverse_only_rerank(
     return _spread(new, candidates, scores.shape, direction)
 
 
-def ppsr(
-    scores, *, k=10, image_bank=None, caption_bank=None
-) -> np.ndarray:
+def ppsr(scores, *, k=10, image_bank=None, caption_bank=None):
     """PPSR: take from each score how popular its two ends are.
 
         new[i, j] = 2 s[i, j] - mean of the k largest of row i
@@ -209,7 +197,7 @@ def _inputs(scores, direction, bank):
 
 
 def _matrix(name, array) -> np.ndarray:
-    """A real, finite, filled matrix; half floats as float32 (exact)."""
+    """A real, finite, filled matrix; small types as float32."""
     array = np.asarray(array)
     if array.ndim != 2 or array.size == 0:
         raise ValueError(
@@ -229,12 +217,10 @@ def _matrix(name, array) -> np.ndarray:
                 value = "NaN" if np.isnan(array[part][i, j]) else "inf"
                 raise ValueError(
                     f"{name}: row {part.start + i}, column {j} is "
-                    f"{value}; scores are added up here, so all must be "
-                    "finite."
+                    f"{value}; scores are added up, so all must be finite."
                 )
-    if array.dtype == np.float16:
-        return array.astype(np.float32)
-    return array.astype(np.uint8) if array.dtype == bool else array
+    small = array.dtype.itemsize < 4  # float32 holds those exactly
+    return array.astype(np.float32) if small else array
 
 
 def _bank(name, bank, scores, axis):
@@ -303,9 +289,9 @@ def _top(view, k) -> np.ndarray:
 def _reverse(view, candidates, bank=None):
     """Look back from every candidate at the query that found it.
 
-    Only lists of candidates in use are sorted, once each, by blocks. A
-    query's place is found by bisection; lists with equals there are
-    sorted again, stably.
+    Lists of candidates in use are sorted once each, block by block. A
+    query's place is found by bisection; where it has equals, once more
+    in a list without any.
 
     Args:
         view: [n_queries, n_gallery].
@@ -342,13 +328,26 @@ def _reverse(view, candidates, bank=None):
             tied = (upto > 1) & (ranked[line, upto - 2] == value)
             if tied.any():
                 again = np.bincount(line[tied], minlength=len(lists)) > 0
-                stable = _inverse(_descending(lists[again]))
-                row, here = np.cumsum(again) - 1, again[line]
-                where[here] = stable[row[line[here]], query[here]]
+                here = again[line]
+                row = (np.cumsum(again) - 1)[line[here]]
+                keys = _distinct(lists[again])
+                own = keys[row, query[here]]
+                keys.sort(axis=1)
+                where[here] = keys.shape[1] - _bisect(keys, row, own)
         else:
             sums = sums + value
         place.ravel()[pair], total.ravel()[pair] = where, sums
     return place, total
+
+
+def _distinct(lists):
+    """int64 keys in the same order, the earlier of equals larger."""
+    if lists.dtype.itemsize > 4 or lists.dtype == np.uint32:
+        return -_inverse(_descending(lists))
+    if lists.dtype.kind == "f":  # order the bits; + 0 ends -0.0
+        lists = (lists + np.float32(0)).view(np.int32)
+        lists = lists ^ ((lists >> 31) & 0x7FFFFFFF)
+    return (lists.astype(np.int64) << 32) + np.arange(len(lists[0]))[::-1]
 
 
 def _bisect(ranked, line, value):

@@ -15,6 +15,7 @@ KINDS = {
     "few values": lambda rng, shape: rng.integers(1, 4, shape),
     "hamming": lambda rng, shape: rng.integers(-9, 0, shape, np.int8),
     "unsigned": lambda rng, shape: rng.integers(1, 255, shape, np.uint8),
+    "wide int": lambda rng, shape: rng.integers(1, 5, shape, np.uint32),
     "constant": lambda rng, shape: np.ones(shape, np.float32),
     "equal captions": lambda rng, shape: np.repeat(
         rng.random((shape[0], -(-shape[1] // 3))), 3, axis=1
@@ -254,6 +255,17 @@ def test_w_sig_0_needs_no_sum():
         multivariate_rerank(scores, "i2t")
     got = multivariate_rerank(scores, "i2t", w_sig=0)
     close(got, loop_mr(scores, "i2t", w_sig=0))
+
+
+@pytest.mark.parametrize("direction", ["i2t", "t2i"])
+@pytest.mark.parametrize("kind", [
+    np.float64, np.float32, np.float16, np.int8, np.int64,
+])
+def test_signs_and_both_zeros(kind, direction):
+    values = np.array([-2.5, -2, -1, -0.0, 0.0, 1, 2.5], kind)
+    scores = np.random.default_rng(12).choice(values, (30, 60))
+    got = multivariate_rerank(scores, direction, w_sig=0)
+    close(got, loop_mr(scores, direction, w_sig=0))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -80,7 +80,7 @@ def rerank_command(
     given = {key: v for key, v in given.items() if v is not None}
     options = {"style": "--as"}
     if method == "ppsr" and given.keys() - {"k"}:
-        name = sorted(given.keys() - {"k"})[0]
+        name = min(given.keys() - {"k"})
         option = options.get(name, "--" + name.replace("_", "-"))
         raise RsirError(f"{option}: belongs to --method mr; leave it out.")
 
