@@ -162,7 +162,8 @@ def test_an_exception_midway_loses_no_row(home, split):
 
 
 WRITER = """
-import os, signal, sys
+import os, signal, sys, time
+from pathlib import Path
 sys.path.insert(0, {tests!r})
 from rsir.encoders import cache
 from rsir.data import load_dataset
@@ -170,12 +171,18 @@ from tiny import TinyEncoder
 cache.BATCH = 2
 encoder, real, calls = TinyEncoder(), TinyEncoder.pyramid, []
 def pyramid(images):
+    time.sleep(0.2)  # time enough to get into each other's way
     calls.append(len(images))
     if len(calls) == int(sys.argv[2]):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(encoder, images)
 encoder.pyramid = pyramid
-cache.cached_features(encoder, load_dataset(sys.argv[1]).train)
+train = load_dataset(sys.argv[1]).train
+here, together = Path(sys.argv[3]), int(sys.argv[4])
+(here / f"ready-{{os.getpid()}}").touch()
+while len(list(here.glob("ready-*"))) < together:
+    time.sleep(0.01)
+cache.cached_features(encoder, train)
 print("batches", len(calls))
 """
 
@@ -184,17 +191,19 @@ def test_a_kill_and_two_writers_leave_whole_files(home, split):
     folder = split.images[0].parent
     code = WRITER.format(tests=str(HERE))
 
-    def start(kill_at):
+    def start(kill_at, together):
         return subprocess.Popen(
-            [sys.executable, "-c", code, str(folder), str(kill_at)],
+            [sys.executable, "-c", code, str(folder), str(kill_at),
+             str(home), str(together)],
             cwd=HERE.parent, stdout=subprocess.PIPE, text=True,
         )
 
-    killed = start(3)
+    killed = start(3, together=1)
     killed.communicate(timeout=300)
     assert killed.returncode == -9
     assert not list((home / "cache").rglob("*.npy"))
-    both = [start(99), start(99)]
+    # the killed one left its mark: three in all
+    both = [start(99, together=3), start(99, together=3)]
     lines = [p.communicate(timeout=300)[0] for p in both]
     assert [p.returncode for p in both] == [0, 0]
     done = [int(line.split("batches")[1]) for line in lines]
