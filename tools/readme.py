@@ -1,10 +1,10 @@
-"""Fill the results table of the README from `results/`.
+"""Fill the tables of the README: results and chapters.
 
 Usage: python tools/readme.py [--check]
 
-Run it after new records; a test compares the README with what this
-makes, so the table cannot drift. `--check` writes nothing and ends with
-code 1 if the README is not as it should be.
+Run it after new records or a new chapter; a test compares the README
+with what this makes, so the tables cannot drift. `--check` writes
+nothing and ends with code 1 if the README is not as it should be.
 """
 
 import sys
@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import measured
+from nbkit import execute, template
 from pages import results, table
 
 from rsir.data.paths import atomic_write
@@ -51,6 +52,23 @@ def results_table(root: Path) -> str:
     return "\n\n".join(text)
 
 
+def chapters_table(root: Path) -> str:
+    """Title, subtitle and Colab link of every chapter."""
+    lines = []
+    for path in sorted((root / "notebooks").glob("[0-9]*.ipynb")):
+        head = execute.read(path).cells[0].source
+        title = head.splitlines()[0].removeprefix("# ")
+        subtitle = next(
+            line.strip("*") for line in head.splitlines()
+            if line.startswith("*") and line.endswith("*")
+        )
+        lines.append([
+            path.stem[:2], f"[{title}](notebooks/{path.name})", subtitle,
+            f"[open]({template.colab_url(path.name)})",
+        ])  # fmt: skip
+    return table(["", "chapter", "what", "Colab"], lines)
+
+
 def fold(text: str) -> str:
     return textwrap.fill(text, 75, break_on_hyphens=False)
 
@@ -72,20 +90,23 @@ def fill(text: str, name: str, body: str) -> str:
 def filled(root: Path) -> tuple[str, str]:
     """(the README as it is, as it should be)."""
     text = (root / "README.md").read_text(encoding="utf-8")
-    return text, fill(text, "results", results_table(root))
+    right = fill(text, "results", results_table(root))
+    if "<!-- chapters:begin -->" in text:
+        right = fill(right, "chapters", chapters_table(root))
+    return text, right
 
 
 def main(argv: list[str]) -> int:
     now, right = filled(ROOT)
     if now == right:
-        print("README.md: the results table is up to date.")
+        print("README.md: the tables are up to date.")
     elif "--check" in argv:
         print("README.md: run python tools/readme.py", file=sys.stderr)
         return 1
     else:
         with atomic_write(ROOT / "README.md") as file:
             file.write(right)
-        print("README.md: the results table was written anew.")
+        print("README.md: the tables were written anew.")
     return 0
 
 

@@ -1,0 +1,101 @@
+"""Draw the pictures of the landing page and of the README.
+
+Usage: python tools/draw_figures.py
+
+Toy scenes only. The search in `query.png` is a real one: the frozen
+baseline looks for the sentence among the test scenes. Both files go to
+`book/images/`.
+"""
+
+import io
+import os
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from matplotlib.patches import FancyBboxPatch
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "book/images"
+SENTENCE = "boats along the piers of a harbor"
+SHOWN = 4
+EDGE, GAP, TOP = 1.5, 0.12, 0.62  # inches
+INK, FRAME, ACCENT = "#333333", "#b8bec6", "#0173b2"
+
+
+def save(picture: Image.Image, path: Path) -> None:
+    """A PNG of 256 colours, a third of the size; written aside."""
+    small = picture.convert("RGB").quantize(
+        256, method=Image.Quantize.MAXCOVERAGE, kmeans=3,
+        dither=Image.Dither.FLOYDSTEINBERG,
+    )
+    part = path.with_name(f".{path.name}.part")
+    small.save(part, format="PNG", optimize=True)
+    os.replace(part, path)
+    print(f"{path.relative_to(ROOT)}: {path.stat().st_size // 1024} kB")
+
+
+def search_box(fig, sentence: str, width: float, high: float) -> None:
+    """A box with a magnifying glass and what was typed."""
+    ax = fig.add_axes((0, 1 - TOP / high, 1, TOP / high))
+    ax.set(xlim=(0, width), ylim=(0, TOP))
+    ax.set_axis_off()
+    ax.add_patch(FancyBboxPatch(
+        (GAP + 0.05, 0.16), width - 2 * GAP - 0.1, 0.34,
+        boxstyle="round,pad=0.05,rounding_size=0.2", fc="white",
+        ec=FRAME, lw=1.4,
+    ))
+    x, y = GAP + 0.24, 0.35
+    ax.add_patch(plt.Circle((x, y), 0.065, fill=False, ec=ACCENT, lw=2))
+    ax.plot([x + 0.05, x + 0.13], [y - 0.05, y - 0.13], color=ACCENT,
+            lw=2.6, solid_capstyle="round")
+    ax.text(x + 0.28, 0.33, sentence, size=13, color=INK, va="center")
+
+
+def query_picture(sentence: str, pictures: list) -> Image.Image:
+    """A sentence and the pictures that it finds, best first."""
+    width = len(pictures) * (EDGE + GAP) + GAP
+    high = TOP + EDGE + 2 * GAP
+    fig = plt.figure(figsize=(width, high), facecolor="white", dpi=150)
+    fig.set_layout_engine("none")
+    search_box(fig, sentence, width, high)
+    for place, pixels in enumerate(pictures):
+        left = GAP + place * (EDGE + GAP)
+        ax = fig.add_axes(
+            (left / width, GAP / high, EDGE / width, EDGE / high)
+        )
+        ax.imshow(pixels, interpolation="lanczos")
+        ax.set(xticks=[], yticks=[])
+        for spine in ax.spines.values():
+            spine.set(visible=True, color=FRAME, linewidth=0.8)
+        ax.text(
+            0.07, 0.93, str(place + 1), transform=ax.transAxes,
+            va="top", color="white", size=10, weight="bold",
+            bbox={"boxstyle": "circle,pad=0.25", "fc": ACCENT,
+                  "ec": "white"},
+        )
+    file = io.BytesIO()
+    fig.savefig(file, format="png")
+    plt.close(fig)
+    return Image.open(file)
+
+
+def main() -> int:
+    sys.path.insert(0, str(ROOT))
+    from rsir.baseline import baseline, search
+    from rsir.data import load_dataset, open_image
+    from rsir.data.toy import contact_sheet
+
+    OUT.mkdir(parents=True, exist_ok=True)
+    splits = load_dataset("toy")
+    sheet = contact_sheet(splits, columns=11, edge=128)
+    save(sheet, OUT / "toy_scenes.png")
+    found = search(baseline(splits), splits.test, SENTENCE, SHOWN)
+    pictures = [open_image(splits.test.images[i]) for i, _ in found]
+    save(query_picture(SENTENCE, pictures), OUT / "query.png")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
