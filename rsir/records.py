@@ -24,7 +24,8 @@ from rsir.metrics import KS, TIES, Ranks, recalls_from_ranks
 from rsir.recipes import recipe
 
 #: modules that do not decide a number: registries and presentation
-NOT_HASHED = ("rsir.recipes", "rsir.records", "rsir.reproduce",
+NOT_HASHED = ("rsir.recipes", "rsir.models.registry",
+              "rsir.records", "rsir.reproduce",
               "rsir.reported", "rsir.published", "rsir.plots",
               "rsir.progress", "rsir.errors", "rsir.cli",
               "rsir.data.catalog", "rsir.data.download",
@@ -69,13 +70,20 @@ class Record:
             if module_hash(name) != value
         ]
         try:
-            now = recipe(self.method, self.preset, self.row,
-                         seed=self.seed).to_dict()
+            asked = recipe(self.method, self.preset, self.row,
+                           seed=self.seed)
         except RsirError:
             return [*changed, "recipe"]
-        if json.loads(json.dumps(now)) != self.facts["config"]:
+        # an option that came later was at its default
+        then = type(asked)().to_dict() | self.facts["config"]
+        if _plain(asked.to_dict()) != _plain(then):
             changed.append("recipe")
         return changed
+
+
+def _plain(value):
+    """As JSON has it: tuples are lists."""
+    return json.loads(json.dumps(value))
 
 
 def results_dir() -> Path:

@@ -181,7 +181,8 @@ def run_job(method, dataset, preset, row, seed, root, results, commit
     ranks = rank(scores, splits.test.owner)
     evaluated = time.perf_counter() - start
     features = sum(
-        features_seconds(run.model.image_encoder, split)
+        features_seconds(run.model.image_encoder, split,
+                         run.model.reads)
         for split in splits
     )
     seconds = {

@@ -1,6 +1,7 @@
 """The feature cache: same numbers, keyed by content, never half a file."""
 
 import dataclasses
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -231,9 +232,19 @@ def test_a_picture_that_does_not_open_is_named(home, split):
 
 def test_time_is_kept_with_the_features(home, split):
     get(split, names=("f1",))
-    first = features_seconds(TinyEncoder(), split)
+    assert features_seconds(TinyEncoder(), split, ("f1",)) > 0
     get(split)
-    assert features_seconds(TinyEncoder(), split) > first > 0
+    about = next(home.rglob("about.json"))
+    kept = json.loads(about.read_text())
+    kept["seconds"] |= {"f1": 3.0, "f2": 5.0, "pooled": 4.0}
+    about.write_text(json.dumps(kept))
+
+    def seconds(*names):
+        return features_seconds(TinyEncoder(), split, names)
+
+    # each was made in one pass: passes are not added up
+    assert seconds("f1", "pooled") == 4.0
+    assert seconds("f1", "f2") == 5.0
 
 
 def test_list_and_clear(home, split):

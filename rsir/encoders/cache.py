@@ -137,7 +137,8 @@ def _compute(encoder, split, home, names, identity, view, progress):
     encoder.train(was_training)
     # what a killed run spent on its rows is counted at our own rate
     seconds = time.perf_counter() - began
-    _describe(home, identity, split, seconds * n / max(1, n - start))
+    _describe(home, identity, split, names,
+              seconds * n / max(1, n - start))
     for name, path in parts.items():
         _finish(path, home / f"{name}.npy", (n, *shapes[name]))
 
@@ -175,12 +176,14 @@ def _finish(part: Path, target: Path, shape: tuple) -> None:
 
 
 def _describe(home: Path, identity: Mapping, split: Split,
-              seconds: float) -> None:
+              names: Sequence[str], seconds: float) -> None:
     """Say in words what a set is, for `rsir cache list`."""
     about = home / "about.json"
     before = json.loads(about.read_text()) if about.exists() else {}
     facts = dict(identity) | {
-        "seconds": before.get("seconds", 0.0) + seconds,
+        "seconds": before.get("seconds", {}) | {
+            name: seconds for name in names
+        },
         "dataset": split.dataset, "split": split.name,
         "n_images": split.n_images,
     }
@@ -190,11 +193,17 @@ def _describe(home: Path, identity: Mapping, split: Split,
 
 
 def features_seconds(encoder: ImageEncoder, split: Split,
+                     names: Sequence[str] = FEATURES,
                      view: int = 0) -> float:
-    """Seconds that computing a set took when it was made."""
+    """Seconds that computing a set took when it was made.
+
+    One pass of the encoder gives all features: if some came in a
+    second pass, the longest counts, not the sum.
+    """
     identity = encoder.identity() | {"view": view}
     home = features_dir() / _key(identity, image_hashes(split))
-    return json.loads((home / "about.json").read_text())["seconds"]
+    seconds = json.loads((home / "about.json").read_text())["seconds"]
+    return max(seconds[name] for name in names)
 
 
 def feature_sets() -> Iterator[tuple[Path, dict, int]]:

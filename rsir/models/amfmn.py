@@ -15,13 +15,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rsir import losses
 from rsir.encoders.base import FEATURES
 from rsir.encoders.image import ImageEncoder
 from rsir.encoders.text import TextEncoder
 from rsir.errors import RsirError
 from rsir.layers import MVSA, Standardise
-from rsir.models.base import Retriever, in_chunks
+from rsir.models.base import in_chunks
+from rsir.models.triplet import TripletRetriever
 
 EPS = 1e-8
 
@@ -129,7 +129,7 @@ class VGMF(nn.Module):
         )
 
 
-class AMFMN(Retriever):
+class AMFMN(TripletRetriever):
     """The model. Every part can be left out, as in Table VI.
 
     Args:
@@ -173,16 +173,8 @@ class AMFMN(Retriever):
             raise RsirError(
                 f"variant is {variant!r}: 'paper' or 'released'"
             )
-        if loss not in ("all", "hard", "both"):
-            raise RsirError(f"loss is {loss!r}: 'all', 'hard' or 'both'")
-        if margin is None and not (0 < gamma < 1 and beta > 0):
-            raise RsirError(
-                f"gamma is {gamma}, beta is {beta}: eq. (29) needs "
-                "0 < gamma < 1 and beta > 0"
-            )
-        self.variant, self.loss = variant, loss
-        self.margin, self.gamma, self.beta = margin, gamma, beta
-        self.mask_shared = mask_shared
+        self.set_loss(loss, margin, gamma, beta, mask_shared)
+        self.variant = variant
         self.image_encoder = image_encoder
         self.text_encoder = text_encoder
         self.reads = FEATURES if mvsa else ("pooled",)
@@ -286,33 +278,6 @@ class AMFMN(Retriever):
         return F.cosine_similarity(
             images["v"][:, None], fused, dim=-1, eps=EPS
         )
-
-    # -- the loss -----------------------------------------------------
-
-    @property
-    def wants_similarity(self) -> bool:
-        """The dynamic margin needs S(T, T_I)."""
-        return self.margin is None
-
-    def losses(self, scores: Tensor, pairs: Mapping[str, Tensor]
-               ) -> dict[str, Tensor]:
-        """Triplet losses of eqs. (28) and (30)."""
-        margin = self.margin
-        if margin is None:
-            margin = losses.dynamic_margin(
-                pairs["similarity"], self.gamma, self.beta
-            )                                     # eq. (29)
-        positive = pairs["positive"] if self.mask_shared else None
-        terms = {}
-        if self.loss in ("all", "both"):
-            terms["triplet_all"] = losses.triplet_all(
-                scores, margin, positive
-            )
-        if self.loss in ("hard", "both"):
-            terms["triplet_hard"] = losses.triplet_hard(
-                scores, margin, positive
-            )
-        return terms
 
     @classmethod
     def from_official(cls, state_dict, vocabulary=None,

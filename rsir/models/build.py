@@ -3,12 +3,9 @@
 from rsir.data import Split
 from rsir.data.text import Vocabulary
 from rsir.encoders import image_encoder, text_encoder
-from rsir.models.amfmn import AMFMN
+from rsir.models.registry import model_class
 from rsir.models.base import Retriever
-from rsir.models.linear import Linear
 from rsir.recipes import Recipe
-
-MODELS = {"linear": Linear, "amfmn": AMFMN}
 
 
 def build(recipe: Recipe, train: Split | None = None,
@@ -30,7 +27,7 @@ def build(recipe: Recipe, train: Split | None = None,
             options = {"dropout": recipe.word_dropout}
     else:
         options = {"layers_trained": recipe.text_layers}
-    return MODELS[recipe.method](
+    return model_class(recipe.method)(
         image_encoder(recipe.image_encoder, size=recipe.image_size),
         text_encoder(recipe.text_encoder, vocabulary, **options),
         **recipe.model_options(),

@@ -22,6 +22,7 @@ SECTIONS = {
     "Losses": ["rsir.losses"],
     "Training": [
         "rsir.train", "rsir.train.*", "rsir.batches", "rsir.checkpoints",
+        "rsir.processes",
     ],
     "Search and re-ranking": [
         "rsir.search", "rsir.search.*", "rsir.baseline", "rsir.rerank",
