@@ -20,6 +20,8 @@ class Recipe:
 
     Attributes:
         image_encoder, image_size: backbone and input side in pixels.
+        views: symmetries of the square whose pooled vectors are
+            averaged, see `ImageEncoder`.
         text_encoder: "gru", "uniskip", "minilm" or a hub id.
         text_layers: last blocks of a sentence transformer that learn;
             0: it stays frozen.
@@ -45,6 +47,7 @@ class Recipe:
     method: str = ""
     image_encoder: str = "efficientnet_lite0"
     image_size: int = 224
+    views: tuple[int, ...] = (0,)
     text_encoder: str = "minilm"
     text_layers: int | None = 3
     vocabulary_threshold: int = 5

@@ -40,7 +40,6 @@ def cached_features(
     split: Split,
     names: Sequence[str] = FEATURES,
     *,
-    view: int = 0,
     progress: bool = True,
 ) -> dict[str, np.ndarray]:
     """Features of a split, computed once and then read from disk.
@@ -50,8 +49,6 @@ def cached_features(
         split: the pictures.
         names: some of "f1" to "f4" (maps with strides 4 to 32) and
             "pooled".
-        view: symmetry of the square, 0 to 7; see
-            `ImageEncoder.pixels`.
         progress: print a progress line.
 
     Returns:
@@ -60,7 +57,7 @@ def cached_features(
     Raises:
         RsirError: for an unreadable picture or a damaged set.
     """
-    identity = encoder.identity() | {"view": view}
+    identity = encoder.identity()
     hashes = image_hashes(split)
     key = _key(identity, hashes)
     home = features_dir() / key
@@ -68,8 +65,7 @@ def cached_features(
     with FileLock(home / ".lock"):
         missing = [n for n in names if not _is_whole(home, n)]
         if missing:
-            _compute(encoder, split, home, missing, identity, view,
-                     progress)
+            _compute(encoder, split, home, missing, identity, progress)
     return {name: _open(home, name) for name in names}
 
 
@@ -96,7 +92,7 @@ def _open(home: Path, name: str) -> np.ndarray:
         ) from error
 
 
-def _compute(encoder, split, home, names, identity, view, progress):
+def _compute(encoder, split, home, names, identity, progress):
     """Write the missing features aside, then rename them.
 
     A kill leaves `.part` files; the rows they hold are kept, from the
@@ -124,7 +120,7 @@ def _compute(encoder, split, home, names, identity, view, progress):
         label = f"features of {split.dataset} {split.name}, {n} pictures"
         with torch.inference_mode():
             for i in track(batches, label, show=progress):
-                encoded = encoder(_pictures(encoder, split, i, view))
+                encoded = encoder(_pictures(encoder, split, i))
                 every = dict(zip(
                     FEATURES, (*encoded.maps, encoded.pooled)
                 ))
@@ -143,11 +139,11 @@ def _compute(encoder, split, home, names, identity, view, progress):
         _finish(path, home / f"{name}.npy", (n, *shapes[name]))
 
 
-def _pictures(encoder, split, start: int, view: int) -> torch.Tensor:
+def _pictures(encoder, split, start: int) -> torch.Tensor:
     """A batch of pictures as network input, `[b, 3, H, W]`."""
     paths = split.images[start:start + BATCH]
     pixels = np.stack([
-        encoder.pixels(open_image(path), view) for path in paths
+        encoder.pixels(open_image(path)) for path in paths
     ])
     device = next(encoder.parameters()).device
     images = encoder.normalise(torch.from_numpy(pixels).to(device))
@@ -193,15 +189,14 @@ def _describe(home: Path, identity: Mapping, split: Split,
 
 
 def features_seconds(encoder: ImageEncoder, split: Split,
-                     names: Sequence[str] = FEATURES,
-                     view: int = 0) -> float:
+                     names: Sequence[str] = FEATURES) -> float:
     """Seconds that computing a set took when it was made.
 
     One pass of the encoder gives all features: if some came in a
     second pass, the longest counts, not the sum.
     """
-    identity = encoder.identity() | {"view": view}
-    home = features_dir() / _key(identity, image_hashes(split))
+    home = features_dir() / _key(encoder.identity(),
+                                 image_hashes(split))
     seconds = json.loads((home / "about.json").read_text())["seconds"]
     return max(seconds[name] for name in names)
 

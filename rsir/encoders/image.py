@@ -5,6 +5,7 @@ ImageNet weights in an installable package, so it needs no download.
 Explained in chapters 00 and 02.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,9 @@ class ImageEncoder(nn.Module):
         dim: length of the pooled vector.
         size: side of the square input, in pixels.
         mean, std: normalisation of pixels in [0, 1], per channel.
+        views: symmetries of the square, 0 to 7; the pooled vector is
+            the mean over them. 0 is the picture as it is and comes
+            first; from above, north is a convention.
     """
 
     name: str
@@ -40,22 +44,36 @@ class ImageEncoder(nn.Module):
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
 
-    def __init__(self, size: int = 224) -> None:
+    def __init__(self, size: int = 224,
+                 views: Sequence[int] = (0,)) -> None:
         super().__init__()
         if size % 32:
             raise RsirError(
                 f"image size {size}: must be a multiple of 32, because "
                 "the last map has stride 32"
             )
-        self.size = size
+        views = tuple(views)
+        if views[:1] != (0,) or len({*views, *range(8)}) != 8 \
+                or len(set(views)) != len(views):
+            raise RsirError(
+                f"views {views}: 0 first, then others of 1 to 7, each "
+                "once"
+            )
+        self.size, self.views = size, views
 
     def pyramid(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
         """Four maps and the pooled vector `[B, dim]`."""
         raise NotImplementedError
 
     def forward(self, images: Tensor) -> Encoded:
-        """Encode normalised pictures `[B, 3, H, W]`."""
+        """Encode normalised pictures `[B, 3, H, W]`.
+
+        The maps are those of the picture as it is.
+        """
         maps, pooled = self.pyramid(images)
+        for view in self.views[1:]:
+            pooled = pooled + self.pyramid(turned(images, view))[1]
+        pooled = pooled / len(self.views)
         tokens = maps[-1].flatten(2).transpose(1, 2)  # (B, HW, C)
         mask = torch.ones(tokens.shape[:2], dtype=torch.bool,
                           device=tokens.device)
@@ -68,22 +86,13 @@ class ImageEncoder(nn.Module):
             for c, s in zip(self.channels, (4, 8, 16, 32))
         ]
 
-    def pixels(self, picture: Image.Image, view: int = 0) -> np.ndarray:
-        """One picture as uint8 `[3, size, size]`.
-
-        Args:
-            picture: an RGB picture of any size.
-            view: 0 as it is; 1 to 7 the other symmetries of the
-                square (from above, north is a convention).
-        """
+    def pixels(self, picture: Image.Image) -> np.ndarray:
+        """A picture of any size, RGB, as uint8 `[3, size, size]`."""
         if picture.size != (self.size, self.size):
             picture = picture.resize(
                 (self.size, self.size), Image.Resampling.BICUBIC
             )
         array = np.asarray(picture)  # (H, W, 3)
-        if view >= 4:
-            array = array[:, ::-1]
-        array = np.rot90(array, view % 4)
         return np.ascontiguousarray(array.transpose(2, 0, 1))
 
     def normalise(self, pixels: Tensor) -> Tensor:
@@ -102,7 +111,21 @@ class ImageEncoder(nn.Module):
             "mean": list(self.mean),
             "std": list(self.std),
             "resize": "bicubic",
+            "views": list(self.views),
         }
+
+
+def turned(images: Tensor, view: int) -> Tensor:
+    """One of the eight symmetries of the square, `[B, C, S, S]`.
+
+    Args:
+        images: square.
+        view: 0 to 3: that many quarter turns to the left; 4 to 7:
+            mirrored first.
+    """
+    if view >= 4:
+        images = images.flip(3)
+    return torch.rot90(images, view % 4, (2, 3))
 
 
 class ResNet18(ImageEncoder):
@@ -114,14 +137,16 @@ class ResNet18(ImageEncoder):
         size: input side in pixels.
         pretrained: load the ImageNet weights (a download of 45 MB at
             the first use; `False` starts from random weights).
+        views: see `ImageEncoder`.
     """
 
     name = "resnet18"
     channels = (64, 128, 256, 512)
     dim = 512
 
-    def __init__(self, size: int = 256, pretrained: bool = True) -> None:
-        super().__init__(size)
+    def __init__(self, size: int = 256, pretrained: bool = True,
+                 views: Sequence[int] = (0,)) -> None:
+        super().__init__(size, views)
         from torchvision.models import ResNet18_Weights, resnet18
 
         weights = ResNet18_Weights.IMAGENET1K_V1 if pretrained else None
@@ -157,6 +182,7 @@ class EfficientNetLite0(ImageEncoder):
     Args:
         size: input side in pixels.
         pretrained: load the packaged ImageNet weights.
+        views: see `ImageEncoder`.
     """
 
     name = "efficientnet_lite0"
@@ -168,8 +194,9 @@ class EfficientNetLite0(ImageEncoder):
     #: last block of each pyramid level (strides 4, 8, 16, 32)
     LEVELS = (1, 2, 4, 6)
 
-    def __init__(self, size: int = 224, pretrained: bool = True) -> None:
-        super().__init__(size)
+    def __init__(self, size: int = 224, pretrained: bool = True,
+                 views: Sequence[int] = (0,)) -> None:
+        super().__init__(size, views)
         import timm
 
         self.net = timm.create_model(
@@ -271,7 +298,7 @@ def image_encoder(name: str, **options) -> ImageEncoder:
 
     Args:
         name: a key of `IMAGE_ENCODERS`.
-        options: `size`, `pretrained`.
+        options: `size`, `pretrained`, `views`.
 
     Raises:
         RsirError: for an unknown name, or weights that do not load.

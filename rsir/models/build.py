@@ -28,7 +28,8 @@ def build(recipe: Recipe, train: Split | None = None,
     else:
         options = {"layers_trained": recipe.text_layers}
     return model_class(recipe.method)(
-        image_encoder(recipe.image_encoder, size=recipe.image_size),
+        image_encoder(recipe.image_encoder, size=recipe.image_size,
+                      views=recipe.views),
         text_encoder(recipe.text_encoder, vocabulary, **options),
         **recipe.model_options(),
     )
