@@ -8,11 +8,12 @@ import timm
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from tiny import TinyEncoder
 
 from rsir.encoders import Encoded, image_encoder
 from rsir.encoders import image as image_module
 from rsir.encoders.base import check_sha256, weights_hash
-from rsir.encoders.image import packaged_lite0
+from rsir.encoders.image import packaged_lite0, turned
 from rsir.errors import RsirError
 
 #: of the sixteen blocks, as the architecture's paper has them
@@ -158,19 +159,38 @@ def test_resnet_scales_pixels_by_imagenet(resnet18):
     ])
 
 
-def test_eight_views_are_the_symmetries_of_the_square(lite0):
-    noise = np.random.default_rng(0).integers(
-        0, 256, (64, 64, 3), dtype=np.uint8
-    )
-    picture = Image.fromarray(noise)
-    views = [lite0.pixels(picture, v) for v in range(8)]
-    assert np.array_equal(views[0], noise.transpose(2, 0, 1))
+def test_eight_views_are_the_symmetries_of_the_square():
+    noise = torch.rand(1, 1, 5, 5, generator=torch.manual_seed(0))
+    views = [turned(noise, v)[0, 0].numpy() for v in range(8)]
+    assert np.array_equal(views[0], noise[0, 0])
+    assert np.array_equal(views[1], np.rot90(views[0]))
+    assert np.array_equal(views[4], views[0][:, ::-1])
     assert len({v.tobytes() for v in views}) == 8
     for view in views:  # nothing but places has changed
-        assert np.array_equal(np.sort(view, None), np.sort(noise, None))
-        corner = view[:, [0, 0, -1, -1], [0, -1, 0, -1]].T.tolist()
-        own = noise[[0, 0, -1, -1], [0, -1, 0, -1]].tolist()
-        assert sorted(corner) == sorted(own)
+        assert sorted(view.flat) == sorted(views[0].flat)
+        corners = view[[0, 0, -1, -1], [0, -1, 0, -1]]
+        own = views[0][[0, 0, -1, -1], [0, -1, 0, -1]]
+        assert sorted(corners) == sorted(own)
+
+
+def test_all_views_make_the_vector_blind_to_turns():
+    pictures = torch.rand(2, 3, 32, 32,
+                          generator=torch.manual_seed(0))
+    one, all_views = TinyEncoder(), TinyEncoder(views=range(8))
+    for encoder, same in ((one, False), (all_views, True)):
+        straight, mirrored = (
+            encoder(x).pooled for x in (pictures, turned(pictures, 5))
+        )
+        assert torch.allclose(straight, mirrored, atol=1e-5) is same
+    for ours, plain in zip(all_views(pictures).maps,
+                           one(pictures).maps):
+        assert torch.equal(ours, plain)  # maps stay as the picture is
+
+
+@pytest.mark.parametrize("views", [(), (1, 0), (0, 8), (0, 1, 1)])
+def test_views_that_are_none_are_refused(views):
+    with pytest.raises(RsirError, match="0 first"):
+        TinyEncoder(views=views)
 
 
 def test_pictures_of_other_sizes_are_resized(lite0):
