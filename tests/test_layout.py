@@ -23,7 +23,7 @@ ORDER = [
 ]  # fmt: skip
 # Pure functions: anybody may use them, they use only each other.
 # `metrics` is the public face of the parts in the second line.
-PURE = {"losses", "metrics", "rerank"} | {
+PURE = {"losses", "metrics", "rerank", "rescore"} | {
     "counting", "places", "statistics",
 }  # fmt: skip
 TORCH_FREE = ["rsir", "rsir.data", "rsir.metrics", "rsir.cli"]

@@ -26,6 +26,7 @@ SECTIONS = {
     ],
     "Search and re-ranking": [
         "rsir.search", "rsir.search.*", "rsir.baseline", "rsir.rerank",
+        "rsir.rescore",
     ],
     "Measuring": ["rsir.metrics"],
     "Reported numbers and records": [

@@ -1,0 +1,129 @@
+"""The face of systems that read a picture and a sentence at once.
+
+EnVLF's multi-modal encoder and CFITR's single-stream module are of
+this kind: they give better scores than two vectors can, but one pair
+at a time. So a system has two scores. `score` compares stored vectors
+and makes the list; `joint` reads the tokens of chosen pairs and orders
+the top of it. Explained in chapters 04 and 05.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rsir.models.base import Retriever
+
+
+class JointRetriever(Retriever):
+    """A retriever that can also read both sides at once.
+
+    What a subclass gives, on top of `Retriever`:
+
+    * `text_features` also gives "tokens" `[T, L, dim]` and "mask"
+      `[T, L]` (done here);
+    * `encode_images` also gives "image_tokens" `[B, P, D]`;
+    * `encode_texts` also gives "text_tokens" `[T, L, D]` and
+      "text_mask" `[T, L]`, True where a token is real;
+    * `joint` scores chosen pairs from these.
+
+    All of these can be stored: pictures and sentences are read once,
+    however many pairs are scored after.
+    """
+
+    def text_features(
+        self, token_ids: Tensor, keyword_ids: Tensor | None = None,
+        stem: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Sentence and words: "pooled", "tokens" and "mask".
+
+        Args:
+            token_ids: `[T, L]`, padded with 0.
+            keyword_ids: not read by joint systems.
+            stem: what a frozen lower part gave for `token_ids`.
+
+        Returns:
+            "pooled" `[T, dim]`, "tokens" `[T, L, dim]`, "mask"
+            `[T, L]`; as wide as `token_ids`, so that parts of a
+            split fit together.
+        """
+        encoder = self.text_encoder
+        encoded = encoder(token_ids) if stem is None else \
+            encoder(token_ids, stem)
+        missing = token_ids.shape[1] - encoded.tokens.shape[1]
+        pad = torch.nn.functional.pad
+        return {
+            "pooled": encoded.pooled,
+            "tokens": pad(encoded.tokens, (0, 0, 0, missing)),
+            "mask": pad(encoded.mask, (0, missing)),
+        }
+
+    def joint(self, images: Mapping[str, Tensor],
+              texts: Mapping[str, Tensor], pairs: Tensor) -> Tensor:
+        """Match scores of chosen pairs, higher is closer.
+
+        Args:
+            images: what `encode_images` gave, `[B, ...]` each.
+            texts: what `encode_texts` gave, `[T, ...]` each.
+            pairs: int64 `[N, 2]`: row in `images`, row in `texts`.
+
+        Returns:
+            `[N]`, on a scale of its own, with gradients.
+        """
+        raise NotImplementedError
+
+
+def trim_tokens(tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Drop the places that pad every sentence.
+
+    Args:
+        tokens: `[N, L, D]`.
+        mask: `[N, L]`, True at the first places of each row.
+
+    Returns:
+        `[N, l, D]` and `[N, l]`, l the longest row.
+    """
+    longest = max(1, int(mask.sum(1).max()))
+    return tokens[:, :longest], mask[:, :longest]
+
+
+@torch.inference_mode()
+def _score_pairs(model, images, texts, pairs, batch, device):
+    lengths = texts["text_mask"].sum(1).cpu().numpy()
+    # like lengths together: little of a batch is padding then
+    order = np.lexsort((pairs[:, 0], lengths[pairs[:, 1]]))
+    out = np.empty(len(pairs), dtype=np.float32)
+    for i in range(0, len(order), batch):
+        rows = order[i:i + batch]
+        part = torch.as_tensor(pairs[rows], device=device)
+        out[rows] = model.joint(images, texts, part).float() \
+            .cpu().numpy()
+    return out
+
+
+def pair_scorer(model: JointRetriever, images: Mapping[str, Tensor],
+                texts: Mapping[str, Tensor], batch: int = 256
+                ) -> Callable[[np.ndarray], np.ndarray]:
+    """`score_pairs` for `rsir.rescore`, from encoded sides.
+
+    Args:
+        model: is put into evaluation mode.
+        images, texts: what `encode_corpus` gave.
+        batch: pairs read at a time; memory grows with it.
+
+    Returns:
+        A function: int pairs `[N, 2]` (image, text) to float32 `[N]`.
+    """
+    model.eval()
+    device = next(model.parameters()).device
+
+    def score_pairs(pairs: np.ndarray) -> np.ndarray:
+        pairs = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
+        return _score_pairs(model, images, texts, pairs, batch, device)
+
+    return score_pairs
+
+
+__all__ = ["JointRetriever", "pair_scorer",
+           "trim_tokens"]
