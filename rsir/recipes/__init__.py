@@ -1,0 +1,77 @@
+"""One dataclass per method: every number that decides a run.
+
+Three presets of each. `toy`: procedural scenes, a minute on two
+cores. `cpu`: real data, bundled encoders, minutes on two cores.
+`paper`: the authors' backbones and sizes, for a GPU. Same code, other
+numbers.
+
+A method has a file in here with its dataclass, `CHANGES` (what each
+preset changes) and `ROWS` (the rows that its chapter shows).
+"""
+
+import dataclasses
+
+from rsir.errors import RsirError
+from rsir.recipes import amfmn, linear
+from rsir.recipes.amfmn import AMFMNRecipe
+from rsir.recipes.base import FROZEN, PRESETS, Recipe
+from rsir.recipes.linear import LinearRecipe
+
+__all__ = ["CHANGES", "FROZEN", "PRESETS", "RECIPES", "ROWS", "Recipe",
+           "AMFMNRecipe", "LinearRecipe", "recipe"]
+
+# a new method: its file and its dataclass, here and above
+_METHODS = {
+    "linear": (linear, LinearRecipe),
+    "amfmn": (amfmn, AMFMNRecipe),
+}
+
+#: the dataclass of each method
+RECIPES = {name: own for name, (_, own) in _METHODS.items()}
+
+#: what a preset changes, per method
+CHANGES = {
+    (method, preset): changes
+    for method, (file, _) in _METHODS.items()
+    for preset, changes in file.CHANGES.items()
+}
+
+#: the rows that a chapter shows, per method: name -> changes.
+#: The first is the headline.
+ROWS: dict[str, dict[str, dict]] = {
+    method: file.ROWS for method, (file, _) in _METHODS.items()
+}
+
+
+def recipe(method: str, preset: str = "cpu", row: str | None = None,
+           **changes) -> Recipe:
+    """The recipe of a method, a preset and a row, with changes.
+
+    Args:
+        method: "linear", "amfmn", ...
+        preset: "toy", "cpu" or "paper".
+        row: a name in `ROWS[method]`; None: the preset as it is.
+        changes: fields to replace, such as `seed=1`.
+
+    Raises:
+        RsirError: for a name that does not exist; it lists which do.
+    """
+    _known("method", method, RECIPES)
+    _known("preset", preset, PRESETS)
+    every = dict(CHANGES[method, preset])
+    if row is not None:
+        _known(f"row of {method}", row, ROWS[method])
+        every |= ROWS[method][row]
+    every |= changes
+    fields = {f.name for f in dataclasses.fields(RECIPES[method])}
+    for name in every:
+        _known(f"option of {method}", name, sorted(fields))
+    return RECIPES[method](**every)
+
+
+def _known(what: str, name: str, names) -> None:
+    if name not in names:
+        raise RsirError(
+            f"{what} {name!r}: unknown; choose one of "
+            f"{', '.join(names)}"
+        )
