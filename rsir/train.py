@@ -114,6 +114,8 @@ def train(recipe: Recipe, splits: Splits, run_dir: str | Path | None
     precision = _agree_on_precision(recipe, run_dir)
     accelerator = _accelerator(recipe, precision)
     set_seed(recipe.seed)
+    # tiny moments of AdamW slow a processor down, and decide nothing
+    torch.set_flush_denormal(True)
     start = time.perf_counter()
     model = build(recipe, splits.train)
     model.to(accelerator.device)

@@ -88,14 +88,21 @@ def test_lite0_computes_what_the_packaged_weights_say(lite0, packaged):
     torch.testing.assert_close(ours.pooled, pooled, atol=1e-4, rtol=1e-3)
 
 
-def test_lite0_key_map_is_one_to_one(lite0, packaged):
+def test_lite0_key_map_is_one_to_one(packaged):
+    net = timm.create_model("tf_efficientnet_lite0", num_classes=0)
     theirs = {k: v for k, v in packaged.items()
               if not k.startswith("_fc.")}
-    renamed = packaged_lite0(lite0.net)
+    renamed = packaged_lite0(net)
     assert len(renamed) == len(theirs)
     assert {k: v.shape for k, v in renamed.items()} == {
-        k: v.shape for k, v in lite0.net.state_dict().items()
+        k: v.shape for k, v in net.state_dict().items()
     }
+
+
+def test_no_normalisation_is_left_to_compute(lite0):
+    """`test_lite0_computes_...` says that the result is the same."""
+    assert not [m for m in lite0.modules()
+                if isinstance(m, torch.nn.BatchNorm2d)]
 
 
 def test_another_architecture_is_refused():
