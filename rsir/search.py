@@ -61,8 +61,6 @@ def pack(codes: np.ndarray) -> np.ndarray:
 
 def hamming(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Bits that differ, int64 `[n, m]`, of packed `[n, b]`, `[m, b]`.
-
-    A plain check of what the indexes find; for small sets.
     """
     out = np.empty((len(one), len(other)), np.int64)
     for row, code in zip(out, one):
@@ -297,7 +295,7 @@ def coarse_to_fine(
     if k > m:
         raise RsirError(f"k is {k}, m is {m}: only m can be ordered")
     _, found = index.search(queries, m)
-    k = min(k, found.shape[1])
+    k = min(k, m, len(index))
     scores = np.full((len(found), k), -np.inf, np.float32)
     numbers = np.full((len(found), k), -1, np.int64)
     for query, row in enumerate(found):

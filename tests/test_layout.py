@@ -17,7 +17,7 @@ ORDER = [
     "errors", "progress", "processes",
     "data", "pocket", "encoders", "layers", "recipes", "models",
     "checkpoints", "batches", "train",
-    "baseline", "search",
+    "baseline", "search", "folders",
     "published", "reported", "records", "reproduce",
     "plots", "cli", "__main__",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ COMMANDS = [
     "data",
     "train",
     "search",
+    "index",
     "evaluate",
     "rerank",
     "reproduce",

@@ -27,9 +27,6 @@ def search_command(
     root: Root = None,
 ) -> None:
     """Find pictures by a sentence; prints score and file."""
-    from rich.console import Console
-    from rich.table import Table
-
     from rsir.baseline import baseline, load_run, search
     from rsir.data import load_dataset
     from rsir.errors import RsirError
@@ -41,12 +38,12 @@ def search_command(
     splits = load_dataset(dataset, root)
     model = load_run(run) if run else baseline(splits)
     hits = search(model, splits[split], sentence, k)
-    table = Table(box=None, pad_edge=False)
-    for name in ("rank", "score", "picture"):
-        table.add_column(name, overflow="fold")
-    for rank, (image, score) in enumerate(hits, 1):
-        table.add_row(str(rank), f"{score:.3f}",
-                      str(splits[split].images[image]))
-    import sys
+    print_hits([(score, splits[split].images[image])
+                for image, score in hits])
 
-    Console(file=sys.stdout, soft_wrap=True).print(table)
+
+def print_hits(hits) -> None:
+    """(score, picture file), best first; a file is one word a line."""
+    print("rank    score  picture")
+    for rank, (score, path) in enumerate(hits, 1):
+        print(f"{rank:<4} {score:>8.3f}  {path}")

@@ -1,0 +1,92 @@
+"""`rsir index`: search pictures of your own by a sentence.
+
+    rsir index build FOLDER --run RUN
+    rsir index search FOLDER "a white plane on the apron" --run RUN
+"""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from rsir.cli.options import Dataset, Root
+
+Folder = Annotated[Path, typer.Argument(
+    help="Holds the pictures, in sub-folders or not.")]
+Run = Annotated[Optional[Path], typer.Option(
+    help="Run folder of `rsir train`; default: the frozen baseline "
+    "of --dataset, made once.")]
+Home = Annotated[Optional[Path], typer.Option(
+    "--index", help="Where the index lies; default "
+    "FOLDER/.rsir-index.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    group = typer.Typer(
+        help="Index a folder of pictures and search it.",
+        no_args_is_help=True,
+    )
+    group.command("build")(build_command)
+    group.command("search")(search_command)
+    app.add_typer(group, name="index")
+
+
+def model_of(run: Path | None, dataset: str, root: Path | None):
+    """The model of a run, or the baseline of a data set."""
+    from rsir.baseline import baseline, load_run
+    from rsir.data import load_dataset
+
+    if run is not None:
+        return load_run(run)
+    return baseline(load_dataset(dataset, root))
+
+
+def build_command(
+    folder: Folder,
+    run: Run = None,
+    kind: Annotated[Optional[str], typer.Option(
+        help="binary-flat, -ivf, -hnsw, -hash, flat, hnsw, ivf-pq; "
+        "default flat.")] = None,
+    home: Home = None,
+    dataset: Dataset = "toy",
+    root: Root = None,
+) -> None:
+    """Read the pictures below FOLDER and index them.
+
+    A killed build goes on when the same command is given again, and
+    pictures that came later are added the same way.
+    """
+    from rsir.folders import HOME, build_folder
+
+    model = model_of(run, dataset, root)
+    index = build_folder(model, folder, kind=kind, home=home)
+    print(f"{home or folder / HOME}: {index.kind}, {len(index):,} "
+          f"pictures, {index.nbytes() / 2 ** 20:.1f} MB")
+
+
+def search_command(
+    folder: Folder,
+    sentence: Annotated[str, typer.Argument(
+        help="What the picture should show.")],
+    run: Run = None,
+    k: Annotated[int, typer.Option(
+        "--k", min=1, help="How many pictures.")] = 5,
+    fine: Annotated[int, typer.Option(
+        min=0, help="Let the joint part of the model look at so many "
+        "candidates (cfitr, envlf).")] = 0,
+    home: Home = None,
+    dataset: Dataset = "toy",
+    root: Root = None,
+) -> None:
+    """Find pictures below FOLDER; prints score and file."""
+    from rsir.cli.search import print_hits
+    from rsir.errors import RsirError
+    from rsir.folders import search_folder
+
+    if not sentence.strip():
+        raise RsirError("the sentence is empty; say what to look for")
+    model = model_of(run, dataset, root)
+    hits = search_folder(model, folder, sentence, k, fine=fine,
+                         home=home)
+    print_hits([(h.score, h.path) for h in hits])
