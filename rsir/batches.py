@@ -13,7 +13,6 @@ from torch.utils.data import Dataset
 
 from rsir.data import Split
 from rsir.data.similarity import CaptionSimilarity
-from rsir.encoders.cache import cached_features
 from rsir.encoders.text import trim
 from rsir.errors import RsirError
 from rsir.models.base import Retriever
@@ -29,7 +28,7 @@ class Corpus:
 
     Attributes:
         split: where it comes from.
-        features: image features, `[n_images, ...]` each.
+        features: of the pictures, `[n_images, ...]` each.
         text_id: `[n_captions]`, index of each caption's text.
         texts_of: `[n_images, most]`, text ids of an image, padded
             with -1.
@@ -40,9 +39,7 @@ class Corpus:
     def __init__(self, split: Split, model: Retriever, *,
                  progress: bool = True) -> None:
         self.split = split
-        self.features = cached_features(
-            model.image_encoder, split, model.reads, progress=progress
-        )
+        self.features = model.split_features(split, progress=progress)
         self.texts, self.text_id = split.unique_texts()
         keywords = getattr(model, "keywords", False)
         self.inputs = self._text_inputs(model, keywords)

@@ -162,7 +162,6 @@ def run_job(method, dataset, preset, row, seed, root, results, commit
             ) -> None:
     """One run, in this process: train, score test, write the record."""
     from rsir.data import load_dataset
-    from rsir.encoders.cache import cached_features, features_seconds
     from rsir.metrics import ranks as rank
     from rsir.train import score_split, train
 
@@ -174,17 +173,12 @@ def run_job(method, dataset, preset, row, seed, root, results, commit
     _drop_other_run(run_dir, asked, commit)
     run = train(asked, splits, run_dir)
     # made before the clock starts: "features" counts them
-    cached_features(run.model.image_encoder, splits.test,
-                    run.model.reads)
+    run.model.split_features(splits.test)
     start = time.perf_counter()
     scores = score_split(run.model, splits.test)
     ranks = rank(scores, splits.test.owner)
     evaluated = time.perf_counter() - start
-    features = sum(
-        features_seconds(run.model.image_encoder, split,
-                         run.model.reads)
-        for split in splits
-    )
+    features = sum(map(run.model.features_seconds, splits))
     seconds = {
         "features": features, "train": run.seconds["train"],
         "evaluate": evaluated,

@@ -7,10 +7,13 @@ these. What reads both sides at once (chapters 04 and 05) comes on top.
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rsir.data import Split
 from rsir.encoders.base import FEATURES, Encoded
+from rsir.encoders.cache import cached_features, features_seconds
 from rsir.encoders.image import ImageEncoder
 from rsir.encoders.text import TextEncoder
 
@@ -31,6 +34,19 @@ class Retriever(nn.Module):
     def image_features(self, images: Tensor) -> dict[str, Tensor]:
         """What `encode_images` reads, from pictures `[B, 3, H, W]`."""
         return named_features(self.image_encoder(images), self.reads)
+
+    def split_features(self, split: Split, *, progress: bool = True
+                       ) -> dict[str, np.ndarray]:
+        """What `encode_images` reads, of all pictures of a split.
+
+        Computed once, then read from disk: `[n_images, ...]` each.
+        """
+        return cached_features(self.image_encoder, split, self.reads,
+                               progress=progress)
+
+    def features_seconds(self, split: Split) -> float:
+        """Seconds that `split_features` took when it computed."""
+        return features_seconds(self.image_encoder, split, self.reads)
 
     def text_features(
         self, token_ids: Tensor, keyword_ids: Tensor | None = None,
