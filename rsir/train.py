@@ -293,17 +293,24 @@ def fit_statistics(model: Retriever, corpus: Corpus) -> None:
     if hasattr(model, "standardise"):
         pooled = np.array(corpus.features["pooled"])
         model.standardise.fit(torch.from_numpy(pooled))
+    if hasattr(model, "fit"):  # what else a method wants to know
+        model.fit(corpus)
 
 
 def parameter_groups(model: Retriever, recipe: Recipe) -> list[dict]:
-    """Heads and the pretrained text encoder, each with its rate."""
-    slow, fast, plain = [], [], []
+    """Heads, pretrained text encoder, image stages that learn.
+
+    Each has its rate. A model holds such stages as `stages`.
+    """
+    slow, fast, plain, stages = [], [], [], []
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
         if name.startswith("text_encoder.") and \
                 model.text_encoder.pretrained:
             slow.append(parameter)
+        elif name.startswith("stages."):
+            stages.append(parameter)
         elif parameter.ndim < 2:
             plain.append(parameter)
         else:
@@ -313,6 +320,8 @@ def parameter_groups(model: Retriever, recipe: Recipe) -> list[dict]:
         {"params": slow, "lr": recipe.text_lr, "weight_decay": decay},
         {"params": fast, "lr": recipe.lr, "weight_decay": decay},
         {"params": plain, "lr": recipe.lr, "weight_decay": 0.0},
+        {"params": stages, "lr": getattr(recipe, "image_lr", 0.0),
+         "weight_decay": decay},
     ]
     return [group for group in groups if group["params"]]
 
