@@ -316,8 +316,8 @@ def coarse_to_fine(
 
 
 def cells(n: int) -> int:
-    """Cells for n rows: about 4 sqrt(n), with 40 rows each to learn."""
-    return max(1, min(round(4 * math.sqrt(n)), n // 40, 65536))
+    """Cells for n rows: about sqrt(n), with 40 rows each to learn."""
+    return max(1, min(round(math.sqrt(n)), n // 40))
 
 
 def _make(index: Index, n: int):
@@ -360,8 +360,9 @@ def _make(index: Index, n: int):
         made = faiss.IndexHNSWFlat(
             width, given["links"], faiss.METRIC_INNER_PRODUCT
         )
-    if "nlist" in given:  # few rows are fine; do not warn
+    if "nlist" in given:  # few rows are fine (no warning), 64 a cell do
         made.cp.min_points_per_centroid = 1
+        made.cp.max_points_per_centroid = 64
     if "ef_build" in given:
         made.hnsw.efConstruction = given["ef_build"]
     _tune(made, given)
