@@ -16,7 +16,7 @@ LINES, WIDTH = 400, 75
 ORDER = [
     "errors", "progress", "processes",
     "data", "pocket", "encoders", "layers", "recipes", "models",
-    "checkpoints", "batches", "train",
+    "checkpoints", "batches", "train", "twostage",
     "baseline", "search", "folders",
     "published", "reported", "records", "reproduce",
     "plots", "cli", "__main__",

@@ -88,6 +88,62 @@ def trim_tokens(tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return tokens[:, :longest], mask[:, :longest]
 
 
+def hard_negatives(scores: Tensor, positive: Tensor, n: int,
+                   temperature: float) -> tuple[Tensor, Tensor]:
+    """Wrong partners that look right, drawn by their score.
+
+    Drawn without replacement with probability proportional to
+    exp(score / temperature), as in ALBEF: the hardest alone would
+    often be a picture that fits as well, only nobody wrote it down.
+
+    Args:
+        scores: `[B, T]` of the list-making score.
+        positive: `[B, T]`, True where a caption is one of the
+            image's own, as text: never drawn.
+        n: how many for each.
+        temperature: small draws the hardest.
+
+    Returns:
+        Texts for each image `[B, n]` and images for each text
+        `[T, n]`; -1 where no wrong partner is left.
+    """
+    noise = -torch.empty_like(scores).exponential_().log()  # Gumbel
+    keys = (scores.detach() / temperature + noise).masked_fill(
+        positive, float("-inf")
+    )
+
+    def drawn(keys: Tensor) -> Tensor:
+        best = keys.topk(min(n, keys.shape[1]), dim=1)
+        found = best.indices.masked_fill(best.values.isinf(), -1)
+        missing = n - found.shape[1]
+        return torch.nn.functional.pad(found, (0, missing), value=-1)
+
+    return drawn(keys), drawn(keys.T)
+
+
+def gradient_shares(losses: Mapping[str, Tensor],
+                    parameters: list[Tensor]) -> dict[str, float]:
+    """How much of the gradient comes from which loss, in percent.
+
+    Norms of the gradients of each loss by itself, and their share of
+    the sum of these norms.
+
+    Args:
+        losses: named scalars of one graph.
+        parameters: those that are asked about.
+    """
+    norms = {}
+    for name, value in losses.items():
+        grads = torch.autograd.grad(
+            value, parameters, retain_graph=True, allow_unused=True
+        )
+        norms[name] = float(torch.stack([
+            g.float().square().sum() for g in grads if g is not None
+        ] or [torch.zeros(())]).sum().sqrt())
+    total = sum(norms.values()) or 1.0
+    return {name: 100 * norm / total for name, norm in norms.items()}
+
+
 @torch.inference_mode()
 def _score_pairs(model, images, texts, pairs, batch, device):
     lengths = texts["text_mask"].sum(1).cpu().numpy()
@@ -123,7 +179,3 @@ def pair_scorer(model: JointRetriever, images: Mapping[str, Tensor],
         return _score_pairs(model, images, texts, pairs, batch, device)
 
     return score_pairs
-
-
-__all__ = ["JointRetriever", "pair_scorer",
-           "trim_tokens"]

@@ -9,6 +9,8 @@ from importlib import import_module
 HOMES = {
     "linear": ("rsir.models.linear", "Linear"),
     "amfmn": ("rsir.models.amfmn", "AMFMN"),
+    "galr": ("rsir.models.galr", "GaLR"),
+    "envlf": ("rsir.models.envlf", "EnVLF"),
 }
 
 

@@ -12,18 +12,23 @@ preset changes) and `ROWS` (the rows that its chapter shows).
 import dataclasses
 
 from rsir.errors import RsirError
-from rsir.recipes import amfmn, linear
+from rsir.recipes import amfmn, envlf, galr, linear
 from rsir.recipes.amfmn import AMFMNRecipe
 from rsir.recipes.base import FROZEN, PRESETS, Recipe
+from rsir.recipes.envlf import EnVLFRecipe
+from rsir.recipes.galr import GaLRRecipe
 from rsir.recipes.linear import LinearRecipe
 
 __all__ = ["CHANGES", "FROZEN", "PRESETS", "RECIPES", "ROWS", "Recipe",
-           "AMFMNRecipe", "LinearRecipe", "recipe"]
+           "AMFMNRecipe", "EnVLFRecipe", "GaLRRecipe", "LinearRecipe",
+           "recipe"]
 
 # a new method: its file and its dataclass, here and above
 _METHODS = {
     "linear": (linear, LinearRecipe),
     "amfmn": (amfmn, AMFMNRecipe),
+    "galr": (galr, GaLRRecipe),
+    "envlf": (envlf, EnVLFRecipe),
 }
 
 #: the dataclass of each method

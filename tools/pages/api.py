@@ -26,7 +26,7 @@ SECTIONS = {
     ],
     "Search and re-ranking": [
         "rsir.search", "rsir.search.*", "rsir.baseline", "rsir.rerank",
-        "rsir.rescore",
+        "rsir.rescore", "rsir.twostage",
     ],
     "Measuring": ["rsir.metrics"],
     "Reported numbers and records": [

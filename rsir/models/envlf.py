@@ -1,0 +1,383 @@
+"""EnVLF: vision and language, encoded apart and then together.
+
+Source: Liu et al., Mathematics 2023, 11(10), 2279
+(doi 10.3390/math11102279), read from the abstract alone. It states
+three encoders (vision, language, multi-modal), end-to-end training
+on several tasks, image tokens in place of a detector's objects, and
+the multi-modal encoder at work on the head of the list. It gives no
+equation: losses, sizes and weights below are our choice, after ALBEF
+and its kin. Explained in chapter 04.
+
+    tokens = ViT blocks(upper stages(f3))     vision
+    words  = MiniLM                           language
+    score  = cos(v, t)                        makes the list
+    joint  = scale * cos(v, t) + match(fusion(words, tokens))
+"""
+
+import math
+from collections.abc import Mapping
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rsir import losses
+from rsir.encoders.image import ImageEncoder, turned
+from rsir.encoders.stages import upper_stages
+from rsir.encoders.text import TextEncoder
+from rsir.errors import RsirError
+from rsir.layers import Standardise
+from rsir.layers.crossmodal import Block, Fusion
+from rsir.models.joint import (
+    JointRetriever,
+    hard_negatives,
+    trim_tokens,
+)
+
+
+class EnVLF(JointRetriever):
+    """Vision, language and multi-modal encoder, trained together.
+
+    Args:
+        image_encoder: its lower stages stay frozen; their map is
+            kept on disk.
+        text_encoder: a sentence transformer.
+        dim: length of the vectors that are compared.
+        width: length of image tokens and words in the fusion.
+        start: map where the stages that learn begin, "f1" to "f4".
+        stages_trained: False: these stages stay frozen, too.
+        image_blocks: transformer blocks on the image tokens.
+        joint_blocks: blocks of the multi-modal encoder.
+        heads: of every attention.
+        dropout: on vectors and in blocks while training.
+        turns: show maps in the eight symmetries of the square while
+            training; captions that say "left" need False.
+        contrastive, matching, mlm: weights of the tasks; 0 leaves
+            one out.
+        temperature: divides cosines in the contrastive task, and in
+            the draw of hard negatives.
+        negatives: hard negatives a pair in the matching task.
+        masked: share of the words that the third task hides.
+        mlm_share: share of the batch that the third task reads.
+    """
+
+    def __init__(self, image_encoder: ImageEncoder,
+                 text_encoder: TextEncoder, *, dim: int = 512,
+                 width: int = 256, start: str = "f3",
+                 stages_trained: bool = True, image_blocks: int = 2,
+                 joint_blocks: int = 2, heads: int = 8,
+                 dropout: float = 0.1, turns: bool = True,
+                 contrastive: float = 1.0, matching: float = 1.0,
+                 mlm: float = 0.3, temperature: float = 0.05,
+                 negatives: int = 2, masked: float = 0.25,
+                 mlm_share: float = 0.5) -> None:
+        super().__init__()
+        self._check(contrastive, matching, mlm, text_encoder)
+        self.image_encoder = image_encoder
+        self.text_encoder = text_encoder
+        self.start, self.turns = start, turns
+        self.reads = (start, "pooled")
+        self.weights = {"contrastive": contrastive,
+                        "matching": matching, "mlm": mlm}
+        self.temperature, self.negatives = temperature, negatives
+        self.masked, self.mlm_share = masked, mlm_share
+
+        # vision: stages that learn, then transformer blocks
+        self.stages = upper_stages(image_encoder, start)
+        self.stages.requires_grad_(stages_trained)
+        self.standardise = Standardise(image_encoder.dim)
+        self.to_tokens = nn.Sequential(
+            nn.LayerNorm(self.stages.dim),
+            nn.Linear(self.stages.dim, width),
+        )
+        self.places = nn.Parameter(
+            0.02 * torch.randn(self.stages.grid ** 2, width)
+        )
+        self.blocks = nn.ModuleList(
+            Block(width, heads, dropout=dropout)
+            for _ in range(image_blocks)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(dropout)
+        self.to_image = nn.Linear(image_encoder.dim, dim)
+        self.tokens_to_image = nn.Linear(width, dim)
+
+        # language
+        self.to_text = nn.Linear(text_encoder.dim, dim)
+        self.to_words = nn.Linear(text_encoder.dim, width)
+
+        # both
+        self.fusion = Fusion(width, joint_blocks, heads, dropout)
+        self.match = nn.Linear(width, 1)
+        self.log_scale = nn.Parameter(
+            torch.tensor(-math.log(temperature))
+        )
+        self.to_vocabulary = nn.Sequential(
+            nn.Linear(width, text_encoder.dim), nn.GELU(),
+            nn.LayerNorm(text_encoder.dim),
+        )
+        if mlm:
+            size = text_encoder.model.config.vocab_size
+            self.word_bias = nn.Parameter(torch.zeros(size))
+            self.register_buffer(
+                "known", torch.ones(size, dtype=torch.uint8)
+            )
+
+    @staticmethod
+    def _check(contrastive, matching, mlm, text_encoder) -> None:
+        if not (contrastive or matching):
+            raise RsirError(
+                "contrastive and matching are both 0: nothing would "
+                "teach the model to rank; keep one"
+            )
+        if mlm and getattr(text_encoder, "tokenizer", None) is None:
+            raise RsirError(
+                f"text encoder {text_encoder.name!r}: the masked-word "
+                "task needs a sentence transformer such as 'minilm'; "
+                "or set mlm=0"
+            )
+        if mlm and text_encoder.layers_trained == 0:
+            raise RsirError(
+                "text_layers is 0: sentences are read once, before "
+                "any word can be masked; set mlm=0, or keep a block "
+                "and set text_lr=0"
+            )
+
+    def train(self, mode: bool = True) -> "EnVLF":
+        """As usual, but stages keep the statistics they came with."""
+        super().train(mode)
+        self.stages.eval()
+        return self
+
+    def fit(self, corpus) -> None:
+        """Note which words the train split has: others are no answer.
+
+        Args:
+            corpus: of the train split.
+        """
+        if self.weights["mlm"]:
+            ids = self.text_encoder.tokenize(corpus.texts)
+            self.known.zero_()
+            self.known[ids.unique()] = 1
+
+    # -- vision -------------------------------------------------------
+
+    def encode_images(
+        self, features: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """The picture as one vector and as tokens.
+
+        Args:
+            features: the map `start` `[B, C, H, W]`, and "pooled"
+                `[B, C']`, the frozen encoder's own vector.
+
+        Returns:
+            "v" `[B, dim]` of unit length, "image_tokens"
+            `[B, P, width]` (P = 49 at 224 pixels).
+        """
+        maps = features[self.start].float()
+        pooled = self.standardise(features["pooled"].float())
+        if self.training:
+            vector, tokens = self._seen(self._turned(maps))
+        else:
+            vector, tokens = self._seen(maps)
+            others = self.image_encoder.views[1:] if self.turns else ()
+            for view in others:
+                vector = vector + self._seen(turned(maps, view))[0]
+            vector = vector / (1 + len(others))
+        # one matrix for the frozen vector and for the one that learns
+        v = vector + self.to_image(self.dropout(pooled)) / 2
+        return {"v": F.normalize(v, dim=1), "image_tokens": tokens}
+
+    def _seen(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """One look: a vector `[B, dim]`, tokens `[B, P, width]`."""
+        maps = maps.contiguous(memory_format=torch.channels_last)
+        cells = self.stages(maps)                 # (B, P, C')
+        tokens = self.to_tokens(cells) + self.places
+        for block in self.blocks:
+            tokens = block(tokens)
+        tokens = self.norm(tokens)                # (B, P, width)
+        own = self.standardise(cells.mean(1))     # (B, C')
+        return self.to_image(self.dropout(own)) / 2 + \
+            self.tokens_to_image(tokens.mean(1)), tokens
+
+    def _turned(self, maps: Tensor) -> Tensor:
+        """Each map in a symmetry of the square, drawn by lot."""
+        if not self.turns:
+            return maps
+        view = torch.randint(8, (len(maps),), device=maps.device)
+        out = torch.empty_like(maps)
+        for v in range(8):
+            out[view == v] = turned(maps[view == v], v)
+        return out
+
+    # -- language -----------------------------------------------------
+
+    def encode_texts(
+        self, features: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """The sentence as one vector and as words.
+
+        Returns:
+            "t" `[T, dim]` of unit length, "text_tokens"
+            `[T, L, width]`, "text_mask" `[T, L]`.
+        """
+        t = self.to_text(self.dropout(features["pooled"]))
+        return {
+            "t": F.normalize(t, dim=1),
+            "text_tokens": self.to_words(features["tokens"]),
+            "text_mask": features["mask"],
+        }
+
+    def score(self, images: Mapping[str, Tensor],
+              texts: Mapping[str, Tensor]) -> Tensor:
+        """Cosines `[B, T]`: what makes the list."""
+        return images["v"] @ texts["t"].T
+
+    # -- both ---------------------------------------------------------
+
+    def joint(self, images: Mapping[str, Tensor],
+              texts: Mapping[str, Tensor], pairs: Tensor) -> Tensor:
+        """scale * cos(v, t) + match(fusion): `[N]`, see the base."""
+        image, text = pairs.unbind(1)
+        words, mask = trim_tokens(texts["text_tokens"][text],
+                                  texts["text_mask"][text])
+        read = self.fusion(words, mask, images["image_tokens"], image)
+        cosine = (images["v"][image] * texts["t"][text]).sum(1)
+        # the first token stands for the sentence, as in BERT
+        return self.log_scale.exp() * cosine + self.match(read[:, 0])[
+            :, 0]
+
+    def looks(self, images: Mapping[str, Tensor],
+              texts: Mapping[str, Tensor], pairs: Tensor) -> Tensor:
+        """Where the words of chosen pairs look in their pictures.
+
+        Returns:
+            `[N, L, P]`, the mean over heads; each row sums to 1.
+        """
+        image, text = pairs.unbind(1)
+        return self.fusion.looks(
+            texts["text_tokens"][text], texts["text_mask"][text],
+            images["image_tokens"][image],
+        ).mean(1)
+
+    # -- tasks --------------------------------------------------------
+
+    def training_losses(self, batch, gather) -> dict[str, Tensor]:
+        """Weighted losses of the tasks that are switched on.
+
+        Negatives come from all processes: each contrasts the whole
+        joint batch, and matches its own pairs with partners from it.
+        """
+        images = self.encode_images(batch["images"])
+        texts = self.encode_texts(self._text_inputs(batch["texts"]))
+        mine = len(images["v"])
+        whole_i = {k: _gathered(v, gather) for k, v in images.items()}
+        whole_t = {k: _gathered(v, gather) for k, v in texts.items()}
+        positive = batch["pairs"]["positive"]
+        several = dist.is_available() and dist.is_initialized()
+        first = mine * (dist.get_rank() if several else 0)
+        own = torch.arange(first, first + mine, device=positive.device)
+        with torch.autocast(positive.device.type, enabled=False):
+            scores = self.score(whole_i, whole_t)
+        terms = {}
+        if self.weights["contrastive"]:
+            terms["contrastive"] = losses.contrastive(
+                scores, self.temperature, positive
+            )
+        if self.weights["matching"]:
+            terms["matching"] = self.matching_loss(
+                scores, positive, whole_i, whole_t, own
+            )
+        if self.weights["mlm"]:
+            terms["mlm"] = self.mlm_loss(
+                images["image_tokens"], batch["texts"]["ids"],
+                first, len(scores),
+            )
+        return {k: self.weights[k] * v for k, v in terms.items()}
+
+    def matching_loss(self, scores: Tensor, positive: Tensor,
+                      images: Mapping[str, Tensor],
+                      texts: Mapping[str, Tensor], own: Tensor
+                      ) -> Tensor:
+        """Find the true partner among hard negatives, both ways.
+
+        Args:
+            scores: `[B, B]` of the list-making score.
+            positive: `[B, B]`; such pairs are never negatives.
+            images, texts: of the joint batch.
+            own: rows of this process.
+
+        Returns:
+            Cross-entropy of the true one of 1 + `negatives`, the mean
+            of both directions.
+        """
+        wrong_t, wrong_i = hard_negatives(
+            scores, positive, self.negatives, self.temperature
+        )
+        wrong = torch.cat([wrong_t[own], wrong_i[own]])  # (2b, n)
+        b, n = len(own), self.negatives
+        there = wrong >= 0
+        wrong = wrong.clamp(min=0)
+        again = own[:, None].expand(b, n)
+        pairs = torch.cat([
+            torch.stack([own, own], 1),
+            torch.stack([again, wrong[:b]], 2).flatten(0, 1),
+            torch.stack([wrong[b:], again], 2).flatten(0, 1),
+        ])                                        # (b + 2bn, 2)
+        logits = self.joint(images, texts, pairs).float()
+        right = logits[:b].repeat(2)[:, None]     # (2b, 1)
+        others = logits[b:].view(2 * b, n).masked_fill(
+            ~there, float("-inf")
+        )
+        return -torch.cat([right, others], 1).log_softmax(1)[:, 0] \
+            .mean()
+
+    def mlm_loss(self, tokens: Tensor, ids: Tensor, first: int,
+                 total: int) -> Tensor:
+        """Say the hidden words, from the others and the picture.
+
+        Args:
+            tokens: image tokens `[b, P, width]` of this process.
+            ids: word pieces `[b, L]` of its captions.
+            first: its first row in the joint batch.
+            total: rows of the joint batch.
+
+        Returns:
+            Mean cross-entropy over hidden words; the answers are all
+            words of the train split.
+        """
+        tokenizer = self.text_encoder.tokenizer
+        lots = torch.rand(total, ids.shape[1], device=ids.device)
+        n = max(1, round(self.mlm_share * len(ids)))
+        lots, ids, tokens = lots[first:first + n], ids[:n], tokens[:n]
+        special = torch.isin(ids, torch.tensor(
+            tokenizer.all_special_ids, device=ids.device
+        ))
+        lots = lots.masked_fill(special, 2.0)
+        # one word at least, so that no caption is idle
+        hidden = (lots < self.masked) | (
+            lots == lots.amin(1, keepdim=True)) & ~special
+        shown = ids.masked_fill(hidden, tokenizer.mask_token_id)
+        features = self.text_features(shown)
+        words, mask = trim_tokens(
+            self.to_words(features["tokens"]), features["mask"]
+        )
+        rows = torch.arange(len(ids), device=ids.device)
+        read = self.fusion(words, mask, tokens, rows)
+        hidden = hidden[:, :mask.shape[1]]
+        guess = self.to_vocabulary(read[hidden])  # (M, text dim)
+        known = self.known.nonzero()[:, 0]
+        table = self.text_encoder.model.get_input_embeddings().weight
+        logits = guess @ table[known].T + self.word_bias[known]
+        place = torch.cumsum(self.known, 0) - 1   # id -> row of table
+        answers = place[ids[:, :mask.shape[1]][hidden]]
+        return F.cross_entropy(logits.float(), answers)
+
+
+def _gathered(value: Tensor, gather) -> Tensor:
+    """Joined over processes; a mask keeps its type."""
+    if value.dtype == torch.bool:
+        return gather(value.float()) > 0
+    return gather(value)
