@@ -47,6 +47,8 @@ class EnVLF(JointRetriever):
         width: length of image tokens and words in the fusion.
         start: map where the stages that learn begin, "f1" to "f4".
         stages_trained: False: these stages stay frozen, too.
+        vector: what the image's vector is made of: "both" (pooled
+            features and tokens) or "tokens" (the tokens alone).
         image_blocks: transformer blocks on the image tokens.
         joint_blocks: blocks of the multi-modal encoder.
         heads: of every attention.
@@ -65,8 +67,9 @@ class EnVLF(JointRetriever):
     def __init__(self, image_encoder: ImageEncoder,
                  text_encoder: TextEncoder, *, dim: int = 512,
                  width: int = 256, start: str = "f3",
-                 stages_trained: bool = True, image_blocks: int = 2,
-                 joint_blocks: int = 2, heads: int = 8,
+                 stages_trained: bool = True, vector: str = "both",
+                 image_blocks: int = 2, joint_blocks: int = 2,
+                 heads: int = 8,
                  dropout: float = 0.1, turns: bool = True,
                  contrastive: float = 1.0, matching: float = 1.0,
                  mlm: float = 0.3, temperature: float = 0.05,
@@ -74,9 +77,13 @@ class EnVLF(JointRetriever):
                  mlm_share: float = 0.5) -> None:
         super().__init__()
         self._check(contrastive, matching, mlm, text_encoder)
+        if vector not in ("both", "tokens"):
+            raise RsirError(
+                f"vector is {vector!r}: 'both' or 'tokens'"
+            )
         self.image_encoder = image_encoder
         self.text_encoder = text_encoder
-        self.start, self.turns = start, turns
+        self.start, self.turns, self.vector = start, turns, vector
         self.reads = (start, "pooled")
         self.weights = {"contrastive": contrastive,
                         "matching": matching, "mlm": mlm}
@@ -186,9 +193,11 @@ class EnVLF(JointRetriever):
             for view in others:
                 vector = vector + self._seen(turned(maps, view))[0]
             vector = vector / (1 + len(others))
-        # one matrix for the frozen vector and for the one that learns
-        v = vector + self.to_image(self.dropout(pooled)) / 2
-        return {"v": F.normalize(v, dim=1), "image_tokens": tokens}
+        if self.vector == "both":
+            # one matrix: the frozen vector and the one that learns
+            vector = vector + self.to_image(self.dropout(pooled)) / 2
+        return {"v": F.normalize(vector, dim=1),
+                "image_tokens": tokens}
 
     def _seen(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """One look: a vector `[B, dim]`, tokens `[B, P, width]`."""
@@ -198,9 +207,11 @@ class EnVLF(JointRetriever):
         for block in self.blocks:
             tokens = block(tokens)
         tokens = self.norm(tokens)                # (B, P, width)
-        own = self.standardise(cells.mean(1))     # (B, C')
-        return self.to_image(self.dropout(own)) / 2 + \
-            self.tokens_to_image(tokens.mean(1)), tokens
+        vector = self.tokens_to_image(tokens.mean(1))
+        if self.vector == "both":
+            own = self.standardise(cells.mean(1))  # (B, C')
+            vector = vector + self.to_image(self.dropout(own)) / 2
+        return vector, tokens
 
     def _turned(self, maps: Tensor) -> Tensor:
         """Each map in a symmetry of the square, drawn by lot."""
@@ -293,7 +304,7 @@ class EnVLF(JointRetriever):
         if self.weights["mlm"]:
             terms["mlm"] = self.mlm_loss(
                 images["image_tokens"], batch["texts"]["ids"],
-                first, len(scores),
+                first, len(scores), gather,
             )
         return {k: self.weights[k] * v for k, v in terms.items()}
 
@@ -335,7 +346,7 @@ class EnVLF(JointRetriever):
             .mean()
 
     def mlm_loss(self, tokens: Tensor, ids: Tensor, first: int,
-                 total: int) -> Tensor:
+                 total: int, gather=lambda x: x) -> Tensor:
         """Say the hidden words, from the others and the picture.
 
         Args:
@@ -343,10 +354,12 @@ class EnVLF(JointRetriever):
             ids: word pieces `[b, L]` of its captions.
             first: its first row in the joint batch.
             total: rows of the joint batch.
+            gather: joins a tensor over processes.
 
         Returns:
             Mean cross-entropy over hidden words; the answers are all
-            words of the train split.
+            words of the train split. A process that hides more words
+            than the others weighs more, as in one joint batch.
         """
         tokenizer = self.text_encoder.tokenizer
         lots = torch.rand(total, ids.shape[1], device=ids.device)
@@ -373,7 +386,9 @@ class EnVLF(JointRetriever):
         logits = guess @ table[known].T + self.word_bias[known]
         place = torch.cumsum(self.known, 0) - 1   # id -> row of table
         answers = place[ids[:, :mask.shape[1]][hidden]]
-        return F.cross_entropy(logits.float(), answers)
+        wrong = F.cross_entropy(logits.float(), answers,
+                                reduction="sum")
+        return wrong / gather(hidden.sum()[None].float()).mean()
 
 
 def _gathered(value: Tensor, gather) -> Tensor:

@@ -21,6 +21,7 @@ class EnVLFRecipe(Recipe):
     width: int = 256
     start: str = "f3"
     stages_trained: bool = True
+    vector: str = "both"
     image_blocks: int = 2
     joint_blocks: int = 2
     heads: int = 8
@@ -35,7 +36,7 @@ class EnVLFRecipe(Recipe):
     mlm_share: float = 0.25
     rescore: int = 16
 
-    MODEL = ("dim", "width", "start", "stages_trained",
+    MODEL = ("dim", "width", "start", "stages_trained", "vector",
              "image_blocks", "joint_blocks", "heads", "dropout",
              "turns", "contrastive", "matching", "mlm", "temperature",
              "negatives", "masked", "mlm_share")
@@ -53,7 +54,7 @@ CHANGES = {
     # text states below two blocks and f3 are kept on disk
     "cpu": {
         "views": (0, 1, 6), "text_layers": 2, "text_lr": 2e-4,
-        "batch": 128, "epochs": 8, "eval_every": 2,
+        "batch": 64, "epochs": 8, "eval_every": 2,
     },
     # ours: the abstract names no sizes
     "paper": {
@@ -75,4 +76,9 @@ ROWS = {
     "minus-matching": {"matching": 0.0, "rescore": 0},
     "minus-mlm": {"mlm": 0.0},
     "frozen": {"stages_trained": False, "text_lr": 0.0},
+    # tokens alone on frozen encoders, beside GaLR's "abl-local"
+    "tokens": {
+        "stages_trained": False, "text_lr": 0.0, "vector": "tokens",
+        "matching": 0.0, "mlm": 0.0, "rescore": 0,
+    },
 }
