@@ -14,10 +14,14 @@ The numbers of a node:
     6       log2(1 + regions merged) / 8
     7       salience: the root of a share of the picture
     8-19    content: what the region is, see `rsir.encoders.regions`
+
+Twelve numbers of content are few for a node that 432 channels saw. So
+each node also keeps its whole look, the mean over its regions.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -87,6 +91,12 @@ def cosines(look: np.ndarray) -> np.ndarray:
 
 def overlaps(boxes: np.ndarray) -> np.ndarray:
     """Intersection over union of all pairs, `[n, n]`."""
+    return _overlaps(np.asarray(boxes, np.float64).tobytes())
+
+
+@lru_cache(maxsize=8)  # all pictures have the same cells
+def _overlaps(raw: bytes) -> np.ndarray:
+    boxes = np.frombuffer(raw).reshape(-1, 4)
     low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
     both = np.prod((high - low).clip(0), axis=2)
@@ -111,20 +121,29 @@ def groups_of(regions: Regions, drea: bool | DREA = True
         return [[int(i)] for i in order]
     threshold = regions.alike if drea.threshold is None \
         else drea.threshold
-    alike = cosines(regions.look) >= threshold - 1e-6
-    same = overlaps(regions.boxes) >= OVERLAP
-    groups: list[list[int]] = []
-    leaders: list[int] = []
-    for i in map(int, order):
-        similar = np.flatnonzero(alike[i, leaders])
-        if not len(similar):
-            leaders.append(i)
-            groups.append([i])
+    turned = np.ix_(order, order)
+    alike = _sets(cosines(regions.look)[turned] >= threshold - 1e-6)
+    same = _sets(overlaps(regions.boxes)[turned] >= OVERLAP)
+    groups: dict[int, list[int]] = {}     # by the leader's place
+    covered: dict[int, int] = {}          # places in a group, a set
+    leaders = 0                           # places of leaders, a set
+    for place, i in enumerate(map(int, order)):
+        similar = alike[place] & leaders
+        if not similar:
+            leaders |= 1 << place
+            groups[place], covered[place] = [i], 1 << place
             continue
-        group = groups[similar[0]]
-        if drea.merge and not same[i, group].any():
-            group.append(i)
-    return groups
+        first = (similar & -similar).bit_length() - 1
+        if drea.merge and not same[place] & covered[first]:
+            groups[first].append(i)
+            covered[first] |= 1 << place
+    return list(groups.values())
+
+
+def _sets(flags: np.ndarray) -> list[int]:
+    """Each row of a boolean matrix as one whole number, bit by bit."""
+    rows = np.packbits(flags, axis=1, bitorder="little")
+    return [int.from_bytes(row.tobytes(), "little") for row in rows]
 
 
 def nodes_of(regions: Regions, groups: list[list[int]],
@@ -175,9 +194,9 @@ def adjacency_of(nodes: np.ndarray, boost: float = 0.0) -> np.ndarray:
 # -- the interface ----------------------------------------------------
 
 
-def local_features(regions: Regions, drea: bool | DREA = True
-                   ) -> tuple[np.ndarray, np.ndarray]:
-    """X and A of one picture, float32 `[20, 20]` each.
+def graph_of(regions: Regions, drea: bool | DREA = True
+             ) -> dict[str, np.ndarray]:
+    """The graph of one picture.
 
     The 20 most salient nodes are kept. Missing ones are rows (and
     columns, in A) of zeros; a picture without regions is all zeros.
@@ -185,16 +204,30 @@ def local_features(regions: Regions, drea: bool | DREA = True
     Args:
         regions: from any source, see `rsir.encoders.regions`.
         drea: True, False, or other settings.
+
+    Returns:
+        "nodes" X and "adjacency" A, float32 `[20, 20]` each, and
+        "looks", float16 `[20, D]`.
     """
     drea = drea_of(drea)
-    nodes, _ = nodes_of(regions, groups_of(regions, drea or False))
-    nodes = nodes[:NODES]
+    nodes, groups = nodes_of(regions, groups_of(regions, drea or False))
+    nodes, groups = nodes[:NODES], groups[:NODES]
     n = len(nodes)
     X = np.zeros((NODES, WIDTH), dtype=np.float32)
     A = np.zeros((NODES, NODES), dtype=np.float32)
+    looks = np.zeros((NODES, regions.look.shape[1]), dtype=np.float16)
     X[:n] = nodes
     A[:n, :n] = adjacency_of(nodes, drea.boost if drea else 0.0)
-    return X, A
+    for row, group in zip(looks, groups):
+        row[:] = regions.look[group].mean(axis=0)
+    return {"nodes": X, "adjacency": A, "looks": looks}
+
+
+def local_features(regions: Regions, drea: bool | DREA = True
+                   ) -> tuple[np.ndarray, np.ndarray]:
+    """X and A of one picture, see `graph_of`: what the paper has."""
+    graph = graph_of(regions, drea)
+    return graph["nodes"], graph["adjacency"]
 
 
 def local_identity(source, drea: bool | DREA = True
@@ -210,14 +243,14 @@ def local_of_split(source, split: Split,
                    maps: Mapping[str, np.ndarray] | None = None,
                    drea: bool | DREA = True, *, progress: bool = True
                    ) -> dict[str, np.ndarray]:
-    """"nodes" and "adjacency" of all pictures, `[n, 20, 20]` each.
+    """Graphs of all pictures, see `graph_of`: `[n, 20, ...]` each.
 
     Args:
         source: see `rsir.encoders.regions.region_source`.
         split: the pictures.
         maps: image features of the split, `[n, ...]`; those that
             `source.reads` names.
-        drea: see `local_features`.
+        drea: see `graph_of`.
         progress: print a progress line.
     """
     missing = [k for k in source.reads if k not in (maps or {})]
@@ -226,12 +259,13 @@ def local_of_split(source, split: Split,
             f"regions {source.name!r}: need the image features "
             f"{', '.join(missing)}"
         )
-    nodes = np.zeros((split.n_images, NODES, WIDTH), dtype=np.float32)
-    adjacency = np.zeros((split.n_images, NODES, NODES), np.float32)
+    graphs: dict[str, np.ndarray] = {}
     label = f"objects of {split.dataset} {split.name}"
     for i in track(range(split.n_images), label, show=progress):
         own = {name: maps[name][i] for name in source.reads}
-        nodes[i], adjacency[i] = local_features(
-            source(split, i, own), drea
-        )
-    return {"nodes": nodes, "adjacency": adjacency}
+        for name, x in graph_of(source(split, i, own), drea).items():
+            if name not in graphs:
+                graphs[name] = np.zeros(
+                    (split.n_images, *x.shape), x.dtype)
+            graphs[name][i] = x
+    return graphs

@@ -15,12 +15,17 @@ and an index can hold them.
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rsir.data import Split
 from rsir.encoders.base import FEATURES
+from rsir.encoders.graphs import all_features_seconds, cached_graphs
 from rsir.encoders.image import ImageEncoder
+from rsir.encoders.local import DREA, WIDTH
+from rsir.encoders.regions import CONTENT, region_source
 from rsir.encoders.text import TextEncoder
 from rsir.errors import RsirError
 from rsir.layers import MVSA, Standardise
@@ -98,6 +103,12 @@ class GaLR(TripletRetriever):
             `variant` is; "sum": global + local; "global" or "local":
             one branch alone, the other is not built.
         mvsa: multiply the global vector by the MVSA mask, else v(g).
+        regions: where objects come from: "pyramid", "boxes" or
+            "detector", see `rsir.encoders.regions`.
+        drea: denoise X and enhance A, see `rsir.encoders.local.DREA`.
+        look_width: 0: nodes are the 20 numbers of X, as in the
+            paper. Otherwise (ours) the random content in X gives way
+            to so many numbers, learned from the node's whole look.
         heads: of MIDF's attention.
         dropout: on the pooled image vector while training (ours).
         loss, margin, gamma, beta, mask_shared: see
@@ -105,8 +116,9 @@ class GaLR(TripletRetriever):
 
     Attributes:
         reads: features of the image encoder that this model needs.
-        reads_local: ("nodes", "adjacency"), or () for
-            fusion="global".
+        reads_local: "nodes", "adjacency" and perhaps "looks", or ()
+            for fusion="global".
+        source: of the regions.
     """
 
     def __init__(
@@ -118,6 +130,9 @@ class GaLR(TripletRetriever):
         variant: str = "paper",
         fusion: str = "midf",
         mvsa: bool = True,
+        regions: str = "pyramid",
+        drea: bool | DREA = True,
+        look_width: int = 0,
         heads: int = 8,
         dropout: float = 0.0,
         loss: str = "all",
@@ -154,7 +169,15 @@ class GaLR(TripletRetriever):
                 )
         if fusion != "global":
             self.reads_local = ("nodes", "adjacency")
-            self.gcn = GCN(dim=dim)
+            self.source, self.drea = region_source(regions), drea
+            self.look_width, width = look_width, WIDTH
+            if look_width:
+                self.reads_local += ("looks",)
+                width = WIDTH - CONTENT + look_width
+                self.see = nn.Linear(
+                    sum(image_encoder.channels[2:])
+                    if self.source.reads else CONTENT, look_width)
+            self.gcn = GCN(width=width, dim=dim)
         if fusion.startswith("midf"):
             slip = variant == "released" or fusion == "midf-released"
             self.midf = MIDF(dim, released=slip, heads=heads)
@@ -165,6 +188,24 @@ class GaLR(TripletRetriever):
         )
 
     # -- the picture --------------------------------------------------
+
+    def split_features(self, split: Split, *, progress: bool = True
+                       ) -> dict[str, np.ndarray]:
+        """Maps, pooled vector and graphs, `[n_images, ...]` each."""
+        found = super().split_features(split, progress=progress) \
+            if self.reads else {}
+        if not self.reads_local:
+            return found
+        graphs = cached_graphs(self.source, self.image_encoder, split,
+                               self.drea, progress=progress)
+        return found | {k: graphs[k] for k in self.reads_local}
+
+    def features_seconds(self, split: Split) -> float:
+        """Seconds that `split_features` took when it computed."""
+        if not self.reads_local:
+            return super().features_seconds(split)
+        return all_features_seconds(self.image_encoder, split,
+                                    self.reads, self.source, self.drea)
 
     def image_features(self, images: Tensor) -> dict[str, Tensor]:
         """What the image encoder gives, from `[B, 3, H, W]`."""
@@ -182,8 +223,9 @@ class GaLR(TripletRetriever):
         """l2norm(GCN(A, X)), `[B, dim]`.
 
         Args:
-            features: "nodes" X `[B, 20, 20]` and "adjacency" A
-                `[B, 20, 20]`, see `rsir.encoders.local`.
+            features: "nodes" X `[B, 20, 20]`, "adjacency" A
+                `[B, 20, 20]` and, if `look_width`, "looks"
+                `[B, 20, D]`, see `rsir.encoders.local`.
         """
         missing = [k for k in self.reads_local if k not in features]
         if missing:
@@ -192,8 +234,14 @@ class GaLR(TripletRetriever):
                 "local features, see rsir.encoders.local, or set "
                 "fusion='global'"
             )
-        A, X = features["adjacency"], features["nodes"]
-        return F.normalize(self.gcn(A.float(), X.float()), dim=1)
+        A, X = features["adjacency"].float(), features["nodes"].float()
+        if self.look_width:
+            looks = F.layer_norm(
+                features["looks"].float(), features["looks"].shape[2:])
+            seen = F.relu(self.see(looks))        # (B, 20, look_width)
+            seen = seen * X.any(2, keepdim=True)  # nobody sees nothing
+            X = torch.cat([X[..., :-CONTENT], seen], 2)
+        return F.normalize(self.gcn(A, X), dim=1)
 
     def encode_images(
         self, features: Mapping[str, Tensor]
