@@ -77,7 +77,7 @@ def test_a_claim_gets_the_verdict_of_its_rows(tmp_path):
     for seed in range(2):
         for row, strength in {
             "soft-gru": 2.0, "abl-fusion": 0.0, "abl-global": 0.5,
-            "abl-mvsa": 1.5, "abl-full": 1.5, "abl-fixed": 3.0,
+            "abl-mvsa": 1.5, "soft-minilm": 1.5, "abl-fixed": 3.0,
         }.items():  # fmt: skip
             record(tmp_path, "amfmn", "rsicd", row, strength, seed,
                    n_images=1093)

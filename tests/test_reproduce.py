@@ -121,9 +121,9 @@ def test_standing_records_are_not_made_again(jobs, checkout):
 
 def test_rows_run_one_after_the_other(jobs):
     _, done, _ = jobs("amfmn", "toy", "toy", [0, 1],
-                      ["soft-gru", "abl-full"])
+                      ["soft-gru", "abl-fixed"])
     assert done == [("soft-gru", 0), ("soft-gru", 1),
-                    ("abl-full", 0), ("abl-full", 1)]
+                    ("abl-fixed", 0), ("abl-fixed", 1)]
     _, done, _ = jobs("amfmn", "toy", "toy")
     assert done == [("soft-minilm", 0)]  # the headline
 

@@ -15,7 +15,7 @@ from rsir.metrics import evaluate_ranks, random_baseline
 from rsir.reported import load_reported
 
 STRENGTHS = {
-    "abl-global": 0.6, "abl-mvsa": 1.6, "abl-full": 1.6,
+    "abl-global": 0.6, "abl-mvsa": 1.6, "abl-sim": 1.6,
     "abl-fixed": 3.0,
 }  # fmt: skip
 

@@ -48,7 +48,7 @@ HEADLINES = {
     ("amfmn", "soft-gru"): "AMFMN",
 }
 #: (with the thing, without it, a claim's id or a text of our own)
-FULL = ("amfmn", "abl-full")
+FULL = ("amfmn", "soft-minilm")
 STEPS = [
     (("amfmn", "abl-mvsa"), ("amfmn", "abl-global"), "amfmn-mvsa"),
     (FULL, ("amfmn", "abl-mvsa"), "amfmn-visual-guidance"),
@@ -60,6 +60,12 @@ STEPS = [
     (FULL, ("amfmn", "abl-sim"), "the soft gate beats sim"),
     (FULL, ("linear", "linear"),
      "AMFMN beats the linear baseline, both on frozen encoders"),
+    (FULL, ("amfmn", "abl-one-view"),
+     "three views of a picture beat one"),
+    (("linear", "linear"), ("linear", "one-view"),
+     "three views of a picture beat one, linear baseline"),
+    (("amfmn", "abl-tuned"), FULL,
+     "a text encoder that learns beats a frozen one"),
 ]  # fmt: skip
 
 

@@ -23,9 +23,9 @@ class LinearRecipe(Recipe):
 #: what a preset changes
 CHANGES = {
     "toy": {"batch": 128, "image_size": 128, "precision": "no"},
-    "cpu": {},
+    "cpu": {"views": (0, 1, 6)},
     "paper": {},
 }
 
 #: name -> changes; the first row is the headline
-ROWS = {"linear": {}}
+ROWS = {"linear": {}, "one-view": {"views": (0,)}}
