@@ -5,6 +5,14 @@ from dataclasses import dataclass
 
 PRESETS = ("toy", "cpu", "paper")
 
+#: re-rankings of a finished run, named after its row: "midf+mr".
+#: bank: training queries take the place of the other test queries.
+RERANKS: dict[str, dict] = {
+    "mr": {"style": "released", "bank": False},
+    "mr-figure": {"style": "figure", "bank": False},
+    "mr-bank": {"style": "released", "bank": True},
+}
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -65,8 +73,13 @@ class Recipe:
         """Keyword arguments of the method's model."""
         return {name: getattr(self, name) for name in self.MODEL}
 
+    def __post_init__(self) -> None:
+        # read back from JSON it is a list
+        object.__setattr__(self, "views", tuple(self.views))
+
     def to_dict(self) -> dict:
-        return dataclasses.asdict(self)
+        """Every option, as JSON has it."""
+        return dataclasses.asdict(self) | {"views": list(self.views)}
 
 
 #: on frozen encoders a run takes a minute: room for many rows
