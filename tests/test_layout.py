@@ -16,9 +16,9 @@ LINES, WIDTH = 400, 75
 ORDER = [
     "errors", "progress", "processes",
     "data", "pocket", "encoders", "layers", "recipes", "models",
-    "checkpoints", "batches", "train", "twostage",
+    "checkpoints", "batches", "train", "twostage", "looks",
     "baseline", "search", "folders",
-    "published", "reported", "records", "reproduce",
+    "published", "reported", "records", "reranked", "reproduce",
     "plots", "cli", "__main__",
 ]  # fmt: skip
 # Pure functions: anybody may use them, they use only each other.

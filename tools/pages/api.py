@@ -26,11 +26,12 @@ SECTIONS = {
     ],
     "Search and re-ranking": [
         "rsir.search", "rsir.search.*", "rsir.baseline", "rsir.rerank",
-        "rsir.rescore", "rsir.twostage",
+        "rsir.rescore", "rsir.twostage", "rsir.looks",
     ],
     "Measuring": ["rsir.metrics"],
     "Reported numbers and records": [
-        "rsir.reported", "rsir.records", "rsir.reproduce",
+        "rsir.reported", "rsir.records", "rsir.reranked",
+        "rsir.reproduce",
     ],
     "Pictures": ["rsir.plots", "rsir.plots.*"],
     "Errors and progress": ["rsir.errors", "rsir.progress"],

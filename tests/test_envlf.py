@@ -1,0 +1,261 @@
+"""EnVLF: its parts, its tasks, a run that breaks, two processes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_envlf import batch_of, images_of, small_model
+from tiny import (  # noqa: F401
+    cache,
+    cached,
+    folder,
+    splits,
+    tiny_recipe,
+)
+
+import rsir.data
+from rsir import reproduce as queue
+from rsir.batches import Corpus
+from rsir.encoders import image_encoder
+from rsir.encoders.stages import upper_stages
+from rsir.encoders.vit import ViT
+from rsir.errors import RsirError
+from rsir.metrics import Ranks, ranks
+from rsir.models.joint import gradient_shares, hard_negatives
+from rsir.train import score_split, train
+from rsir.twostage import two_stages
+
+HERE = Path(__file__).resolve().parent
+
+
+@pytest.fixture(scope="module")
+def model():
+    return small_model().eval()
+
+
+def small_run(**changes):
+    return tiny_recipe("envlf", **({
+        "image_size": 64, "text_encoder": "minilm", "text_layers": 1,
+        "width": 16, "heads": 2, "epochs": 2, "eval_every": 1,
+        "batch": 12, "rescore": 3,
+    } | changes))  # fmt: skip
+
+
+# -- parts ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("start", ["f2", "f3", "f4"])
+def test_upper_stages_begin_as_the_encoder(start):
+    encoder = image_encoder("efficientnet_lite0", size=64)
+    pictures = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        maps, pooled = encoder.pyramid(pictures)
+        stages = upper_stages(encoder, start)
+        before = maps[("f1", "f2", "f3", "f4").index(start)]
+        cells = stages(before)
+    assert cells.shape == (2, stages.grid ** 2, stages.dim)
+    torch.testing.assert_close(cells.mean(1), pooled)
+    next(stages.parameters()).data.zero_()
+    with torch.no_grad():
+        assert torch.equal(encoder.pyramid(pictures)[1], pooled)
+
+
+class SmallViT(ViT):
+    model = "vit_tiny_patch16_224"
+    dim = 192
+    channels = (192,) * 4
+
+
+def test_a_vision_transformer_can_be_cut():
+    encoder = SmallViT(32, pretrained=False).eval()
+    with torch.no_grad():
+        maps, pooled = encoder.pyramid(torch.randn(1, 3, 32, 32))
+        cells = upper_stages(encoder, "f1").eval()(maps[0])
+        last = upper_stages(encoder, "f4")(maps[3])
+    assert [tuple(m.shape[1:]) for m in maps] == encoder.map_sizes()
+    assert cells.shape == (1, 4, 192) and torch.isfinite(cells).all()
+    torch.testing.assert_close(last.mean(1), pooled)
+
+
+def encoded(model, texts):
+    with torch.no_grad():
+        ids = model.text_encoder.tokenize(texts)
+        return model.encode_texts(model.text_features(ids))
+
+
+def test_joint_scores_do_not_depend_on_the_company(model):
+    texts = ["many planes", "a road beside a long white roof"]
+    with torch.no_grad():
+        images = model.encode_images(images_of(model))
+        pairs = torch.tensor([[3, 0], [0, 1], [3, 1]])
+        together = model.joint(images, encoded(model, texts), pairs)
+        alone = model.joint(
+            {k: v[3:4] for k, v in images.items()},
+            encoded(model, texts[:1]), torch.tensor([[0, 0]]))
+    torch.testing.assert_close(together[:1], alone, atol=1e-4, rtol=0)
+    assert together.std() > 1e-3
+
+
+def test_joint_reads_tokens_and_not_only_vectors(model):
+    with torch.no_grad():
+        images = model.encode_images(images_of(model))
+        texts = encoded(model, ["many planes"])
+        pairs = torch.tensor([[0, 0]])
+        before = model.joint(images, texts, pairs)
+        images["image_tokens"] = images["image_tokens"].flip(0)
+        after = model.joint(images, texts, pairs)
+        looks = model.looks(images, texts, pairs)
+    assert (before - after).abs() > 1e-3
+    assert looks.shape == (1, texts["t"].new_zeros(1).numel() * 4, 4)
+    torch.testing.assert_close(looks.sum(2), torch.ones(1, 4))
+
+
+# -- tasks ------------------------------------------------------------
+
+
+def test_shared_captions_are_never_negatives():
+    torch.manual_seed(0)
+    scores, positive = torch.randn(8, 8), torch.eye(8).bool()
+    positive[0] = True
+    positive[1, 2] = positive[2, 1] = True
+    seen_t, seen_i = set(), set()
+    for _ in range(60):
+        texts, images = hard_negatives(scores, positive, 3, 0.5)
+        seen_t |= {(i, int(j)) for i in range(8) for j in texts[i]}
+        seen_i |= {(int(i), j) for j in range(8) for i in images[j]}
+        assert (texts[0] == -1).all()
+        for row in texts[1:]:
+            assert len(set(row.tolist())) == 3
+    assert not any(positive[i, j] for i, j in seen_t if j >= 0)
+    assert not any(positive[i, j] for i, j in seen_i)
+    assert len(seen_t) > 40
+
+
+def test_hard_negatives_are_hard():
+    scores = torch.arange(8.0).repeat(8, 1)
+    texts, _ = hard_negatives(scores, torch.eye(8).bool(), 2, 0.01)
+    assert texts[:6].sort(1).values.tolist() == [[6, 7]] * 6
+
+
+def test_tasks_can_be_left_out():
+    whole = small_model()
+    terms = whole.training_losses(batch_of(whole), lambda x: x)
+    assert set(terms) == {"contrastive", "matching", "mlm"}
+    assert all(v.requires_grad and v > 0 for v in terms.values())
+    for name in terms:
+        part = small_model(**{name: 0.0})
+        left = part.training_losses(batch_of(part), lambda x: x)
+        assert set(left) == set(terms) - {name}
+    shares = gradient_shares(terms, list(whole.stages.parameters()))
+    assert sum(shares.values()) == pytest.approx(100)
+    assert min(shares.values()) > 0
+
+
+def test_masked_words_need_the_picture():
+    model = small_model(masked=1.0, mlm_share=1.0).eval()
+    batch = batch_of(model)
+    images = model.encode_images(batch["images"])["image_tokens"]
+
+    def loss(tokens):
+        torch.manual_seed(3)
+        return model.mlm_loss(tokens, batch["texts"]["ids"], 0, 6)
+
+    # all words hidden: only picture and length are left to go by
+    with torch.no_grad():
+        assert (loss(images) - loss(images.flip(0))).abs() > 1e-6
+        wide = loss(images)
+        model.known.zero_()
+        model.known[batch["texts"]["ids"].unique()] = 1
+        assert loss(images) < wide - 3
+
+
+@pytest.mark.parametrize("changes, word", [
+    ({"contrastive": 0.0, "matching": 0.0}, "nothing would teach"),
+    ({"text_layers": 0}, "text_lr=0"), ({"start": "pooled"}, "start"),
+    ({"heads": 3}, "heads"),
+])
+def test_faults_are_named(changes, word):
+    with pytest.raises(RsirError, match=word):
+        small_model(**changes)
+
+
+# -- runs -------------------------------------------------------------
+
+
+def test_an_interrupted_run_ends_the_same(splits, cached, tmp_path):
+    whole = train(small_run(), splits, progress=False)
+    for until in (1, None):
+        run = train(small_run(), splits, tmp_path / "run",
+                    epochs=until, progress=False)
+    assert run.history == whole.history
+    a, b = run.model.state_dict(), whole.model.state_dict()
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    moved = run.model.stages.state_dict()
+    frozen = upper_stages(run.model.image_encoder, "f4").state_dict()
+    assert not any(torch.equal(moved[k], frozen[k]) for k in moved)
+
+
+def test_one_training_two_records(splits, cached, tmp_path,
+                                  monkeypatch):
+    monkeypatch.setattr(rsir.data, "load_dataset", lambda *_: splits)
+    monkeypatch.setattr(
+        queue, "recipe", lambda method, preset, row=None, **k:
+        small_run(rescore=0 if row == "uni" else 3, epochs=1,
+                  stages_trained=row != "frozen"))
+    queue.run_job("envlf", "toy", "toy", "rescored", 0, None,
+                  str(tmp_path), "c" * 40)
+    home = tmp_path / "envlf" / "toy"
+    assert {p.name for p in home.glob("*.json")} == {
+        "rescored-s0.json", "uni-s0.json"}
+    uni, new = (json.loads((home / f"{r}-s0.json").read_text())
+                for r in ("uni", "rescored"))
+    assert uni["config"]["rescore"] == 0
+    assert uni["seconds"]["train"] == new["seconds"]["train"]
+    assert "--row uni" in uni["command"]
+    a, b = (Ranks.load(home / f"{r}-s0.npz") for r in
+            ("uni", "rescored"))
+    assert not np.array_equal(a.t2i.better, b.t2i.better)
+
+
+def test_two_stages_agree_with_their_parts(splits, cached):
+    run = train(small_run(epochs=1), splits, progress=False)
+    corpus = Corpus(splits.val, run.model, progress=False)
+    none, some, every = two_stages(run.model, corpus, (0, 2, 99))
+    plain = score_split(run.model, splits.val)
+    assert np.array_equal(none.coarse, plain)
+    assert none.pairs == 0 < some.pairs < every.pairs
+    assert np.array_equal(none.ranks().t2i.better,
+                          ranks(plain, splits.val.owner).t2i.better)
+    # the whole gallery re-scored: both directions see one matrix
+    assert np.array_equal(every.i2t.argsort(1),
+                          every.t2i.argsort(1)) or np.array_equal(
+        ranks(every.i2t, corpus.split.owner).i2t.better,
+        ranks(every.t2i, corpus.split.owner).i2t.better)
+
+
+def test_two_processes_have_the_gradients_of_one(tmp_path):
+    launch = ["-m", "torch.distributed.run", "--standalone",
+              "--nproc-per-node", "2"]
+    for words in ([], launch):
+        done = subprocess.run(
+            [sys.executable, *words, str(HERE / "two_envlf.py"),
+             str(tmp_path)], capture_output=True, text=True,
+            timeout=600, env=os.environ | {
+                "PYTHONPATH": os.pathsep.join(
+                    [str(HERE), str(HERE.parent)]),
+                "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1",
+            },
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+    one = torch.load(tmp_path / "1-0.pt")
+    for rank in (0, 1):
+        two = torch.load(tmp_path / f"2-{rank}.pt")
+        assert two.keys() == one.keys()
+        for key, grad in one.items():
+            scale = grad.abs().max().clamp(min=1e-4)
+            assert (two[key] - grad).abs().max() < 1e-3 * scale, key
