@@ -249,7 +249,7 @@ def of_model(run, dataset, split, n_images, depths, root=None):
     def measured(of_i2t, of_t2i):
         both = [ranks(x[:, corpus.text_id], part.owner)
                 for x in (of_i2t, of_t2i)]
-        mixed = Ranks(both[0].i2t, both[1].t2i)
+        mixed = Ranks(both[0].i2t, both[1].t2i, part.owner)
         return evaluate_ranks(mixed, bootstrap=0)
 
     n, t = coarse.shape

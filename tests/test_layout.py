@@ -17,6 +17,7 @@ ORDER = [
     "errors", "progress", "processes",
     "data", "pocket", "encoders", "layers", "recipes", "models",
     "checkpoints", "batches", "train", "twostage", "looks",
+    "coarsefine",
     "baseline", "search", "folders",
     "published", "reported", "records", "reranked", "reproduce",
     "plots", "cli", "__main__",

@@ -11,6 +11,7 @@ HOMES = {
     "amfmn": ("rsir.models.amfmn", "AMFMN"),
     "galr": ("rsir.models.galr", "GaLR"),
     "envlf": ("rsir.models.envlf", "EnVLF"),
+    "cfitr": ("rsir.models.cfitr", "CFITR"),
 }
 
 

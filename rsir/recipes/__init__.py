@@ -12,16 +12,18 @@ preset changes) and `ROWS` (the rows that its chapter shows).
 import dataclasses
 
 from rsir.errors import RsirError
-from rsir.recipes import amfmn, envlf, galr, linear
+from rsir.recipes import amfmn, cfitr, envlf, galr, linear
 from rsir.recipes.amfmn import AMFMNRecipe
-from rsir.recipes.base import FROZEN, PRESETS, Recipe
+from rsir.recipes.base import FROZEN, PRESETS, RERANKS, Recipe
+from rsir.recipes.cfitr import CFITRRecipe
 from rsir.recipes.envlf import EnVLFRecipe
 from rsir.recipes.galr import GaLRRecipe
 from rsir.recipes.linear import LinearRecipe
 
-__all__ = ["CHANGES", "FROZEN", "PRESETS", "RECIPES", "ROWS", "Recipe",
-           "AMFMNRecipe", "EnVLFRecipe", "GaLRRecipe", "LinearRecipe",
-           "recipe"]
+__all__ = ["CHANGES", "FROZEN", "PRESETS", "RECIPES", "RERANKS",
+           "ROWS", "Recipe",
+           "AMFMNRecipe", "CFITRRecipe", "EnVLFRecipe", "GaLRRecipe",
+           "LinearRecipe", "recipe"]
 
 # a new method: its file and its dataclass, here and above
 _METHODS = {
@@ -29,6 +31,7 @@ _METHODS = {
     "amfmn": (amfmn, AMFMNRecipe),
     "galr": (galr, GaLRRecipe),
     "envlf": (envlf, EnVLFRecipe),
+    "cfitr": (cfitr, CFITRRecipe),
 }
 
 #: the dataclass of each method
@@ -55,7 +58,8 @@ def recipe(method: str, preset: str = "cpu", row: str | None = None,
     Args:
         method: "linear", "amfmn", ...
         preset: "toy", "cpu" or "paper".
-        row: a name in `ROWS[method]`; None: the preset as it is.
+        row: a name in `ROWS[method]`, perhaps with a re-ranking that
+            trains nothing ("midf+mr"); None: the preset as it is.
         changes: fields to replace, such as `seed=1`.
 
     Raises:
@@ -65,7 +69,10 @@ def recipe(method: str, preset: str = "cpu", row: str | None = None,
     _known("preset", preset, PRESETS)
     every = dict(CHANGES[method, preset])
     if row is not None:
+        row, plus, rerank = row.partition("+")
         _known(f"row of {method}", row, ROWS[method])
+        if plus:
+            _known("re-ranking", rerank, RERANKS)
         every |= ROWS[method][row]
     every |= changes
     fields = {f.name for f in dataclasses.fields(RECIPES[method])}

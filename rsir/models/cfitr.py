@@ -1,0 +1,354 @@
+"""CFITR: codes make the list, a transformer reads its top.
+
+Source: Zhou, Wu and Deng, GRSL 22, 2024/25
+(doi 10.1109/LGRS.2024.3494543), read from the abstract, one figure
+and the released code; the paper's text, its recalls and its timings
+were not at hand. Explained in chapter 05.
+
+    DSHM   code = sign(h), h = tanh(MLP(pool(tokens)))    coarse
+    LFEM   convolutions among the picture's tokens
+    SSM    rank(joint blocks([words; picture]))           fine
+
+PPSR, which re-ranks the coarse scores, is `rsir.rerank.ppsr`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rsir import losses
+from rsir.encoders.image import ImageEncoder, turned
+from rsir.encoders.stages import upper_stages
+from rsir.encoders.text import TextEncoder
+from rsir.encoders.vilt import ViLTPatches
+from rsir.errors import RsirError
+from rsir.layers import Standardise
+from rsir.layers.hashing import DSHM, code_of, cosines
+from rsir.layers.lfem import LFEM
+from rsir.layers.shared import SSM, adapter
+from rsir.models.joint import (
+    JointRetriever,
+    hard_negatives,
+    trim_tokens,
+)
+
+#: what the released code does otherwise, by mistake
+SLIPS = ("table", "lfem", "patches", "false")
+
+
+class CFITR(JointRetriever):
+    """The model: one shared transformer, two ways to score.
+
+    Args:
+        image_encoder: frozen; its maps are the picture's tokens.
+        text_encoder: a BERT of which the last blocks are shared, or a
+            ViLT.
+        bits, hidden: of DSHM.
+        pool: of DSHM; "mean" or "position".
+        start: None: tokens come from the frozen maps of strides 16
+            and 32; "f3": from stages above f3 that learn, too.
+        grid: tokens on a side; None: as many as the last map has.
+        image_blocks: shared blocks that the picture passes.
+        joint_blocks: of the SSM (ViLT: all that are left).
+        rewrite: see `SSM`.
+        lfem: False leaves LFEM out.
+        variant: "paper" or "released"; released is all of `SLIPS`.
+        slips: single ones: "table" (see `DSHM`), "lfem" (see `LFEM`),
+            "patches" (tokens in a new random order at every call),
+            "false" (random false texts that may be true).
+        coarse: what `score` compares: "hash", or "float" for h.
+        false_texts: wrong sentences a picture in the SSM's loss (15).
+        hard_texts: how many of them the coarse stage draws.
+        false_images: wrong pictures a sentence (ours; 0 as released).
+        share: share of the batch that the SSM reads.
+        from_coarse: the fine score starts at the coarse cosine (ours).
+        ssm: weight of its loss; 0: the SSM is not trained.
+        margin, mask_shared: of the triplet loss.
+        quantise, balance, dropout: of DSHM.
+        turns: show maps in the eight symmetries of the square while
+            training; captions that say "left" need False.
+    """
+
+    def __init__(
+        self, image_encoder: ImageEncoder, text_encoder: TextEncoder, *,
+        bits: int = 128, hidden: int = 4096, pool: str = "mean",
+        start: str | None = None, grid: int | None = None,
+        image_blocks: int = 1, joint_blocks: int = 2,
+        rewrite: bool = False, lfem: bool = True,
+        variant: str = "paper", slips: Sequence[str] = (),
+        coarse: str = "hash", false_texts: int = 15,
+        hard_texts: int = 5, false_images: int = 0, share: float = 1.0,
+        from_coarse: bool = False, ssm: float = 1.0,
+        margin: float = 0.2, mask_shared: bool = False,
+        quantise: float = 0.001, balance: float = 0.01,
+        dropout: float = 0.1, turns: bool = False,
+    ) -> None:
+        super().__init__()
+        self.slips = _slips(variant, slips)
+        if coarse not in ("hash", "float"):
+            raise RsirError(f"coarse is {coarse!r}: 'hash' or 'float'")
+        if not 0 <= hard_texts <= false_texts:
+            raise RsirError(
+                f"hard_texts is {hard_texts}: 0 to false_texts, which "
+                f"is {false_texts}"
+            )
+        self.image_encoder = image_encoder
+        self.text_encoder = text_encoder
+        self.coarse, self.turns, self.start = coarse, turns, start
+        self.margin, self.mask_shared = margin, mask_shared
+        self.false_texts, self.hard_texts = false_texts, hard_texts
+        self.false_images, self.share = false_images, share
+        self.from_coarse, self.ssm_weight = from_coarse, ssm
+
+        self.shared = adapter(text_encoder)(text_encoder, image_blocks)
+        dim = self.shared.dim
+        # parts with pretrained weights, trained at `image_lr`
+        self.stages = nn.ModuleDict()
+        self.raw = isinstance(image_encoder, ViLTPatches)
+        if self.raw:
+            self.reads, cells = ("f1", "pooled"), None
+        elif start is None:
+            self.reads = ("f3", "f4", "pooled")
+            cells = 4 * image_encoder.channels[2] + \
+                image_encoder.channels[3]
+        else:
+            self.reads = (start, "pooled")
+            self.stages["image"] = upper_stages(image_encoder, start)
+            cells = image_encoder.dim
+        side = image_encoder.map_sizes()[3][1]
+        self.grid = grid or side
+        if not self.raw:
+            self.standardise = Standardise(image_encoder.dim)
+            self.cells = Standardise(cells)
+            self.to_tokens = nn.Linear(cells, dim)
+            self.to_first = nn.Linear(image_encoder.dim, dim)
+            self.places = nn.Parameter(
+                0.02 * torch.randn(self.grid ** 2, dim))
+        self.stages["joint"] = SSM(
+            self.shared.upper(text_encoder, image_blocks if self.raw
+                              else joint_blocks), rewrite)
+        self.lfem = LFEM(dim, "released" if "lfem" in self.slips
+                         else "paper") if lfem else nn.Identity()
+        self.kind = nn.Parameter(torch.zeros(2, dim))
+        self.dshm = DSHM(
+            dim, bits, hidden, pool=pool,
+            places=(self.grid ** 2 + 1, text_encoder.max_length),
+            variant="released" if "table" in self.slips else "paper",
+            quantise=quantise, balance=balance, dropout=dropout,
+        )
+        self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
+
+    @property
+    def ssm(self) -> SSM:
+        return self.stages["joint"]
+
+    def fit(self, corpus) -> None:
+        """Measure the cells' scale on train, and how long an epoch is.
+
+        Args:
+            corpus: of the train split.
+        """
+        n = corpus.split.n_images
+        self.dshm.epoch.fill_(n)
+        if not self.raw:
+            rows = range(0, n, max(1, n // 512))
+            with torch.no_grad():
+                device = self.places.device
+                some = {k: v.to(device) for k, v in
+                        corpus.images(rows).items()}
+                self.cells.fit(self._cells(some).flatten(0, 1))
+
+    # -- the picture --------------------------------------------------
+
+    def _cells(self, features: Mapping[str, Tensor]) -> Tensor:
+        """The last map's cells, row by row: `[B, grid^2, channels]`."""
+        def turn(x):
+            return turned(x, view) if view else x
+
+        view = int(torch.randint(8, ())) if self.training and \
+            self.turns else 0
+        if self.start is not None:
+            maps = turn(features[self.start].float())
+            cells = self.stages["image"](maps)    # (B, side^2, C)
+            side = math.isqrt(cells.shape[1])
+            maps = cells.transpose(1, 2).unflatten(2, (side, side))
+        else:
+            fine = F.pixel_unshuffle(turn(features["f3"].float()), 2)
+            maps = torch.cat([fine, turn(features["f4"].float())], 1)
+        if self.grid != maps.shape[-1]:
+            maps = F.adaptive_avg_pool2d(maps, self.grid)
+        return maps.flatten(2).transpose(1, 2)
+
+    def picture(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Class token and cells after LFEM: `[B, 1 + grid^2, D]`."""
+        if self.raw:
+            patches = features["f1"].float().flatten(2).transpose(1, 2)
+            tokens = self.shared.places(self.text_encoder, patches)
+        else:
+            pooled = self.standardise(features["pooled"].float())
+            cells = self.cells(self._cells(features))
+            tokens = torch.cat([
+                self.to_first(pooled)[:, None],
+                self.to_tokens(cells) + self.places], 1)
+        if "patches" in self.slips:
+            order = 1 + torch.randperm(tokens.shape[1] - 1)
+            tokens = torch.cat([tokens[:, :1], tokens[:, order]], 1)
+        tokens = self.shared.apart(tokens)
+        return torch.cat([tokens[:, :1], self.lfem(tokens[:, 1:])], 1)
+
+    def encode_images(
+        self, features: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Code and tokens of pictures.
+
+        Returns:
+            "h" `[B, bits]` in (-1, 1), "code" `[B, bits]` of -1 and 1,
+            "image_tokens" `[B, P, D]`, or, where the SSM only reads
+            them, its memory `[B, n, 2, P, D]`.
+        """
+        tokens = self.picture(features)
+        h = self.dshm(tokens, None, "image")
+        tokens = tokens + self.kind[1]
+        if not self.ssm.rewrite:
+            tokens = self.ssm.memory(tokens)
+        return {"h": h, "code": code_of(h), "image_tokens": tokens}
+
+    # -- the sentence -------------------------------------------------
+
+    def text_features(
+        self, token_ids: Tensor, keyword_ids: Tensor | None = None,
+        stem: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Words after the text stream, as wide as `token_ids`."""
+        tokens, mask = self.shared.words(
+            self.text_encoder, token_ids, stem)
+        missing = token_ids.shape[1] - tokens.shape[1]
+        return {"tokens": F.pad(tokens, (0, 0, 0, missing)),
+                "mask": F.pad(mask, (0, missing))}
+
+    def encode_texts(
+        self, features: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Code and words of sentences.
+
+        Returns:
+            "h" and "code" as for pictures, "text_tokens" `[T, L, D]`,
+            "text_mask" `[T, L]`.
+        """
+        tokens, mask = features["tokens"].float(), features["mask"]
+        h = self.dshm(tokens, mask, "text")
+        return {"h": h, "code": code_of(h),
+                "text_tokens": tokens + self.kind[0], "text_mask": mask}
+
+    # -- both ---------------------------------------------------------
+
+    def score(self, images: Mapping[str, Tensor],
+              texts: Mapping[str, Tensor]) -> Tensor:
+        """Coarse scores `[B, T]`: minus the bits that differ.
+
+        With coarse="float": the cosine of h, which needs 32 times
+        the memory.
+        """
+        if self.coarse == "float":
+            return cosines(images["h"], texts["h"])
+        one, other = images["code"], texts["code"]
+        return (one @ other.T - one.shape[1]) / 2  # -Hamming
+
+    def joint(self, images: Mapping[str, Tensor],
+              texts: Mapping[str, Tensor], pairs: Tensor) -> Tensor:
+        """Fine scores `[N]` of chosen pairs, see the base."""
+        image, text = pairs.unbind(1)
+        words, mask = trim_tokens(texts["text_tokens"][text],
+                                  texts["text_mask"][text])
+        fine = self.ssm(words, mask, images["image_tokens"][image])
+        if self.from_coarse:
+            fine = fine + self.log_scale.exp() * F.cosine_similarity(
+                images["h"][image], texts["h"][text])
+        return fine
+
+    # -- training -----------------------------------------------------
+
+    def training_losses(self, batch, gather) -> dict[str, Tensor]:
+        """L_tri + 0.001 L_quant + 0.01 L_bal + L_ssm."""
+        images = self.encode_images(batch["images"])
+        texts = self.encode_texts(self._text_inputs(batch["texts"]))
+        h_i, h_t = gather(images["h"]).float(), gather(texts["h"]).float()
+        positive = batch["pairs"]["positive"]
+        with torch.autocast(positive.device.type, enabled=False):
+            scores = cosines(h_i, h_t)
+            terms = {"triplet": losses.triplet_hard(
+                scores, self.margin,
+                positive if self.mask_shared else None)}
+            terms |= self.dshm.losses(
+                images["h"].float(), texts["h"].float())
+        if self.ssm_weight:
+            own = cosines(images["h"], texts["h"])
+            same = positive if len(positive) == len(own) else \
+                torch.eye(len(own), dtype=torch.bool, device=own.device)
+            terms["ssm"] = self.ssm_weight * self.ssm_loss(
+                images, texts, own, same)
+        return terms
+
+    def ssm_loss(self, images, texts, scores: Tensor, positive: Tensor
+                 ) -> Tensor:
+        """Find the true sentence among false ones (and pictures).
+
+        Args:
+            images, texts: encoded sides of one batch.
+            scores: `[B, B]`, cosines of the coarse stage.
+            positive: `[B, B]`, True where a text is the image's own.
+
+        Returns:
+            Cross-entropy, mean over directions.
+        """
+        n = max(1, round(self.share * len(scores)))
+        own = torch.arange(n, device=scores.device)
+        chance = torch.zeros_like(scores)
+        if "false" in self.slips:  # copies of the true one may be drawn
+            itself = torch.eye(
+                len(scores), dtype=torch.bool, device=scores.device)
+            wrong, _ = hard_negatives(
+                chance, itself, self.false_texts, 1.0)
+        else:
+            hard, _ = hard_negatives(
+                scores, positive, self.hard_texts, 0.05)
+            easy, _ = hard_negatives(
+                chance, positive, self.false_texts - self.hard_texts, 1.0)
+            wrong = torch.cat([hard, easy], 1)    # (B, false_texts)
+        _, pictures = hard_negatives(
+            scores, positive, self.false_images, 0.05)
+        wrong, pictures = wrong[:n], pictures[:n]
+        texts_of = torch.cat([own[:, None], wrong], 1)
+        images_of = torch.cat([own[:, None], pictures], 1)
+        pairs = torch.cat([
+            torch.stack([own[:, None].expand_as(texts_of), texts_of], 2)
+            .flatten(0, 1),
+            torch.stack([pictures, own[:, None].expand_as(pictures)], 2)
+            .flatten(0, 1)])
+        logits = self.joint(images, texts, pairs.clamp(min=0)).float()
+        for_images = logits[: texts_of.numel()].view_as(texts_of)
+        right = for_images[:, :1]
+        for_texts = torch.cat([
+            right, logits[texts_of.numel():].view(n, -1)], 1)
+        none = float("-inf")
+        loss = -for_images.masked_fill(texts_of < 0, none).log_softmax(
+            1)[:, 0].mean()
+        if not self.false_images:
+            return loss
+        other = -for_texts.masked_fill(images_of < 0, none).log_softmax(
+            1)[:, 0].mean()
+        return (loss + other) / 2
+
+
+def _slips(variant: str, slips: Sequence[str]) -> frozenset[str]:
+    if variant not in ("paper", "released"):
+        raise RsirError(f"variant is {variant!r}: 'paper' or 'released'")
+    odd = set(slips) - set(SLIPS)
+    if odd:
+        raise RsirError(
+            f"slip {min(odd)!r}: unknown; there are {', '.join(SLIPS)}"
+        )
+    return frozenset(SLIPS if variant == "released" else slips)

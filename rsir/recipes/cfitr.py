@@ -1,0 +1,117 @@
+"""Recipe of CFITR. Chapter 05."""
+
+from dataclasses import dataclass
+
+from rsir.recipes.base import Recipe
+
+
+@dataclass(frozen=True)
+class CFITRRecipe(Recipe):
+    """CFITR; options as in `rsir.models.cfitr.CFITR`, and:
+
+    Attributes:
+        image_lr: peak rate of the joint half (and of image stages, if
+            they learn): weights that come from elsewhere.
+        rescore: M, candidates of each list that the SSM orders anew
+            when the model is measured; 0: the coarse list stands.
+            As released 70.
+        ppsr: neighbours of PPSR on the coarse scores when the model
+            is measured; 0: no PPSR. As released 10. It looks at all
+            queries at once.
+    """
+
+    method: str = "cfitr"
+    image_lr: float = 1e-4
+    bits: int = 128
+    hidden: int = 4096
+    pool: str = "mean"
+    start: str | None = None
+    grid: int | None = None
+    image_blocks: int = 1
+    joint_blocks: int = 2
+    rewrite: bool = False
+    lfem: bool = True
+    variant: str = "paper"
+    slips: tuple[str, ...] = ()
+    coarse: str = "hash"
+    false_texts: int = 15
+    hard_texts: int = 5
+    false_images: int = 0
+    share: float = 1.0
+    from_coarse: bool = False
+    ssm: float = 1.0
+    margin: float = 0.2
+    mask_shared: bool = False
+    quantise: float = 0.001
+    balance: float = 0.01
+    dropout: float = 0.1
+    turns: bool = False
+    rescore: int = 50
+    ppsr: int = 0
+
+    MODEL = ("bits", "hidden", "pool", "start", "grid", "image_blocks",
+             "joint_blocks", "rewrite", "lfem", "variant", "slips",
+             "coarse", "false_texts", "hard_texts", "false_images",
+             "share", "from_coarse", "ssm", "margin", "mask_shared",
+             "quantise", "balance", "dropout", "turns")
+
+    #: fields that change how a trained model is measured, not it
+    MEASURED = ("rescore", "ppsr", "coarse")
+
+
+#: what a preset changes
+CHANGES = {
+    # toy captions say left and right, so maps are not turned
+    "toy": {
+        "epochs": 12, "batch": 64, "text_layers": 1, "image_size": 128,
+        "hidden": 512, "false_texts": 5, "hard_texts": 2,
+        "false_images": 2, "share": 0.5, "from_coarse": True,
+        "text_lr": 2e-4, "image_lr": 3e-4, "mask_shared": True,
+        "balance": 0.0003, "quantise": 0.0003, "eval_every": 4,
+        "patience": 20, "precision": "no", "rescore": 20,
+    },
+    # floating-point operations an epoch of RSICD, forward and back:
+    # LFEM 5.8, image block 4.7, two text blocks 2.4, SSM on half of
+    # the pictures with 9 pairs each 6.6, all else 1: 20 x 10^12
+    "cpu": {
+        "text_layers": 2, "text_lr": 2e-4, "batch": 128, "epochs": 8,
+        "hidden": 2048, "false_texts": 5, "hard_texts": 2,
+        "false_images": 3, "share": 0.5, "from_coarse": True,
+        "turns": True, "mask_shared": True, "balance": 0.0003,
+        "quantise": 0.0003, "eval_every": 2, "lr": 5e-4,
+    },
+    # as released, but for the frozen patch projection
+    "paper": {
+        "image_encoder": "vilt_patches", "image_size": 384,
+        "text_encoder": "dandelin/vilt-b32-mlm", "text_layers": None,
+        "image_blocks": 6, "joint_blocks": 6, "rewrite": True,
+        "pool": "position", "false_texts": 15, "hard_texts": 5,
+        "lr": 1e-4, "image_lr": 1e-4, "text_lr": 1e-4, "batch": 8,
+        "accumulate": 32, "epochs": 50, "patience": 50,
+        "dropout": 0.0, "rescore": 70, "ppsr": 10,
+    },
+}
+
+_HASH = {"rescore": 0, "ppsr": 0}
+_ALONE = _HASH | {"ssm": 0.0}
+
+#: name -> changes; the first row is the headline. Rows that differ
+#: in `MEASURED` alone are one training
+ROWS = {
+    "coarse-to-fine": {},
+    "hash": _HASH,
+    "float": _HASH | {"coarse": "float"},
+    "hash-ppsr": {"rescore": 0, "ppsr": 10},
+    "coarse-to-fine-ppsr": {"ppsr": 10},
+    **{f"m-{m}": {"rescore": m} for m in (10, 20, 100)},
+    "minus-lfem": {"lfem": False},
+    "minus-lfem-hash": _HASH | {"lfem": False},
+    "minus-ssm": _ALONE,
+    "minus-ssm-float": _ALONE | {"coarse": "float"},
+    **{f"bits-{n}": _ALONE | {"bits": n}
+       for n in (16, 32, 64, 256, 512)},
+    "slip-table": _HASH | {"slips": ("table",)},
+    "slip-patches": {"slips": ("patches",)},
+    "slip-false": {"slips": ("false",)},
+    "released": {"variant": "released"},
+}
