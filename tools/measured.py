@@ -46,9 +46,11 @@ SYSTEMS = {
 HEADLINES = {
     ("amfmn", "soft-minilm"): "AMFMN",
     ("amfmn", "soft-gru"): "AMFMN",
+    ("cfitr", "coarse-to-fine"): "CFITR",
 }
 #: (with the thing, without it, a claim's id or a text of our own)
 FULL = ("amfmn", "soft-minilm")
+FINE, CODES = ("cfitr", "coarse-to-fine"), ("cfitr", "hash")
 STEPS = [
     (("amfmn", "abl-mvsa"), ("amfmn", "abl-global"), "amfmn-mvsa"),
     (FULL, ("amfmn", "abl-mvsa"), "amfmn-visual-guidance"),
@@ -66,6 +68,14 @@ STEPS = [
      "three views of a picture beat one, linear baseline"),
     (("amfmn", "abl-tuned"), FULL,
      "a text encoder that learns beats a frozen one"),
+    (FINE, CODES, "cfitr-accuracy"),
+    (("cfitr", "hash-ppsr"), CODES, "cfitr-ppsr"),
+    (FINE, ("cfitr", "minus-lfem"), "cfitr-lfem"),
+    (("cfitr", "coarse-to-fine-ppsr"), FINE,
+     "PPSR helps the list that the fine stage reads"),
+    (CODES, ("cfitr", "minus-ssm"),
+     "training the fine stage, too, helps the codes"),
+    (("cfitr", "float"), CODES, "floats beat codes of 128 bits"),
 ]  # fmt: skip
 
 

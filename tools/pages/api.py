@@ -27,6 +27,7 @@ SECTIONS = {
     "Search and re-ranking": [
         "rsir.search", "rsir.search.*", "rsir.baseline", "rsir.rerank",
         "rsir.rescore", "rsir.twostage", "rsir.looks",
+        "rsir.folders", "rsir.coarsefine",
     ],
     "Measuring": ["rsir.metrics"],
     "Reported numbers and records": [
