@@ -46,11 +46,13 @@ SYSTEMS = {
 HEADLINES = {
     ("amfmn", "soft-minilm"): "AMFMN",
     ("amfmn", "soft-gru"): "AMFMN",
+    ("envlf", "rescored"): "EnVLF",
     ("cfitr", "coarse-to-fine"): "CFITR",
 }
 #: (with the thing, without it, a claim's id or a text of our own)
 FULL = ("amfmn", "soft-minilm")
 FINE, CODES = ("cfitr", "coarse-to-fine"), ("cfitr", "hash")
+READ, LIST = ("envlf", "rescored"), ("envlf", "uni")
 STEPS = [
     (("amfmn", "abl-mvsa"), ("amfmn", "abl-global"), "amfmn-mvsa"),
     (FULL, ("amfmn", "abl-mvsa"), "amfmn-visual-guidance"),
@@ -68,6 +70,15 @@ STEPS = [
      "three views of a picture beat one, linear baseline"),
     (("amfmn", "abl-tuned"), FULL,
      "a text encoder that learns beats a frozen one"),
+    (READ, LIST, "envlf-rescoring"),
+    (("envlf", "tokens"), ("galr", "abl-local"), "envlf-tokens"),
+    (READ, ("envlf", "frozen"),
+     "EnVLF's encoders that learn beat frozen ones"),
+    (READ, ("envlf", "minus-contrastive"),
+     "EnVLF's contrastive task helps"),
+    (LIST, ("envlf", "minus-matching"),
+     "EnVLF's matching task helps the list, too"),
+    (READ, ("envlf", "minus-mlm"), "EnVLF's masked words help"),
     (FINE, CODES, "cfitr-accuracy"),
     (("cfitr", "hash-ppsr"), CODES, "cfitr-ppsr"),
     (FINE, ("cfitr", "minus-lfem"), "cfitr-lfem"),

@@ -53,8 +53,9 @@ class EnVLF(JointRetriever):
         joint_blocks: blocks of the multi-modal encoder.
         heads: of every attention.
         dropout: on vectors and in blocks while training.
-        turns: show maps in the eight symmetries of the square while
-            training; captions that say "left" need False.
+        turns: show maps in one of the eight symmetries of the square
+            while training, and take the mean of all when encoding;
+            captions that say "left" need False.
         contrastive, matching, mlm: weights of the tasks; 0 leaves
             one out.
         temperature: divides cosines in the contrastive task, and in
@@ -189,10 +190,9 @@ class EnVLF(JointRetriever):
             vector, tokens = self._seen(self._turned(maps))
         else:
             vector, tokens = self._seen(maps)
-            others = self.image_encoder.views[1:] if self.turns else ()
-            for view in others:
+            for view in range(1, 8) if self.turns else ():
                 vector = vector + self._seen(turned(maps, view))[0]
-            vector = vector / (1 + len(others))
+            vector = vector / (8 if self.turns else 1)
         if self.vector == "both":
             # one matrix: the frozen vector and the one that learns
             vector = vector + self.to_image(self.dropout(pooled)) / 2

@@ -46,15 +46,15 @@ class EnVLFRecipe(Recipe):
 CHANGES = {
     # toy captions say left and right, so maps are not turned
     "toy": {
-        "epochs": 10, "batch": 64, "text_layers": 1, "image_size": 128,
+        "epochs": 8, "batch": 64, "text_layers": 1, "image_size": 128,
         "start": "f4", "width": 128, "image_blocks": 1,
         "joint_blocks": 1, "heads": 4, "turns": False, "patience": 20,
-        "eval_every": 5, "text_lr": 2e-4, "precision": "no",
+        "eval_every": 4, "text_lr": 2e-4, "precision": "no",
     },
     # text states below two blocks and f3 are kept on disk
     "cpu": {
         "views": (0, 1, 6), "text_layers": 2, "text_lr": 2e-4,
-        "batch": 64, "epochs": 8, "eval_every": 2,
+        "batch": 64, "epochs": 8, "eval_every": 4,
     },
     # ours: the abstract names no sizes
     "paper": {
