@@ -175,18 +175,18 @@ def run_job(method, dataset, preset, row, seed, root, results, commit
     # made before the clock starts: "features" counts them
     run.model.split_features(splits.test)
     features = sum(map(run.model.features_seconds, splits))
-    for name, ranks, evaluated in _measured(run, splits.test, row,
-                                            preset):
+    for name, ranks, evaluated, *more in _measured(run, splits, row,
+                                                   preset):
         seconds = {
             "features": features, "train": run.seconds["train"],
             "evaluate": evaluated,
-        }
+        } | (more[0].pop("seconds") if more else {})
         seconds["total"] = sum(seconds.values())
         _write(run, name, preset, dataset, commit, seconds, ranks,
-               splits.test, Path(results))
+               splits.test, Path(results), *more)
 
 
-def _measured(run, test, row: str, preset: str):
+def _measured(run, splits, row: str, preset: str):
     """Row, ranks and seconds; several rows if training is shared.
 
     A system that re-scores the top of a list (a recipe with
@@ -197,7 +197,7 @@ def _measured(run, test, row: str, preset: str):
     from rsir.metrics import ranks as rank
     from rsir.train import score_corpus
 
-    asked, model = run.recipe, run.model
+    asked, model, test = run.recipe, run.model, splits.test
     start = time.perf_counter()
     corpus = Corpus(test, model, progress=False)
     k = getattr(asked, "rescore", 0)
@@ -205,12 +205,18 @@ def _measured(run, test, row: str, preset: str):
         ranks = rank(score_corpus(model, corpus), test.owner)
         yield row, ranks, time.perf_counter() - start
         return
-    from rsir.twostage import two_stages
+    from rsir.twostage import choose, two_stages
 
-    both = two_stages(model, corpus, (k,),
-                      tied=getattr(model, "tied", "extend"))[0]
-    passed = time.perf_counter() - start
-    yield row, both.ranks(), passed
+    val = Corpus(splits.val, model, progress=False)
+    k, weight, tried = choose(model, val, k)
+    chosen = time.perf_counter()
+    both = two_stages(model, corpus, (k,), weight=weight)[0]
+    passed = time.perf_counter() - chosen
+    yield row, both.ranks(), passed, {
+        "seconds": {"choose": chosen - start},
+        "rescored": {"k": k, "weight": weight, "pairs": both.pairs,
+                     "tried": tried},
+    }
     plain = dataclasses.replace(asked, rescore=0)
     for name in ROWS[asked.method]:
         if recipe(asked.method, preset, name, seed=asked.seed) == plain:
@@ -219,8 +225,8 @@ def _measured(run, test, row: str, preset: str):
 
 
 def _write(run, row, preset, dataset, commit, seconds, ranks, test,
-           results: Path) -> None:
-    """The record of one row."""
+           results: Path, more: dict | None = None) -> None:
+    """The record of one row, with what else is worth noting."""
     method, seed = run.recipe.method, run.recipe.seed
     asked = recipe(method, preset, row, seed=seed)
     write_record({
@@ -243,7 +249,7 @@ def _write(run, row, preset, dataset, commit, seconds, ranks, test,
         "config": json.loads(json.dumps(asked.to_dict())),
         "created": datetime.datetime.now(
             datetime.timezone.utc).strftime("%Y-%m-%d"),
-    }, ranks, results)
+    } | (more or {}), ranks, results)
 
 
 def _drop_other_run(run_dir: Path, asked, commit: str) -> None:

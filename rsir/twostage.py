@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rsir.batches import Corpus
-from rsir.metrics import Ranks, ranks
+from rsir.metrics import Ranks, ranks, recalls_from_ranks
 from rsir.models.joint import JointRetriever, pair_scorer
 from rsir.rescore import rescore_both
 from rsir.train import encode_corpus
@@ -25,6 +25,7 @@ class TwoStage:
             for image queries and for caption queries.
         k: length of the re-scored part, in different texts or in
             images.
+        weight: of the first stage's score in the new one.
         pairs: how many pairs were read together.
         seconds: wall time of "encode", "list" and "rescore".
         owner: `[n_captions]`, the image of each caption.
@@ -34,6 +35,7 @@ class TwoStage:
     i2t: np.ndarray
     t2i: np.ndarray
     k: int
+    weight: float
     pairs: int
     seconds: dict[str, float]
     owner: np.ndarray
@@ -52,8 +54,9 @@ class TwoStage:
 
 
 def two_stages(model: JointRetriever, corpus: Corpus,
-               ks: tuple[int, ...], *, tied: str = "extend",
-               batch: int = 256) -> list[TwoStage]:
+               ks: tuple[int, ...], *, weight: float = 0.0,
+               tied: str = "extend", batch: int = 256
+               ) -> list[TwoStage]:
     """Score a split, and order the top k of every list anew.
 
     Equal captions are one text: read once, equal in the end.
@@ -63,7 +66,7 @@ def two_stages(model: JointRetriever, corpus: Corpus,
         corpus: the split as the model reads it.
         ks: lengths of the re-scored part; one result each. 0: the
             first stage alone.
-        tied: as in `rsir.rescore`.
+        weight, tied: as in `rsir.rescore`.
         batch: pairs read at a time.
     """
     start = time.perf_counter()
@@ -79,13 +82,61 @@ def two_stages(model: JointRetriever, corpus: Corpus,
         start_k = time.perf_counter()
         new = {"i2t": scores, "t2i": scores, "pairs": 0}
         if k:
-            new = rescore_both(scores, score_pairs, k, tied=tied)
+            new = rescore_both(scores, score_pairs, k, weight=weight,
+                               tied=tied)
         seconds = {
             "encode": encoded - start, "list": listed - encoded,
             "rescore": time.perf_counter() - start_k,
         }
         out.append(TwoStage(
             coarse, new["i2t"][:, columns], new["t2i"][:, columns],
-            k, new["pairs"], seconds, owner,
+            k, weight, new["pairs"], seconds, owner,
         ))
     return out
+
+
+#: what `choose` tries: lengths, and weights of the first score
+LENGTHS, WEIGHTS = (1, 2, 4, 8, 16, 32), (0.0, 10.0, 30.0)
+
+
+def choose(model: JointRetriever, corpus: Corpus, longest: int, *,
+           tied: str = "extend") -> tuple[int, float, list[dict]]:
+    """How far down to read, and how far to trust the reader.
+
+    Every pair is read once, for the longest list; the rest is sorting.
+
+    Args:
+        model: is put into evaluation mode.
+        corpus: of the validation split, never of the test split.
+        longest: the longest list that is tried.
+        tied: as in `rsir.rescore`.
+
+    Returns:
+        k and weight of the best mR (of equals the shortest list),
+        and a row for each that was tried: "k", "weight", "mR".
+    """
+    images, texts = encode_corpus(model, corpus)
+    scores = model.score(images, texts).float().cpu().numpy()
+    read = np.full(scores.shape, np.nan, dtype=np.float32)
+    score_pairs = pair_scorer(model, images, texts)
+
+    def remember(pairs):
+        new = pairs[np.isnan(read[pairs[:, 0], pairs[:, 1]])]
+        read[new[:, 0], new[:, 1]] = score_pairs(new)
+        return read[pairs[:, 0], pairs[:, 1]]
+
+    rows, owner = [], corpus.split.owner
+    for k in [k for k in LENGTHS if k < longest] + [longest]:
+        for weight in WEIGHTS if k > 1 else (0.0,):
+            both = rescore_both(scores, remember, k, weight=weight,
+                                tied=tied)
+            found = [
+                getattr(ranks(both[d][:, corpus.text_id], owner), d)
+                for d in ("i2t", "t2i")
+            ]
+            rows.append({
+                "k": k, "weight": weight, "mR": recalls_from_ranks(
+                    Ranks(*found, np.asarray(owner)))["mR"],
+            })
+    best = max(rows, key=lambda row: (row["mR"], -row["k"]))
+    return best["k"], best["weight"], rows

@@ -29,7 +29,7 @@ from rsir.metrics import Ranks, ranks
 from rsir.models.envlf import EnVLF
 from rsir.models.joint import gradient_shares, hard_negatives
 from rsir.train import score_split, train
-from rsir.twostage import two_stages
+from rsir.twostage import choose, two_stages
 
 HERE = Path(__file__).resolve().parent
 
@@ -223,10 +223,33 @@ def test_one_training_two_records(splits, cached, tmp_path,
     assert "--row uni" in uni["command"]
     a, b = (Ranks.load(home / f"{r}-s0.npz") for r in
             ("uni", "rescored"))
-    inner = (a.t2i.equal == 0) & (a.t2i.better < 3)
-    assert inner.any()
-    assert np.array_equal(a.t2i.better[inner] + b.t2i.better[inner],
-                          np.full(inner.sum(), 2))
+    # validation says not to listen to such a reader
+    assert new["rescored"]["k"] == 1
+    assert np.array_equal(a.t2i.better, b.t2i.better)
+    assert {r["k"] for r in new["rescored"]["tried"]} == {1, 2, 3}
+    assert new["seconds"]["choose"] > 0 and "choose" not in \
+        uni["seconds"]
+
+
+def test_validation_chooses_how_far_to_read(splits, cached,
+                                            monkeypatch):
+    model = train(small_run(epochs=1), splits, progress=False).model
+    corpus = Corpus(splits.val, model, progress=False)
+    true = torch.zeros(splits.val.n_images, len(corpus.texts))
+    true[splits.val.owner, corpus.text_id] = 1
+    reads = []
+
+    def knows(self, images, texts, pairs):
+        reads.extend(map(tuple, pairs.tolist()))
+        return true[pairs[:, 0], pairs[:, 1]]
+
+    monkeypatch.setattr(EnVLF, "joint", knows)
+    k, weight, rows = choose(model, corpus, 8)
+    assert (k, weight) == (8, 0.0)
+    assert len(reads) == len(set(reads)) <= true.numel()
+    by_k = [max(r["mR"] for r in rows if r["k"] == k)
+            for k in (1, 2, 4, 8)]
+    assert by_k == sorted(by_k) and by_k[0] < by_k[-1]
 
 
 def test_two_stages_agree_with_their_parts(splits, cached):

@@ -11,8 +11,10 @@ class EnVLFRecipe(Recipe):
 
     Attributes:
         image_lr: peak rate of the image stages that learn.
-        rescore: items of each list that the multi-modal encoder
-            orders anew when the model is measured; 0: none.
+        rescore: how far down a list the multi-modal encoder may
+            read when the model is measured; how far it does, and how
+            much the cosine still counts, is chosen on validation.
+            0: not at all.
     """
 
     method: str = "envlf"
@@ -34,7 +36,7 @@ class EnVLFRecipe(Recipe):
     negatives: int = 2
     masked: float = 0.25
     mlm_share: float = 0.25
-    rescore: int = 16
+    rescore: int = 32
 
     MODEL = ("dim", "width", "start", "stages_trained", "vector",
              "image_blocks", "joint_blocks", "heads", "dropout",
