@@ -60,7 +60,7 @@ def test_every_step_with_an_id_is_a_claim():
     for better, worse, claim in measured.STEPS:
         assert claim in CLAIMS or " " in claim
         for method, row in (better, worse):
-            assert row in measured.ROWS[method]
+            assert row.partition("+")[0] in measured.ROWS[method]
 
 
 def test_without_records_every_claim_is_pending(tmp_path):

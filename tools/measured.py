@@ -46,12 +46,15 @@ SYSTEMS = {
 HEADLINES = {
     ("amfmn", "soft-minilm"): "AMFMN",
     ("amfmn", "soft-gru"): "AMFMN",
+    ("galr", "midf"): "GaLR",
+    ("galr", "midf+mr"): "GaLR with MR",
     ("envlf", "rescored"): "EnVLF",
     ("cfitr", "coarse-to-fine"): "CFITR",
 }
 #: (with the thing, without it, a claim's id or a text of our own)
 FULL = ("amfmn", "soft-minilm")
 FINE, CODES = ("cfitr", "coarse-to-fine"), ("cfitr", "hash")
+MIDF = ("galr", "midf")
 READ, LIST = ("envlf", "rescored"), ("envlf", "uni")
 STEPS = [
     (("amfmn", "abl-mvsa"), ("amfmn", "abl-global"), "amfmn-mvsa"),
@@ -70,8 +73,20 @@ STEPS = [
      "three views of a picture beat one, linear baseline"),
     (("amfmn", "abl-tuned"), FULL,
      "a text encoder that learns beats a frozen one"),
+    (MIDF, ("galr", "global"), "galr-local"),
+    (MIDF, ("galr", "sum"), "galr-midf"),
+    (MIDF, ("galr", "midf-released"),
+     "two weights beat the one of the release"),
+    (MIDF, ("galr", "drea-off"), "galr-drea"),
+    (MIDF, ("galr", "paper-nodes"),
+     "nodes with their whole look beat 20 numbers"),
+    (MIDF, FULL, "galr-amfmn"),
+    (("galr", "midf+mr"), MIDF, "galr-mr"),
+    (("galr", "midf+mr-bank"), MIDF,
+     "re-ranking with a bank of training queries helps"),
+    (("amfmn", "soft-minilm+mr"), FULL, "AMFMN gains from MR"),
     (READ, LIST, "envlf-rescoring"),
-    (("envlf", "tokens"), ("galr", "abl-local"), "envlf-tokens"),
+    (("envlf", "tokens"), ("galr", "local"), "envlf-tokens"),
     (READ, ("envlf", "frozen"),
      "EnVLF's encoders that learn beat frozen ones"),
     (READ, ("envlf", "minus-contrastive"),

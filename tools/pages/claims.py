@@ -22,6 +22,8 @@ RANGE_ROWS = {
     "AMFMN-soft": [("amfmn", "soft-minilm"), ("amfmn", "soft-gru")],
     "AMFMN-fusion": [("amfmn", "abl-fusion")],
     "AMFMN-sim": [("amfmn", "abl-sim")],
+    "GaLR": [("galr", "midf")],
+    "GaLR with MR": [("galr", "midf+mr")],
 }
 PENDING = "not measured yet"
 
