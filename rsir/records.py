@@ -74,11 +74,22 @@ class Record:
                            seed=self.seed)
         except RsirError:
             return [*changed, "recipe"]
+        rerank = self.facts.get("rerank")
+        if rerank and rerank["of_ranks"] != ranks_digest(
+                self.path.with_name(rerank["of"] + ".npz")):
+            changed.append(rerank["of"])
         # an option that came later was at its default
         then = type(asked)().to_dict() | self.facts["config"]
         if _plain(asked.to_dict()) != _plain(then):
             changed.append("recipe")
         return changed
+
+
+def ranks_digest(path: Path) -> str | None:
+    """16 hex digits of the ranks at `path`; None: there are none."""
+    if not path.is_file():
+        return None
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def _plain(value):
@@ -173,6 +184,30 @@ def summary(records: list[Record]) -> dict:
         "mean": float(values.mean()), "n": len(values),
         "std": float(values.std(ddof=1)) if len(values) > 1 else None,
     }
+
+
+def declarations(folder: str | Path | None = None) -> list[dict]:
+    """`results/declared.yml`: failures that are expected, and why.
+
+    A list of entries with `claim` (an id, or our own words),
+    `dataset`, `why` and, if not all rows are meant, `row`.
+    """
+    import yaml
+
+    path = (Path(folder) if folder else results_dir()) / "declared.yml"
+    if not path.exists():
+        return []
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or []
+
+
+def declared(claim: str, dataset: str, row: str,
+             folder: str | Path | None = None) -> str | None:
+    """Why a claim is expected to fail for a row, if it is declared."""
+    for entry in declarations(folder):
+        named = entry["claim"], entry["dataset"], entry.get("row", row)
+        if named == (claim, dataset, row):
+            return " ".join(entry["why"].split())
+    return None
 
 
 # -- which code was used ----------------------------------------------

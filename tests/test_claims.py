@@ -10,6 +10,7 @@ from nbkit import ROOT
 from pages import claims as page
 from result_samples import record
 
+from rsir.records import declarations
 from rsir.reported import check_direction, check_reported
 
 CLAIMS = measured.claims()
@@ -49,7 +50,7 @@ def test_recalls_of_records_are_those_of_their_ranks(rows):
 
 
 def test_declarations_name_claims_and_reasons():
-    for entry in measured.declarations(ROOT / "results"):
+    for entry in declarations(ROOT / "results"):
         assert set(entry) <= {"claim", "dataset", "row", "why"}
         assert entry["claim"] in CLAIMS
         assert entry["dataset"] in measured.DATASETS

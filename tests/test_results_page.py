@@ -120,7 +120,7 @@ def test_steps_have_the_outcome_of_their_interval(some):
     assert low <= 0 <= high
     assert undecided[3] == "+3.21 on RSITMD"
     assert "[does not hold]" in cells(text, "the dynamic margin")[1]
-    own = cells(text, "AMFMN beats the linear baseline")
+    own = cells(text, "the modules beat the linear")
     assert own[3:5] == ["–", "1"]
     assert "the soft gate beats fusion" not in text  # no such row
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import yaml
 
+from rsir import records
 from rsir.metrics import (
     KS,
     Comparison,
@@ -66,11 +66,11 @@ STEPS = [
     (FULL, ("amfmn", "abl-fusion"), "the soft gate beats fusion"),
     (FULL, ("amfmn", "abl-sim"), "the soft gate beats sim"),
     (FULL, ("linear", "linear"),
-     "AMFMN beats the linear baseline, both on frozen encoders"),
+     "the modules beat the linear baseline"),
     (FULL, ("amfmn", "abl-one-view"),
-     "three views of a picture beat one"),
+     "three views beat one"),
     (("linear", "linear"), ("linear", "one-view"),
-     "three views of a picture beat one, linear baseline"),
+     "three views beat one, linear baseline"),
     (("amfmn", "abl-tuned"), FULL,
      "a text encoder that learns beats a frozen one"),
     (MIDF, ("galr", "global"), "galr-local"),
@@ -299,25 +299,10 @@ def claims() -> dict:
     return {claim.id: claim for claim in load_claims()}
 
 
-def declarations(results: Path) -> list[dict]:
-    """`results/declared.yml`: failures that are expected, and why.
-
-    A list of entries with `claim` (an id), `dataset`, `why` and, for a
-    printed number that several rows are held to, `row`.
-    """
-    path = results / "declared.yml"
-    if not path.exists():
-        return []
-    return yaml.safe_load(path.read_text(encoding="utf-8")) or []
-
-
 def declared(row: Row, claim: str) -> str | None:
     """Why the claim is expected to fail for this row, if declared."""
-    for entry in declarations(row.runs[0].path.parents[2]):
-        named = entry["claim"], entry["dataset"], entry.get("row", row.row)
-        if named == (claim, row.dataset, row.row):
-            return " ".join(entry["why"].split())
-    return None
+    results = row.runs[0].path.parents[2]
+    return records.declared(claim, row.dataset, row.row, results)
 
 
 # -- ranks, read once -------------------------------------------------
