@@ -196,8 +196,11 @@ class CFITR(JointRetriever):
         if "patches" in self.slips:
             order = 1 + torch.randperm(tokens.shape[1] - 1)
             tokens = torch.cat([tokens[:, :1], tokens[:, order]], 1)
+        first = 0 if self.raw else tokens[:, :1]
         tokens = self.shared.apart(tokens)
-        return torch.cat([tokens[:, :1], self.lfem(tokens[:, 1:])], 1)
+        # the class token keeps what the frozen encoder has said
+        return torch.cat([tokens[:, :1] + first,
+                          self.lfem(tokens[:, 1:])], 1)
 
     def encode_images(
         self, features: Mapping[str, Tensor]
