@@ -98,6 +98,8 @@ def reproduce(
                         read_record(path), preset):
                     say(f"{path.stem}: stands")
                     continue
+                if "+" in row:
+                    _needs_its_run(path, row, preset)
                 say(f"{path.stem}: running")
                 _in_own_process(dict(
                     method=method, dataset=dataset, preset=preset,
@@ -112,6 +114,17 @@ def reproduce(
 
 def _stands(record: Record, preset: str) -> bool:
     return record.preset == preset and not record.stale()
+
+
+def _needs_its_run(path: Path, row: str, preset: str) -> None:
+    """A re-ranking needs the record of what it re-ranks."""
+    base = row.partition("+")[0]
+    run = path.with_name(path.name.replace(row, base))
+    if not run.exists() or not _stands(read_record(run), preset):
+        raise RsirError(
+            f"{path.stem}: re-ranks {run.stem}, which has no fresh "
+            f"record; reproduce the row {base} first"
+        )
 
 
 def clean_commit() -> str:
@@ -166,10 +179,18 @@ def run_job(method, dataset, preset, row, seed, root, results, commit
     from rsir.train import train
 
     used_modules()  # hash the code as it is now, not after hours
+    base = row.partition("+")[0]
+    run_dir = (cache_dir() / "runs" / method / dataset
+               / f"{preset}-{base}-s{seed}")
+    if base != row:
+        from rsir.reranked import run_rerank
+
+        record = Path(results) / method / dataset / f"{base}-s{seed}.json"
+        run_rerank(row, record, run_dir, dataset, root, Path(results),
+                   commit)
+        return
     asked = recipe(method, preset, row, seed=seed)
     splits = load_dataset(dataset, root)
-    run_dir = (cache_dir() / "runs" / method / dataset
-               / f"{preset}-{row}-s{seed}")
     _drop_other_run(run_dir, asked, commit)
     run = train(asked, splits, run_dir)
     # made before the clock starts: "features" counts them
