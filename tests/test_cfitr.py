@@ -148,8 +148,8 @@ def test_hash_losses_are_the_released_sums_over_eight_pictures():
     found = dshm.losses(h_i, h_t)
     assert torch.isclose(found["quantise"], 0.001 * quant)
     assert torch.isclose(found["balance"], 0.01 * bal)
-    twice = dshm.losses(h_i.repeat(2, 1), h_t.repeat(2, 1))
-    assert torch.isclose(twice["balance"], found["balance"])
+    again = dshm.losses(h_i.repeat(2, 1), h_t.repeat(2, 1))["balance"]
+    assert torch.isclose(again, found["balance"])
 
 
 def test_the_released_table_turns_to_zero_after_the_first_epoch():
@@ -247,12 +247,11 @@ def test_vilt_lends_its_lower_blocks_and_gives_its_upper_ones():
     shared = ViLT(encoder, 2)
     upper = shared.upper(encoder, 2)
     assert len(upper) == 2 and len(whole.encoder.layer) == 2
+    assert encoder.max_length == 12  # as many places as it knows
     tokens = shared.places(encoder, torch.randn(3, 4, DIM))
     assert shared.apart(tokens).shape == (3, 5, DIM)
     words, mask = shared.words(encoder, IDS, None)
     assert words.shape == (6, 6, DIM) and mask.sum() == 25
-    with pytest.raises(RsirError, match="some must be apart"):
-        ViLT(SimpleNamespace(model=vilt(), dim=DIM, name="v"), 4)
     with pytest.raises(RsirError, match="no blocks to share"):
         Sentences(SimpleNamespace(name="gru"), 1)
 
@@ -291,6 +290,8 @@ def test_coarse_scores_are_minus_the_bits_that_differ():
     cosine = F.cosine_similarity(
         images["h"][:, None], texts["h"][None], dim=-1)
     assert torch.allclose(model.score(images, texts), cosine, atol=1e-6)
+    with pytest.raises(RsirError, match="where the model has vectors"):
+        small(coarse="vectors")
 
 
 def test_joint_scores_depend_on_the_pair_and_on_nothing_else():
@@ -307,6 +308,13 @@ def test_joint_scores_depend_on_the_pair_and_on_nothing_else():
     model.coarse = "float"
     order = model.score(images, texts).argsort(1)
     assert torch.equal(plain.argsort(1), order)
+    both = small(from_coarse=True, vectors=12, coarse="vectors")
+    nn.init.zeros_(both.ssm.rank.weight)
+    images, texts = encoded(both)
+    with torch.inference_mode():
+        plain = both.joint(images, texts, pairs).view(6, 6)
+    assert torch.equal(plain.argsort(1),
+                       both.score(images, texts).argsort(1))
 
 
 def test_every_part_that_should_learn_gets_a_gradient():
@@ -318,8 +326,11 @@ def test_every_part_that_should_learn_gets_a_gradient():
             if p.requires_grad and p.grad is None]
     assert idle == ["log_scale"]  # only read from the coarse score
     assert model.ssm.blocks[0].query.weight.grad.abs().sum() > 0
-    alone = small(ssm=0.0).train()
-    assert "ssm" not in alone.training_losses(batch(), lambda x: x)
+    more = small(vectors=12).train().training_losses(
+        batch(), lambda x: x)
+    assert "vectors" in more and more["vectors"] > 0
+    assert "ssm" not in small(ssm=0.0).train().training_losses(
+        batch(), lambda x: x)
 
 
 def test_own_captions_are_no_false_texts_unless_as_released(monkeypatch):

@@ -243,6 +243,10 @@ class ViLT(Sentences):
                 "blocks, of which some must be apart and some joint"
             )
         self.blocks = layers[:depth]
+        # ViLT knows 40 places for words
+        most = encoder.model.config.max_position_embeddings
+        encoder.max_length = min(getattr(encoder, "max_length", most),
+                                 most)
 
     def words(self, encoder: TextEncoder, ids: Tensor,
               stem: Tensor | None) -> tuple[Tensor, Tensor]:

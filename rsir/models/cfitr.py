@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from rsir import losses
 from rsir.encoders.image import ImageEncoder, turned
 from rsir.encoders.stages import upper_stages
-from rsir.encoders.text import TextEncoder
+from rsir.encoders.text import TextEncoder, masked_mean
 from rsir.encoders.vilt import ViLTPatches
 from rsir.errors import RsirError
 from rsir.layers import Standardise
@@ -59,12 +59,16 @@ class CFITR(JointRetriever):
         slips: single ones: "table" (see `DSHM`), "lfem" (see `LFEM`),
             "patches" (tokens in a new random order at every call),
             "false" (random false texts that may be true).
-        coarse: what `score` compares: "hash", or "float" for h.
+        coarse: what `score` compares: "hash", "float" for h, or
+            "vectors".
         false_texts: wrong sentences a picture in the SSM's loss (15).
         hard_texts: how many of them the coarse stage draws.
         false_images: wrong pictures a sentence (ours; 0 as released).
         share: share of the batch that the SSM reads.
-        from_coarse: the fine score starts at the coarse cosine (ours).
+        from_coarse: the fine score starts at a cosine (ours): of the
+            vectors, or of h where there are none.
+        vectors: length of float vectors that are kept beside the
+            tokens, for the fine stage (ours); 0: none.
         ssm: weight of its loss; 0: the SSM is not trained.
         margin, mask_shared: of the triplet loss.
         quantise, balance, dropout: of DSHM.
@@ -81,15 +85,18 @@ class CFITR(JointRetriever):
         variant: str = "paper", slips: Sequence[str] = (),
         coarse: str = "hash", false_texts: int = 15,
         hard_texts: int = 5, false_images: int = 0, share: float = 1.0,
-        from_coarse: bool = False, ssm: float = 1.0,
+        from_coarse: bool = False, vectors: int = 0, ssm: float = 1.0,
         margin: float = 0.2, mask_shared: bool = False,
         quantise: float = 0.001, balance: float = 0.01,
         dropout: float = 0.1, turns: bool = False,
     ) -> None:
         super().__init__()
         self.slips = _slips(variant, slips)
-        if coarse not in ("hash", "float"):
-            raise RsirError(f"coarse is {coarse!r}: 'hash' or 'float'")
+        if coarse not in ("hash", "float", "vectors")[: 2 + (vectors > 0)]:
+            raise RsirError(
+                f"coarse is {coarse!r}: 'hash', 'float', or, where the "
+                "model has vectors, 'vectors'"
+            )
         if not 0 <= hard_texts <= false_texts:
             raise RsirError(
                 f"hard_texts is {hard_texts}: 0 to false_texts, which "
@@ -140,6 +147,13 @@ class CFITR(JointRetriever):
             quantise=quantise, balance=balance, dropout=dropout,
         )
         self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
+        self.dropout = nn.Dropout(dropout)
+        self.vectors = nn.ModuleDict({
+            side: nn.Linear(dim, vectors)
+            for side in ("image", "first", "text")
+        }) if vectors else None
+        if vectors and not self.raw:
+            self.vectors["first"] = nn.Linear(image_encoder.dim, vectors)
 
     @property
     def ssm(self) -> SSM:
@@ -209,15 +223,23 @@ class CFITR(JointRetriever):
 
         Returns:
             "h" `[B, bits]` in (-1, 1), "code" `[B, bits]` of -1 and 1,
-            "image_tokens" `[B, P, D]`, or, where the SSM only reads
-            them, its memory `[B, n, 2, P, D]`.
+            "v" `[B, vectors]` where there are any, "image_tokens"
+            `[B, P, D]`, or, where the SSM only reads them, its memory
+            `[B, n, 2, P, D]`.
         """
         tokens = self.picture(features)
         h = self.dshm(tokens, None, "image")
+        out = {"h": h, "code": code_of(h)}
+        if self.vectors:
+            first = tokens[:, 0] if self.raw else self.standardise(
+                features["pooled"].float())
+            out["v"] = F.normalize(
+                self.vectors["first"](self.dropout(first))
+                + self.vectors["image"](tokens[:, 1:].mean(1)), dim=1)
         tokens = tokens + self.kind[1]
         if not self.ssm.rewrite:
             tokens = self.ssm.memory(tokens)
-        return {"h": h, "code": code_of(h), "image_tokens": tokens}
+        return out | {"image_tokens": tokens}
 
     # -- the sentence -------------------------------------------------
 
@@ -243,8 +265,12 @@ class CFITR(JointRetriever):
         """
         tokens, mask = features["tokens"].float(), features["mask"]
         h = self.dshm(tokens, mask, "text")
-        return {"h": h, "code": code_of(h),
-                "text_tokens": tokens + self.kind[0], "text_mask": mask}
+        out = {"h": h, "code": code_of(h),
+               "text_tokens": tokens + self.kind[0], "text_mask": mask}
+        if self.vectors:
+            pooled = self.dropout(masked_mean(tokens, mask))
+            out["t"] = F.normalize(self.vectors["text"](pooled), dim=1)
+        return out
 
     # -- both ---------------------------------------------------------
 
@@ -257,6 +283,8 @@ class CFITR(JointRetriever):
         """
         if self.coarse == "float":
             return cosines(images["h"], texts["h"])
+        if self.coarse == "vectors":
+            return images["v"] @ texts["t"].T
         one, other = images["code"], texts["code"]
         return (one @ other.T - one.shape[1]) / 2  # -Hamming
 
@@ -268,27 +296,35 @@ class CFITR(JointRetriever):
                                   texts["text_mask"][text])
         fine = self.ssm(words, mask, images["image_tokens"][image])
         if self.from_coarse:
+            one, other = ("v", "t") if self.vectors else ("h", "h")
             fine = fine + self.log_scale.exp() * F.cosine_similarity(
-                images["h"][image], texts["h"][text])
+                images[one][image], texts[other][text])
         return fine
 
     # -- training -----------------------------------------------------
 
     def training_losses(self, batch, gather) -> dict[str, Tensor]:
-        """L_tri + 0.001 L_quant + 0.01 L_bal + L_ssm."""
+        """L_tri + 0.001 L_quant + 0.01 L_bal + L_ssm.
+
+        Where there are vectors, a second L_tri is theirs.
+        """
         images = self.encode_images(batch["images"])
         texts = self.encode_texts(self._text_inputs(batch["texts"]))
         h_i, h_t = gather(images["h"]).float(), gather(texts["h"]).float()
         positive = batch["pairs"]["positive"]
         with torch.autocast(positive.device.type, enabled=False):
-            scores = cosines(h_i, h_t)
+            same = positive if self.mask_shared else None
             terms = {"triplet": losses.triplet_hard(
-                scores, self.margin,
-                positive if self.mask_shared else None)}
+                cosines(h_i, h_t), self.margin, same)}
+            if self.vectors:
+                both = gather(images["v"]), gather(texts["t"])
+                terms["vectors"] = losses.triplet_hard(
+                    cosines(*both), self.margin, same)
             terms |= self.dshm.losses(
                 images["h"].float(), texts["h"].float())
         if self.ssm_weight:
-            own = cosines(images["h"], texts["h"])
+            own = images["v"] @ texts["t"].T if self.vectors else \
+                cosines(images["h"], texts["h"])
             same = positive if len(positive) == len(own) else \
                 torch.eye(len(own), dtype=torch.bool, device=own.device)
             terms["ssm"] = self.ssm_weight * self.ssm_loss(

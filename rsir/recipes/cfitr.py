@@ -39,6 +39,7 @@ class CFITRRecipe(Recipe):
     false_images: int = 0
     share: float = 1.0
     from_coarse: bool = False
+    vectors: int = 0
     ssm: float = 1.0
     margin: float = 0.2
     mask_shared: bool = False
@@ -52,7 +53,8 @@ class CFITRRecipe(Recipe):
     MODEL = ("bits", "hidden", "pool", "start", "grid", "image_blocks",
              "joint_blocks", "rewrite", "lfem", "variant", "slips",
              "coarse", "false_texts", "hard_texts", "false_images",
-             "share", "from_coarse", "ssm", "margin", "mask_shared",
+             "share", "from_coarse", "vectors", "ssm", "margin",
+             "mask_shared",
              "quantise", "balance", "dropout", "turns")
 
     #: fields that change how a trained model is measured, not it
@@ -65,7 +67,9 @@ CHANGES = {
     "toy": {
         "epochs": 8, "batch": 64, "text_layers": 0, "image_size": 128,
         "hidden": 512, "joint_blocks": 1, "false_images": 3,
-        "from_coarse": True, "image_lr": 3e-4, "mask_shared": True,
+        "share": 0.33,
+        "from_coarse": True, "vectors": 256, "image_lr": 3e-4,
+        "mask_shared": True,
         "balance": 0.0003, "quantise": 0.0003, "eval_every": 4,
         "patience": 20, "precision": "no", "rescore": 20,
     },
@@ -76,7 +80,8 @@ CHANGES = {
         "views": (0, 1, 6), "text_layers": 0, "batch": 64,
         "epochs": 10, "grid": 5, "hidden": 2048, "false_texts": 4,
         "hard_texts": 2, "false_images": 2, "share": 0.33,
-        "from_coarse": True, "image_lr": 2e-4, "turns": True,
+        "from_coarse": True, "vectors": 512, "image_lr": 2e-4,
+        "turns": True,
         "mask_shared": True, "balance": 0.0003, "quantise": 0.0003,
         "eval_every": 2,
     },
@@ -101,6 +106,7 @@ ROWS = {
     "coarse-to-fine": {},
     "hash": _HASH,
     "float": _HASH | {"coarse": "float"},
+    "vectors": _HASH | {"coarse": "vectors"},
     "hash-ppsr": {"rescore": 0, "ppsr": 10},
     "coarse-to-fine-ppsr": {"ppsr": 10},
     **{f"m-{m}": {"rescore": m} for m in (10, 20, 100)},
