@@ -19,6 +19,7 @@ from tiny import (  # noqa: F401
 )
 
 import rsir.data
+import rsir.twostage
 from rsir import reproduce as queue
 from rsir.batches import Corpus
 from rsir.encoders import image_encoder
@@ -27,8 +28,12 @@ from rsir.encoders.vit import ViT
 from rsir.errors import RsirError
 from rsir.metrics import Ranks, ranks
 from rsir.models.envlf import EnVLF
-from rsir.models.joint import gradient_shares, hard_negatives
-from rsir.train import score_split, train
+from rsir.models.joint import (
+    gradient_shares,
+    hard_negatives,
+    pair_scorer,
+)
+from rsir.train import encode_corpus, score_split, train
 from rsir.twostage import choose, two_stages
 
 HERE = Path(__file__).resolve().parent
@@ -211,6 +216,9 @@ def test_one_training_two_records(splits, cached, tmp_path,
     monkeypatch.setattr(  # a reader that turns every list around
         EnVLF, "joint", lambda self, images, texts, pairs: -(
             images["v"][pairs[:, 0]] * texts["t"][pairs[:, 1]]).sum(1))
+    monkeypatch.setattr(
+        rsir.twostage, "choose", lambda model, val, longest: (
+            longest, 0.0, ["on " + val.split.name]))
     queue.run_job("envlf", "toy", "toy", "rescored", 0, None,
                   str(tmp_path), "c" * 40)
     home = tmp_path / "envlf" / "toy"
@@ -223,12 +231,14 @@ def test_one_training_two_records(splits, cached, tmp_path,
     assert "--row uni" in uni["command"]
     a, b = (Ranks.load(home / f"{r}-s0.npz") for r in
             ("uni", "rescored"))
-    # validation says not to listen to such a reader
-    assert new["rescored"]["k"] == 1
-    assert np.array_equal(a.t2i.better, b.t2i.better)
-    assert {r["k"] for r in new["rescored"]["tried"]} == {1, 2, 3}
-    assert new["seconds"]["choose"] > 0 and "choose" not in \
-        uni["seconds"]
+    inner = (a.t2i.equal == 0) & (a.t2i.better < 3)
+    assert inner.any()
+    assert np.array_equal(a.t2i.better[inner] + b.t2i.better[inner],
+                          np.full(inner.sum(), 2))
+    assert new["rescored"]["k"] == 3
+    assert new["rescored"]["tried"] == ["on val"]
+    assert new["seconds"]["choose"] >= 0
+    assert "choose" not in uni["seconds"]
 
 
 def test_validation_chooses_how_far_to_read(splits, cached,
@@ -236,7 +246,7 @@ def test_validation_chooses_how_far_to_read(splits, cached,
     model = train(small_run(epochs=1), splits, progress=False).model
     corpus = Corpus(splits.val, model, progress=False)
     true = torch.zeros(splits.val.n_images, len(corpus.texts))
-    true[splits.val.owner, corpus.text_id] = 1
+    true[torch.tensor(splits.val.owner), corpus.text_id] = 1
     reads = []
 
     def knows(self, images, texts, pairs):
@@ -261,11 +271,15 @@ def test_two_stages_agree_with_their_parts(splits, cached):
     assert none.pairs == 0 < some.pairs < every.pairs
     assert np.array_equal(none.ranks().t2i.better,
                           ranks(plain, splits.val.owner).t2i.better)
-    # the whole gallery re-scored: both directions see one matrix
-    assert np.array_equal(every.i2t.argsort(1),
-                          every.t2i.argsort(1)) or np.array_equal(
-        ranks(every.i2t, corpus.split.owner).i2t.better,
-        ranks(every.t2i, corpus.split.owner).i2t.better)
+    # the whole gallery read: the places are those of the reader
+    images, texts = encode_corpus(run.model, corpus)
+    n, m = len(images["v"]), len(texts["t"])
+    pairs = np.stack(np.divmod(np.arange(n * m), m), 1)
+    read = pair_scorer(run.model, images, texts)(pairs).reshape(n, m)
+    alone = ranks(read[:, corpus.text_id], splits.val.owner)
+    for side in ("i2t", "t2i"):
+        assert np.array_equal(getattr(every.ranks(), side).better,
+                              getattr(alone, side).better)
 
 
 def test_two_processes_have_the_gradients_of_one(tmp_path):
@@ -287,5 +301,5 @@ def test_two_processes_have_the_gradients_of_one(tmp_path):
         two = torch.load(tmp_path / f"2-{rank}.pt")
         assert two.keys() == one.keys()
         for key, grad in one.items():
-            scale = grad.abs().max().clamp(min=1e-4)
+            scale = grad.abs().max().clamp(min=1e-3)
             assert (two[key] - grad).abs().max() < 1e-3 * scale, key
