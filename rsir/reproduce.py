@@ -219,6 +219,11 @@ def _measured(run, splits, row: str, preset: str):
     from rsir.train import score_corpus
 
     asked, model, test = run.recipe, run.model, splits.test
+    if hasattr(asked, "MEASURED"):  # CFITR: many ways, one training
+        from rsir.coarsefine import measured
+
+        yield from measured(model, test, asked, preset)
+        return
     start = time.perf_counter()
     corpus = Corpus(test, model, progress=False)
     k = getattr(asked, "rescore", 0)
