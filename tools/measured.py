@@ -71,7 +71,7 @@ STEPS = [
      "three views beat one"),
     (("linear", "linear"), ("linear", "one-view"),
      "three views beat one, linear baseline"),
-    (("amfmn", "abl-tuned"), FULL,
+    (("amfmn", "tuned-minilm"), FULL,
      "a text encoder that learns beats a frozen one"),
     (MIDF, ("galr", "global"), "galr-local"),
     (MIDF, ("galr", "sum"), "galr-midf"),
