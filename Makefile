@@ -27,8 +27,8 @@ rsir_env = RSIR_DATASET=$(DATASET) RSIR_PRESET=$(PRESET) \
   $(if $(DATA),RSIR_DATA="$(abspath $(DATA))")
 PRESET ?= $(if $(filter toy,$(DATASET)),toy,cpu)
 
-.PHONY: help setup book test pages notebooks lab bench reproduce \
-  clean distclean
+.PHONY: help setup book archive explorer test pages notebooks lab bench \
+  reproduce clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -42,8 +42,15 @@ setup: ## create .venv and install, if pyproject or constraints changed
 book: setup ## build the HTML book to _build/html
 	@$(offline) RSIR_DATASET=toy RSIR_PRESET=toy \
 	  $(PY) tools/notebooks.py execute --missing
+	@$(offline) $(PY) tools/explorer.py --missing
 	@$(PY) tools/build_pages.py
 	@$(offline) $(PY) tools/build_book.py
+
+archive: book ## the built book as one zip, to read anywhere
+	@$(PY) tools/archive.py
+
+explorer: setup ## train again for the explorer page, all systems
+	@$(offline) $(PY) tools/explorer.py
 
 test: setup ## unit tests, then every notebook on toy scenes
 ifeq ($(DATASET),toy)
@@ -53,7 +60,7 @@ endif
 	@$(offline) $(rsir_env) $(PY) tools/notebooks.py verify $(NOTEBOOKS)
 
 pages: setup ## walk the built book in headless Chromium
-	@$(PY) -m pytest tests/test_book_pages.py -m pages $(PYTEST)
+	@$(PY) -m pytest tests -m pages $(PYTEST)
 
 notebooks: setup ## re-execute notebooks in place on toy scenes
 	@$(offline) RSIR_DATASET=toy RSIR_PRESET=toy \

@@ -1,170 +1,27 @@
 """Every page of the built book, as a reader's browser sees it.
 
-Run by `make pages` after `make book`. Without a browser or a book the
-tests skip and say why; under CI=true such a skip fails.
+Run by `make pages` after `make book`.
 """
 
-import functools
-import http.server
-import os
 import re
-import shutil
-import threading
-from contextlib import contextmanager
-from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlparse
 
 import pytest
+from browsing import (  # noqa: F401 (fixtures)
+    HTML,
+    WIDTHS,
+    browser,
+    every_page,
+    pages,
+    redirects,
+    see,
+    served,
+    site,
+)
 from conftest import skip_or_fail
-from nbkit import ROOT, chapters, template
+from nbkit import chapters, template
 
 pytestmark = pytest.mark.pages
-
-HTML = Path(os.environ.get("RSIR_BOOK", ROOT / "_build/html"))
-BROWSERS = (
-    "chromium", "chromium-browser", "google-chrome",
-    "google-chrome-stable",
-)  # fmt: skip
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
-    "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-WIDTHS = {"desktop": (1300, 900), "phone": (390, 844)}
-REDIRECT = re.compile(r'http-equiv="Refresh" content="0; url=([^"]+)"')
-
-
-def every_page() -> list[str]:
-    return sorted(
-        path.relative_to(HTML).as_posix()
-        for path in HTML.rglob("*.html")
-        if "_static" not in path.relative_to(HTML).parts
-    )
-
-
-@functools.cache
-def redirects() -> dict[str, str]:
-    """{page: the page that it leads to} of pages without a text."""
-    found = {}
-    for name in every_page():
-        text = (HTML / name).read_text(encoding="utf-8")
-        if hit := REDIRECT.search(text):
-            found[name] = hit.group(1)
-    return found
-
-
-def pages() -> list[str]:
-    return [name for name in every_page() if name not in redirects()]
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
-@contextmanager
-def served(folder: Path):
-    """The address of `folder`, served on this machine."""
-    handler = functools.partial(Quiet, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-@pytest.fixture(scope="module")
-def site():
-    if not (HTML / "index.html").exists():
-        skip_or_fail("the book is not built: run `make book` first")
-    with served(HTML) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser():
-    found = os.environ.get("RSIR_CHROMIUM") or next(
-        filter(None, map(shutil.which, BROWSERS)), None
-    )
-    if not found:
-        skip_or_fail("no Chromium or Chrome on this machine")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        skip_or_fail("playwright is not installed")
-    with sync_playwright() as play:
-        one = play.chromium.launch(executable_path=found, args=FLAGS)
-        yield one
-        one.close()
-
-
-class Visit:
-    """One page in one window: what it asked for, said and shows."""
-
-    def __init__(self, window, site: str, name: str):
-        self.asked, self.failed, self.said = [], [], []
-        page = window.new_page()
-        page.set_default_timeout(60_000)
-        page.on("request", lambda r: self.asked.append(r.url))
-        page.on("requestfailed", lambda r: self.failed.append(r.url))
-        page.on(
-            "response",
-            lambda r: r.status >= 400 and self.failed.append(r.url),
-        )
-        page.on("console", self._listen)
-        page.on("pageerror", lambda e: self.said.append(str(e)))
-        page.goto(f"{site}/{name}", wait_until="load")
-        page.evaluate(
-            "() => window.MathJax && MathJax.startup"
-            " ? MathJax.startup.promise : null"
-        )
-        self.page = page
-
-    def _listen(self, message):
-        if message.type in {"error", "warning"}:
-            self.said.append(message.text)
-
-
-LOOK = """() => ({
-  ids: [...document.querySelectorAll('[id],a[name]')]
-    .map(e => e.id || e.name),
-  links: [...document.querySelectorAll('a[href]')]
-    .map(e => e.href),
-  images: [...document.images].map(e => [
-    e.currentSrc || e.src,
-    e.hasAttribute('alt') && !/\\.(png|jpg|svg)$/.test(e.alt),
-    e.complete && e.naturalWidth > 0 || e.loading == 'lazy']),
-  wide: document.documentElement.scrollWidth
-    - document.documentElement.clientWidth,
-  raw: [...document.querySelectorAll('.math')]
-    .filter(e => !e.querySelector('mjx-container')).length,
-  faulty: document.querySelectorAll('mjx-merror').length,
-  theme: document.documentElement.dataset.theme || '',
-  heads: document.querySelectorAll('article h1').length,
-})"""
-
-
-def see(browser, site, names, size, scheme="light") -> dict[str, dict]:
-    """{page: what was seen}, all in one window."""
-    width, height = WIDTHS[size]
-    window = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=scheme
-    )
-    seen = {}
-    try:
-        for name in names:
-            visit = Visit(window, site, name)
-            seen[name] = visit.page.evaluate(LOOK) | {
-                "asked": visit.asked,
-                "failed": visit.failed,
-                "said": visit.said,
-            }
-            visit.page.close()
-    finally:
-        window.close()
-    return seen
 
 
 @pytest.fixture(scope="module", params=list(WIDTHS))
@@ -273,10 +130,60 @@ def test_links_to_the_source_name_one_repository(walk):
                 assert re.match(re.escape(url) + r"(/|$)", link), name
 
 
-def test_dark_pages_are_dark_and_silent(browser, site):
-    walk = see(browser, site, pages(), "phone", "dark")
+@pytest.mark.parametrize("size", WIDTHS)
+def test_dark_pages_are_dark_silent_and_as_wide(browser, site, size):
+    walk = see(browser, site, pages(), size, "dark")
     assert not faults(walk, "said")
     assert not faults(walk, "theme", lambda theme: theme != "dark")
+    assert not faults(walk, "wide", lambda pixels: pixels > 1)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_what_is_behind_it(browser, site, scheme):
+    """Contrast of at least 4.5 for what our style sheets colour."""
+    names = ["book/intro.html", "book/claims.html", "book/explorer.html"]
+    seen = contrasts(browser, site, names, scheme)
+    assert len(seen) > 10
+    assert not [one for one in seen if one[1] < 4.5]
+
+
+def contrasts(browser, site, names, scheme) -> list[list]:
+    """[what, contrast] of coloured words, as WCAG 2 reckons it."""
+    window = browser.new_context(color_scheme=scheme)
+    found = []
+    for name in names:
+        page = window.new_page()
+        page.goto(f"{site}/{name}", wait_until="load")
+        found += page.evaluate(CONTRAST)
+        page.close()
+    window.close()
+    return found
+
+
+CONTRAST = """() => {
+  const parts = c => c.match(/[\\d.]+/g).map(Number);
+  const light = c => parts(c).slice(0, 3).map(v => v / 255)
+    .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((s, v, i) => s + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = e => {
+    for (; e; e = e.parentElement) {
+      const c = getComputedStyle(e).backgroundColor;
+      if (parts(c).length < 4 || parts(c)[3] > 0.99) return c;
+    }
+    return document.documentElement.dataset.theme === 'dark'
+      ? 'rgb(18, 18, 18)' : 'rgb(255, 255, 255)';
+  };
+  return [...document.querySelectorAll(
+    '.verdict, .finding p, .door, .door .sd-card-title, .ex-mark,'
+    + ' .ex-place, .ex-sentence, .ex-buttons button, article p,'
+    + ' article a:not(.headerlink):not(.sd-stretched-link)'
+  )].filter(e => e.offsetParent && e.innerText.trim()).map(e => {
+    const pair = [getComputedStyle(e).color, behind(e)].map(light);
+    const [low, high] = pair.sort((a, b) => a - b);
+    return [e.className + ': ' + e.innerText.slice(0, 30),
+            (high + 0.05) / (low + 0.05)];
+  });
+}"""
 
 
 BAD_PAGE = """<!doctype html><title>bad</title><article>

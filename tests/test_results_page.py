@@ -3,12 +3,15 @@
 import re
 
 import measured
+import nbformat
 import numpy as np
 import pytest
 import readme
+import systems
+from nbformat.v4 import new_markdown_cell, new_notebook
 from nbkit import ROOT
 from pages import claims as claims_page
-from pages import results
+from pages import landing, results, teach
 from result_samples import record
 
 from rsir.metrics import evaluate_ranks, random_baseline
@@ -176,10 +179,56 @@ def test_nothing_is_printed_for_toy_scenes(tmp_path):
 
 
 def test_the_landing_page_shows_what_ties_can_do(some):
-    made = results.render(some)["landing.md"]
-    low, high = re.search(r"of ([\d.]+) or of ([\d.]+)", made).groups()
+    made = landing.render(some)["landing.md"]
+    low, high = re.search(r": ([\d.]+) or ([\d.]+)\*", made).groups()
     assert float(low) < float(high)
+    assert f'--share: {low}%' in made and f'--share: {high}%' in made
     assert cells(made, "RSICD")[1] == "AMFMN `soft-minilm`"
+    assert f"of {low} or of" in " ".join(readme.finding(some).split())
+
+
+def test_before_any_record_the_landing_page_has_its_finding(tmp_path):
+    """The facts of chapter 01 must do."""
+    folder = tmp_path / "results/protocol"
+    folder.mkdir(parents=True)
+    assert landing.render(tmp_path)["landing.md"] == ""
+    assert readme.finding(tmp_path) == ""
+    known = (ROOT / "results/protocol/ucm.json").read_text()
+    (folder / "ucm.json").write_text(known)
+    made = landing.render(tmp_path)["landing.md"]
+    assert "UCM-Captions" in made and "finding" in made
+
+
+def test_systems_are_named_as_they_land(tmp_path, monkeypatch):
+    """Chapter, package only, or neither: nothing is promised."""
+    monkeypatch.setattr(systems, "HOMES", {"amfmn": (), "galr": ()})
+    (tmp_path / "notebooks").mkdir()
+    before = systems.sentence(tmp_path)
+    assert before.startswith("AMFMN and GaLR are in the package only")
+    assert before.endswith("EnVLF and CFITR are not in this edition.")
+    nb = new_notebook(cells=[new_markdown_cell("# One\n\n*Two.*")])
+    nbformat.write(nb, tmp_path / "notebooks/02_amfmn.ipynb")
+    assert systems.chapters(tmp_path) == []
+    (tmp_path / "_toc.yml").write_text(
+        "parts:\n- chapters:\n  - file: notebooks/02_amfmn\n"
+    )
+    (one,) = systems.chapters(tmp_path)
+    assert (one.title, one.subtitle) == ("One", "Two.")
+    assert one.method == "amfmn"
+    after = systems.sentence(tmp_path)
+    assert after.startswith("So far AMFMN has its chapter; GaLR is in")
+    assert "[One](../notebooks/02_amfmn.ipynb)" in landing.render(
+        tmp_path
+    )["chapters.md"]
+
+
+def test_the_plan_of_a_course_follows_the_contents(tmp_path):
+    made = teach.render(tmp_path)
+    assert teach.MISSING in made["lectures.md"]
+    assert made["lectures.md"].count("](../notebooks") == 0
+    real = teach.render(ROOT)
+    assert "(../notebooks/02_amfmn.ipynb)" in real["day.md"]
+    assert real["questions.md"].count(":::{dropdown}") >= 7
 
 
 # -- README -----------------------------------------------------------

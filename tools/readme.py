@@ -1,4 +1,4 @@
-"""Fill the tables of the README: results and chapters.
+"""Fill what the README shows of results, chapters and systems.
 
 Usage: python tools/readme.py [--check]
 
@@ -15,8 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import measured
-from nbkit import execute, template
-from pages import results, table
+import systems
+from nbkit import template
+from pages import landing, results, table
 
 from rsir.data.paths import atomic_write
 
@@ -54,19 +55,39 @@ def results_table(root: Path) -> str:
 
 def chapters_table(root: Path) -> str:
     """Title, subtitle and Colab link of every chapter."""
-    lines = []
-    for path in sorted((root / "notebooks").glob("[0-9]*.ipynb")):
-        head = execute.read(path).cells[0].source
-        title = head.splitlines()[0].removeprefix("# ")
-        subtitle = next(
-            line.strip("*") for line in head.splitlines()
-            if line.startswith("*") and line.endswith("*")
-        )
-        lines.append([
-            path.stem[:2], f"[{title}](notebooks/{path.name})", subtitle,
-            f"[open]({template.colab_url(path.name)})",
-        ])  # fmt: skip
+    lines = [
+        [
+            one.number, f"[{one.title}](notebooks/{one.stem}.ipynb)",
+            one.subtitle, f"[open]({template.colab_url(name)})",
+        ]
+        for path in sorted((root / "notebooks").glob("[0-9]*.ipynb"))
+        for one, name in [(systems.read(path), path.name)]
+    ]  # fmt: skip
     return table(["", "chapter", "what", "Colab"], lines)
+
+
+def systems_line(root: Path) -> str:
+    """Which of the four are in the book by now."""
+    return fold(systems.sentence(
+        root, lambda s: f"[{s.name}](notebooks/{s.chapter.stem}.ipynb)"
+    ))  # fmt: skip
+
+
+def finding(root: Path) -> str:
+    """What surprises most, in two sentences."""
+    heads = [row for row in measured.rows(root) if row.headline]
+    widest = landing.surprise(root, heads)
+    if widest is None:
+        return ""
+    dataset, system, values = widest
+    return fold(
+        "**What surprises most.** On "
+        f"{measured.dataset_name(dataset)}, one and the same model "
+        f"({system}) has an i2t R@1 of {min(values.values()):.1f} or of "
+        f"{max(values.values()):.1f}: nothing differs but the order of "
+        "captions that read the same. No paper's table says which rule it "
+        "was counted by; every number here does."
+    )
 
 
 def fold(text: str) -> str:
@@ -91,8 +112,10 @@ def filled(root: Path) -> tuple[str, str]:
     """(the README as it is, as it should be)."""
     text = (root / "README.md").read_text(encoding="utf-8")
     right = fill(text, "results", results_table(root))
-    if "<!-- chapters:begin -->" in text:
-        right = fill(right, "chapters", chapters_table(root))
+    for name, make in (("chapters", chapters_table),
+                       ("systems", systems_line), ("finding", finding)):
+        if f"<!-- {name}:begin -->" in text:
+            right = fill(right, name, make(root))
     return text, right
 
 

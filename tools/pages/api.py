@@ -17,7 +17,8 @@ SECTIONS = {
     "Encoders": ["rsir.encoders", "rsir.encoders.*"],
     "Layers": ["rsir.layers", "rsir.layers.*"],
     "Models": [
-        "rsir.pocket", "rsir.recipes", "rsir.models", "rsir.models.*",
+        "rsir.pocket", "rsir.recipes", "rsir.recipes.*",
+        "rsir.models", "rsir.models.*",
     ],
     "Losses": ["rsir.losses"],
     "Training": [

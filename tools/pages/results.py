@@ -1,4 +1,4 @@
-"""The results page and the landing page's numbers, from `results/`.
+"""The results page, from `results/`.
 
 Until there is a record the page says so.
 """
@@ -14,7 +14,7 @@ from rsir.reported import reported_range
 
 from . import table
 
-NAMES = ["results.md", "landing.md"]
+NAMES = ["results.md"]
 #: data sets that have a tab even before they are measured
 PLANNED = ("rsicd", "ucm", "rsitmd", "toy")
 RECALLS = [(side, f"R@{k}") for side in ("i2t", "t2i") for k in KS]
@@ -26,7 +26,7 @@ EMPTY = "No run has been recorded yet."
 def render(root: Path) -> dict[str, str]:
     found = measured.rows(root)
     if not found:
-        return {"results.md": EMPTY, "landing.md": ""}
+        return {"results.md": EMPTY}
     sets = [*PLANNED]
     sets += sorted({row.dataset for row in found} - set(sets))
     tabs = [tab(root, found, name) for name in sets]
@@ -34,7 +34,6 @@ def render(root: Path) -> dict[str, str]:
         "results.md": "::::{tab-set}\n\n"
         + "\n\n".join(tabs)
         + "\n\n::::",
-        "landing.md": landing(found),
     }
 
 
@@ -300,50 +299,6 @@ def runs(found: list) -> str:
     ]  # fmt: skip
     body = wide(table(head, lines, right=head[1:4]))
     return f"```{{dropdown}} Every run\n\n{body}\n\n```"
-
-
-# -- the landing page -------------------------------------------------
-
-
-def landing(found: list) -> str:
-    """What surprises most, and where the headline rows stand."""
-    heads = [row for row in found if row.headline]
-    parts = []
-    if heads:
-        real = [row for row in heads if row.dataset != "toy"] or heads
-        widest = max(real, key=lambda row: spans(row)[1] - spans(row)[0])
-        low, high = spans(widest)
-        parts.append(
-            f"**One model, two numbers.** On "
-            f"{dataset_name(widest.dataset)}, one and the same model "
-            f"({widest.name}) gets an i2t R@1 of {low:.1f} or of "
-            f"{high:.1f}: nothing differs but the order of captions "
-            "that read the same. [Every result says by which rule it "
-            "was counted.](results.md)"
-        )
-    lines = [
-        [
-            dataset_name(row.dataset), row.name, row.spread(),
-            f"{verdict.low:.2f} to {verdict.high:.2f}",
-            badge(verdict.outcome),
-        ]
-        for row in heads
-        if (verdict := row.verdict()) is not None
-    ]  # fmt: skip
-    if lines:
-        head = ["data set", "system", "ours, mR", "reported range",
-                "verdict"]  # fmt: skip
-        parts.append(wide(table(head, lines, right=head[2:3])))
-    return "\n\n".join(parts)
-
-
-def spans(row) -> tuple[float, float]:
-    """i2t R@1 when ties go against the model, and when for it."""
-    first = [
-        row.mean(ties)["i2t"]["R@1"]
-        for ties in ("pessimistic", "optimistic")
-    ]
-    return first[0], first[1]
 
 
 def reported_text(system: str | None, dataset: str) -> str:

@@ -1,0 +1,78 @@
+"""The page "paper against code" says what tests and records say."""
+
+import re
+
+import pytest
+from nbkit import ROOT
+from pages import differences
+from pages.claims import PENDING
+from result_samples import record
+
+from rsir.recipes import RECIPES, recipe
+
+ENTRIES = differences.load(ROOT)
+IDS = [entry["id"] for entry in ENTRIES]
+
+
+def test_every_entry_is_whole_and_named_once():
+    assert len(ENTRIES) >= 15
+    assert len(set(IDS)) == len(IDS)
+    for entry in ENTRIES:
+        for name in ("system", "part", "paper", "code", "ours"):
+            assert entry[name].strip(), entry["id"]
+        kinds = set(entry["effect"]) - {"says"}
+        assert kinds and kinds <= set(differences.KINDS), entry["id"]
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=IDS)
+def test_its_rows_and_its_proof_exist(entry):
+    for method, row in entry["effect"].get("rows", ()):
+        assert recipe(method, "cpu", row)  # names what is unknown
+    if "exact" in entry["effect"]:
+        assert entry.get("test"), "algebra needs a test"
+    if proof := entry.get("test"):
+        path, _, name = proof.partition("::")
+        text = (ROOT / path).read_text()
+        assert name == "*" or f"def {name}(" in text
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=IDS)
+def test_a_keyword_that_it_names_is_one(entry):
+    """`name=...` in "ours" is an option of a recipe or in the code."""
+    code = "".join(
+        path.read_text() for path in (ROOT / "rsir").rglob("*.py")
+    )
+    known = {
+        field for recipe in RECIPES.values()
+        for field in recipe.__dataclass_fields__
+    }  # fmt: skip
+    if entry["system"].lower() not in [*RECIPES, "galr", "all"]:
+        return  # its keywords come with its model
+    for name in re.findall(r"`(\w+)=", entry["ours"]):
+        assert name in known or re.search(rf"\b{name}\b", code), name
+
+
+def entry_of(text: str, name: str) -> str:
+    return text.split(f"(difference-{name})=")[1].split("\n(diff")[0]
+
+
+def test_an_effect_appears_with_its_records(tmp_path):
+    (tmp_path / "book").mkdir()
+    listed = (ROOT / "book/differences.yml").read_text()
+    (tmp_path / "book/differences.yml").write_text(listed)
+    before = differences.render(tmp_path)["differences.md"]
+    assert PENDING in entry_of(before, "amfmn-loss")
+    record(tmp_path, "amfmn", "ucm", "soft-minilm", 3.0)
+    record(tmp_path, "amfmn", "ucm", "abl-fixed", 1.0)
+    after = differences.render(tmp_path)["differences.md"]
+    shown = entry_of(after, "amfmn-loss")
+    assert PENDING not in shown
+    gain = re.search(r"\| UCM-Captions \| ([+-][\d.]+) \[", shown)
+    assert float(gain.group(1)) > 0
+    assert PENDING in entry_of(after, "amfmn-sim-row")
+
+
+def test_without_a_list_the_page_says_so(tmp_path):
+    assert "No difference" in differences.render(tmp_path)[
+        "differences.md"
+    ]
