@@ -1,5 +1,6 @@
 """Commands in the prose exist, with the options that they are given."""
 
+import importlib.util
 import re
 import shlex
 
@@ -115,4 +116,5 @@ def test_examples_in_python_name_what_exists():
     ]
     assert found
     for name in found:
-        assert hasattr(rsir, name), name
+        module = importlib.util.find_spec(f"rsir.{name}")
+        assert module or hasattr(rsir, name), name

@@ -1,0 +1,164 @@
+"""The first code cell of every chapter, as Colab runs it.
+
+A fresh virtual environment sees the project's packages through a path
+file, so that nothing is downloaded; it has a `pip` that only writes down
+what it was asked, a stubbed `google.colab`, and no rsir. The source is
+this checkout, put under git, at the address that the cell is told.
+"""
+
+import importlib.metadata
+import json
+import os
+import shutil
+import site
+import subprocess
+import venv
+
+import pytest
+from nbkit import ROOT, chapters, execute, template
+
+PIP = """\
+import json, os, pathlib, sys
+place = pathlib.Path(os.environ["PIP_SAID"])
+said = json.loads(place.read_text()) if place.exists() else []
+place.write_text(json.dumps([*said, sys.argv[1:]]))
+"""
+
+STUB = """\
+import importlib.metadata, importlib.util, json, os, sys, types
+for name in ("google", "google.colab"):
+    sys.modules[name] = types.ModuleType(name)
+lacks = set(os.environ["LACKS"].split())
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: (
+    None if name in lacks else find(name, *rest))
+assert find("rsir") is None, "rsir is here before the cell"
+kept = ["torch", "numpy"]
+version = importlib.metadata.version
+before = {name: (version(name), find(name).origin) for name in kept}
+"""
+
+AFTER = """
+import subprocess
+importlib.util.find_spec = find
+after = {name: (version(name), find(name).origin) for name in kept}
+child = subprocess.run(
+    [sys.executable, "-c", "import rsir; print(rsir.__file__)"],
+    capture_output=True, text=True, check=True).stdout.strip()
+facts = {"rsir": rsir.__file__, "version": rsir.__version__,
+         "child": child, "same": before == after,
+         "loaded": sorted({"torch", "numpy"} & set(sys.modules))}
+print("FACTS", json.dumps(facts))
+"""
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """The checkout as a repository with the branch that the cell takes."""
+    if not shutil.which("git"):
+        pytest.skip("no git on this machine")
+    home = tmp_path_factory.mktemp("source") / "rsir"
+    shutil.copytree(
+        ROOT / "rsir", home / "rsir",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    shutil.copy(ROOT / "pyproject.toml", home)
+    _, branch = template.repository()
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for words in (
+        ["init", "-q", "-b", branch], ["add", "-A"],
+        [*who, "commit", "-q", "-m", "as it is"],
+    ):
+        subprocess.run(["git", "-C", str(home), *words], check=True)
+    return home.as_uri()
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory):
+    """A fresh environment on top of the packages of this one."""
+    home = tmp_path_factory.mktemp("colab")
+    venv.create(home, with_pip=False, symlinks=True)
+    found = subprocess.run(
+        [home / "bin/python", "-c",
+         "import site; print(site.getsitepackages()[0])"],
+        capture_output=True, text=True, check=True,
+    ).stdout.strip()  # fmt: skip
+    packages = os.path.join(found, "pip")
+    os.makedirs(packages)
+    for name, text in (("__init__.py", ""), ("__main__.py", PIP)):
+        with open(os.path.join(packages, name), "w") as file:
+            file.write(text)
+    # a path file is read for paths only: an editable rsir stays out
+    with open(os.path.join(found, "project.pth"), "w") as file:
+        file.write("\n".join(site.getsitepackages()) + "\n")
+    return home / "bin/python"
+
+
+def run_cell(python, source, folder, cell, lacks="") -> dict:
+    """Run a bootstrap cell in `folder`; what it did, what pip heard."""
+    said = folder / "pip.json"
+    env = {
+        name: value for name, value in os.environ.items()
+        if name not in ("PYTHONPATH", "PYTHONHOME")
+    }  # fmt: skip
+    done = subprocess.run(
+        [python, "-c", f"{STUB}\n{cell}\n{AFTER}"],
+        cwd=folder, capture_output=True, text=True, check=False,
+        env=env | {"RSIR_SOURCE": source, "PIP_SAID": str(said),
+                   "LACKS": lacks},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    line = done.stdout.rpartition("FACTS ")[2]
+    asked = json.loads(said.read_text()) if said.exists() else []
+    return json.loads(line) | {"pip": asked}
+
+
+def bootstrap_of(path) -> str:
+    return next(
+        cell.source for cell in execute.read(path).cells
+        if "bootstrap" in cell.metadata.get("tags", [])
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
+def test_the_first_cell_works_in_colab(path, python, source, tmp_path):
+    facts = run_cell(python, source, tmp_path, bootstrap_of(path))
+    inside = str(tmp_path / "rsir-book" / "rsir")
+    assert facts["rsir"].startswith(inside)
+    assert facts["child"].startswith(inside)
+    assert facts["same"]
+    assert facts["pip"] == [], "all is there: nothing to install"
+    import rsir
+
+    assert facts["version"] == rsir.__version__
+
+
+def test_only_what_is_lacking_is_installed(python, source, tmp_path):
+    cell = template.bootstrap()
+    lacks = "pooch faiss torch numpy"
+    facts = run_cell(python, source, tmp_path, cell, lacks)
+    (asked,) = facts["pip"]
+    assert asked[:1] == ["install"] and "--no-deps" in asked
+    names = [word for word in asked[1:] if not word.startswith("-")]
+    assert names == ["faiss-cpu", "pooch"]
+    assert facts["same"]
+
+
+def test_it_can_be_run_twice(python, source, tmp_path):
+    twice = f"{template.bootstrap()}\n{template.bootstrap()}"
+    assert run_cell(python, source, tmp_path, twice)["pip"] == []
+
+
+def test_what_is_asked_for_can_be_asked_for():
+    """Every name that may be installed is a package that we pin."""
+    text = (ROOT / "constraints.txt").read_text().lower()
+    pinned = {line.split("==")[0] for line in text.splitlines()}
+    back = {v: k for k, v in template.IMPORT_NAMES.items()}
+    for name in template.needs():
+        package = back.get(name, name).replace("_", "-")
+        assert package in pinned, name
+        assert importlib.metadata.version(package)
+        assert package not in template.NEVER
+    assert {"torch", "numpy"} <= template.NEVER
+
+
