@@ -20,7 +20,7 @@ ORDER = [
     "coarsefine",
     "baseline", "search", "folders",
     "published", "reported", "records", "reranked", "reproduce",
-    "plots", "cli", "__main__",
+    "plots", "figures", "cli", "__main__",
 ]  # fmt: skip
 # Pure functions: anybody may use them, they use only each other.
 # `metrics` is the public face of the parts in the second line.

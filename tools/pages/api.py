@@ -35,7 +35,7 @@ SECTIONS = {
         "rsir.reported", "rsir.records", "rsir.reranked",
         "rsir.reproduce",
     ],
-    "Pictures": ["rsir.plots", "rsir.plots.*"],
+    "Pictures": ["rsir.plots", "rsir.plots.*", "rsir.figures"],
     "Errors and progress": ["rsir.errors", "rsir.progress"],
 }  # fmt: skip
 MODULE = """\
