@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -188,6 +189,15 @@ def test_masked_words_need_the_picture():
 def test_faults_are_named(changes, word):
     with pytest.raises(RsirError, match=word):
         small_model(**changes)
+
+
+def test_the_benchmark_trains_what_it_says():
+    path = HERE.parent / "benchmarks" / "training.py"
+    bench = runpy.run_path(str(path))
+    found = bench["measure"](
+        ["frozen, heads only", "whole backbone"], 64, 2, 1)
+    assert list(found) == ["frozen, heads only", "whole backbone"]
+    assert all(speed > 0 for speed in found.values())
 
 
 # -- runs -------------------------------------------------------------
