@@ -83,25 +83,29 @@ def word_looks(model, corpus: Corpus, image: int, caption: str
     ]
 
 
-def looks_at_objects(model, corpus: Corpus, images=None) -> list[Look]:
+def looks_at_objects(model, corpus: Corpus, size: int = 256,
+                     most: float = 0.5) -> list[Look]:
     """Looks of all words that name an object of their picture.
 
     Args:
-        model, corpus: as in `word_looks`.
-        images: indices; None: all. One caption each, the first.
+        model, corpus: as in `word_looks`. One caption a picture, the
+            first.
+        size: side of the stored pictures in pixels.
+        most: objects that touch more than this share of the cells
+            are left out: one can hardly miss them.
     """
     split = corpus.split
     if split.objects is None:
         return []
-    every = range(split.n_images) if images is None else images
     return [
-        look for i in every
+        look for i in range(split.n_images)
         for look in word_looks(model, corpus, i, split.captions_of(i)[0])
-        if look.boxes
+        if look.boxes and look.inside(size).mean() <= most
     ]
 
 
-def on_target(looks: list[Look], size: int) -> tuple[float, float]:
+def on_target(looks: list[Look], size: int = 256
+              ) -> tuple[float, float]:
     """Attention on the cells of named objects, and by chance: percent.
 
     Chance is the share of cells that the objects touch.
