@@ -135,9 +135,9 @@ def standing(heads: list) -> str:
         + wide(table(head, lines, right=head[2:3]))
         + "\n\nMean recall over runs (their number in brackets), each "
         "held to what the paper or a re-run of it printed, on encoders "
-        "that are not the paper's. {doc}`All results <results>`, with intervals, "
-        "ablations, cost and commands; {doc}`all claims <claims>`; "
-        "{doc}`where paper and code differ <differences>`."
+        "that are not the paper's. {doc}`All results <results>`, with "
+        "intervals, ablations, cost and commands; {doc}`all claims "
+        "<claims>`; {doc}`where paper and code differ <differences>`."
     )
 
 

@@ -167,9 +167,9 @@ def two_numbers(widest) -> str:
         f"How can one model have an i2t R@1 of {min(values.values()):.1f} "
         f"and of {max(values.values()):.1f}?",
         f"On {dataset_name(dataset)} many captions stand word for word "
-        f"under several pictures, so {system} gives them exactly equal scores. Whether "
-        "the right one of the equals is said to be first is a rule, not a "
-        "property of the model. The expected rule takes the mean over all "
+        f"under several pictures, so {system} gives them exactly equal "
+        "scores. Whether the right one of the equals is said to be first "
+        "is a rule, not a property of the model. The expected rule takes the mean over all "
         "orders.",
     )
 
