@@ -169,8 +169,8 @@ def two_numbers(widest) -> str:
         f"On {dataset_name(dataset)} many captions stand word for word "
         f"under several pictures, so {system} gives them exactly equal "
         "scores. Whether the right one of the equals is said to be first "
-        "is a rule, not a property of the model. The expected rule takes the mean over all "
-        "orders.",
+        "is a rule, not a property of the model. The expected rule takes "
+        "the mean over all orders.",
     )
 
 
