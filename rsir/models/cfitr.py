@@ -71,6 +71,9 @@ class CFITR(JointRetriever):
             tokens, for the fine stage (ours); 0: none.
         ssm: weight of its loss; 0: the SSM is not trained.
         margin, mask_shared: of the triplet loss.
+        contrastive: weight of InfoNCE beside each triplet loss, so
+            that bits do not repeat each other (the release has the
+            function and does not call it).
         quantise, balance, dropout: of DSHM.
         turns: show maps in the eight symmetries of the square while
             training; captions that say "left" need False.
@@ -87,8 +90,9 @@ class CFITR(JointRetriever):
         hard_texts: int = 5, false_images: int = 0, share: float = 1.0,
         from_coarse: bool = False, vectors: int = 0, ssm: float = 1.0,
         margin: float = 0.2, mask_shared: bool = False,
-        quantise: float = 0.001, balance: float = 0.01,
-        dropout: float = 0.1, turns: bool = False,
+        contrastive: float = 0.0, quantise: float = 0.001,
+        balance: float = 0.01, dropout: float = 0.1,
+        turns: bool = False,
     ) -> None:
         super().__init__()
         self.slips = _slips(variant, slips)
@@ -109,6 +113,7 @@ class CFITR(JointRetriever):
         self.false_texts, self.hard_texts = false_texts, hard_texts
         self.false_images, self.share = false_images, share
         self.from_coarse, self.ssm_weight = from_coarse, ssm
+        self.contrastive = contrastive
 
         self.shared = adapter(text_encoder)(text_encoder, image_blocks)
         dim = self.shared.dim
@@ -304,22 +309,18 @@ class CFITR(JointRetriever):
     # -- training -----------------------------------------------------
 
     def training_losses(self, batch, gather) -> dict[str, Tensor]:
-        """L_tri + 0.001 L_quant + 0.01 L_bal + L_ssm.
-
-        Where there are vectors, a second L_tri is theirs.
-        """
+        """L_tri (for vectors, too) + L_quant + L_bal + L_ssm."""
         images = self.encode_images(batch["images"])
         texts = self.encode_texts(self._text_inputs(batch["texts"]))
         h_i, h_t = gather(images["h"]).float(), gather(texts["h"]).float()
         positive = batch["pairs"]["positive"]
         with torch.autocast(positive.device.type, enabled=False):
-            same = positive if self.mask_shared else None
-            terms = {"triplet": losses.triplet_hard(
-                cosines(h_i, h_t), self.margin, same)}
+            terms = {"triplet": self._ranking(
+                cosines(h_i, h_t), positive)}
             if self.vectors:
                 both = gather(images["v"]), gather(texts["t"])
-                terms["vectors"] = losses.triplet_hard(
-                    cosines(*both), self.margin, same)
+                terms["vectors"] = self._ranking(
+                    cosines(*both), positive)
             terms |= self.dshm.losses(
                 images["h"].float(), texts["h"].float())
         if self.ssm_weight:
@@ -331,6 +332,15 @@ class CFITR(JointRetriever):
                 images, texts, own, same)
         return terms
 
+    def _ranking(self, scores: Tensor, positive: Tensor) -> Tensor:
+        """Hardest triplets, and InfoNCE where it is asked for."""
+        loss = losses.triplet_hard(
+            scores, self.margin, positive if self.mask_shared else None)
+        if self.contrastive:
+            loss = loss + self.contrastive * losses.contrastive(
+                scores, 0.07, positive)
+        return loss
+
     def ssm_loss(self, images, texts, scores: Tensor, positive: Tensor
                  ) -> Tensor:
         """Find the true sentence among false ones (and pictures).
@@ -339,9 +349,6 @@ class CFITR(JointRetriever):
             images, texts: encoded sides of one batch.
             scores: `[B, B]`, cosines of the coarse stage.
             positive: `[B, B]`, True where a text is the image's own.
-
-        Returns:
-            Cross-entropy, mean over directions.
         """
         n = max(1, round(self.share * len(scores)))
         own = torch.arange(n, device=scores.device)

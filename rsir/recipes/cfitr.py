@@ -43,6 +43,7 @@ class CFITRRecipe(Recipe):
     ssm: float = 1.0
     margin: float = 0.2
     mask_shared: bool = False
+    contrastive: float = 0.0
     quantise: float = 0.001
     balance: float = 0.01
     dropout: float = 0.1
@@ -54,7 +55,7 @@ class CFITRRecipe(Recipe):
              "joint_blocks", "rewrite", "lfem", "variant", "slips",
              "coarse", "false_texts", "hard_texts", "false_images",
              "share", "from_coarse", "vectors", "ssm", "margin",
-             "mask_shared",
+             "mask_shared", "contrastive",
              "quantise", "balance", "dropout", "turns")
 
     #: fields that change how a trained model is measured, not it
@@ -69,8 +70,9 @@ CHANGES = {
         "grid": 3, "hidden": 512, "joint_blocks": 1,
         "false_texts": 7, "hard_texts": 3, "false_images": 2,
         "share": 0.33, "from_coarse": True, "vectors": 512,
-        "image_lr": 3e-4, "mask_shared": True, "balance": 0.0003,
-        "quantise": 0.0003, "eval_every": 3, "patience": 20,
+        "image_lr": 3e-4, "mask_shared": True, "contrastive": 1.0,
+        "balance": 0.0003, "quantise": 0.0001, "eval_every": 3,
+        "patience": 20,
         "precision": "no", "rescore": 20,
     },
     # floating-point operations of an epoch of RSICD, forward and back,
@@ -84,7 +86,8 @@ CHANGES = {
         "false_texts": 4, "hard_texts": 2, "false_images": 2,
         "share": 0.25, "from_coarse": True, "vectors": 512,
         "image_lr": 2e-4, "turns": True, "mask_shared": True,
-        "balance": 0.0003, "quantise": 0.0003, "eval_every": 2,
+        "contrastive": 1.0, "balance": 0.0003, "quantise": 0.0001,
+        "eval_every": 2,
     },
     # as released, but for the frozen patch projection
     "paper": {
