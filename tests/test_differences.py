@@ -69,7 +69,20 @@ def test_an_effect_appears_with_its_records(tmp_path):
     assert PENDING not in shown
     gain = re.search(r"\| UCM-Captions \| ([+-][\d.]+) \[", shown)
     assert float(gain.group(1)) > 0
+    assert "†" not in after
     assert PENDING in entry_of(after, "amfmn-sim-row")
+
+
+def test_a_stale_row_marks_its_effect(tmp_path):
+    (tmp_path / "book").mkdir()
+    listed = (ROOT / "book/differences.yml").read_text()
+    (tmp_path / "book/differences.yml").write_text(listed)
+    record(tmp_path, "amfmn", "ucm", "soft-minilm", 3.0)
+    record(tmp_path, "amfmn", "ucm", "abl-fixed", 1.0,
+           modules={"rsir.losses": "of another time"})
+    made = differences.render(tmp_path)["differences.md"]
+    assert re.search(r"\] † \|", entry_of(made, "amfmn-loss"))
+    assert "count as stale" in made and "`rsir.losses`" in made
 
 
 def test_without_a_list_the_page_says_so(tmp_path):

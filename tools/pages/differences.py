@@ -39,6 +39,7 @@ def render(root: Path) -> dict[str, str]:
         mine = [e for e in entries if e["system"] == system]
         parts.append(heading(root, system))
         parts += [shown(root, entry, found) for entry in mine]
+    parts += measured.stale_sentences(compared(entries, found))
     return {"differences.md": "\n\n".join(parts)}
 
 
@@ -87,15 +88,32 @@ def shown(root: Path, entry: dict, found: list) -> str:
     return "\n\n".join(parts)
 
 
+def compared(entries: list[dict], found: list) -> list:
+    """The rows behind the effects that are shown, each once."""
+    keys = {
+        tuple(key) for entry in entries
+        for key in entry["effect"].get("rows", ()) if gains(entry, found)
+    }  # fmt: skip
+    return [row for row in found if (row.method, row.row) in keys]
+
+
 def gains(entry: dict, found: list) -> list[list[str]]:
-    """(data set, gain, seeds) of each data set with both rows."""
+    """(data set, gain, seeds) of each data set with both rows.
+
+    A dagger marks a gain with a row of records that are stale.
+    """
     better, worse = (tuple(row) for row in entry["effect"]["rows"])
     lines = []
     for dataset in measured.DATASETS:
         pair = measured.paired(found, better, worse, dataset)
         if not isinstance(pair, str):
+            both = (
+                measured.pick(found, key, dataset)
+                for key in (better, worse)
+            )
+            mark = " †" if any(row.stale() for row in both) else ""
             lines.append([
-                dataset_name(dataset), measured.gain(pair),
+                dataset_name(dataset), measured.gain(pair) + mark,
                 " and ".join(map(str, dict.fromkeys(pair.runs))),
             ])  # fmt: skip
     return lines

@@ -64,22 +64,26 @@ def render(root: Path) -> dict[str, str]:
     }
 
 
-def link(known: dict, name: str) -> str:
+def link(known: dict, name: str, whole: bool = False) -> str:
+    """A chapter by its number, or by number and title."""
     if name in known:
         one = known[name]
-        return f"[{one.number}](../notebooks/{one.stem}.ipynb)"
+        text = f"{one.number}. {one.title}" if whole else one.number
+        return f"[{text}](../notebooks/{one.stem}.ipynb)"
     title = systems.PUBLISHED.get(name, name)
     return f"{title} ({MISSING})"
 
 
 def lectures(known: dict) -> str:
-    lines = [
-        [number, title, ", ".join(link(known, name) for name in names),
-         inside, home]
-        for number, (title, names, inside, home) in enumerate(LECTURES, 1)
-    ]  # fmt: skip
-    head = ["", "lecture", "chapters", "in class", "at home"]
-    return table(head, lines)
+    parts = []
+    for number, (title, names, inside, home) in enumerate(LECTURES, 1):
+        said = ", ".join(link(known, name, whole=True) for name in names)
+        parts.append(
+            f"**Lecture {number}: {title}**\n\n{{.parts}}\n"
+            f"chapters\n: {said}\n\nin class\n: {inside}\n\n"
+            f"at home\n: {home}"
+        )
+    return "\n\n".join(parts)
 
 
 def day(known: dict) -> str:
