@@ -24,6 +24,7 @@ import rsir.twostage
 from rsir import reproduce as queue
 from rsir.batches import Corpus
 from rsir.encoders import image_encoder
+from rsir.encoders.image import turned
 from rsir.encoders.stages import upper_stages
 from rsir.encoders.vit import ViT
 from rsir.errors import RsirError
@@ -120,6 +121,21 @@ def test_joint_reads_tokens_and_not_only_vectors(model):
     assert (before - after).abs() > 1e-3
     assert looks.shape == (1, texts["t"].new_zeros(1).numel() * 4, 4)
     torch.testing.assert_close(looks.sum(2), torch.ones(1, 4))
+
+
+def test_a_vector_does_not_know_where_north_is():
+    model, plain = small_model(turns=True), small_model()
+    seen = images_of(model)
+    around = seen | {"f4": turned(seen["f4"], 6)}
+    with torch.no_grad():
+        for net, same in ((model.eval(), True), (plain.eval(), False)):
+            a, b = (net.encode_images(x)["v"] for x in (seen, around))
+            assert torch.allclose(a, b, atol=1e-5) == same
+        torch.manual_seed(0)
+        shown = model._turned(seen["f4"])
+    drawn = [next(v for v in range(8) if torch.equal(
+        turned(seen["f4"][i:i + 1], v)[0], shown[i])) for i in range(6)]
+    assert len(set(drawn)) > 2
 
 
 # -- tasks ------------------------------------------------------------
