@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import namedtuple
 
 import explorer
 import measured
@@ -15,6 +16,7 @@ from rsir.data import load_dataset
 from rsir.models.registry import HOMES
 
 KNOWN = explorer.load()
+Run = namedtuple("Run", "seed mR")
 
 
 def test_numbers_survive_packing():
@@ -53,22 +55,26 @@ def test_a_system_joins_those_that_are_there(monkeypatch, tmp_path):
     """One more record, one more system; what was made stays."""
     splits = load_dataset("toy", sizes=(4, 2, 6))
     monkeypatch.setattr("rsir.data.load_dataset", lambda name: splits)
-    records = {"linear": 1}
+    records = {"linear": Run(1, 20.0)}
     monkeypatch.setattr(explorer, "first_records", lambda: records)
     made = []
 
     def facts(record, splits, scenes):
-        made.append(record)
-        return {"method": list(records)[record - 1], "stages": {}}
+        made.append(record.seed)
+        name = list(records)[record.seed - 1]
+        return {"method": name, "stages": {}}
 
     monkeypatch.setattr(explorer, "system_facts", facts)
     explorer.make(["linear"], None, tmp_path)
-    records["later"] = 2
+    records["linear"] = Run(1, 21.004)  # measured again
+    records["later"] = Run(2, 30.0)
     known = explorer.load(tmp_path)
     explorer.make(explorer.missing(known), known, tmp_path)
     known = explorer.load(tmp_path)
     assert [one["method"] for one in known["systems"]] == list(records)
     assert made == [1, 2]
+    recorded = [one["recorded"] for one in known["systems"]]
+    assert recorded == [21.0, 30.0]
     assert len(known["scenes"]["kinds"]) == 6
     with Image.open(tmp_path / explorer.SHEET) as sheet:
         assert sheet.size == (

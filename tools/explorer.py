@@ -264,6 +264,8 @@ def make(names: list[str], known: dict | None, out: Path = OUT) -> dict:
     for name in names:
         print(f"explorer: {name} ...", flush=True)
         made[name] = system_facts(records[name], splits, scenes)
+    for name in made.keys() & records.keys():  # records may be newer
+        made[name]["recorded"] = round(records[name].mR, 2)
     facts = {
         "version": VERSION, "edge": EDGE, "columns": COLUMNS,
         "top": TOP, "scenes": scenes, "stages": STAGES,
