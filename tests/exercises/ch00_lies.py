@@ -13,3 +13,5 @@ SOLUTION = """
 def lie(text, swap):
     return " ".join(swap.get(word, word) for word in text.split())
 """
+
+NOTEBOOK = True

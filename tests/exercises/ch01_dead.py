@@ -18,3 +18,5 @@ for rule, value in guess.items():
 SOLUTION = """
 guess = {"expected": floor["mR"], "optimistic": 100, "pessimistic": 0}
 """
+
+NOTEBOOK = True

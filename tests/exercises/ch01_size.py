@@ -19,3 +19,5 @@ SOLUTION = """
 def best_size(values, sizes):
     return max(sizes, key=lambda n: fits(values, n))
 """
+
+NOTEBOOK = True

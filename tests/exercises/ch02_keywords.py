@@ -35,3 +35,5 @@ def mixed(s, k, balance):
     w = torch.sigmoid(balance(torch.cat(unit, dim=-1)))
     return s * w + k * (1 - w)
 """
+
+NOTEBOOK = True

@@ -23,3 +23,5 @@ def without_gate(model):
         torch.nn.init.zeros_(parameter)
     return model
 """
+
+NOTEBOOK = True
