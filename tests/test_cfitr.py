@@ -385,7 +385,7 @@ def test_a_model_learns_six_pairs_by_heart():
     optimiser = torch.optim.Adam(
         [p for p in model.parameters() if p.requires_grad], 5e-3)
     model.train()
-    for _ in range(60):
+    for _ in range(150):
         optimiser.zero_grad()
         sum(model.training_losses(batch(), lambda x: x).values()
             ).backward()

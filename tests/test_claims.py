@@ -52,7 +52,8 @@ def test_recalls_of_records_are_those_of_their_ranks(rows):
 def test_declarations_name_claims_and_reasons():
     for entry in declarations(ROOT / "results"):
         assert set(entry) <= {"claim", "dataset", "row", "why"}
-        assert entry["claim"] in CLAIMS
+        ours = {claim for *_, claim in measured.STEPS}
+        assert entry["claim"] in {*CLAIMS, *ours}
         assert entry["dataset"] in measured.DATASETS
         assert len(entry["why"].split()) >= 5
 
