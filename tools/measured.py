@@ -15,14 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from rsir import records
-from rsir.metrics import (
-    KS,
-    Comparison,
-    Ranks,
-    compare,
-    hits,
-    recalls_from_ranks,
-)
+from rsir.metrics import Comparison, Ranks, compare, recalls_from_ranks
 from rsir.recipes import ROWS
 from rsir.records import Record, load_records
 from rsir.reported import (
@@ -32,7 +25,7 @@ from rsir.reported import (
     load_claims,
     reported_range,
 )
-from rsir.statistics import intervals, resample
+from rsir.sidebyside import mean_interval
 
 DATASETS = {
     "rsicd": "RSICD", "ucm": "UCM-Captions", "rsitmd": "RSITMD",
@@ -339,25 +332,10 @@ def compared(a, b) -> Comparison:
 
 @functools.lru_cache(maxsize=512)
 def interval_of(*keys) -> tuple[float, float]:
-    every = [_load(key) for key in keys]
-    owner = every[0].owner
-    if any(not np.array_equal(one.owner, owner) for one in every):
+    try:
+        return mean_interval([_load(key) for key in keys])[1:]
+    except ValueError:  # not the same queries
         return float("nan"), float("nan")
-    n = len(every[0].i2t.better)
-
-    def mean_hits(side):
-        return np.column_stack([
-            np.mean([hits(getattr(r, side), k) for r in every], axis=0)
-            for k in KS
-        ])
-
-    t2i = np.column_stack([
-        np.bincount(owner, column, minlength=n)
-        for column in mean_hits("t2i").T
-    ])
-    counts = np.bincount(owner, minlength=n)
-    draws = resample(mean_hits("i2t"), t2i, counts, 1000, 0)
-    return tuple(intervals(draws, KS)["mR"])
 
 
 # -- words for tables -------------------------------------------------

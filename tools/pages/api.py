@@ -30,7 +30,7 @@ SECTIONS = {
         "rsir.rescore", "rsir.twostage", "rsir.looks",
         "rsir.folders", "rsir.coarsefine",
     ],
-    "Measuring": ["rsir.metrics"],
+    "Measuring": ["rsir.metrics", "rsir.sidebyside"],
     "Reported numbers and records": [
         "rsir.reported", "rsir.records", "rsir.reranked",
         "rsir.reproduce",
