@@ -1,7 +1,7 @@
-"""Two more figures of the book: flow charts and regions on a picture.
+"""More figures: flow charts, regions, systems beside each other.
 
 As in `rsir.plots`, functions draw and return the matplotlib figure.
-Chapter: notebooks/03_galr.ipynb.
+Chapters: notebooks/03_galr.ipynb and notebooks/06_comparison.ipynb.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 
-from rsir.plots import INK, WIDTH
+from rsir.plots import BLUE, COLOURS, INK, MARKS, ORANGE, WIDTH
 
 PICTURE, SENTENCE = "#cfe3f3", "#fbe3c0"
 GAP = 0.006  # between neighbours, as a share of the picture
@@ -82,4 +82,80 @@ def region_groups(picture, panels: Mapping[str, Sequence[np.ndarray]]):
                 ))
         ax.set(xlim=(0, 1), ylim=(1, 0), aspect=1, title=title)
         ax.set_axis_off()
+    return fig
+
+
+def system_panels(
+    panels: Mapping[str, Mapping[str, tuple[float, float, float]]],
+    chance: Mapping[str, float], *, ylabel: str = "mR in %",
+):
+    """Systems with their intervals, one panel a data set.
+
+    A system keeps its place, mark and colour in every panel.
+
+    Args:
+        panels: {data set: {system: (value, low, high)}}.
+        chance: {data set: value of a random ranking}, drawn dotted.
+        ylabel: of the common axis.
+    """
+    names = list(dict.fromkeys(n for one in panels.values() for n in one))
+    fig, axes = plt.subplots(1, len(panels), squeeze=False,
+                             figsize=(WIDTH, 2.9))
+    for ax, (title, systems) in zip(axes.flat, panels.items()):
+        for name, (value, low, high) in systems.items():
+            at = names.index(name)
+            ax.plot([at, at], [low, high], color=COLOURS[at % 7], lw=3,
+                    alpha=0.6)
+            ax.plot(at, value, MARKS[at % 8], color=COLOURS[at % 7])
+        ax.axhline(chance[title], color=INK, ls=":", lw=1)
+        ax.set_xticks(range(len(names)), names, rotation=90)
+        ax.set(title=title, ylim=(0, None),
+               xlim=(-0.5, len(names) - 0.5))
+        ax.grid(axis="x", visible=False)
+    axes[0, 0].set_ylabel(ylabel)
+    return fig
+
+
+def cost_plane(panels: Mapping[str, Mapping[str, tuple[float, float]]],
+               *, xlabel: str, ylabel: str = "mR in %"):
+    """What is gained over what is spent, one panel a data set.
+
+    Args:
+        panels: {data set: {system: (cost, value)}}.
+        xlabel, ylabel: of the axes; both begin where the data do.
+    """
+    names = list(dict.fromkeys(n for one in panels.values() for n in one))
+    fig, axes = plt.subplots(1, len(panels), squeeze=False,
+                             figsize=(WIDTH, 3.2))
+    for ax, (title, systems) in zip(axes.flat, panels.items()):
+        for name, point in systems.items():
+            at = names.index(name)
+            ax.plot(*point, MARKS[at % 8], color=COLOURS[at % 7], ms=8)
+            ax.annotate(name, point, xytext=(7, 5), size=9,
+                        textcoords="offset points")
+        ax.margins(0.25)
+        ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    return fig
+
+
+def ladder(values: Mapping[str, float], ours: Mapping[str, float], *,
+           xlabel: str):
+    """Many systems, the best on top; ours are marked among them.
+
+    Args:
+        values: {system: value} of others.
+        ours: {system: value} of our own runs, orange diamonds.
+        xlabel: of the axis, which begins at 0.
+    """
+    every = sorted([*((v, n, False) for n, v in values.items()),
+                    *((v, n, True) for n, v in ours.items())])
+    fig, ax = plt.subplots(figsize=(WIDTH, 0.6 + 0.2 * len(every)))
+    for at, (value, _, own) in enumerate(every):
+        ax.plot(value, at, "D" if own else "o",
+                color=ORANGE if own else BLUE)
+    ax.set_yticks(range(len(every)), [name for _, name, _ in every],
+                  size=8)
+    for label, (_, _, own) in zip(ax.get_yticklabels(), every):
+        label.set_fontweight("bold" if own else "normal")
+    ax.set(xlabel=xlabel, ylim=(-1, len(every)), xlim=(0, None))
     return fig

@@ -8,7 +8,14 @@ import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
-from rsir.figures import SENTENCE, flow_chart, region_groups  # noqa: E402
+from rsir.figures import (  # noqa: E402
+    SENTENCE,
+    cost_plane,
+    flow_chart,
+    ladder,
+    region_groups,
+    system_panels,
+)
 
 
 def test_a_chart_has_its_boxes_and_arrows():
@@ -36,4 +43,35 @@ def test_groups_share_a_colour():
     assert tones[0] == tones[1] != tones[2]
     assert not off.patches and len(off.images) == 1
     assert not region_groups("name.jpg", {"on": []}).axes[0].images
+    plt.close("all")
+
+
+def test_a_system_keeps_its_colour_where_another_is_missing():
+    fig = system_panels({"ucm": {"a": (3, 2, 4), "b": (5, 4, 6)},
+                         "rsicd": {"b": (2, 1, 3)}},
+                        {"ucm": 1, "rsicd": 0.5})
+    one, two = fig.axes
+    marks = [[x for x in ax.lines if len(x.get_xdata()) == 1]
+             for ax in (one, two)]
+    assert [list(m.get_ydata()) for m in marks[0]] == [[3], [5]]
+    assert marks[1][0].get_color() == marks[0][1].get_color()
+    assert marks[1][0].get_xdata() == marks[0][1].get_xdata()
+    assert [t.get_text() for t in two.get_xticklabels()] == ["a", "b"]
+    plt.close("all")
+
+
+def test_the_plane_names_each_point_where_it_lies():
+    ax, = cost_plane({"ucm": {"a": (1.0, 40), "b": (9.0, 45)}},
+                     xlabel="minutes").axes
+    assert {t.get_text(): t.xy for t in ax.texts} == {
+        "a": (1.0, 40), "b": (9.0, 45)}
+    plt.close("all")
+
+
+def test_the_ladder_is_sorted_and_ours_are_diamonds():
+    ax, = ladder({"x": 30.0, "y": 10.0}, {"ours": 20.0},
+                 xlabel="mR").axes
+    assert [t.get_text() for t in ax.get_yticklabels()] == [
+        "y", "ours", "x"]
+    assert [line.get_marker() for line in ax.lines] == ["o", "D", "o"]
     plt.close("all")
