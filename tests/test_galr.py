@@ -285,3 +285,20 @@ def test_losses_follow_the_switches():
 def test_wrong_options_are_named(options, says):
     with pytest.raises(RsirError, match=says):
         galr(**options)
+
+
+def test_a_dropped_picture_is_its_global_vector_alone(features):
+    images, _ = features
+    model = galr(fusion="sum", local_dropout=0.5)
+    whole = model.local_vector(images)
+    torch.testing.assert_close(
+        whole.norm(dim=1), torch.ones(len(whole)))
+    model.train()
+    torch.manual_seed(3)
+    lengths = torch.cat([
+        model.local_vector(images).norm(dim=1) for _ in range(40)])
+    none = (lengths == 0).float().mean()
+    assert 0.3 < none < 0.7
+    assert torch.allclose(lengths[lengths > 0], torch.tensor(1.0))
+    alone = galr(fusion="local", local_dropout=0.5).train()
+    assert (alone.local_vector(images).norm(dim=1) > 0).all()

@@ -59,7 +59,7 @@ def test_scores_are_those_of_the_release(state, model, inputs):
 
 def test_each_part_agrees_before_they_meet(state, model, inputs):
     images, X, A, _ = inputs
-    close = {"atol": 1e-5, "rtol": 1e-4}
+    close = {"atol": 3e-5, "rtol": 1e-4}  # float32, any threads
     with torch.no_grad():
         features = model.image_features(images) | {
             "nodes": X, "adjacency": A}

@@ -20,15 +20,17 @@ class GCN(nn.Module):
         nodes: nodes of a graph (20).
         width: numbers of a node (20); the middle layer has half.
         dim: length of the result (512).
+        dropout: on the flattened nodes while training (ours).
     """
 
     def __init__(self, nodes: int = 20, width: int = 20,
-                 dim: int = 512) -> None:
+                 dim: int = 512, dropout: float = 0.0) -> None:
         super().__init__()
         self.nodes, self.width = nodes, width
         self.fc1 = nn.Linear(width, width, bias=False)
         self.fc2 = nn.Linear(width, width // 2, bias=False)
         self.fc3 = nn.Linear(width // 2, width, bias=False)
+        self.dropout = nn.Dropout(dropout)
         self.out = nn.Linear(nodes * width, dim)
         for layer in (self.fc1, self.fc2, self.fc3):
             # ours: three ReLU layers would shrink the signal tenfold
@@ -53,4 +55,4 @@ class GCN(nn.Module):
                 )
         for layer in (self.fc1, self.fc2, self.fc3):
             X = F.relu(layer(A @ X))              # (B, nodes, .)
-        return self.out(X.flatten(1))
+        return self.out(self.dropout(X.flatten(1)))

@@ -111,6 +111,9 @@ class GaLR(TripletRetriever):
             to so many numbers, learned from the node's whole look.
         heads: of MIDF's attention.
         dropout: on the pooled image vector while training (ours).
+        local_dropout: while training (ours), the share of numbers
+            dropped from the looks and from what the graph hands on,
+            and of pictures whose local vector is dropped whole.
         loss, margin, gamma, beta, mask_shared: see
             `TripletRetriever`; as released "all" and 0.2.
 
@@ -135,6 +138,7 @@ class GaLR(TripletRetriever):
         look_width: int = 0,
         heads: int = 8,
         dropout: float = 0.0,
+        local_dropout: float = 0.0,
         loss: str = "all",
         margin: float | None = 0.2,
         gamma: float = 0.6,
@@ -177,7 +181,8 @@ class GaLR(TripletRetriever):
                 self.see = nn.Linear(
                     sum(image_encoder.channels[2:])
                     if self.source.reads else CONTENT, look_width)
-            self.gcn = GCN(width=width, dim=dim)
+            self.gcn = GCN(width=width, dim=dim, dropout=local_dropout)
+            self.local_dropout = local_dropout
         if fusion.startswith("midf"):
             slip = variant == "released" or fusion == "midf-released"
             self.midf = MIDF(dim, released=slip, heads=heads)
@@ -238,10 +243,15 @@ class GaLR(TripletRetriever):
         if self.look_width:
             looks = F.layer_norm(
                 features["looks"].float(), features["looks"].shape[2:])
+            looks = F.dropout(looks, self.local_dropout, self.training)
             seen = F.relu(self.see(looks))        # (B, 20, look_width)
             seen = seen * X.any(2, keepdim=True)  # nobody sees nothing
             X = torch.cat([X[..., :-CONTENT], seen], 2)
-        return F.normalize(self.gcn(A, X), dim=1)
+        loc = F.normalize(self.gcn(A, X), dim=1)
+        if self.training and self.local_dropout and self.reads:
+            kept = torch.rand_like(loc[:, :1]) >= self.local_dropout
+            loc = loc * kept                      # whole pictures
+        return loc
 
     def encode_images(
         self, features: Mapping[str, Tensor]

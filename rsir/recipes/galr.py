@@ -20,6 +20,7 @@ class GaLRRecipe(Recipe):
     look_width: int = 0
     heads: int = 8
     dropout: float = 0.1
+    local_dropout: float = 0.0
     loss: str = "hard"
     margin: float | None = None
     gamma: float = 0.3
@@ -27,15 +28,20 @@ class GaLRRecipe(Recipe):
     mask_shared: bool = False
 
     MODEL = ("dim", "variant", "fusion", "mvsa", "regions", "drea",
-             "look_width", "heads", "dropout", "loss", "margin",
-             "gamma", "beta", "mask_shared")
+             "look_width", "heads", "dropout", "local_dropout", "loss",
+             "margin", "gamma", "beta", "mask_shared")
 
 
 #: what a preset changes. Encoders, loss and schedule are AMFMN's, so
 #: that the two differ in what the papers differ in.
 CHANGES = {
     "toy": amfmn.CHANGES["toy"] | {"regions": "boxes"},
-    "cpu": amfmn.CHANGES["cpu"] | {"look_width": 64},
+    # chosen on RSICD's val, mR: look_width of 64 and no local dropout
+    # 26.4 (sum instead of midf: 21.9, it learns the training pictures
+    # by heart); as here 26.7; the global branch alone 26.6
+    "cpu": amfmn.CHANGES["cpu"] | {
+        "look_width": 192, "local_dropout": 0.3, "epochs": 20,
+    },
     # as released
     "paper": amfmn.CHANGES["paper"] | {
         "text_encoder": "uniskip", "lr": 2e-4, "text_lr": 2e-4,
