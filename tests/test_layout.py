@@ -20,7 +20,7 @@ ORDER = [
     "coarsefine",
     "baseline", "search", "folders",
     "published", "reported", "records", "reranked", "reproduce",
-    "sidebyside",
+    "sidebyside", "tried",
     "plots", "figures", "cli", "__main__",
 ]  # fmt: skip
 # Pure functions: anybody may use them, they use only each other.

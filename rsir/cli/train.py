@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 def train_command(
     method: Annotated[str, typer.Argument(
-        help="linear or amfmn.")],
+        help="linear, amfmn, galr, envlf or cfitr.")],
     dataset: Dataset = "toy",
     preset: Preset = "toy",
     row: Row = None,
@@ -25,12 +25,17 @@ def train_command(
     seed: Annotated[int, typer.Option(help="Seed of the run.")] = 0,
     change: Annotated[Optional[list[str]], typer.Option(
         "--set", help="Another value of an option: NAME=VALUE.")] = None,
+    tried: Annotated[Optional[Path], typer.Option(
+        help="Table to add a line to: what was tried, and its val mR."
+    )] = None,
 ) -> None:
     """Train a method; the run folder then serves `rsir search`.
 
     A killed run goes on when the same command is given again. Test
     data are not read; `rsir reproduce` scores them.
     """
+    from datetime import datetime
+
     from rsir.cli.options import changes
     from rsir.data import load_dataset
     from rsir.recipes import recipe
@@ -38,6 +43,12 @@ def train_command(
 
     asked = recipe(method, preset, row,
                    **{"seed": seed} | changes(change or []))
+    if tried:
+        from rsir import tried as table
+        from rsir.reproduce import clean_commit
+
+        table.read(tried)  # refuse before the training, not after it
+        commit = clean_commit()
     splits = load_dataset(dataset, root)
     folder = run or Path("runs") / f"{method}-{dataset}-s{seed}"
     done = train(asked, splits, folder)
@@ -45,3 +56,8 @@ def train_command(
         print(f"epoch {entry['epoch']:3d}  val mR "
               f"{entry['val_mR']:.2f}")
     print(f"best val mR {done.val_mR:.2f}; run folder: {folder}")
+    if tried:
+        table.add(tried, table.line_of(
+            done, asked, dataset=dataset, preset=preset, row=row,
+            commit=commit,
+            created=datetime.now().isoformat(timespec="seconds")))

@@ -33,7 +33,7 @@ SECTIONS = {
     "Measuring": ["rsir.metrics", "rsir.sidebyside"],
     "Reported numbers and records": [
         "rsir.reported", "rsir.records", "rsir.reranked",
-        "rsir.reproduce",
+        "rsir.reproduce", "rsir.tried",
     ],
     "Pictures": ["rsir.plots", "rsir.plots.*", "rsir.figures"],
     "Errors and progress": ["rsir.errors", "rsir.progress"],

@@ -7,9 +7,11 @@ import json
 from pathlib import Path
 
 import measured
-from measured import badge, dataset_name
+from measured import SYSTEMS, badge, dataset_name
 
+from rsir import tried
 from rsir.metrics import KS, random_baseline
+from rsir.recipes import ROWS
 from rsir.reported import reported_range
 
 from . import table
@@ -73,7 +75,8 @@ def data_set(root: Path, found: list) -> str:
             "**Ablations**: parts of a system switched off or exchanged.",
             *recall_tables(root, others),
         ]
-    parts += [steps(found), *cost(found), commands(found), runs(found)]
+    parts += [steps(found), *cost(found), commands(found), runs(found),
+              attempts(root, found[0].dataset)]
     parts += measured.stale_sentences(found)
     return "\n\n".join(part for part in parts if part)
 
@@ -299,6 +302,31 @@ def runs(found: list) -> str:
     ]  # fmt: skip
     body = wide(table(head, lines, right=head[1:4]))
     return f"```{{dropdown}} Every run\n\n{body}\n\n```"
+
+
+def attempts(root: Path, dataset: str) -> str:
+    """What was tried on validation before recipes were fixed."""
+    lines = [
+        [
+            SYSTEMS.get(one["method"], one["method"]),
+            f"`{one['row'] or next(iter(ROWS[one['method']]))}`",
+            f"`{one['changes']}`" if one["changes"] else "–",
+            one["seed"], one["val_mR"], one["best_epoch"],
+            f"{int(one['seconds']) / 60:.1f}", f"`{one['commit']}`",
+        ]
+        for one in tried.read(root / "results/tried.csv")
+        if one["dataset"] == dataset
+    ]  # fmt: skip
+    if not lines:
+        return ""
+    head = ["system", "row", "changed", "seed", "val mR", "best epoch",
+            "min", "commit"]  # fmt: skip
+    body = wide(table(head, lines, right=head[3:7]), "first")
+    return (
+        "```{dropdown} Tried on validation\n\nBefore a recipe was fixed. "
+        "The test split has no part in it; `rsir train ... --tried "
+        f"results/tried.csv` adds a line.\n\n{body}\n\n```"
+    )
 
 
 def reported_text(system: str | None, dataset: str) -> str:
