@@ -335,7 +335,7 @@ def interval_plot(
         ax.plot([low, high], [place] * 2, color=colour, lw=3, alpha=0.6)
         ax.plot(value, place, MARKS[place % 8], color=colour, ms=8)
         ax.annotate(
-            f"{value:.1f}", (high, place), xytext=(6, 0), va="center",
+            f"{round(value, 1) + 0:.1f}", (high, place), xytext=(6, 0), va="center",
             textcoords="offset points", size=9,
         )
     if zero:
