@@ -335,8 +335,8 @@ def interval_plot(
         ax.plot([low, high], [place] * 2, color=colour, lw=3, alpha=0.6)
         ax.plot(value, place, MARKS[place % 8], color=colour, ms=8)
         ax.annotate(
-            f"{round(value, 1) + 0:.1f}", (high, place), xytext=(6, 0), va="center",
-            textcoords="offset points", size=9,
+            f"{round(value, 1) + 0:.1f}", (high, place), va="center",
+            xytext=(6, 0), textcoords="offset points", size=9,
         )
     if zero:
         ax.axvline(0, color=INK, lw=1)

@@ -150,6 +150,6 @@ def test_the_same_encoders_as_amfmn():
     for preset in ("toy", "cpu"):
         ours, theirs = (recipe(m, preset) for m in ("galr", "amfmn"))
         for name in ("image_encoder", "image_size", "views",
-                     "text_encoder", "text_layers", "epochs", "batch",
+                     "text_encoder", "text_layers", "lr", "batch",
                      "loss", "gamma", "margin"):
             assert getattr(ours, name) == getattr(theirs, name), name

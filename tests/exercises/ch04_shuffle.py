@@ -20,4 +20,4 @@ def misread(images):
     return images | {"image_tokens": tokens}
 """
 
-NOTEBOOK = True
+NOTEBOOK = False
