@@ -239,7 +239,7 @@ BAD = [
     ("paths", put(said("read /home/ann/data/a.jpg\n"))),
     ("paths", put(said("at C:\\Users\\ann\n"))),
     ("paths", put(shown(text_plain="PosixPath('/tmp/x/y')"))),
-    ("paths", prose("See /root/notes.txt for more.")),
+    ("paths", prose("See /home/ann/notes.txt for more.")),
     ("pictures", put(shown(image_png=foreign_picture()))),
     ("pictures", put(shown(image_png="bm90IGEgcGljdHVyZQ=="))),
     ("pictures", put(shown(image_jpeg="/9j/4AAQ"))),
