@@ -14,6 +14,7 @@ from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 
 from . import STATUS, template
+from .pictures import smaller
 
 METADATA = {
     "kernelspec": {
@@ -93,6 +94,8 @@ def strip(nb) -> None:
             for kind in list(data):
                 if kind.startswith("application/vnd.jupyter.widget"):
                     del data[kind]
+                elif kind == "image/png":
+                    data[kind] = smaller(data[kind])
 
 
 def sync(nb, name: str) -> None:
