@@ -1,7 +1,7 @@
 """Stored figures in 256 colours where they are large.
 
 A figure full of toy scenes is a photograph to PNG. With a palette it
-takes a third, and nobody sees a difference at the size of a page.
+takes a third; rare small colours move a little.
 """
 
 import base64
