@@ -303,3 +303,17 @@ def test_prose_names_no_recall_that_is_not_on_record():
 def test_a_typed_recall_would_be_found():
     text = "A\n\nOurs has an mR of 21.97.\n\n```\nmR 33.33\n```\n\n3.14"
     assert recalls_in_prose(text) == {"21.97"}
+
+
+def test_a_reranked_row_stands_apart_and_says_what_it_saw(tmp_path):
+    record(tmp_path, "galr", "rsicd", "midf", 2.0)
+    for row, seen in (("midf+mr", True), ("midf+mr-bank", False)):
+        record(tmp_path, "galr", "rsicd", row, 2.5, rerank={
+            "transductive": seen, "of": "midf-s0", "of_ranks": "0"})
+    text = results.render(tmp_path)["results.md"]
+    recalls, rest = text.split("**Reported against ours**")
+    verdicts, apart = rest.split("**Re-ranked**")
+    assert "midf+mr" not in recalls and "**Ablations**" not in text
+    assert "`midf+mr` (transductive)" in verdicts
+    assert "`midf+mr` (transductive)" in apart.split("**What")[0]
+    assert "`midf+mr-bank` †" in apart.split("**What")[0]

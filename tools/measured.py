@@ -113,7 +113,19 @@ class Row:
         """As a table shows it; a dagger marks stale records."""
         system = SYSTEMS.get(self.method, self.method)
         own = "" if self.row == self.method else f" `{self.row}`"
-        return f"{system}{own}{' †' if self.stale() else ''}"
+        kind = " (transductive)" if self.transductive else ""
+        return f"{system}{own}{kind}{' †' if self.stale() else ''}"
+
+    @property
+    def reranked(self) -> bool:
+        """Whether finished lists were ordered anew, by other queries."""
+        return "+" in self.row or bool(self.runs[0].config.get("ppsr"))
+
+    @property
+    def transductive(self) -> bool:
+        """Whether each query was answered with all the others at hand."""
+        rerank = self.runs[0].facts.get("rerank", {})
+        return self.reranked and rerank.get("transductive", True)
 
     @property
     def headline(self) -> bool:

@@ -58,7 +58,8 @@ def unmeasured(dataset: str) -> str:
 def data_set(root: Path, found: list) -> str:
     """All of one data set: recalls, verdicts, steps, cost, commands."""
     heads = [row for row in found if row.headline]
-    others = [row for row in found if not row.headline]
+    again = [row for row in found if row.reranked]
+    others = [row for row in found if row not in heads + again]
     ranks = found[0].ranks()[0]
     n_images, n_captions = len(ranks.i2t.better), len(ranks.owner)
     parts = [
@@ -67,13 +68,23 @@ def data_set(root: Path, found: list) -> str:
          "runs with different seeds, number of runs in brackets; beside "
          "it the 95 % interval over test images. Random ranking is "
          "exact; the {term}`ceiling` is what equal captions allow."),
-        *recall_tables(root, heads, ranks),
+        *recall_tables(
+            root, [row for row in heads if row not in again], ranks),
         *against_reported(heads),
     ]
     if others:
         parts += [
             "**Ablations**: parts of a system switched off or exchanged.",
             *recall_tables(root, others),
+        ]
+    if again:
+        parts += [
+            ("**Re-ranked**: finished lists, ordered once more. A "
+             "{term}`transductive` row was answered with all test "
+             "queries at hand, so it must not be compared with rows "
+             "above. Rows named *bank* ask training queries instead, "
+             "and answer each test query alone."),
+            *recall_tables(root, again),
         ]
     parts += [steps(found), *cost(found), commands(found), runs(found),
               attempts(root, found[0].dataset)]
