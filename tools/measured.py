@@ -76,7 +76,7 @@ STEPS = [
     (MIDF, FULL, "galr-amfmn"),
     (("galr", "midf+mr"), MIDF, "galr-mr"),
     (("galr", "midf+mr-bank"), MIDF,
-     "re-ranking with a bank of training queries helps"),
+     "re-ranking with a training bank helps"),
     (("amfmn", "soft-minilm+mr"), FULL, "AMFMN gains from MR"),
     (READ, LIST, "envlf-rescoring"),
     (("envlf", "tokens"), ("galr", "local"), "envlf-tokens"),
