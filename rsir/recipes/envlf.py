@@ -56,7 +56,7 @@ CHANGES = {
     # text states below two blocks and f3 are kept on disk
     "cpu": {
         "views": (0, 1, 6), "text_layers": 2, "text_lr": 1e-4,
-        "lr": 5e-4, "dropout": 0.2, "batch": 64, "epochs": 7,
+        "lr": 5e-4, "dropout": 0.2, "batch": 64, "epochs": 6,
         "eval_every": 2,
     },
     # ours: the abstract names no sizes
