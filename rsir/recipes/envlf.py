@@ -78,6 +78,7 @@ ROWS = {
     "minus-contrastive": {"contrastive": 0.0},
     "minus-matching": {"matching": 0.0, "rescore": 0},
     "minus-mlm": {"mlm": 0.0},
+    "contrastive-alone": {"matching": 0.0, "mlm": 0.0, "rescore": 0},
     "frozen": {"stages_trained": False, "text_lr": 0.0},
     # tokens alone on frozen encoders, beside GaLR's "abl-local"
     "tokens": {

@@ -18,4 +18,4 @@ def knows(pairs):
     return (owner[pairs[:, 1]] == pairs[:, 0]) * 1.0
 """
 
-NOTEBOOK = False
+NOTEBOOK = True

@@ -16,8 +16,8 @@ assert not torch.equal(other["image_tokens"], images["image_tokens"])
 """
 SOLUTION = """
 def misread(images):
-    tokens = images["image_tokens"].roll(1, 0)
-    return images | {"image_tokens": tokens}
+    tokens = images["image_tokens"]
+    return images | {"image_tokens": tokens.roll(len(tokens) // 2, 0)}
 """
 
-NOTEBOOK = False
+NOTEBOOK = True

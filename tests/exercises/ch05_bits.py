@@ -18,4 +18,4 @@ def shorter(code, q):
     return pack(np.asarray(code)[:, :q])
 """
 
-NOTEBOOK = False
+NOTEBOOK = True

@@ -19,4 +19,4 @@ def missed(coarse, owner, m):
     return 100 * (place >= m).mean()
 """
 
-NOTEBOOK = False
+NOTEBOOK = True
