@@ -7,7 +7,7 @@ gets a matrix of its own: take the image queries' places from "i2t"
 and the caption queries' from "t2i".
 
 Any function from pairs to numbers will do. Nothing here knows models.
-The idea of EnVLF (Liu et al. 2023; chapter 04) and of CFITR's coarse
+The idea of EnVLF (He et al. 2023; chapter 04) and of CFITR's coarse
 and fine stages (Zhou et al. 2024; chapter 05).
 
 **Equals.** Columns that are one text get one score whichever way, so

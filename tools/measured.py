@@ -72,7 +72,7 @@ STEPS = [
      "two weights beat the one of the release"),
     (MIDF, ("galr", "drea-off"), "galr-drea"),
     (MIDF, ("galr", "paper-nodes"),
-     "nodes with their whole look beat 20 numbers"),
+     "nodes with a whole look beat twenty numbers"),
     (MIDF, FULL, "galr-amfmn"),
     (("galr", "midf+mr"), MIDF, "galr-mr"),
     (("galr", "midf+mr-bank"), MIDF,

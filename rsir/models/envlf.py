@@ -1,6 +1,6 @@
 """EnVLF: vision and language, encoded apart and then together.
 
-Source: Liu et al., Mathematics 2023, 11(10), 2279
+Source: He et al., Mathematics 2023, 11(10), 2279
 (doi 10.3390/math11102279), read from the abstract alone. It states
 three encoders (vision, language, multi-modal), end-to-end training
 on several tasks, image tokens in place of a detector's objects, and
