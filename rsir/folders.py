@@ -191,7 +191,8 @@ def build_folder(model: Retriever, folder: str | Path, *,
     Args:
         model: in evaluation mode.
         folder: holds the pictures, in sub-folders or not.
-        kind: of `rsir.search.KINDS`; None: flat.
+        kind: of `rsir.search.KINDS`; None: "binary-flat" for a model
+            with codes, else "flat".
         home: where the index lies; None: `FOLDER/.rsir-index`.
         progress: print progress.
 

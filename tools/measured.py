@@ -96,7 +96,7 @@ STEPS = [
      "PPSR helps the list that the fine stage reads"),
     (CODES, ("cfitr", "minus-ssm"),
      "training the fine stage, too, helps the codes"),
-    (("cfitr", "float"), CODES, "floats beat codes of 128 bits"),
+    (("cfitr", "float"), CODES, "floats beat codes"),
 ]  # fmt: skip
 
 

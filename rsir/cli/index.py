@@ -47,7 +47,7 @@ def build_command(
     run: Run = None,
     kind: Annotated[Optional[str], typer.Option(
         help="binary-flat, -ivf, -hnsw, -hash, flat, hnsw, ivf-pq; "
-        "default flat.")] = None,
+        "default binary-flat for codes, flat for vectors.")] = None,
     home: Home = None,
     dataset: Dataset = "toy",
     root: Root = None,

@@ -89,7 +89,8 @@ CHANGES = {
         "contrastive": 1.0, "balance": 0.0003, "quantise": 0.0001,
         "eval_every": 2,
     },
-    # as released, but for the frozen patch projection
+    # as released, but for the frozen patch projection, and for five of
+    # the false texts, which the coarse stage draws
     "paper": {
         "image_encoder": "vilt_patches", "image_size": 384,
         "text_encoder": "dandelin/vilt-b32-mlm", "text_layers": None,
