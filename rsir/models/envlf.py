@@ -31,9 +31,12 @@ from rsir.layers import Standardise
 from rsir.layers.crossmodal import Block, Fusion
 from rsir.models.joint import (
     JointRetriever,
+    gathered,
     hard_negatives,
+    hidden_words,
     trim_tokens,
 )
+from rsir.models.warmstart import warm_start
 
 
 class EnVLF(JointRetriever):
@@ -63,6 +66,9 @@ class EnVLF(JointRetriever):
         negatives: hard negatives a pair in the matching task.
         masked: share of the words that the third task hides.
         mlm_share: share of the batch that the third task reads.
+        matching_share: share of it that the second task reads.
+        warm: epochs of `warm_start` on the frozen encoders' vectors
+            before the first step; 0: start from chance.
     """
 
     def __init__(self, image_encoder: ImageEncoder,
@@ -75,7 +81,8 @@ class EnVLF(JointRetriever):
                  contrastive: float = 1.0, matching: float = 1.0,
                  mlm: float = 0.3, temperature: float = 0.05,
                  negatives: int = 2, masked: float = 0.25,
-                 mlm_share: float = 0.5) -> None:
+                 mlm_share: float = 0.5, matching_share: float = 1.0,
+                 warm: int = 0) -> None:
         super().__init__()
         self._check(contrastive, matching, mlm, text_encoder)
         if vector not in ("both", "tokens"):
@@ -90,6 +97,7 @@ class EnVLF(JointRetriever):
                         "matching": matching, "mlm": mlm}
         self.temperature, self.negatives = temperature, negatives
         self.masked, self.mlm_share = masked, mlm_share
+        self.matching_share, self.warm = matching_share, warm
 
         # vision: stages that learn, then transformer blocks
         self.stages = upper_stages(image_encoder, start)
@@ -159,15 +167,21 @@ class EnVLF(JointRetriever):
         return self
 
     def fit(self, corpus) -> None:
-        """Note which words the train split has: others are no answer.
+        """Note the words of the train split, and start warm.
 
         Args:
-            corpus: of the train split.
+            corpus: of the train split; other words are no answer.
         """
         if self.weights["mlm"]:
             ids = self.text_encoder.tokenize(corpus.texts)
             self.known.zero_()
             self.known[ids.unique()] = 1
+        if self.warm and self.weights["contrastive"] and \
+                self.vector == "both":
+            warm_start(self, corpus, self.warm, self.temperature)
+            # tokens say nothing yet
+            nn.init.zeros_(self.tokens_to_image.weight)
+            nn.init.zeros_(self.tokens_to_image.bias)
 
     # -- vision -------------------------------------------------------
 
@@ -284,12 +298,13 @@ class EnVLF(JointRetriever):
         images = self.encode_images(batch["images"])
         texts = self.encode_texts(self._text_inputs(batch["texts"]))
         mine = len(images["v"])
-        whole_i = {k: _gathered(v, gather) for k, v in images.items()}
-        whole_t = {k: _gathered(v, gather) for k, v in texts.items()}
+        whole_i = {k: gathered(v, gather) for k, v in images.items()}
+        whole_t = {k: gathered(v, gather) for k, v in texts.items()}
         positive = batch["pairs"]["positive"]
         several = dist.is_available() and dist.is_initialized()
         first = mine * (dist.get_rank() if several else 0)
-        own = torch.arange(first, first + mine, device=positive.device)
+        own = torch.arange(first, first + max(1, round(
+            self.matching_share * mine)), device=positive.device)
         with torch.autocast(positive.device.type, enabled=False):
             scores = self.score(whole_i, whole_t)
         terms = {}
@@ -318,7 +333,7 @@ class EnVLF(JointRetriever):
             scores: `[B, B]` of the list-making score.
             positive: `[B, B]`; such pairs are never negatives.
             images, texts: of the joint batch.
-            own: rows of this process.
+            own: rows that this process reads.
 
         Returns:
             Cross-entropy of the true one of 1 + `negatives`, the mean
@@ -365,13 +380,7 @@ class EnVLF(JointRetriever):
         lots = torch.rand(total, ids.shape[1], device=ids.device)
         n = max(1, round(self.mlm_share * len(ids)))
         lots, ids, tokens = lots[first:first + n], ids[:n], tokens[:n]
-        special = torch.isin(ids, torch.tensor(
-            tokenizer.all_special_ids, device=ids.device
-        ))
-        lots = lots.masked_fill(special, 2.0)
-        # one word at least, so that no caption is idle
-        hidden = (lots < self.masked) | (
-            lots == lots.amin(1, keepdim=True)) & ~special
+        hidden = hidden_words(ids, lots, tokenizer, self.masked)
         shown = ids.masked_fill(hidden, tokenizer.mask_token_id)
         features = self.text_features(shown)
         words, mask = trim_tokens(
@@ -389,10 +398,3 @@ class EnVLF(JointRetriever):
         wrong = F.cross_entropy(logits.float(), answers,
                                 reduction="sum")
         return wrong / gather(hidden.sum()[None].float()).mean()
-
-
-def _gathered(value: Tensor, gather) -> Tensor:
-    """Joined over processes; a mask keeps its type."""
-    if value.dtype == torch.bool:
-        return gather(value.float()) > 0
-    return gather(value)

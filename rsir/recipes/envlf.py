@@ -36,12 +36,14 @@ class EnVLFRecipe(Recipe):
     negatives: int = 2
     masked: float = 0.25
     mlm_share: float = 0.25
+    matching_share: float = 1.0
+    warm: int = 0
     rescore: int = 32
 
     MODEL = ("dim", "width", "start", "stages_trained", "vector",
              "image_blocks", "joint_blocks", "heads", "dropout",
              "turns", "contrastive", "matching", "mlm", "temperature",
-             "negatives", "masked", "mlm_share")
+             "negatives", "masked", "mlm_share", "matching_share", "warm")
 
 
 #: what a preset changes
@@ -52,12 +54,13 @@ CHANGES = {
         "start": "f4", "width": 128, "image_blocks": 1,
         "joint_blocks": 1, "heads": 4, "turns": False, "patience": 20,
         "eval_every": 4, "text_lr": 2e-4, "precision": "no",
+        "warm": 20,
     },
     # text states below two blocks and f3 are kept on disk
     "cpu": {
         "views": (0, 1, 6), "text_layers": 2, "text_lr": 1e-4,
-        "lr": 5e-4, "dropout": 0.2, "batch": 64, "epochs": 6,
-        "eval_every": 2,
+        "lr": 3e-4, "dropout": 0.2, "batch": 64, "epochs": 6,
+        "eval_every": 2, "warm": 20, "matching_share": 0.5,
     },
     # ours: the abstract names no sizes
     "paper": {
