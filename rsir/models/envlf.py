@@ -55,7 +55,7 @@ class EnVLF(JointRetriever):
         image_blocks: transformer blocks on the image tokens.
         joint_blocks: blocks of the multi-modal encoder.
         heads: of every attention.
-        dropout: on vectors and in blocks while training.
+        dropout: on image vectors and in blocks while training.
         turns: show maps in one of the eight symmetries of the square
             while training, and take the mean of all when encoding;
             captions that say "left" need False.
@@ -248,7 +248,7 @@ class EnVLF(JointRetriever):
             "t" `[T, dim]` of unit length, "text_tokens"
             `[T, L, width]`, "text_mask" `[T, L]`.
         """
-        t = self.to_text(self.dropout(features["pooled"]))
+        t = self.to_text(features["pooled"])  # dropout did harm here
         return {
             "t": F.normalize(t, dim=1),
             "text_tokens": self.to_words(features["tokens"]),

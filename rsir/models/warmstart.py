@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from rsir import losses
 from rsir.models.base import Retriever
 
-BATCH, RATE, DECAY, DROPOUT = 128, 1e-3, 0.01, 0.1
+#: chosen on RSICD's val, of batches of 64 to 512, rates of 3e-4 to
+#: 2e-3, dropout of 0.1 to 0.3; dropout on sentences did harm
+BATCH, RATE, DECAY, DROPOUT = 256, 1e-3, 0.01, 0.3
 
 
 def warm_start(model: Retriever, corpus, epochs: int,
@@ -69,7 +71,7 @@ def _fit(to_image: nn.Linear, to_text: nn.Linear, images: Tensor,
             own = texts_of[rows]
             text = own.gather(1, (lot * known[rows]).long()[:, None])
             v = to_image(F.dropout(images[rows], DROPOUT))
-            t = to_text(F.dropout(texts[text[:, 0]], DROPOUT))
+            t = to_text(texts[text[:, 0]])
             scores = F.normalize(v, dim=1) @ F.normalize(t, dim=1).T
             loss = losses.contrastive(
                 scores, temperature,
