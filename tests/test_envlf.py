@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_envlf import batch_of, images_of, small_model
+from small_envlf import TEXTS, batch_of, images_of, small_model
 from tiny import (  # noqa: F401
     cache,
     cached,
@@ -159,6 +159,29 @@ def test_shared_captions_are_never_negatives():
     assert len(seen_t) > 40
 
 
+def test_the_gate_is_in_the_second_score_and_not_in_the_list():
+    model = small_model().eval()
+    batch = batch_of(model)
+    with torch.no_grad():
+        images = model.encode_images(batch["images"])
+        texts = encoded(model, TEXTS[:2])
+        pairs = torch.tensor([[0, 0], [1, 1]])
+        before = model.joint(images, texts, pairs)
+        listed = model.score(images, texts)
+        images["gate"] = images["gate"].flip(1)
+        assert not torch.allclose(model.joint(images, texts, pairs),
+                                  before, atol=1e-3)
+        assert torch.equal(model.score(images, texts), listed)
+        images["gate"] = torch.full_like(images["gate"], 0.3)
+        plain = small_model(weighing=0.0).eval()
+        assert plain.guidance is None and "gate" not in \
+            plain.encode_images(batch["images"])
+        plain.load_state_dict(model.state_dict(), strict=False)
+        # a gate that is the same everywhere weighs nothing
+        assert torch.allclose(plain.joint(images, texts, pairs),
+                              model.joint(images, texts, pairs), atol=1e-4)
+
+
 def test_hard_negatives_are_hard():
     scores = torch.arange(8.0).repeat(8, 1)
     texts, _ = hard_negatives(scores, torch.eye(8).bool(), 2, 0.01)
@@ -168,7 +191,8 @@ def test_hard_negatives_are_hard():
 def test_tasks_can_be_left_out():
     whole = small_model()
     terms = whole.training_losses(batch_of(whole), lambda x: x)
-    assert set(terms) == {"contrastive", "matching", "mlm"}
+    assert set(terms) == {"contrastive", "weighing", "matching",
+                          "mlm"}
     assert all(v.requires_grad and v > 0 for v in terms.values())
     for name in terms:
         part = small_model(**{name: 0.0})

@@ -32,19 +32,22 @@ def mean_recall(model, corpus):
                     bootstrap=0).mR
 
 
-def test_the_list_is_there_before_the_first_step(splits, cached):  # noqa: F811
+def test_the_list_is_there_before_the_first_step(
+        splits, cached):  # noqa: F811
     cold = mean_recall(*started(splits, warm=0))
     warm = mean_recall(*started(splits, warm=20))
     assert warm > cold + 10
 
 
-def test_the_same_draws_give_the_same_maps(splits, cached):  # noqa: F811
+def test_the_same_draws_give_the_same_maps(
+        splits, cached):  # noqa: F811
     one, other = (started(splits, warm=2)[0] for _ in range(2))
     assert torch.equal(one.to_image.weight, other.to_image.weight)
     assert torch.equal(one.to_text.weight, other.to_text.weight)
 
 
-def test_nothing_is_left_for_the_next_optimiser(splits, cached):  # noqa: F811
+def test_nothing_is_left_for_the_next_optimiser(
+        splits, cached):  # noqa: F811
     model, _ = started(splits, warm=1)
     assert all(p.grad is None for p in model.parameters())
     assert model.training

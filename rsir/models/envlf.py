@@ -11,7 +11,9 @@ and its kin. Explained in chapter 04.
     tokens = ViT blocks(upper stages(f3))     vision
     words  = MiniLM                           language
     score  = cos(v, t)                        makes the list
-    joint  = scale * cos(v, t) + match(fusion(words, tokens))
+    joint  = scale * cos(v, gate(v) * t) + match(fusion(words, tokens))
+
+The gate is AMFMN's: the picture weighs what the sentence says.
 """
 
 import math
@@ -29,13 +31,13 @@ from rsir.encoders.text import TextEncoder
 from rsir.errors import RsirError
 from rsir.layers import Standardise
 from rsir.layers.crossmodal import Block, Fusion
+from rsir.models.amfmn import VGMF
 from rsir.models.joint import (
     JointRetriever,
-    gathered,
     hard_negatives,
-    hidden_words,
     trim_tokens,
 )
+from rsir.models.tasks import check_tasks, gathered, hidden_words
 from rsir.models.warmstart import warm_start
 
 
@@ -59,9 +61,9 @@ class EnVLF(JointRetriever):
         turns: show maps in one of the eight symmetries of the square
             while training, and take the mean of all when encoding;
             captions that say "left" need False.
-        contrastive, matching, mlm: weights of the tasks; 0 leaves
-            one out.
-        temperature: divides cosines in the contrastive task, and in
+        contrastive, weighing, matching, mlm: weights of the tasks; 0
+            leaves one out, and weighing=0 the gate with it.
+        temperature: divides cosines in the contrastive tasks, and in
             the draw of hard negatives.
         negatives: hard negatives a pair in the matching task.
         masked: share of the words that the third task hides.
@@ -76,15 +78,15 @@ class EnVLF(JointRetriever):
                  width: int = 256, start: str = "f3",
                  stages_trained: bool = True, vector: str = "both",
                  image_blocks: int = 2, joint_blocks: int = 2,
-                 heads: int = 8,
-                 dropout: float = 0.1, turns: bool = True,
-                 contrastive: float = 1.0, matching: float = 1.0,
+                 heads: int = 8, dropout: float = 0.1,
+                 turns: bool = True, contrastive: float = 1.0,
+                 weighing: float = 1.0, matching: float = 1.0,
                  mlm: float = 0.3, temperature: float = 0.05,
                  negatives: int = 2, masked: float = 0.25,
                  mlm_share: float = 0.5, matching_share: float = 1.0,
                  warm: int = 0) -> None:
         super().__init__()
-        self._check(contrastive, matching, mlm, text_encoder)
+        check_tasks(contrastive, matching, mlm, text_encoder)
         if vector not in ("both", "tokens"):
             raise RsirError(
                 f"vector is {vector!r}: 'both' or 'tokens'"
@@ -94,7 +96,8 @@ class EnVLF(JointRetriever):
         self.start, self.turns, self.vector = start, turns, vector
         self.reads = (start, "pooled")
         self.weights = {"contrastive": contrastive,
-                        "matching": matching, "mlm": mlm}
+                        "weighing": weighing, "matching": matching,
+                        "mlm": mlm}
         self.temperature, self.negatives = temperature, negatives
         self.masked, self.mlm_share = masked, mlm_share
         self.matching_share, self.warm = matching_share, warm
@@ -124,6 +127,7 @@ class EnVLF(JointRetriever):
         self.to_words = nn.Linear(text_encoder.dim, width)
 
         # both
+        self.guidance = VGMF(dim, "soft", "paper") if weighing else None
         self.fusion = Fusion(width, joint_blocks, heads, dropout)
         self.match = nn.Linear(width, 1)
         self.log_scale = nn.Parameter(
@@ -138,26 +142,6 @@ class EnVLF(JointRetriever):
             self.word_bias = nn.Parameter(torch.zeros(size))
             self.register_buffer(
                 "known", torch.ones(size, dtype=torch.uint8)
-            )
-
-    @staticmethod
-    def _check(contrastive, matching, mlm, text_encoder) -> None:
-        if not (contrastive or matching):
-            raise RsirError(
-                "contrastive and matching are both 0: nothing would "
-                "teach the model to rank; keep one"
-            )
-        if mlm and getattr(text_encoder, "tokenizer", None) is None:
-            raise RsirError(
-                f"text encoder {text_encoder.name!r}: the masked-word "
-                "task needs a sentence transformer such as 'minilm'; "
-                "or set mlm=0"
-            )
-        if mlm and text_encoder.layers_trained == 0:
-            raise RsirError(
-                "text_layers is 0: sentences are read once, before "
-                "any word can be masked; set mlm=0, or keep a block "
-                "and set text_lr=0"
             )
 
     def train(self, mode: bool = True) -> "EnVLF":
@@ -196,7 +180,8 @@ class EnVLF(JointRetriever):
 
         Returns:
             "v" `[B, dim]` of unit length, "image_tokens"
-            `[B, P, width]` (P = 49 at 224 pixels).
+            `[B, P, width]` (P = 49 at 224 pixels), "gate" `[B, dim]`
+            in (0, 1).
         """
         maps = features[self.start].float()
         pooled = self.standardise(features["pooled"].float())
@@ -210,8 +195,11 @@ class EnVLF(JointRetriever):
         if self.vector == "both":
             # one matrix: the frozen vector and the one that learns
             vector = vector + self.to_image(self.dropout(pooled)) / 2
-        return {"v": F.normalize(vector, dim=1),
-                "image_tokens": tokens}
+        sides = {"v": F.normalize(vector, dim=1),
+                 "image_tokens": tokens}
+        if self.guidance is not None:
+            sides |= self.guidance.image_side(vector)
+        return sides
 
     def _seen(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """One look: a vector `[B, dim]`, tokens `[B, P, width]`."""
@@ -264,12 +252,15 @@ class EnVLF(JointRetriever):
 
     def joint(self, images: Mapping[str, Tensor],
               texts: Mapping[str, Tensor], pairs: Tensor) -> Tensor:
-        """scale * cos(v, t) + match(fusion): `[N]`, see the base."""
+        """scale * cos(v, t') + match(fusion): `[N]`, see the base."""
         image, text = pairs.unbind(1)
         words, mask = trim_tokens(texts["text_tokens"][text],
                                   texts["text_mask"][text])
         read = self.fusion(words, mask, images["image_tokens"], image)
-        cosine = (images["v"][image] * texts["t"][text]).sum(1)
+        t = texts["t"][text]
+        if self.guidance is not None:
+            t = images["gate"][image] * t         # t', eq. (20)
+        cosine = F.cosine_similarity(images["v"][image], t)
         # the first token stands for the sentence, as in BERT
         return self.log_scale.exp() * cosine + self.match(read[:, 0])[
             :, 0]
@@ -312,6 +303,12 @@ class EnVLF(JointRetriever):
             terms["contrastive"] = losses.contrastive(
                 scores, self.temperature, positive
             )
+        if self.weights["weighing"]:
+            with torch.autocast(positive.device.type, enabled=False):
+                terms["weighing"] = losses.contrastive(
+                    self.guidance.score(whole_i, whole_t),
+                    self.temperature, positive,
+                )
         if self.weights["matching"]:
             terms["matching"] = self.matching_loss(
                 scores, positive, whole_i, whole_t, own

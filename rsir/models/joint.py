@@ -121,34 +121,6 @@ def hard_negatives(scores: Tensor, positive: Tensor, n: int,
     return drawn(keys), drawn(keys.T)
 
 
-def hidden_words(ids: Tensor, lots: Tensor, tokenizer, share: float
-                 ) -> Tensor:
-    """Which word pieces the masked-word task hides: `[B, L]` bool.
-
-    One a sentence at least, so that no caption is idle; never a
-    special token.
-
-    Args:
-        ids: `[B, L]`.
-        lots: `[B, L]`, drawn from [0, 1).
-        tokenizer: says which ids are special.
-        share: of all pieces.
-    """
-    special = torch.isin(ids, torch.tensor(
-        tokenizer.all_special_ids, device=ids.device
-    ))
-    lots = lots.masked_fill(special, 2.0)
-    return (lots < share) | (
-        lots == lots.amin(1, keepdim=True)) & ~special
-
-
-def gathered(value: Tensor, gather) -> Tensor:
-    """Joined over processes; a mask keeps its type."""
-    if value.dtype == torch.bool:
-        return gather(value.float()) > 0
-    return gather(value)
-
-
 def gradient_shares(losses: Mapping[str, Tensor],
                     parameters: list[Tensor]) -> dict[str, float]:
     """How much of the gradient comes from which loss, in percent.

@@ -30,6 +30,7 @@ class EnVLFRecipe(Recipe):
     dropout: float = 0.1
     turns: bool = True
     contrastive: float = 1.0
+    weighing: float = 1.0
     matching: float = 1.0
     mlm: float = 0.3
     temperature: float = 0.05
@@ -42,8 +43,9 @@ class EnVLFRecipe(Recipe):
 
     MODEL = ("dim", "width", "start", "stages_trained", "vector",
              "image_blocks", "joint_blocks", "heads", "dropout",
-             "turns", "contrastive", "matching", "mlm", "temperature",
-             "negatives", "masked", "mlm_share", "matching_share", "warm")
+             "turns", "contrastive", "weighing", "matching", "mlm",
+             "temperature", "negatives", "masked", "mlm_share",
+             "matching_share", "warm")
 
 
 #: what a preset changes
@@ -60,7 +62,7 @@ CHANGES = {
     "cpu": {
         "views": (0, 1, 6), "text_layers": 2, "text_lr": 1e-4,
         "lr": 3e-4, "dropout": 0.3, "batch": 128, "epochs": 6,
-        "eval_every": 2, "warm": 30, "matching_share": 0.5,
+        "eval_every": 2, "warm": 30, "matching_share": 0.25,
         "temperature": 0.07,
     },
     # ours: the abstract names no sizes
@@ -80,13 +82,15 @@ ROWS = {
     "rescored": {},
     "uni": {"rescore": 0},
     "minus-contrastive": {"contrastive": 0.0},
+    "minus-weighing": {"weighing": 0.0},
     "minus-matching": {"matching": 0.0, "rescore": 0},
     "minus-mlm": {"mlm": 0.0},
-    "contrastive-alone": {"matching": 0.0, "mlm": 0.0, "rescore": 0},
+    "contrastive-alone": {
+        "weighing": 0.0, "matching": 0.0, "mlm": 0.0, "rescore": 0},
     "frozen": {"stages_trained": False, "text_lr": 0.0},
     # tokens alone on frozen encoders, beside GaLR's "abl-local"
     "tokens": {
         "stages_trained": False, "text_lr": 0.0, "vector": "tokens",
-        "matching": 0.0, "mlm": 0.0, "rescore": 0,
+        "weighing": 0.0, "matching": 0.0, "mlm": 0.0, "rescore": 0,
     },
 }
