@@ -87,6 +87,8 @@ STEPS = [
     (LIST, ("envlf", "minus-matching"),
      "EnVLF's list gains from matching"),
     (READ, ("envlf", "minus-mlm"), "EnVLF's mlm task helps"),
+    (READ, ("envlf", "minus-weighing"),
+     "EnVLF's weighing task helps"),
     (LIST, ("envlf", "contrastive-alone"), "envlf-end-to-end"),
     (READ, ("linear", "linear"), "EnVLF beats the linear baseline"),
     (FINE, CODES, "cfitr-accuracy"),
