@@ -142,8 +142,11 @@ class Row:
 
     @property
     def encoders(self) -> str:
-        """Image and text encoder, and how much of the latter learns."""
+        """Image and text encoder, and how much of each learns."""
         config = self.runs[0].config
+        start = config.get("start")
+        seen = f"above {start} learns" if start and config.get(
+            "stages_trained", True) else "frozen"
         image, text = config["image_encoder"], config["text_encoder"]
         learns = {None: "all of it learns", 0: "frozen"}.get(
             config.get("text_layers"),
@@ -151,7 +154,7 @@ class Row:
         )
         if text in ("gru", "uniskip"):
             learns = "learns"
-        return f"`{image}` (frozen), `{text}` ({learns})"
+        return f"`{image}` ({seen}), `{text}` ({learns})"
 
     def ranks(self) -> list[Ranks]:
         return [ranks_of(run) for run in self.runs]
