@@ -66,9 +66,9 @@ class EnVLF(JointRetriever):
         temperature: divides cosines in the contrastive tasks, and in
             the draw of hard negatives.
         negatives: hard negatives a pair in the matching task.
-        masked: share of the words that the third task hides.
-        mlm_share: share of the batch that the third task reads.
-        matching_share: share of it that the second task reads.
+        masked: share of the words that the mlm task hides.
+        mlm_share: share of the batch that the mlm task reads.
+        matching_share: share of it that the matching task reads.
         warm: epochs of `warm_start` on the frozen encoders' vectors
             before the first step; 0: start from chance.
     """
@@ -236,7 +236,7 @@ class EnVLF(JointRetriever):
             "t" `[T, dim]` of unit length, "text_tokens"
             `[T, L, width]`, "text_mask" `[T, L]`.
         """
-        t = self.to_text(features["pooled"])  # dropout did harm here
+        t = self.to_text(features["pooled"])
         return {
             "t": F.normalize(t, dim=1),
             "text_tokens": self.to_words(features["tokens"]),
