@@ -38,7 +38,7 @@ from rsir.models.joint import (
     trim_tokens,
 )
 from rsir.models.tasks import check_tasks, gathered, hidden_words
-from rsir.models.warmstart import warm_start
+from rsir.models.warmstart import Heads, warm_start
 
 
 class EnVLF(JointRetriever):
@@ -162,7 +162,10 @@ class EnVLF(JointRetriever):
             self.known[ids.unique()] = 1
         if self.warm and self.weights["contrastive"] and \
                 self.vector == "both":
-            warm_start(self, corpus, self.warm, self.temperature)
+            warm_start(
+                self, Heads(self.to_image, self.to_text, self.guidance),
+                corpus, self.warm, self.temperature,
+                lambda texts: texts["pooled"])
             # tokens say nothing yet
             nn.init.zeros_(self.tokens_to_image.weight)
             nn.init.zeros_(self.tokens_to_image.bias)

@@ -1,4 +1,4 @@
-"""A start that costs seconds: the two maps of a joint space.
+"""A start that costs seconds: two maps and a gate, on frozen vectors.
 
 A system whose encoders learn computes every picture anew in every
 epoch. What two matrices can learn on the frozen encoders' vectors,
@@ -8,6 +8,8 @@ in the papers. Explained in chapter 04.
 """
 
 import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,21 +17,62 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rsir import losses
+from rsir.models.amfmn import VGMF
 from rsir.models.base import Retriever
 
 #: chosen on RSICD's val; dropout falls on pictures alone
 BATCH, RATE, DECAY, DROPOUT = 256, 1e-3, 0.01, 0.3
 
 
-def warm_start(model: Retriever, corpus, epochs: int,
-               temperature: float) -> None:
-    """Train `model.to_image` and `model.to_text` with InfoNCE.
+@dataclass
+class Heads:
+    """What learns on frozen vectors.
+
+    Attributes:
+        image: maps the image encoder's pooled vector.
+        text: maps the sentence's pooled vector.
+        gate: weighs the sentence by the picture, or None.
+    """
+
+    image: nn.Linear
+    text: nn.Linear
+    gate: VGMF | None = None
+
+    def parameters(self) -> list[nn.Parameter]:
+        return [p for m in (self.image, self.text, self.gate)
+                if m is not None for p in m.parameters()]
+
+    def loss(self, images: Tensor, texts: Tensor, positive: Tensor,
+             temperature: float) -> Tensor:
+        """InfoNCE of the cosine and, with a gate, of the gated one.
+
+        Args:
+            images: `[B, D]`, texts: `[B, D']`, of frozen encoders.
+            positive: `[B, B]`.
+            temperature: divides both.
+        """
+        v, t = self.image(images), F.normalize(self.text(texts), dim=1)
+        unit = F.normalize(v, dim=1)
+        loss = losses.contrastive(unit @ t.T, temperature, positive)
+        if self.gate is None:
+            return loss
+        gated = self.gate.score(
+            {"v": unit} | self.gate.image_side(v), {"t": t})
+        return loss + losses.contrastive(gated, temperature, positive)
+
+
+def warm_start(model: Retriever, heads: Heads, corpus, epochs: int,
+               temperature: float,
+               pooled: Callable[[Mapping[str, Tensor]], Tensor]) -> None:
+    """Train the heads with InfoNCE; nothing else moves.
 
     Args:
-        model: also has `standardise`, fitted.
+        model: has `standardise`, fitted.
+        heads: parts of it.
         corpus: of the train split.
         epochs: passes over the pictures, each with one caption.
         temperature: divides the cosines.
+        pooled: what `text_features` gave, to one vector a sentence.
 
     Draws come from torch's generator.
     """
@@ -40,26 +83,23 @@ def warm_start(model: Retriever, corpus, epochs: int,
         images = model.standardise(torch.from_numpy(np.array(
             corpus.features["pooled"])).to(device).float())
         texts = torch.cat([
-            model._text_inputs({
+            pooled(model._text_inputs({
                 k: v[i:i + 256].to(device)
-                for k, v in corpus.inputs.items()})["pooled"].float()
+                for k, v in corpus.inputs.items()})).float()
             for i in range(0, len(corpus.texts), 256)])
-    _fit(model.to_image, model.to_text, images, texts, corpus, epochs,
-         temperature)
+    _fit(heads, images, texts, corpus, epochs, temperature)
     model.train(was)
 
 
-def _fit(to_image: nn.Linear, to_text: nn.Linear, images: Tensor,
-         texts: Tensor, corpus, epochs: int, temperature: float
-         ) -> None:
+def _fit(heads: Heads, images: Tensor, texts: Tensor, corpus,
+         epochs: int, temperature: float) -> None:
     texts_of = torch.from_numpy(corpus.texts_of).to(texts.device)
     known = torch.from_numpy(corpus.n_captions_of).to(texts.device)
     n = len(texts_of)
     batch = min(BATCH, n)
     steps = epochs * (n // batch)
     optimiser = torch.optim.AdamW(
-        [*to_image.parameters(), *to_text.parameters()], lr=RATE,
-        weight_decay=DECAY)
+        heads.parameters(), lr=RATE, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda s: min((s + 1) / (0.1 * steps), 0.5 + 0.5
                                  * math.cos(math.pi * s / steps)))
@@ -68,13 +108,11 @@ def _fit(to_image: nn.Linear, to_text: nn.Linear, images: Tensor,
         for rows in order[: n - n % batch].split(batch):
             lot = torch.rand(batch).to(texts.device)
             own = texts_of[rows]
-            text = own.gather(1, (lot * known[rows]).long()[:, None])
-            v = to_image(F.dropout(images[rows], DROPOUT))
-            t = to_text(texts[text[:, 0]])
-            scores = F.normalize(v, dim=1) @ F.normalize(t, dim=1).T
-            loss = losses.contrastive(
-                scores, temperature,
-                (own[:, :, None] == text[:, 0]).any(1))
+            text = own.gather(
+                1, (lot * known[rows]).long()[:, None])[:, 0]
+            loss = heads.loss(
+                F.dropout(images[rows], DROPOUT), texts[text],
+                (own[:, :, None] == text).any(1), temperature)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

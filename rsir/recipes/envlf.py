@@ -61,7 +61,7 @@ CHANGES = {
     # text states below two blocks and f3 are kept on disk
     "cpu": {
         "views": (0, 1, 6), "text_layers": 2, "text_lr": 1e-4,
-        "lr": 3e-4, "dropout": 0.3, "batch": 128, "epochs": 6,
+        "lr": 3e-4, "dropout": 0.3, "batch": 128, "epochs": 4,
         "eval_every": 2, "warm": 30, "matching_share": 0.25,
         "temperature": 0.07,
     },
