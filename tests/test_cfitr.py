@@ -14,7 +14,8 @@ from rsir.errors import RsirError
 from rsir.layers.hashing import DSHM, code_of
 from rsir.layers.lfem import LFEM
 from rsir.layers.shared import SSM, Block, Sentences, ViLT
-from rsir.models.cfitr import CFITR, SLIPS
+from rsir.models.cfitr import CFITR
+from rsir.models.checks import SLIPS
 
 DIM = 16
 RELEASED_LFEM = {
@@ -75,6 +76,8 @@ def small(**changes):
                "false_texts": 3, "hard_texts": 1}  # fmt: skip
     model = CFITR(SmallMaps(96), SmallBert(), **(options | changes))
     nn.init.normal_(model.ssm.rank.weight)
+    if model.dshm.pool == "mean":
+        nn.init.ones_(model.dshm.cells)
     return model
 
 
@@ -179,6 +182,7 @@ def test_quantisation_draws_to_signs_or_as_released_to_nothing():
 
 def test_pooling_leaves_padding_out_and_places_need_an_order():
     mean = DSHM(DIM, 16, 24).eval()
+    nn.init.ones_(mean.cells)
     tokens, mask = torch.randn(3, 9, DIM), torch.ones(3, 9).bool()
     mask[:, 5:] = False
     other = tokens.clone()
@@ -317,6 +321,22 @@ def test_joint_scores_depend_on_the_pair_and_on_nothing_else():
                        both.score(images, texts).argsort(1))
 
 
+def test_the_gate_weighs_the_sentence_in_the_fine_score():
+    model = small(from_coarse=True, vectors=12, gate=True)
+    nn.init.zeros_(model.ssm.rank.weight)
+    images, texts = encoded(model)
+    pairs = torch.tensor([[i, t] for i in range(6) for t in range(6)])
+    with torch.inference_mode():
+        fine = model.joint(images, texts, pairs).view(6, 6)
+    gated = images["gate"][:, None] * texts["t"][None]
+    cosine = F.cosine_similarity(images["v"][:, None], gated, dim=-1)
+    assert torch.allclose(fine, model.log_scale.exp() * cosine,
+                          atol=1e-4)
+    terms = model.train().training_losses(batch(), lambda x: x)
+    terms["vectors"].backward()
+    assert model.gate.gate.weight.grad.abs().sum() > 0
+
+
 def test_every_part_that_should_learn_gets_a_gradient():
     model = small(false_images=2, grid=2).train()
     terms = model.training_losses(batch(), lambda x: x)
@@ -335,7 +355,7 @@ def test_every_part_that_should_learn_gets_a_gradient():
 
 def test_own_captions_are_no_false_texts_unless_as_released(monkeypatch):
     drawn = {}
-    import rsir.models.cfitr as module
+    import rsir.models.tasks as module
 
     real = module.hard_negatives
 
@@ -375,6 +395,8 @@ def test_wrong_options_are_user_errors():
         ({"hard_texts": 9}, "hard_texts is 9"),
         ({"image_blocks": 4}, "image_blocks is 4"),
         ({"pool": "max"}, "pool is 'max'"),
+        ({"gate": True}, "gate is True and warm 0: both need"),
+        ({"warm": 3}, "gate is False and warm 3: both need"),
     ):
         with pytest.raises(RsirError, match=says):
             small(**options)

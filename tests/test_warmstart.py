@@ -8,6 +8,7 @@ from tiny import (  # noqa: F401
     splits,
     tiny_recipe,
 )
+from torch import nn
 
 from rsir.batches import Corpus
 from rsir.metrics import evaluate
@@ -58,3 +59,21 @@ def test_without_the_contrastive_task_it_starts_from_chance(
     cold, _ = started(splits, warm=0, contrastive=0.0)
     asked, _ = started(splits, warm=5, contrastive=0.0)
     assert torch.equal(cold.to_image.weight, asked.to_image.weight)
+
+
+def test_codes_and_gate_start_warm_too(splits, cached):  # noqa: F811
+    torch.manual_seed(0)
+    model = build(tiny_recipe(
+        "cfitr", image_size=64, text_encoder="minilm", text_layers=0,
+        hidden=64, bits=64, grid=2, vectors=32, gate=True, warm=20,
+        contrastive=1.0, quantise=1e-4, balance=3e-4, turns=False,
+    ), splits.train)
+    gate, head = (p.detach().clone() for p in (
+        model.gate.gate.weight, model.dshm.head["image"][0].weight))
+    corpus = Corpus(splits.train, model, progress=False)
+    fit_statistics(model, corpus)
+    assert not torch.equal(gate, model.gate.gate.weight)
+    assert not torch.equal(head, model.dshm.head["image"][0].weight)
+    warm = mean_recall(model, corpus)  # by codes
+    nn.init.xavier_uniform_(model.to_first.weight)
+    assert warm > mean_recall(model, corpus) + 10

@@ -7,6 +7,7 @@ what stands above it is copied and may learn. Explained in chapter 04.
 
 import copy
 
+import torch
 from torch import Tensor, nn
 
 from rsir.encoders.base import FEATURES
@@ -15,6 +16,20 @@ from rsir.encoders.vit import ViT
 from rsir.errors import RsirError
 
 STARTS = FEATURES[:4]
+
+
+class Depthwise(nn.Module):
+    """A grouped convolution; backward in bf16 it is slow on a CPU."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.conv = conv
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.is_cuda:
+            return self.conv(x)
+        with torch.autocast("cpu", enabled=False):
+            return self.conv(x.float())
 
 
 class Stages(nn.Sequential):
@@ -28,6 +43,10 @@ class Stages(nn.Sequential):
     def __init__(self, parts: list[nn.Module], dim: int, grid: int
                  ) -> None:
         super().__init__(*parts)
+        for module in list(self.modules()):
+            for name, child in list(module.named_children()):
+                if isinstance(child, nn.Conv2d) and child.groups > 1:
+                    setattr(module, name, Depthwise(child))
         self.dim, self.grid = dim, grid
 
     def forward(self, maps: Tensor) -> Tensor:

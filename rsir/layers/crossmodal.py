@@ -5,10 +5,10 @@ modal encoder (`CrossBlock`); EnVLF's abstract names such parts and
 gives no equations, so these are our choice. Explained in chapter 04.
 """
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rsir.errors import RsirError
+from rsir.layers.dotproduct import attend
 
 
 class MultiHead(nn.Module):
@@ -49,10 +49,10 @@ class MultiHead(nn.Module):
             mask: `[B, M]`, False where there is nothing to read.
         """
         key, value = memory.unbind(1)
-        mixed = F.scaled_dot_product_attention(
+        mixed = attend(
             self._split(self.query(x)), key, value,
             None if mask is None else mask[:, None, None, :],
-            dropout_p=self.dropout if self.training else 0.0,
+            self.dropout if self.training else 0.0,
         )                                         # (B, h, L, d)
         return self.merge(mixed.transpose(1, 2).flatten(2))
 

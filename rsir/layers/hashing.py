@@ -23,14 +23,17 @@ class DSHM(nn.Module):
         dim: length of a token.
         bits: of a code (128).
         hidden: units of the heads (4096).
-        pool: "mean" over real tokens (ours), or "position": one
-            weight for each place, then tanh, as released.
+        pool: "mean" (ours) or "position". Mean: a sentence is the
+            mean of its words; a picture is its class token plus the
+            mean of its cells, each number of which has a weight that
+            starts at 0. Position: one weight for each place, then
+            tanh, as released.
         places: tokens of a picture and of a sentence, for "position".
         variant: "paper" or "released". The table of codes that the
             heads are drawn to is sign((h_i + h_t) / 2); as released
             it is random in the first epoch and all zeros after.
         quantise, balance: weights of the two losses.
-        dropout: on the pooled vectors while training (ours).
+        dropout: on a picture's pooled vector while training (ours).
     """
 
     def __init__(self, dim: int, bits: int = 128, hidden: int = 4096, *,
@@ -53,6 +56,8 @@ class DSHM(nn.Module):
                 side: nn.Linear(n, 1)
                 for side, n in zip(("image", "text"), places)
             })
+        else:
+            self.cells = nn.Parameter(torch.zeros(dim))
         self.head = nn.ModuleDict({side: nn.Sequential(
             nn.Linear(dim, hidden), nn.BatchNorm1d(hidden), nn.ReLU(),
             nn.Linear(hidden, bits), nn.Tanh(),
@@ -75,11 +80,11 @@ class DSHM(nn.Module):
             tokens = F.pad(tokens, (0, 0, 0, n - tokens.shape[1]))
             z = self.over[side](tokens.transpose(1, 2))[..., 0].tanh()
         elif mask is None:
-            # the class token counts as much as all others together
-            z = (tokens[:, 0] + tokens[:, 1:].mean(1)) / 2
+            z = tokens[:, 0] + self.cells * tokens[:, 1:].mean(1)
         else:
             z = masked_mean(tokens, mask)         # (B, dim)
-        return self.head[side](self.dropout(z))
+        return self.head[side](
+            self.dropout(z) if side == "image" else z)
 
     def table(self, h_i: Tensor, h_t: Tensor) -> Tensor:
         """B, the codes that h is drawn to: `[B, bits]`."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from rsir.encoders.text import TextEncoder, token_mask, trim
 from rsir.errors import RsirError
+from rsir.layers.dotproduct import attend
 
 
 class Block(nn.Module):
@@ -72,11 +73,11 @@ class Block(nn.Module):
                 mask = F.pad(mask, (0, memory.shape[2]), value=True)
         if first:
             x, y = x[:, :1], y[:, :1]
-        mixed = F.scaled_dot_product_attention(
+        mixed = attend(
             self._split(self.query(y)), self._split(key),
             self._split(value),
             None if mask is None else mask[:, None, None, :],
-            dropout_p=self.drop if self.training else 0.0,
+            self.drop if self.training else 0.0,
         )                                         # (B, heads, L, d)
         y = self._drop(self.merge(mixed.transpose(1, 2).flatten(2)))
         x = x + y if self.before else self.norm1(x + y)

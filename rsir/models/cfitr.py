@@ -24,19 +24,17 @@ from rsir.encoders.image import ImageEncoder, turned
 from rsir.encoders.stages import upper_stages
 from rsir.encoders.text import TextEncoder, masked_mean
 from rsir.encoders.vilt import ViLTPatches
-from rsir.errors import RsirError
 from rsir.layers import Standardise
 from rsir.layers.hashing import DSHM, code_of, cosines
 from rsir.layers.lfem import LFEM
 from rsir.layers.shared import SSM, adapter
-from rsir.models.joint import (
-    JointRetriever,
-    hard_negatives,
-    trim_tokens,
-)
+from rsir.models.amfmn import VGMF
+from rsir.models.checks import check_stages, chosen_slips
+from rsir.models.joint import JointRetriever, trim_tokens
+from rsir.models.tasks import choice_loss, false_partners
+from rsir.models.warmstart import Codes, Heads, warm_start
 
-#: what the released code does otherwise, by mistake
-SLIPS = ("table", "lfem", "patches", "false")
+TEMPERATURE = 0.07  # divides cosines in InfoNCE
 
 
 class CFITR(JointRetriever):
@@ -55,7 +53,7 @@ class CFITR(JointRetriever):
         joint_blocks: of the SSM (ViLT: all that are left).
         rewrite: see `SSM`.
         lfem: False leaves LFEM out.
-        variant: "paper" or "released"; released is all of `SLIPS`.
+        variant: "paper" or "released"; released is all slips.
         slips: single ones: "table" (see `DSHM`), "lfem" (see `LFEM`),
             "patches" (tokens in a new random order at every call),
             "false" (random false texts that may be true).
@@ -67,8 +65,11 @@ class CFITR(JointRetriever):
         share: share of the batch that the SSM reads.
         from_coarse: the fine score starts at a cosine (ours): of the
             vectors, or of h where there are none.
-        vectors: length of float vectors that are kept beside the
-            tokens, for the fine stage (ours); 0: none.
+        vectors: length of float vectors beside the tokens, for the
+            fine stage (ours); 0: none.
+        gate: that cosine is AMFMN's: the picture weighs the
+            sentence's vector first.
+        warm: epochs of `warm_start` before the first step; 0: none.
         ssm: weight of its loss; 0: the SSM is not trained.
         margin, mask_shared: of the triplet loss.
         contrastive: weight of InfoNCE beside each triplet loss, so
@@ -88,24 +89,19 @@ class CFITR(JointRetriever):
         variant: str = "paper", slips: Sequence[str] = (),
         coarse: str = "hash", false_texts: int = 15,
         hard_texts: int = 5, false_images: int = 0, share: float = 1.0,
-        from_coarse: bool = False, vectors: int = 0, ssm: float = 1.0,
+        from_coarse: bool = False, vectors: int = 0,
+        gate: bool = False, warm: int = 0, ssm: float = 1.0,
         margin: float = 0.2, mask_shared: bool = False,
         contrastive: float = 0.0, quantise: float = 0.001,
         balance: float = 0.01, dropout: float = 0.1,
         turns: bool = False,
     ) -> None:
         super().__init__()
-        self.slips = _slips(variant, slips)
-        if coarse not in ("hash", "float", "vectors")[: 2 + (vectors > 0)]:
-            raise RsirError(
-                f"coarse is {coarse!r}: 'hash', 'float', or, where the "
-                "model has vectors, 'vectors'"
-            )
-        if not 0 <= hard_texts <= false_texts:
-            raise RsirError(
-                f"hard_texts is {hard_texts}: 0 to false_texts, which "
-                f"is {false_texts}"
-            )
+        self.slips = chosen_slips(variant, slips)
+        self.raw = isinstance(image_encoder, ViLTPatches)
+        check_stages(
+            coarse=coarse, false_texts=false_texts, vectors=vectors,
+            hard_texts=hard_texts, warm=warm, gate=gate, raw=self.raw)
         self.image_encoder = image_encoder
         self.text_encoder = text_encoder
         self.coarse, self.turns, self.start = coarse, turns, start
@@ -113,13 +109,12 @@ class CFITR(JointRetriever):
         self.false_texts, self.hard_texts = false_texts, hard_texts
         self.false_images, self.share = false_images, share
         self.from_coarse, self.ssm_weight = from_coarse, ssm
-        self.contrastive = contrastive
+        self.contrastive, self.warm = contrastive, warm
 
         self.shared = adapter(text_encoder)(text_encoder, image_blocks)
         dim = self.shared.dim
         # parts with pretrained weights, trained at `image_lr`
         self.stages = nn.ModuleDict()
-        self.raw = isinstance(image_encoder, ViLTPatches)
         if self.raw:
             self.reads, cells = ("f1", "pooled"), None
         elif start is None:
@@ -139,6 +134,8 @@ class CFITR(JointRetriever):
             self.to_first = nn.Linear(image_encoder.dim, dim)
             self.places = nn.Parameter(
                 0.02 * torch.randn(self.grid ** 2, dim))
+            # what blocks say to the class token starts at nothing
+            self.silent = nn.Parameter(torch.zeros(dim))
         self.stages["joint"] = SSM(
             self.shared.upper(text_encoder, image_blocks if self.raw
                               else joint_blocks), rewrite)
@@ -159,13 +156,17 @@ class CFITR(JointRetriever):
         }) if vectors else None
         if vectors and not self.raw:
             self.vectors["first"] = nn.Linear(image_encoder.dim, vectors)
+            if warm:  # cells say nothing yet
+                nn.init.zeros_(self.vectors["image"].weight)
+                nn.init.zeros_(self.vectors["image"].bias)
+        self.gate = VGMF(vectors, "soft", "paper") if gate else None
 
     @property
     def ssm(self) -> SSM:
         return self.stages["joint"]
 
     def fit(self, corpus) -> None:
-        """Measure the cells' scale on train, and how long an epoch is.
+        """Measure the cells' scale and an epoch; start warm.
 
         Args:
             corpus: of the train split.
@@ -179,6 +180,14 @@ class CFITR(JointRetriever):
                 some = {k: v.to(device) for k, v in
                         corpus.images(rows).items()}
                 self.cells.fit(self._cells(some).flatten(0, 1))
+        if self.warm:
+            warm_start(
+                self, Heads(
+                    self.vectors["first"], self.vectors["text"],
+                    self.gate,
+                    Codes(self.to_first, self.dshm, self._ranking)),
+                corpus, self.warm, TEMPERATURE, lambda x: masked_mean(
+                    x["tokens"].float(), x["mask"]))
 
     # -- the picture --------------------------------------------------
 
@@ -215,11 +224,12 @@ class CFITR(JointRetriever):
         if "patches" in self.slips:
             order = 1 + torch.randperm(tokens.shape[1] - 1)
             tokens = torch.cat([tokens[:, :1], tokens[:, order]], 1)
-        first = 0 if self.raw else tokens[:, :1]
+        first = tokens[:, :1]
         tokens = self.shared.apart(tokens)
         # the class token keeps what the frozen encoder has said
-        return torch.cat([tokens[:, :1] + first,
-                          self.lfem(tokens[:, 1:])], 1)
+        first = tokens[:, :1] if self.raw else \
+            first + self.silent * tokens[:, :1]
+        return torch.cat([first, self.lfem(tokens[:, 1:])], 1)
 
     def encode_images(
         self, features: Mapping[str, Tensor]
@@ -228,8 +238,8 @@ class CFITR(JointRetriever):
 
         Returns:
             "h" `[B, bits]` in (-1, 1), "code" `[B, bits]` of -1 and 1,
-            "v" `[B, vectors]` where there are any, "image_tokens"
-            `[B, P, D]`, or, where the SSM only reads them, its memory
+            "v" and "gate" `[B, vectors]` where there are any,
+            "image_tokens" `[B, P, D]`, or, where the SSM only reads them, its memory
             `[B, n, 2, P, D]`.
         """
         tokens = self.picture(features)
@@ -238,9 +248,11 @@ class CFITR(JointRetriever):
         if self.vectors:
             first = tokens[:, 0] if self.raw else self.standardise(
                 features["pooled"].float())
-            out["v"] = F.normalize(
-                self.vectors["first"](self.dropout(first))
-                + self.vectors["image"](tokens[:, 1:].mean(1)), dim=1)
+            v = self.vectors["first"](self.dropout(first)) \
+                + self.vectors["image"](tokens[:, 1:].mean(1))
+            out["v"] = F.normalize(v, dim=1)
+            if self.gate is not None:
+                out |= self.gate.image_side(v)
         tokens = tokens + self.kind[1]
         if not self.ssm.rewrite:
             tokens = self.ssm.memory(tokens)
@@ -273,8 +285,8 @@ class CFITR(JointRetriever):
         out = {"h": h, "code": code_of(h),
                "text_tokens": tokens + self.kind[0], "text_mask": mask}
         if self.vectors:
-            pooled = self.dropout(masked_mean(tokens, mask))
-            out["t"] = F.normalize(self.vectors["text"](pooled), dim=1)
+            t = self.vectors["text"](masked_mean(tokens, mask))
+            out["t"] = F.normalize(t, dim=1)
         return out
 
     # -- both ---------------------------------------------------------
@@ -302,8 +314,11 @@ class CFITR(JointRetriever):
         fine = self.ssm(words, mask, images["image_tokens"][image])
         if self.from_coarse:
             one, other = ("v", "t") if self.vectors else ("h", "h")
+            t = texts[other][text]
+            if self.gate is not None:
+                t = images["gate"][image] * t
             fine = fine + self.log_scale.exp() * F.cosine_similarity(
-                images[one][image], texts[other][text])
+                images[one][image], t)
         return fine
 
     # -- training -----------------------------------------------------
@@ -318,9 +333,10 @@ class CFITR(JointRetriever):
             terms = {"triplet": self._ranking(
                 cosines(h_i, h_t), positive)}
             if self.vectors:
-                both = gather(images["v"]), gather(texts["t"])
-                terms["vectors"] = self._ranking(
-                    cosines(*both), positive)
+                terms["vectors"] = self._vectors_loss(
+                    {k: gather(images[k]).float() for k in
+                     ("v", "gate") if k in images},
+                    {"t": gather(texts["t"]).float()}, positive)
             terms |= self.dshm.losses(
                 images["h"].float(), texts["h"].float())
         if self.ssm_weight:
@@ -338,8 +354,16 @@ class CFITR(JointRetriever):
             scores, self.margin, positive if self.mask_shared else None)
         if self.contrastive:
             loss = loss + self.contrastive * losses.contrastive(
-                scores, 0.07, positive)
+                scores, TEMPERATURE, positive)
         return loss
+
+    def _vectors_loss(self, images, texts, positive: Tensor) -> Tensor:
+        """InfoNCE of the vectors, and of the gated ones."""
+        every = [images["v"] @ texts["t"].T]
+        if self.gate is not None:
+            every.append(self.gate.score(images, texts))
+        return sum(losses.contrastive(x, TEMPERATURE, positive)
+                   for x in every)
 
     def ssm_loss(self, images, texts, scores: Tensor, positive: Tensor
                  ) -> Tensor:
@@ -351,50 +375,26 @@ class CFITR(JointRetriever):
             positive: `[B, B]`, True where a text is the image's own.
         """
         n = max(1, round(self.share * len(scores)))
-        own = torch.arange(n, device=scores.device)
-        chance = torch.zeros_like(scores)
-        if "false" in self.slips:  # copies of the true one may be drawn
-            itself = torch.eye(
-                len(scores), dtype=torch.bool, device=scores.device)
-            wrong, _ = hard_negatives(
-                chance, itself, self.false_texts, 1.0)
-        else:
-            hard, _ = hard_negatives(
-                scores, positive, self.hard_texts, 0.05)
-            easy, _ = hard_negatives(
-                chance, positive, self.false_texts - self.hard_texts, 1.0)
-            wrong = torch.cat([hard, easy], 1)    # (B, false_texts)
-        _, pictures = hard_negatives(
-            scores, positive, self.false_images, 0.05)
-        wrong, pictures = wrong[:n], pictures[:n]
-        texts_of = torch.cat([own[:, None], wrong], 1)
-        images_of = torch.cat([own[:, None], pictures], 1)
+        own = torch.arange(n, device=scores.device)[:, None]
+        hard = self.hard_texts
+        if "false" in self.slips:  # copies of the true one are drawn
+            positive, hard = torch.eye(
+                len(scores), dtype=torch.bool, device=scores.device), 0
+        wrong, pictures = false_partners(
+            scores, positive, hard, self.false_texts - hard,
+            self.false_images)
+        texts_of = torch.cat([own, wrong[:n]], 1)
+        pictures = pictures[:n]
         pairs = torch.cat([
-            torch.stack([own[:, None].expand_as(texts_of), texts_of], 2)
-            .flatten(0, 1),
-            torch.stack([pictures, own[:, None].expand_as(pictures)], 2)
-            .flatten(0, 1)])
-        logits = self.joint(images, texts, pairs.clamp(min=0)).float()
-        for_images = logits[: texts_of.numel()].view_as(texts_of)
-        right = for_images[:, :1]
-        for_texts = torch.cat([
-            right, logits[texts_of.numel():].view(n, -1)], 1)
-        none = float("-inf")
-        loss = -for_images.masked_fill(texts_of < 0, none).log_softmax(
-            1)[:, 0].mean()
+            torch.stack([own.expand_as(texts_of), texts_of], 2),
+            torch.stack([pictures, own.expand_as(pictures)], 2)], 1)
+        logits = self.joint(
+            images, texts, pairs.flatten(0, 1).clamp(min=0)
+        ).float().view(n, -1)
+        m = texts_of.shape[1]
+        loss = choice_loss(logits[:, :m], texts_of >= 0)
         if not self.false_images:
             return loss
-        other = -for_texts.masked_fill(images_of < 0, none).log_softmax(
-            1)[:, 0].mean()
-        return (loss + other) / 2
-
-
-def _slips(variant: str, slips: Sequence[str]) -> frozenset[str]:
-    if variant not in ("paper", "released"):
-        raise RsirError(f"variant is {variant!r}: 'paper' or 'released'")
-    odd = set(slips) - set(SLIPS)
-    if odd:
-        raise RsirError(
-            f"slip {min(odd)!r}: unknown; there are {', '.join(SLIPS)}"
-        )
-    return frozenset(SLIPS if variant == "released" else slips)
+        there = torch.cat([own, pictures], 1) >= 0
+        other = torch.cat([logits[:, :1], logits[:, m:]], 1)
+        return (loss + choice_loss(other, there)) / 2

@@ -32,12 +32,13 @@ from rsir.errors import RsirError
 from rsir.layers import Standardise
 from rsir.layers.crossmodal import Block, Fusion
 from rsir.models.amfmn import VGMF
+from rsir.models.checks import check_tasks
 from rsir.models.joint import (
     JointRetriever,
     hard_negatives,
     trim_tokens,
 )
-from rsir.models.tasks import check_tasks, gathered, hidden_words
+from rsir.models.tasks import gathered, hidden_words
 from rsir.models.warmstart import Heads, warm_start
 
 
@@ -57,7 +58,8 @@ class EnVLF(JointRetriever):
         image_blocks: transformer blocks on the image tokens.
         joint_blocks: blocks of the multi-modal encoder.
         heads: of every attention.
-        dropout: on image vectors and in blocks while training.
+        dropout: on image vectors while training.
+        block_dropout: inside of blocks.
         turns: show maps in one of the eight symmetries of the square
             while training, and take the mean of all when encoding;
             captions that say "left" need False.
@@ -79,18 +81,16 @@ class EnVLF(JointRetriever):
                  stages_trained: bool = True, vector: str = "both",
                  image_blocks: int = 2, joint_blocks: int = 2,
                  heads: int = 8, dropout: float = 0.1,
-                 turns: bool = True, contrastive: float = 1.0,
-                 weighing: float = 1.0, matching: float = 1.0,
-                 mlm: float = 0.3, temperature: float = 0.05,
+                 block_dropout: float = 0.1, turns: bool = True,
+                 contrastive: float = 1.0, weighing: float = 1.0,
+                 matching: float = 1.0, mlm: float = 0.3, temperature: float = 0.05,
                  negatives: int = 2, masked: float = 0.25,
                  mlm_share: float = 0.5, matching_share: float = 1.0,
                  warm: int = 0) -> None:
         super().__init__()
         check_tasks(contrastive, matching, mlm, text_encoder)
         if vector not in ("both", "tokens"):
-            raise RsirError(
-                f"vector is {vector!r}: 'both' or 'tokens'"
-            )
+            raise RsirError(f"vector is {vector!r}: 'both' or 'tokens'")
         self.image_encoder = image_encoder
         self.text_encoder = text_encoder
         self.start, self.turns, self.vector = start, turns, vector
@@ -114,7 +114,7 @@ class EnVLF(JointRetriever):
             0.02 * torch.randn(self.stages.grid ** 2, width)
         )
         self.blocks = nn.ModuleList(
-            Block(width, heads, dropout=dropout)
+            Block(width, heads, dropout=block_dropout)
             for _ in range(image_blocks)
         )
         self.norm = nn.LayerNorm(width)
@@ -128,7 +128,7 @@ class EnVLF(JointRetriever):
 
         # both
         self.guidance = VGMF(dim, "soft", "paper") if weighing else None
-        self.fusion = Fusion(width, joint_blocks, heads, dropout)
+        self.fusion = Fusion(width, joint_blocks, heads, block_dropout)
         self.match = nn.Linear(width, 1)
         self.log_scale = nn.Parameter(
             torch.tensor(-math.log(temperature))

@@ -1,12 +1,12 @@
-"""Small parts of EnVLF's tasks: words that hide, batches that join.
+"""Small parts of what joint systems learn: whom to read, what to hide.
 
-Explained in chapter 04.
+Explained in chapters 04 and 05.
 """
 
 import torch
 from torch import Tensor
 
-from rsir.errors import RsirError
+from rsir.models.joint import hard_negatives
 
 
 def hidden_words(ids: Tensor, lots: Tensor, tokenizer, share: float
@@ -37,27 +37,36 @@ def gathered(value: Tensor, gather) -> Tensor:
     return gather(value)
 
 
-def check_tasks(contrastive: float, matching: float, mlm: float,
-                text_encoder) -> None:
-    """Refuse weights that teach nothing, or ask what nobody can do.
+def false_partners(
+    scores: Tensor, positive: Tensor, hard: int, easy: int,
+    pictures: int, temperature: float = 0.05
+) -> tuple[Tensor, Tensor]:
+    """Wrong partners: some look right, some are drawn by chance.
 
-    Raises:
-        RsirError: with the name of the weight.
+    Args:
+        scores: `[B, B]` of the list-making score.
+        positive: `[B, B]`, True where a text is the image's own.
+        hard, easy: wrong texts a picture, of each kind.
+        pictures: wrong pictures a text, of the hard kind.
+        temperature: of the draw of hard ones.
+
+    Returns:
+        Texts `[B, hard + easy]` and pictures `[B, pictures]`; -1 where
+        none is left.
     """
-    if not (contrastive or matching):
-        raise RsirError(
-            "contrastive and matching are both 0: nothing would "
-            "teach the model to rank; keep one"
-        )
-    if mlm and getattr(text_encoder, "tokenizer", None) is None:
-        raise RsirError(
-            f"text encoder {text_encoder.name!r}: the masked-word "
-            "task needs a sentence transformer such as 'minilm'; "
-            "or set mlm=0"
-        )
-    if mlm and text_encoder.layers_trained == 0:
-        raise RsirError(
-            "text_layers is 0: sentences are read once, before "
-            "any word can be masked; set mlm=0, or keep a block "
-            "and set text_lr=0"
-        )
+    chance = torch.zeros_like(scores)
+    return torch.cat([
+        hard_negatives(scores, positive, hard, temperature)[0],
+        hard_negatives(chance, positive, easy, 1.0)[0],
+    ], 1), hard_negatives(scores, positive, pictures, temperature)[1]
+
+
+def choice_loss(logits: Tensor, there: Tensor) -> Tensor:
+    """Cross-entropy of the first of each row among those there.
+
+    Args:
+        logits: `[N, n]`.
+        there: `[N, n]` bool, True in the first column.
+    """
+    logits = logits.masked_fill(~there, float("-inf"))
+    return -logits.log_softmax(1)[:, 0].mean()

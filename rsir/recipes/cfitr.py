@@ -40,6 +40,8 @@ class CFITRRecipe(Recipe):
     share: float = 1.0
     from_coarse: bool = False
     vectors: int = 0
+    gate: bool = False
+    warm: int = 0
     ssm: float = 1.0
     margin: float = 0.2
     mask_shared: bool = False
@@ -54,8 +56,8 @@ class CFITRRecipe(Recipe):
     MODEL = ("bits", "hidden", "pool", "start", "grid", "image_blocks",
              "joint_blocks", "rewrite", "lfem", "variant", "slips",
              "coarse", "false_texts", "hard_texts", "false_images",
-             "share", "from_coarse", "vectors", "ssm", "margin",
-             "mask_shared", "contrastive",
+             "share", "from_coarse", "vectors", "gate", "warm", "ssm",
+             "margin", "mask_shared", "contrastive",
              "quantise", "balance", "dropout", "turns")
 
     #: fields that change how a trained model is measured, not it

@@ -28,6 +28,7 @@ class EnVLFRecipe(Recipe):
     joint_blocks: int = 2
     heads: int = 8
     dropout: float = 0.1
+    block_dropout: float = 0.1
     turns: bool = True
     contrastive: float = 1.0
     weighing: float = 1.0
@@ -43,7 +44,7 @@ class EnVLFRecipe(Recipe):
 
     MODEL = ("dim", "width", "start", "stages_trained", "vector",
              "image_blocks", "joint_blocks", "heads", "dropout",
-             "turns", "contrastive", "weighing", "matching", "mlm",
+             "block_dropout", "turns", "contrastive", "weighing", "matching", "mlm",
              "temperature", "negatives", "masked", "mlm_share",
              "matching_share", "warm")
 
@@ -61,7 +62,8 @@ CHANGES = {
     # text states below two blocks and f3 are kept on disk
     "cpu": {
         "views": (0, 1, 6), "text_layers": 2, "text_lr": 1e-4,
-        "lr": 3e-4, "dropout": 0.3, "batch": 128, "epochs": 4,
+        "lr": 3e-4, "dropout": 0.3, "batch": 128, "epochs": 6,
+        "block_dropout": 0.0,
         "eval_every": 2, "warm": 30, "matching_share": 0.25,
         "temperature": 0.07,
     },
