@@ -241,14 +241,14 @@ def _measured(run, splits, row: str, preset: str):
     from rsir.twostage import choose, two_stages
 
     val = Corpus(splits.val, model, progress=False)
-    k, weight, tried = choose(model, val, k)
+    k, reading, tried = choose(model, val, k)
     chosen = time.perf_counter()
-    both = two_stages(model, corpus, (k,), weight=weight)[0]
+    both = two_stages(model, corpus, (k,), reading=reading)[0]
     passed = time.perf_counter() - chosen
     yield row, both.ranks(), passed, {
         "seconds": {"choose": chosen - start},
-        "rescored": {"k": k, "weight": weight, "pairs": both.pairs,
-                     "tried": tried},
+        "rescored": {"k": k, "reading": reading,
+                     "pairs": both.pairs, "tried": tried},
     }
     plain = dataclasses.replace(asked, rescore=0)
     for name in ROWS[asked.method]:

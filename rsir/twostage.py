@@ -4,6 +4,7 @@ For systems with a `joint` score (chapters 04 and 05).
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,7 @@ class TwoStage:
             for image queries and for caption queries.
         k: length of the re-scored part, in different texts or in
             images.
-        weight: of the first stage's score in the new one.
+        reading: how much of what was read counted.
         pairs: how many pairs were read together.
         seconds: wall time of "encode", "list" and "rescore".
         owner: `[n_captions]`, the image of each caption.
@@ -35,7 +36,7 @@ class TwoStage:
     i2t: np.ndarray
     t2i: np.ndarray
     k: int
-    weight: float
+    reading: float
     pairs: int
     seconds: dict[str, float]
     owner: np.ndarray
@@ -54,7 +55,7 @@ class TwoStage:
 
 
 def two_stages(model: JointRetriever, corpus: Corpus,
-               ks: tuple[int, ...], *, weight: float = 0.0,
+               ks: tuple[int, ...], *, reading: float = 1.0,
                tied: str = "extend", batch: int = 256
                ) -> list[TwoStage]:
     """Score a split, and order the top k of every list anew.
@@ -66,7 +67,8 @@ def two_stages(model: JointRetriever, corpus: Corpus,
         corpus: the split as the model reads it.
         ks: lengths of the re-scored part; one result each. 0: the
             first stage alone.
-        weight, tied: as in `rsir.rescore`.
+        reading: how much of what is read counts, see `choose`.
+        tied: as in `rsir.rescore`.
         batch: pairs read at a time.
     """
     start = time.perf_counter()
@@ -76,27 +78,41 @@ def two_stages(model: JointRetriever, corpus: Corpus,
     listed = time.perf_counter()
     owner, columns = corpus.split.owner, corpus.text_id
     coarse = np.ascontiguousarray(scores[:, columns])
-    score_pairs = pair_scorer(model, images, texts, batch)
+    score_pairs = reader(model, images, texts, reading, batch)
     out = []
     for k in ks:
         start_k = time.perf_counter()
         new = {"i2t": scores, "t2i": scores, "pairs": 0}
         if k:
-            new = rescore_both(scores, score_pairs, k, weight=weight,
-                               tied=tied)
+            new = rescore_both(scores, score_pairs, k, tied=tied)
         seconds = {
             "encode": encoded - start, "list": listed - encoded,
             "rescore": time.perf_counter() - start_k,
         }
         out.append(TwoStage(
             coarse, new["i2t"][:, columns], new["t2i"][:, columns],
-            k, weight, new["pairs"], seconds, owner,
+            k, reading, new["pairs"], seconds, owner,
         ))
     return out
 
 
-#: what `choose` tries: lengths, and weights of the first score
-LENGTHS, WEIGHTS = (1, 2, 4, 8, 16, 32), (0.0, 10.0, 30.0)
+def reader(model: JointRetriever, images, texts, reading: float,
+           batch: int = 256) -> Callable[[np.ndarray], np.ndarray]:
+    """`pair_scorer`, with `model.reading` set while it scores."""
+    score_pairs = pair_scorer(model, images, texts, batch)
+
+    def read(pairs: np.ndarray) -> np.ndarray:
+        was, model.reading = model.reading, reading
+        try:
+            return score_pairs(pairs)
+        finally:
+            model.reading = was
+
+    return read
+
+
+#: what `choose` tries: lengths, and how much of the reading counts
+LENGTHS, READINGS = (1, 2, 4, 8, 16, 32), (0.0, 0.25, 0.5, 1.0)
 
 
 def choose(model: JointRetriever, corpus: Corpus, longest: int, *,
@@ -104,6 +120,8 @@ def choose(model: JointRetriever, corpus: Corpus, longest: int, *,
     """How far down to read, and how far to trust the reader.
 
     Every pair is read once, for the longest list; the rest is sorting.
+    The joint score is a line in `reading`, so that its two ends give
+    all between.
 
     Args:
         model: is put into evaluation mode.
@@ -112,31 +130,36 @@ def choose(model: JointRetriever, corpus: Corpus, longest: int, *,
         tied: as in `rsir.rescore`.
 
     Returns:
-        k and weight of the best mR (of equals the shortest list),
-        and a row for each that was tried: "k", "weight", "mR".
+        k and reading of the best mR (of equals the shortest list),
+        and a row for each that was tried: "k", "reading", "mR".
     """
     images, texts = encode_corpus(model, corpus)
     scores = model.score(images, texts).float().cpu().numpy()
-    read = np.full(scores.shape, np.nan, dtype=np.float32)
-    score_pairs = pair_scorer(model, images, texts)
+    ends = [(np.full(scores.shape, np.nan, dtype=np.float32),
+             reader(model, images, texts, end)) for end in (0.0, 1.0)]
 
-    def remember(pairs):
-        new = pairs[np.isnan(read[pairs[:, 0], pairs[:, 1]])]
-        read[new[:, 0], new[:, 1]] = score_pairs(new)
-        return read[pairs[:, 0], pairs[:, 1]]
+    def between(reading):
+        def score_pairs(pairs):
+            image, text = pairs.T
+            for known, read in ends:
+                new = pairs[np.isnan(known[image, text])]
+                known[new[:, 0], new[:, 1]] = read(new)
+            none, full = (known[image, text] for known, _ in ends)
+            return none + reading * (full - none)
+
+        return score_pairs
 
     rows, owner = [], corpus.split.owner
     for k in [k for k in LENGTHS if k < longest] + [longest]:
-        for weight in WEIGHTS if k > 1 else (0.0,):
-            both = rescore_both(scores, remember, k, weight=weight,
-                                tied=tied)
+        for reading in READINGS if k > 1 else (1.0,):
+            both = rescore_both(scores, between(reading), k, tied=tied)
             found = [
                 getattr(ranks(both[d][:, corpus.text_id], owner), d)
                 for d in ("i2t", "t2i")
             ]
             rows.append({
-                "k": k, "weight": weight, "mR": recalls_from_ranks(
+                "k": k, "reading": reading, "mR": recalls_from_ranks(
                     Ranks(*found, np.asarray(owner)))["mR"],
             })
     best = max(rows, key=lambda row: (row["mR"], -row["k"]))
-    return best["k"], best["weight"], rows
+    return best["k"], best["reading"], rows

@@ -36,7 +36,7 @@ from rsir.models.joint import (
     pair_scorer,
 )
 from rsir.train import encode_corpus, score_split, train
-from rsir.twostage import choose, two_stages
+from rsir.twostage import choose, reader, two_stages
 
 HERE = Path(__file__).resolve().parent
 
@@ -268,7 +268,7 @@ def test_one_training_two_records(splits, cached, tmp_path,
             images["v"][pairs[:, 0]] * texts["t"][pairs[:, 1]]).sum(1))
     monkeypatch.setattr(
         rsir.twostage, "choose", lambda model, val, longest: (
-            longest, 0.0, ["on " + val.split.name]))
+            longest, 1.0, ["on " + val.split.name]))
     queue.run_job("envlf", "toy", "toy", "rescored", 0, None,
                   str(tmp_path), "c" * 40)
     home = tmp_path / "envlf" / "toy"
@@ -300,12 +300,14 @@ def test_validation_chooses_how_far_to_read(splits, cached,
     reads = []
 
     def knows(self, images, texts, pairs):
-        reads.extend(map(tuple, pairs.tolist()))
-        return true[pairs[:, 0], pairs[:, 1]]
+        if self.reading:
+            reads.extend(map(tuple, pairs.tolist()))
+        return self.reading * true[pairs[:, 0], pairs[:, 1]]
 
     monkeypatch.setattr(EnVLF, "joint", knows)
-    k, weight, rows = choose(model, corpus, 8)
-    assert (k, weight) == (8, 0.0)
+    k, reading, rows = choose(model, corpus, 8)
+    assert k == 8 and reading > 0
+    assert model.reading == 1.0
     assert len(reads) == len(set(reads)) <= true.numel()
     by_k = [max(r["mR"] for r in rows if r["k"] == k)
             for k in (1, 2, 4, 8)]
@@ -353,3 +355,15 @@ def test_two_processes_have_the_gradients_of_one(tmp_path):
         for key, grad in one.items():
             scale = grad.abs().max().clamp(min=1e-3)
             assert (two[key] - grad).abs().max() < 1e-3 * scale, key
+
+
+def test_the_joint_score_is_a_line_in_what_was_read(splits, cached):
+    model = train(small_run(epochs=1), splits, progress=False).model
+    corpus = Corpus(splits.val, model, progress=False)
+    images, texts = encode_corpus(model, corpus)
+    pairs = np.array([[0, 1], [2, 0], [1, 1]])
+    none, half, full = (reader(model, images, texts, x)(pairs)
+                        for x in (0.0, 0.5, 1.0))
+    assert not np.allclose(none, full)
+    assert np.allclose(half, (none + full) / 2, atol=1e-4)
+    assert model.reading == 1.0

@@ -13,6 +13,7 @@ from torch import nn
 from rsir.batches import Corpus
 from rsir.metrics import evaluate
 from rsir.models import build
+from rsir.recipes import recipe
 from rsir.train import fit_statistics, score_corpus
 
 
@@ -63,11 +64,9 @@ def test_without_the_contrastive_task_it_starts_from_chance(
 
 def test_codes_and_gate_start_warm_too(splits, cached):  # noqa: F811
     torch.manual_seed(0)
-    model = build(tiny_recipe(
-        "cfitr", image_size=64, text_encoder="minilm", text_layers=0,
-        hidden=64, bits=64, grid=2, vectors=32, gate=True, warm=20,
-        contrastive=1.0, quantise=1e-4, balance=3e-4, turns=False,
-    ), splits.train)
+    model = build(recipe(
+        "cfitr", "toy", image_size=64, hidden=64, bits=64, grid=2,
+        vectors=32, gate=True, warm=20), splits.train)
     gate, head = (p.detach().clone() for p in (
         model.gate.gate.weight, model.dshm.head["image"][0].weight))
     corpus = Corpus(splits.train, model, progress=False)

@@ -19,7 +19,8 @@ def main(out):
     rank = int(os.environ.get("RANK", 0))
     if world > 1:
         dist.init_process_group("gloo")
-    model = small_model(mlm_share=1.0, turns=False, dropout=0.0)
+    model = small_model(mlm_share=1.0, turns=False, dropout=0.0,
+                        block_dropout=0.0)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0

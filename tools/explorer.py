@@ -148,8 +148,8 @@ def stages(model, corpus, read: dict) -> tuple[dict, float]:
     """({stage: (t2i, i2t)}, mR), both lists query by item.
 
     read: "k" items that the system's own second stage orders anew, and
-        the "weight" of the first score in it; empty if it has none. The
-        mR is then that of the second stage, as in a record.
+        how much of its "reading" counts; empty if it has none. The mR
+        is then that of the second stage, as in a record.
     """
     from rsir import metrics, rerank
     from rsir.train import encode_corpus
@@ -185,14 +185,15 @@ def stages(model, corpus, read: dict) -> tuple[dict, float]:
 def own_second_stage(model, images, texts, scores, read
                      ) -> dict | None:
     """Both lists ordered anew by a model that reads both sides."""
-    from rsir.models.joint import JointRetriever, pair_scorer
+    from rsir.models.joint import JointRetriever
     from rsir.rescore import rescore_both
+    from rsir.twostage import reader
 
     if not read.get("k") or not isinstance(model, JointRetriever):
         return None
     return rescore_both(
-        scores, pair_scorer(model, images, texts), read["k"],
-        weight=read.get("weight", 0.0),
+        scores, reader(model, images, texts, read.get("reading", 1.0)),
+        read["k"],
     )
 
 

@@ -276,9 +276,8 @@ class CFITR(JointRetriever):
     ) -> dict[str, Tensor]:
         """Code and words of sentences.
 
-        Returns:
-            "h" and "code" as for pictures, "text_tokens" `[T, L, D]`,
-            "text_mask" `[T, L]`.
+        Gives "h" and "code" as for pictures, "text_tokens"
+        `[T, L, D]`, "text_mask" `[T, L]`, and "t" where there is "v".
         """
         tokens, mask = features["tokens"].float(), features["mask"]
         h = self.dshm(tokens, mask, "text")
@@ -293,10 +292,8 @@ class CFITR(JointRetriever):
 
     def score(self, images: Mapping[str, Tensor],
               texts: Mapping[str, Tensor]) -> Tensor:
-        """Coarse scores `[B, T]`: minus the bits that differ.
-
-        With coarse="float": the cosine of h, which needs 32 times
-        the memory.
+        """Coarse scores `[B, T]`: minus the bits that differ, or
+        cosines (32 times the memory), see `coarse`.
         """
         if self.coarse == "float":
             return cosines(images["h"], texts["h"])
@@ -309,9 +306,12 @@ class CFITR(JointRetriever):
               texts: Mapping[str, Tensor], pairs: Tensor) -> Tensor:
         """Fine scores `[N]` of chosen pairs, see the base."""
         image, text = pairs.unbind(1)
-        words, mask = trim_tokens(texts["text_tokens"][text],
-                                  texts["text_mask"][text])
-        fine = self.ssm(words, mask, images["image_tokens"][image])
+        fine = torch.zeros(len(pairs), device=pairs.device)
+        if self.reading:
+            words, mask = trim_tokens(texts["text_tokens"][text],
+                                      texts["text_mask"][text])
+            fine = fine + self.reading * self.ssm(
+                words, mask, images["image_tokens"][image])
         if self.from_coarse:
             one, other = ("v", "t") if self.vectors else ("h", "h")
             t = texts[other][text]

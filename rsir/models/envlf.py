@@ -183,8 +183,7 @@ class EnVLF(JointRetriever):
 
         Returns:
             "v" `[B, dim]` of unit length, "image_tokens"
-            `[B, P, width]` (P = 49 at 224 pixels), "gate" `[B, dim]`
-            in (0, 1).
+            `[B, P, width]` (P = 49), "gate" `[B, dim]` in (0, 1).
         """
         maps = features[self.start].float()
         pooled = self.standardise(features["pooled"].float())
@@ -235,9 +234,8 @@ class EnVLF(JointRetriever):
     ) -> dict[str, Tensor]:
         """The sentence as one vector and as words.
 
-        Returns:
-            "t" `[T, dim]` of unit length, "text_tokens"
-            `[T, L, width]`, "text_mask" `[T, L]`.
+        Gives "t" `[T, dim]` of unit length, "text_tokens"
+        `[T, L, width]` and "text_mask" `[T, L]`.
         """
         t = self.to_text(features["pooled"])
         return {
@@ -255,18 +253,20 @@ class EnVLF(JointRetriever):
 
     def joint(self, images: Mapping[str, Tensor],
               texts: Mapping[str, Tensor], pairs: Tensor) -> Tensor:
-        """scale * cos(v, t') + match(fusion): `[N]`, see the base."""
+        """scale * cos(v, t') + reading * match(fusion), `[N]`."""
         image, text = pairs.unbind(1)
-        words, mask = trim_tokens(texts["text_tokens"][text],
-                                  texts["text_mask"][text])
-        read = self.fusion(words, mask, images["image_tokens"], image)
         t = texts["t"][text]
         if self.guidance is not None:
             t = images["gate"][image] * t         # t', eq. (20)
-        cosine = F.cosine_similarity(images["v"][image], t)
+        score = self.log_scale.exp() * F.cosine_similarity(
+            images["v"][image], t)
+        if not self.reading:
+            return score
+        words, mask = trim_tokens(texts["text_tokens"][text],
+                                  texts["text_mask"][text])
+        read = self.fusion(words, mask, images["image_tokens"], image)
         # the first token stands for the sentence, as in BERT
-        return self.log_scale.exp() * cosine + self.match(read[:, 0])[
-            :, 0]
+        return score + self.reading * self.match(read[:, 0])[:, 0]
 
     def looks(self, images: Mapping[str, Tensor],
               texts: Mapping[str, Tensor], pairs: Tensor) -> Tensor:

@@ -30,7 +30,13 @@ class JointRetriever(Retriever):
 
     All of these can be stored: pictures and sentences are read once,
     however many pairs are scored after.
+
+    Attributes:
+        reading: how much of what `joint` reads counts beside what it
+            has without reading; 1 while training.
     """
+
+    reading: float = 1.0
 
     def text_features(
         self, token_ids: Tensor, keyword_ids: Tensor | None = None,
