@@ -72,7 +72,7 @@ CHANGES = {
         "grid": 3, "hidden": 512, "joint_blocks": 1,
         "false_texts": 7, "hard_texts": 3, "false_images": 2,
         "share": 0.33, "from_coarse": True, "vectors": 512,
-        "image_lr": 3e-4, "mask_shared": True, "contrastive": 1.0,
+        "gate": True, "warm": 20, "image_lr": 3e-4, "mask_shared": True, "contrastive": 1.0,
         "balance": 0.0003, "quantise": 0.0001, "eval_every": 3,
         "patience": 20,
         "precision": "no", "rescore": 20,
@@ -82,9 +82,9 @@ CHANGES = {
     # a quarter of the pictures with 7 pairs each 2.6, all else 0.5.
     # Rate and dropout are those that AMFMN was found to like
     "cpu": {
-        "views": (0, 1, 6), "text_layers": 0, "batch": 64,
-        "epochs": 14, "grid": 5, "hidden": 2048, "dropout": 0.3,
-        "lr": 4e-4,
+        "views": (0, 1, 6), "text_layers": 0, "batch": 128,
+        "epochs": 6, "grid": 5, "hidden": 2048, "dropout": 0.3,
+        "lr": 3e-4, "gate": True, "warm": 30,
         "false_texts": 4, "hard_texts": 2, "false_images": 2,
         "share": 0.25, "from_coarse": True, "vectors": 512,
         "image_lr": 2e-4, "turns": True, "mask_shared": True,
