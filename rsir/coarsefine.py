@@ -20,6 +20,10 @@ from rsir.recipes import ROWS, Recipe, recipe
 from rsir.rerank import ppsr
 from rsir.rescore import rescore_both
 from rsir.train import encode_corpus
+from rsir.twostage import choose
+
+#: length of the lists on which val chooses how much reading counts
+CHOSEN_AT = 20
 
 
 class Stages:
@@ -114,16 +118,30 @@ def twins(asked: Recipe, preset: str) -> dict[str, Recipe]:
             if training(one) == training(asked)}
 
 
-def measured(model: JointRetriever, test: Split, asked: Recipe,
-             preset: str) -> Iterator[tuple[str, Ranks, float]]:
-    """Row, ranks and seconds of all rows that share a training.
+def measured(model: JointRetriever, val: Split, test: Split,
+             asked: Recipe, preset: str
+             ) -> Iterator[tuple[str, Ranks, float, dict]]:
+    """Row, ranks, seconds and facts of all rows that share a training.
 
     Pairs that several rows read are read once; the seconds of a row
-    are those it would take alone, at the measured rate.
+    are those it would take alone, at the measured rate. How much of
+    the reading counts is chosen on `val`, once for all rows, with
+    lists of `CHOSEN_AT`.
     """
+    start = time.perf_counter()
+    rows = twins(asked, preset)
+    reading, tried = 1.0, []
+    if any(row.rescore for row in rows.values()):
+        corpus = Corpus(val, model, progress=False)
+        _, reading, tried = choose(model, corpus, CHOSEN_AT, lengths=())
+    chosen = {"choose": time.perf_counter() - start}
+    model.reading = reading
     stages = Stages(model, Corpus(test, model, progress=False))
-    for name, row in twins(asked, preset).items():
+    for name, row in rows.items():
         coarse = stages.coarse(row.coarse, row.ppsr)
         stages.pairs = 0
         found = stages.ranks(coarse, row.rescore)
-        yield name, found, stages.seconds_for(stages.pairs)
+        facts = {"seconds": chosen, "rescored": {
+            "k": row.rescore, "reading": reading, "pairs": stages.pairs,
+            "tried": tried}} if row.rescore else {}
+        yield name, found, stages.seconds_for(stages.pairs), facts

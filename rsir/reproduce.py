@@ -208,7 +208,7 @@ def run_job(method, dataset, preset, row, seed, root, results, commit
             "prepare": run.seconds["features"],
             "train": run.seconds["train"],
             "evaluate": evaluated,
-        } | (more[0].pop("seconds") if more else {})
+        } | (more[0].pop("seconds", {}) if more else {})
         seconds["total"] = sum(seconds.values())
         _write(run, name, preset, dataset, commit, seconds, ranks,
                splits.test, Path(results), *more)
@@ -229,7 +229,7 @@ def _measured(run, splits, row: str, preset: str):
     if hasattr(asked, "MEASURED"):  # CFITR: many ways, one training
         from rsir.coarsefine import measured
 
-        yield from measured(model, test, asked, preset)
+        yield from measured(model, splits.val, test, asked, preset)
         return
     start = time.perf_counter()
     corpus = Corpus(test, model, progress=False)

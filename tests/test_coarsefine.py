@@ -105,10 +105,19 @@ def test_rows_of_one_training_are_found(monkeypatch, stages):
     own, _, split, _ = stages
     monkeypatch.setattr("rsir.coarsefine.Stages", lambda *_: own)
     monkeypatch.setattr("rsir.coarsefine.Corpus", lambda *a, **k: None)
-    found = {name: ranks for name, ranks, seconds in
-             measured(own.model, split, asked, "cpu") if seconds >= 0
-             and name != "vectors"}
-    assert set(found) == names - {"vectors"}
+    asks = []
+    monkeypatch.setattr("rsir.coarsefine.choose", lambda *a, **k: (
+        asks.append(k) or (a[2], 0.25, [{"reading": 0.25}])))
+    found, facts = {}, {}
+    for name, ranks, seconds, more in measured(
+            own.model, split, split, asked, "cpu"):
+        assert seconds >= 0
+        found[name], facts[name] = ranks, more
+    assert set(found) == names
+    assert asks == [{"lengths": ()}] and own.model.reading == 0.25
+    assert facts["hash"] == {}
+    assert facts["m-10"]["rescored"]["k"] == 10
+    assert facts["m-10"]["rescored"]["reading"] == 0.25
     assert not np.array_equal(found["hash"].t2i.better,
                               found["float"].t2i.better)
 
