@@ -60,7 +60,7 @@ class Stages:
         """Coarse scores `[n_images, n_texts]`, float32.
 
         Args:
-            kind: "hash" or "float", see `CFITR.score`.
+            kind: as `coarse` of `CFITR`.
             neighbours: of PPSR on the whole split; 0: none. Captions
                 count as often as they stand there.
         """

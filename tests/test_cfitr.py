@@ -58,6 +58,10 @@ def test_the_gate_weighs_the_sentence_in_the_fine_score():
     cosine = F.cosine_similarity(images["v"][:, None], gated, dim=-1)
     assert torch.allclose(fine, model.log_scale.exp() * cosine,
                           atol=1e-4)
+    model.coarse = "gated"
+    assert torch.allclose(model.score(images, texts), cosine, atol=1e-5)
+    with pytest.raises(RsirError, match="coarse is 'gated'"):
+        small(coarse="gated", vectors=12)
     terms = model.train().training_losses(batch(), lambda x: x)
     terms["vectors"].backward()
     assert model.gate.gate.weight.grad.abs().sum() > 0

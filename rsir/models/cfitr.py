@@ -57,8 +57,8 @@ class CFITR(JointRetriever):
         slips: single ones: "table" (see `DSHM`), "lfem" (see `LFEM`),
             "patches" (tokens in a new random order at every call),
             "false" (random false texts that may be true).
-        coarse: what `score` compares: "hash", "float" for h, or
-            "vectors".
+        coarse: what `score` compares: "hash", "float" for h,
+            "vectors", or "gated": them with the gate.
         false_texts: wrong sentences a picture in the SSM's loss (15).
         hard_texts: how many of them the coarse stage draws.
         false_images: wrong pictures a sentence (ours; 0 as released).
@@ -292,13 +292,13 @@ class CFITR(JointRetriever):
 
     def score(self, images: Mapping[str, Tensor],
               texts: Mapping[str, Tensor]) -> Tensor:
-        """Coarse scores `[B, T]`: minus the bits that differ, or
-        cosines (32 times the memory), see `coarse`.
-        """
+        """Minus the bits that differ, or cosines: `[B, T]`."""
         if self.coarse == "float":
             return cosines(images["h"], texts["h"])
         if self.coarse == "vectors":
             return images["v"] @ texts["t"].T
+        if self.coarse == "gated":
+            return self.gate.score(images, texts)
         one, other = images["code"], texts["code"]
         return (one @ other.T - one.shape[1]) / 2  # -Hamming
 

@@ -114,6 +114,7 @@ ROWS = {
     "hash": _HASH,
     "float": _HASH | {"coarse": "float"},
     "vectors": _HASH | {"coarse": "vectors", "vectors": 512},
+    "gated": _HASH | {"coarse": "gated", "vectors": 512, "gate": True},
     "hash-ppsr": {"rescore": 0, "ppsr": 10},
     "coarse-to-fine-ppsr": {"ppsr": 10},
     **{f"m-{m}": {"rescore": m} for m in (10, 20, 100)},
