@@ -118,6 +118,19 @@ def twins(asked: Recipe, preset: str) -> dict[str, Recipe]:
             if training(one) == training(asked)}
 
 
+def choose_reading(model: JointRetriever, val: Split
+                   ) -> tuple[float, list[dict]]:
+    """How much of the reading should count, by lists of `CHOSEN_AT`.
+
+    Returns:
+        The share of the best mR, and a row for each that was tried.
+    """
+    corpus = Corpus(val, model, progress=False)
+    tried = [row for row in choose(model, corpus, CHOSEN_AT)[2]
+             if row["k"] == CHOSEN_AT]
+    return max(tried, key=lambda row: row["mR"])["reading"], tried
+
+
 def measured(model: JointRetriever, val: Split, test: Split,
              asked: Recipe, preset: str
              ) -> Iterator[tuple[str, Ranks, float, dict]]:
@@ -132,8 +145,7 @@ def measured(model: JointRetriever, val: Split, test: Split,
     rows = twins(asked, preset)
     reading, tried = 1.0, []
     if any(row.rescore for row in rows.values()):
-        corpus = Corpus(val, model, progress=False)
-        _, reading, tried = choose(model, corpus, CHOSEN_AT, lengths=())
+        reading, tried = choose_reading(model, val)
     chosen = {"choose": time.perf_counter() - start}
     model.reading = reading
     stages = Stages(model, Corpus(test, model, progress=False))

@@ -105,16 +105,17 @@ def test_rows_of_one_training_are_found(monkeypatch, stages):
     own, _, split, _ = stages
     monkeypatch.setattr("rsir.coarsefine.Stages", lambda *_: own)
     monkeypatch.setattr("rsir.coarsefine.Corpus", lambda *a, **k: None)
-    asks = []
-    monkeypatch.setattr("rsir.coarsefine.choose", lambda *a, **k: (
-        asks.append(k) or (a[2], 0.25, [{"reading": 0.25}])))
+    tried = [{"k": k, "reading": x, "mR": k + m} for k, x, m in (
+        (20, 0.5, 1), (20, 0.25, 3), (9, 0.0, 99), (20, 1.0, 2))]
+    monkeypatch.setattr("rsir.coarsefine.choose",
+                        lambda *a: (9, 0.0, tried))
     found, facts = {}, {}
     for name, ranks, seconds, more in measured(
             own.model, split, split, asked, "cpu"):
         assert seconds >= 0
         found[name], facts[name] = ranks, more
     assert set(found) == names
-    assert asks == [{"lengths": ()}] and own.model.reading == 0.25
+    assert own.model.reading == 0.25
     assert facts["hash"] == {}
     assert facts["m-10"]["rescored"]["k"] == 10
     assert facts["m-10"]["rescored"]["reading"] == 0.25

@@ -67,8 +67,7 @@ class CFITR(JointRetriever):
             vectors, or of h where there are none.
         vectors: length of float vectors beside the tokens, for the
             fine stage (ours); 0: none.
-        gate: that cosine is AMFMN's: the picture weighs the
-            sentence's vector first.
+        gate: AMFMN's: the picture weighs the sentence's vector.
         warm: epochs of `warm_start` before the first step; 0: none.
         ssm: weight of its loss; 0: the SSM is not trained.
         margin, mask_shared: of the triplet loss.
@@ -100,8 +99,9 @@ class CFITR(JointRetriever):
         self.slips = chosen_slips(variant, slips)
         self.raw = isinstance(image_encoder, ViLTPatches)
         check_stages(
-            coarse=coarse, false_texts=false_texts, vectors=vectors,
-            hard_texts=hard_texts, warm=warm, gate=gate, raw=self.raw)
+            coarse="vectors" if gate and coarse == "gated" else coarse,
+            vectors=vectors, gate=gate, warm=warm, raw=self.raw,
+            false_texts=false_texts, hard_texts=hard_texts)
         self.image_encoder = image_encoder
         self.text_encoder = text_encoder
         self.coarse, self.turns, self.start = coarse, turns, start
@@ -324,7 +324,7 @@ class CFITR(JointRetriever):
     # -- training -----------------------------------------------------
 
     def training_losses(self, batch, gather) -> dict[str, Tensor]:
-        """L_tri (for vectors, too) + L_quant + L_bal + L_ssm."""
+        """L_tri + L_quant + L_bal + L_ssm, and that of the vectors."""
         images = self.encode_images(batch["images"])
         texts = self.encode_texts(self._text_inputs(batch["texts"]))
         h_i, h_t = gather(images["h"]).float(), gather(texts["h"]).float()

@@ -48,11 +48,10 @@ def check_stages(*, coarse: str, false_texts: int, hard_texts: int,
     Raises:
         RsirError: with the name of the option.
     """
-    if coarse not in ("hash", "float", *["vectors"] * (vectors > 0),
-                      *["gated"] * gate):
+    if coarse not in ("hash", "float", "vectors")[: 2 + (vectors > 0)]:
         raise RsirError(
             f"coarse is {coarse!r}: 'hash', 'float', or, where the "
-            "model has vectors or a gate, 'vectors' or 'gated'"
+            "model has vectors, 'vectors'"
         )
     if not 0 <= hard_texts <= false_texts:
         raise RsirError(
