@@ -186,6 +186,25 @@ def summary(records: list[Record]) -> dict:
     }
 
 
+def on_validation(records: list[Record]) -> dict:
+    """What val said about runs: their mR there, and what it chose.
+
+    Returns:
+        "val" (the mean of the lists' mR), "won on val" (what
+        re-scoring added to it), and "k, of m" of each run: how far
+        down to read, and how much of what is read counts.
+    """
+    chosen = [r.facts.get("rescored", {}) for r in records]
+    tried = [[row["mR"] for row in one.get("tried", [])] or [0.0]
+             for one in chosen]
+    return {
+        "val": float(np.mean([r.facts["val_mR"] for r in records])),
+        "won on val": float(np.mean([max(x) - x[0] for x in tried])),
+        "k, of m": [(one.get("k", 0), one.get("reading", 0.0))
+                    for one in chosen],
+    }
+
+
 def declarations(folder: str | Path | None = None) -> list[dict]:
     """`results/declared.yml`: failures that are expected, and why.
 
