@@ -239,8 +239,8 @@ class CFITR(JointRetriever):
         Returns:
             "h" `[B, bits]` in (-1, 1), "code" `[B, bits]` of -1 and 1,
             "v" and "gate" `[B, vectors]` where there are any,
-            "image_tokens" `[B, P, D]`, or, where the SSM only reads them, its memory
-            `[B, n, 2, P, D]`.
+            "image_tokens" `[B, P, D]`, or, where the SSM only reads
+            them, its memory `[B, n, 2, P, D]`.
         """
         tokens = self.picture(features)
         h = self.dshm(tokens, None, "image")

@@ -83,10 +83,10 @@ class EnVLF(JointRetriever):
                  heads: int = 8, dropout: float = 0.1,
                  block_dropout: float = 0.1, turns: bool = True,
                  contrastive: float = 1.0, weighing: float = 1.0,
-                 matching: float = 1.0, mlm: float = 0.3, temperature: float = 0.05,
-                 negatives: int = 2, masked: float = 0.25,
-                 mlm_share: float = 0.5, matching_share: float = 1.0,
-                 warm: int = 0) -> None:
+                 matching: float = 1.0, mlm: float = 0.3,
+                 temperature: float = 0.05, negatives: int = 2,
+                 masked: float = 0.25, mlm_share: float = 0.5,
+                 matching_share: float = 1.0, warm: int = 0) -> None:
         super().__init__()
         check_tasks(contrastive, matching, mlm, text_encoder)
         if vector not in ("both", "tokens"):

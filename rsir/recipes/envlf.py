@@ -44,9 +44,9 @@ class EnVLFRecipe(Recipe):
 
     MODEL = ("dim", "width", "start", "stages_trained", "vector",
              "image_blocks", "joint_blocks", "heads", "dropout",
-             "block_dropout", "turns", "contrastive", "weighing", "matching", "mlm",
-             "temperature", "negatives", "masked", "mlm_share",
-             "matching_share", "warm")
+             "block_dropout", "turns", "contrastive", "weighing",
+             "matching", "mlm", "temperature", "negatives", "masked",
+             "mlm_share", "matching_share", "warm")
 
 
 #: what a preset changes
