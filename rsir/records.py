@@ -190,18 +190,20 @@ def on_validation(records: list[Record]) -> dict:
     """What val said about runs: their mR there, and what it chose.
 
     Returns:
-        "val" (the mean of the lists' mR), "won on val" (what
-        re-scoring added to it), and "k, of m" of each run: how far
-        down to read, and how much of what is read counts.
+        "val" (the mean of the lists' mR); of runs that re-score also
+        "won on val" (what that added there) and "k, of m": how far
+        down each run reads, and how much of the reading counts.
     """
-    chosen = [r.facts.get("rescored", {}) for r in records]
-    tried = [[row["mR"] for row in one.get("tried", [])] or [0.0]
-             for one in chosen]
+    chosen = [r.facts["rescored"] for r in records
+              if "tried" in r.facts.get("rescored", {})]
+    tried = [[row["mR"] for row in one["tried"]] for one in chosen]
     return {
         "val": float(np.mean([r.facts["val_mR"] for r in records])),
-        "won on val": float(np.mean([max(x) - x[0] for x in tried])),
-        "k, of m": [(one.get("k", 0), one.get("reading", 0.0))
-                    for one in chosen],
+        "won on val": float(np.mean([max(x) - x[0] for x in tried]))
+        if tried else None,
+        "k, of m": "; ".join(
+            f"{one['k']}, {100 * one['reading']:.0f} %"
+            for one in chosen) or None,
     }
 
 

@@ -103,6 +103,22 @@ def test_records_are_found_in_order(facts, some_ranks, tmp_path):
     assert load_records("galr", folder=tmp_path) == []
 
 
+def test_what_val_chose_is_told_of_runs_that_chose(
+        facts, some_ranks, tmp_path):
+    for seed, k in ((0, 4), (1, 8)):
+        write_record(facts | {
+            "seed": seed, "val_mR": 10.0 + seed, "rescored": {
+                "k": k, "reading": 0.25,
+                "tried": [{"mR": 10.0}, {"mR": 11.0 + seed}]},
+        }, some_ranks, tmp_path)
+    runs = load_records(folder=tmp_path)
+    assert records.on_validation(runs) == {
+        "val": 10.5, "won on val": 1.5, "k, of m": "4, 25 %; 8, 25 %"}
+    write_record(facts, some_ranks, tmp_path / "plain")
+    plain = records.on_validation(load_records(folder=tmp_path / "plain"))
+    assert plain == {"val": 1.0, "won on val": None, "k, of m": None}
+
+
 def test_summary_of_seeds(facts, some_ranks, tmp_path):
     values = [10.0, 12.0, 17.0]
     for seed, mR in enumerate(values):
