@@ -79,8 +79,7 @@ CHANGES = {
     },
     # floating-point operations of an epoch of RSICD, forward and back,
     # in 10^12: LFEM on 25 cells 3.0, the image block 1.6, the SSM on
-    # a quarter of the pictures with 7 pairs each 2.6, all else 0.5.
-    # Rate and dropout are those that AMFMN was found to like
+    # a quarter of the pictures with 7 pairs each 2.6, all else 0.5
     "cpu": {
         "views": (0, 1, 6), "text_layers": 0, "batch": 128,
         "epochs": 6, "grid": 5, "hidden": 2048, "dropout": 0.3,
