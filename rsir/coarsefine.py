@@ -126,9 +126,7 @@ def choose_reading(model: JointRetriever, val: Split
         The share of the best mR, and a row for each that was tried.
     """
     corpus = Corpus(val, model, progress=False)
-    tried = [row for row in choose(model, corpus, CHOSEN_AT)[2]
-             if row["k"] == CHOSEN_AT]
-    return max(tried, key=lambda row: row["mR"])["reading"], tried
+    return choose(model, corpus, CHOSEN_AT, lengths=())[1:]
 
 
 def measured(model: JointRetriever, val: Split, test: Split,

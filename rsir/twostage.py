@@ -4,7 +4,7 @@ For systems with a `joint` score (chapters 04 and 05).
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,7 +116,8 @@ LENGTHS, READINGS = (1, 2, 4, 8, 16, 32), (0.0, 0.25, 0.5, 1.0)
 
 
 def choose(model: JointRetriever, corpus: Corpus, longest: int, *,
-           tied: str = "extend") -> tuple[int, float, list[dict]]:
+           lengths: Sequence[int] = LENGTHS, tied: str = "extend"
+           ) -> tuple[int, float, list[dict]]:
     """How far down to read, and how far to trust the reader.
 
     Every pair is read once, for the longest list; the rest is sorting.
@@ -127,6 +128,7 @@ def choose(model: JointRetriever, corpus: Corpus, longest: int, *,
         model: is put into evaluation mode.
         corpus: of the validation split, never of the test split.
         longest: the longest list that is tried.
+        lengths: those that are tried beside it, if they are shorter.
         tied: as in `rsir.rescore`.
 
     Returns:
@@ -150,7 +152,7 @@ def choose(model: JointRetriever, corpus: Corpus, longest: int, *,
         return score_pairs
 
     rows, owner = [], corpus.split.owner
-    for k in [k for k in LENGTHS if k < longest] + [longest]:
+    for k in [k for k in lengths if k < longest] + [longest]:
         for reading in READINGS if k > 1 else (1.0,):
             both = rescore_both(scores, between(reading), k, tied=tied)
             found = [

@@ -20,7 +20,7 @@ def test_coarse_scores_are_minus_the_bits_that_differ():
     cosine = F.cosine_similarity(
         images["h"][:, None], texts["h"][None], dim=-1)
     assert torch.allclose(model.score(images, texts), cosine, atol=1e-6)
-    with pytest.raises(RsirError, match="where the model has vectors"):
+    with pytest.raises(RsirError, match="here it may be hash, float; "):
         small(coarse="vectors")
 
 

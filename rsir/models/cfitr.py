@@ -26,12 +26,13 @@ from rsir.encoders.text import TextEncoder, masked_mean
 from rsir.encoders.vilt import ViLTPatches
 from rsir.layers import Standardise
 from rsir.layers.hashing import DSHM, code_of, cosines
+from rsir.layers.heads import head
 from rsir.layers.lfem import LFEM
 from rsir.layers.shared import SSM, adapter
 from rsir.models.amfmn import VGMF
 from rsir.models.checks import check_stages, chosen_slips
 from rsir.models.joint import JointRetriever, trim_tokens
-from rsir.models.tasks import choice_loss, false_partners
+from rsir.models.tasks import choice_loss, contrasted, false_partners
 from rsir.models.warmstart import Codes, Heads, warm_start
 
 TEMPERATURE = 0.07  # divides cosines in InfoNCE
@@ -44,7 +45,8 @@ class CFITR(JointRetriever):
         image_encoder: frozen; its maps are the picture's tokens.
         text_encoder: a BERT of which the last blocks are shared, or a
             ViLT.
-        bits, hidden: of DSHM.
+        bits: of a code.
+        hidden: units of DSHM's heads, and of those of the vectors.
         pool: of DSHM; "mean" or "position".
         start: None: tokens come from the frozen maps of strides 16
             and 32; "f3": from stages above f3 that learn, too.
@@ -99,9 +101,9 @@ class CFITR(JointRetriever):
         self.slips = chosen_slips(variant, slips)
         self.raw = isinstance(image_encoder, ViLTPatches)
         check_stages(
-            coarse="vectors" if gate and coarse == "gated" else coarse,
-            vectors=vectors, gate=gate, warm=warm, raw=self.raw,
-            false_texts=false_texts, hard_texts=hard_texts)
+            coarse=coarse, vectors=vectors, gate=gate, warm=warm,
+            raw=self.raw, false_texts=false_texts,
+            hard_texts=hard_texts)
         self.image_encoder = image_encoder
         self.text_encoder = text_encoder
         self.coarse, self.turns, self.start = coarse, turns, start
@@ -150,12 +152,14 @@ class CFITR(JointRetriever):
         )
         self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
         self.dropout = nn.Dropout(dropout)
-        self.vectors = nn.ModuleDict({
-            side: nn.Linear(dim, vectors)
-            for side in ("image", "first", "text")
-        }) if vectors else None
-        if vectors and not self.raw:
-            self.vectors["first"] = nn.Linear(image_encoder.dim, vectors)
+        first = dim if self.raw else image_encoder.dim
+        self.vectors = None
+        if vectors:
+            self.vectors = nn.ModuleDict({
+                "first": head(first, vectors, hidden),
+                "image": nn.Linear(dim, vectors),
+                "text": head(dim, vectors, hidden),
+            })
             if warm:  # cells say nothing yet
                 nn.init.zeros_(self.vectors["image"].weight)
                 nn.init.zeros_(self.vectors["image"].bias)
@@ -333,10 +337,11 @@ class CFITR(JointRetriever):
             terms = {"triplet": self._ranking(
                 cosines(h_i, h_t), positive)}
             if self.vectors:
-                terms["vectors"] = self._vectors_loss(
+                terms["vectors"] = sum(contrasted(
                     {k: gather(images[k]).float() for k in
                      ("v", "gate") if k in images},
-                    {"t": gather(texts["t"]).float()}, positive)
+                    {"t": gather(texts["t"]).float()}, self.gate,
+                    TEMPERATURE, positive).values())
             terms |= self.dshm.losses(
                 images["h"].float(), texts["h"].float())
         if self.ssm_weight:
@@ -357,14 +362,6 @@ class CFITR(JointRetriever):
                 scores, TEMPERATURE, positive)
         return loss
 
-    def _vectors_loss(self, images, texts, positive: Tensor) -> Tensor:
-        """InfoNCE of the vectors, and of the gated ones."""
-        every = [images["v"] @ texts["t"].T]
-        if self.gate is not None:
-            every.append(self.gate.score(images, texts))
-        return sum(losses.contrastive(x, TEMPERATURE, positive)
-                   for x in every)
-
     def ssm_loss(self, images, texts, scores: Tensor, positive: Tensor
                  ) -> Tensor:
         """Find the true sentence among false ones (and pictures).
@@ -376,13 +373,13 @@ class CFITR(JointRetriever):
         """
         n = max(1, round(self.share * len(scores)))
         own = torch.arange(n, device=scores.device)[:, None]
-        hard = self.hard_texts
+        hard, barred = self.hard_texts, None
         if "false" in self.slips:  # copies of the true one are drawn
-            positive, hard = torch.eye(
-                len(scores), dtype=torch.bool, device=scores.device), 0
+            hard, barred = 0, torch.eye(
+                len(scores), dtype=torch.bool, device=scores.device)
         wrong, pictures = false_partners(
             scores, positive, hard, self.false_texts - hard,
-            self.false_images)
+            self.false_images, barred=barred)
         texts_of = torch.cat([own, wrong[:n]], 1)
         pictures = pictures[:n]
         pairs = torch.cat([

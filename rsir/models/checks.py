@@ -48,10 +48,12 @@ def check_stages(*, coarse: str, false_texts: int, hard_texts: int,
     Raises:
         RsirError: with the name of the option.
     """
-    if coarse not in ("hash", "float", "vectors")[: 2 + (vectors > 0)]:
+    known = ["hash", "float"] + ["vectors"] * (vectors > 0) \
+        + ["gated"] * bool(gate)
+    if coarse not in known:
         raise RsirError(
-            f"coarse is {coarse!r}: 'hash', 'float', or, where the "
-            "model has vectors, 'vectors'"
+            f"coarse is {coarse!r}: here it may be {', '.join(known)}; "
+            "'vectors' needs vectors=512, 'gated' gate=True as well"
         )
     if not 0 <= hard_texts <= false_texts:
         raise RsirError(

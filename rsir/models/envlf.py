@@ -24,13 +24,13 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rsir import losses
 from rsir.encoders.image import ImageEncoder, turned
 from rsir.encoders.stages import upper_stages
 from rsir.encoders.text import TextEncoder
 from rsir.errors import RsirError
 from rsir.layers import Standardise
 from rsir.layers.crossmodal import Block, Fusion
+from rsir.layers.heads import head
 from rsir.models.amfmn import VGMF
 from rsir.models.checks import check_tasks
 from rsir.models.joint import (
@@ -38,7 +38,7 @@ from rsir.models.joint import (
     hard_negatives,
     trim_tokens,
 )
-from rsir.models.tasks import gathered, hidden_words
+from rsir.models.tasks import contrasted, gathered, hidden_words
 from rsir.models.warmstart import Heads, warm_start
 
 
@@ -50,6 +50,7 @@ class EnVLF(JointRetriever):
             kept on disk.
         text_encoder: a sentence transformer.
         dim: length of the vectors that are compared.
+        hidden: units of the heads that make them; 0: one matrix.
         width: length of image tokens and words in the fusion.
         start: map where the stages that learn begin, "f1" to "f4".
         stages_trained: False: these stages stay frozen, too.
@@ -77,7 +78,7 @@ class EnVLF(JointRetriever):
 
     def __init__(self, image_encoder: ImageEncoder,
                  text_encoder: TextEncoder, *, dim: int = 512,
-                 width: int = 256, start: str = "f3",
+                 hidden: int = 2048, width: int = 256, start: str = "f3",
                  stages_trained: bool = True, vector: str = "both",
                  image_blocks: int = 2, joint_blocks: int = 2,
                  heads: int = 8, dropout: float = 0.1,
@@ -119,11 +120,11 @@ class EnVLF(JointRetriever):
         )
         self.norm = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
-        self.to_image = nn.Linear(image_encoder.dim, dim)
+        self.to_image = head(image_encoder.dim, dim, hidden)
         self.tokens_to_image = nn.Linear(width, dim)
 
         # language
-        self.to_text = nn.Linear(text_encoder.dim, dim)
+        self.to_text = head(text_encoder.dim, dim, hidden)
         self.to_words = nn.Linear(text_encoder.dim, width)
 
         # both
@@ -195,7 +196,7 @@ class EnVLF(JointRetriever):
                 vector = vector + self._seen(turned(maps, view))[0]
             vector = vector / (8 if self.turns else 1)
         if self.vector == "both":
-            # one matrix: the frozen vector and the one that learns
+            # one head: the frozen vector and the one that learns
             vector = vector + self.to_image(self.dropout(pooled)) / 2
         sides = {"v": F.normalize(vector, dim=1),
                  "image_tokens": tokens}
@@ -301,17 +302,10 @@ class EnVLF(JointRetriever):
             self.matching_share * mine)), device=positive.device)
         with torch.autocast(positive.device.type, enabled=False):
             scores = self.score(whole_i, whole_t)
-        terms = {}
-        if self.weights["contrastive"]:
-            terms["contrastive"] = losses.contrastive(
-                scores, self.temperature, positive
-            )
-        if self.weights["weighing"]:
-            with torch.autocast(positive.device.type, enabled=False):
-                terms["weighing"] = losses.contrastive(
-                    self.guidance.score(whole_i, whole_t),
-                    self.temperature, positive,
-                )
+        terms = contrasted(whole_i, whole_t, self.guidance,
+                           self.temperature, positive)
+        if not self.weights["contrastive"]:
+            del terms["contrastive"]
         if self.weights["matching"]:
             terms["matching"] = self.matching_loss(
                 scores, positive, whole_i, whole_t, own

@@ -8,6 +8,7 @@ from importlib import import_module
 
 HOMES = {
     "linear": ("rsir.models.linear", "Linear"),
+    "mlp": ("rsir.models.mlp", "MLP"),
     "amfmn": ("rsir.models.amfmn", "AMFMN"),
     "galr": ("rsir.models.galr", "GaLR"),
     "envlf": ("rsir.models.envlf", "EnVLF"),

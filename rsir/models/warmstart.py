@@ -1,9 +1,9 @@
 """A start that costs seconds: small heads learn on frozen vectors.
 
 A system whose encoders learn computes every picture anew in every
-epoch. What its maps, gate and codes can learn on the frozen encoders'
+epoch. What its heads, gate and codes can learn on the frozen encoders'
 vectors, they learn here first, from vectors that are computed once.
-The long training then starts near the linear baseline, not at chance.
+The long training then starts near the MLP baseline, not at chance.
 Ours, not in the papers. Explained in chapter 04.
 """
 
@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rsir import losses
 from rsir.layers.hashing import DSHM, cosines
 from rsir.models.amfmn import VGMF
 from rsir.models.base import Retriever
+from rsir.models.tasks import contrasted
 
 #: chosen on RSICD's val; dropout falls on pictures alone
 BATCH, RATE, DECAY, DROPOUT = 256, 1e-3, 0.01, 0.3
@@ -61,8 +61,8 @@ class Heads:
         codes: learn beside them, or None.
     """
 
-    image: nn.Linear
-    text: nn.Linear
+    image: nn.Module
+    text: nn.Module
     gate: VGMF | None = None
     codes: Codes | None = None
 
@@ -82,14 +82,13 @@ class Heads:
             positive: `[B, B]`.
             temperature: divides the cosines.
         """
-        v, t = self.image(images), F.normalize(self.text(texts), dim=1)
-        unit = F.normalize(v, dim=1)
-        loss = losses.contrastive(unit @ t.T, temperature, positive)
+        v, t = self.image(images), self.text(texts)
+        sides = {"v": F.normalize(v, dim=1)}
         if self.gate is not None:
-            gated = self.gate.score(
-                {"v": unit} | self.gate.image_side(v), {"t": t})
-            loss = loss + losses.contrastive(
-                gated, temperature, positive)
+            sides |= self.gate.image_side(v)
+        loss = sum(contrasted(
+            sides, {"t": F.normalize(t, dim=1)}, self.gate,
+            temperature, positive).values())
         if self.codes is not None:
             loss = loss + self.codes.loss(images, texts, positive)
         return loss

@@ -12,22 +12,24 @@ preset changes) and `ROWS` (the rows that its chapter shows).
 import dataclasses
 
 from rsir.errors import RsirError
-from rsir.recipes import amfmn, cfitr, envlf, galr, linear
+from rsir.recipes import amfmn, cfitr, envlf, galr, linear, mlp
 from rsir.recipes.amfmn import AMFMNRecipe
 from rsir.recipes.base import FROZEN, PRESETS, RERANKS, Recipe
 from rsir.recipes.cfitr import CFITRRecipe
 from rsir.recipes.envlf import EnVLFRecipe
 from rsir.recipes.galr import GaLRRecipe
 from rsir.recipes.linear import LinearRecipe
+from rsir.recipes.mlp import MLPRecipe
 
 __all__ = ["CHANGES", "FROZEN", "PRESETS", "RECIPES", "RERANKS",
            "ROWS", "Recipe",
            "AMFMNRecipe", "CFITRRecipe", "EnVLFRecipe", "GaLRRecipe",
-           "LinearRecipe", "recipe"]
+           "LinearRecipe", "MLPRecipe", "recipe"]
 
 # a new method: its file and its dataclass, here and above
 _METHODS = {
     "linear": (linear, LinearRecipe),
+    "mlp": (mlp, MLPRecipe),
     "amfmn": (amfmn, AMFMNRecipe),
     "galr": (galr, GaLRRecipe),
     "envlf": (envlf, EnVLFRecipe),

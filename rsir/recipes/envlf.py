@@ -20,6 +20,7 @@ class EnVLFRecipe(Recipe):
     method: str = "envlf"
     image_lr: float = 1e-4
     dim: int = 512
+    hidden: int = 2048
     width: int = 256
     start: str = "f3"
     stages_trained: bool = True
@@ -42,7 +43,7 @@ class EnVLFRecipe(Recipe):
     warm: int = 0
     rescore: int = 32
 
-    MODEL = ("dim", "width", "start", "stages_trained", "vector",
+    MODEL = ("dim", "hidden", "width", "start", "stages_trained", "vector",
              "image_blocks", "joint_blocks", "heads", "dropout",
              "block_dropout", "turns", "contrastive", "weighing",
              "matching", "mlm", "temperature", "negatives", "masked",

@@ -11,10 +11,10 @@ class LinearRecipe(Recipe):
 
     method: str = "linear"
     text_layers: int | None = 0
-    epochs: int = 20
-    patience: int = 5
+    epochs: int = 30
+    patience: int = 10
     dim: int = 512
-    dropout: float = 0.1
+    dropout: float = 0.3
     temperature: float = 0.07
 
     MODEL = ("dim", "dropout", "temperature")
