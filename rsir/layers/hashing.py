@@ -34,12 +34,15 @@ class DSHM(nn.Module):
             it is random in the first epoch and all zeros after.
         quantise, balance: weights of the two losses.
         dropout: on a picture's pooled vector while training (ours).
+        straight: compare signs while training, too; their gradient
+            is that of h (ours).
     """
 
     def __init__(self, dim: int, bits: int = 128, hidden: int = 4096, *,
                  pool: str = "mean", places: tuple[int, int] = (145, 40),
                  variant: str = "paper", quantise: float = 0.001,
-                 balance: float = 0.01, dropout: float = 0.0) -> None:
+                 balance: float = 0.01, dropout: float = 0.0,
+                 straight: bool = False) -> None:
         super().__init__()
         if pool not in ("mean", "position"):
             raise RsirError(f"pool is {pool!r}: 'mean' or 'position'")
@@ -50,6 +53,7 @@ class DSHM(nn.Module):
             )
         self.bits, self.variant, self.pool = bits, variant, pool
         self.quantise, self.balance = quantise, balance
+        self.straight = straight
         self.dropout = nn.Dropout(dropout)
         if pool == "position":
             self.over = nn.ModuleDict({
@@ -85,6 +89,13 @@ class DSHM(nn.Module):
             z = masked_mean(tokens, mask)         # (B, dim)
         return self.head[side](
             self.dropout(z) if side == "image" else z)
+
+    def compared(self, h_i: Tensor, h_t: Tensor) -> Tensor:
+        """Cosines `[B, T]` that the ranking loss sees."""
+        if self.straight:
+            h_i, h_t = (h + (code_of(h) - h).detach()
+                        for h in (h_i, h_t))
+        return cosines(h_i, h_t)
 
     def table(self, h_i: Tensor, h_t: Tensor) -> Tensor:
         """B, the codes that h is drawn to: `[B, bits]`."""

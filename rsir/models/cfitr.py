@@ -76,7 +76,7 @@ class CFITR(JointRetriever):
         contrastive: weight of InfoNCE beside each triplet loss, so
             that bits do not repeat each other (the release has the
             function and does not call it).
-        quantise, balance, dropout: of DSHM.
+        quantise, balance, dropout, straight: of DSHM.
         turns: show maps in the eight symmetries of the square while
             training; captions that say "left" need False.
     """
@@ -95,7 +95,7 @@ class CFITR(JointRetriever):
         margin: float = 0.2, mask_shared: bool = False,
         contrastive: float = 0.0, quantise: float = 0.001,
         balance: float = 0.01, dropout: float = 0.1,
-        turns: bool = False,
+        straight: bool = False, turns: bool = False,
     ) -> None:
         super().__init__()
         self.slips = chosen_slips(variant, slips)
@@ -149,6 +149,7 @@ class CFITR(JointRetriever):
             places=(self.grid ** 2 + 1, text_encoder.max_length),
             variant="released" if "table" in self.slips else "paper",
             quantise=quantise, balance=balance, dropout=dropout,
+            straight=straight,
         )
         self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
         self.dropout = nn.Dropout(dropout)
@@ -188,7 +189,7 @@ class CFITR(JointRetriever):
             warm_start(
                 self, Heads(
                     self.vectors["first"], self.vectors["text"],
-                    self.gate,
+                    self.dropout.p, 0.0, self.gate,
                     Codes(self.to_first, self.dshm, self._ranking)),
                 corpus, self.warm, TEMPERATURE, lambda x: masked_mean(
                     x["tokens"].float(), x["mask"]))
@@ -334,8 +335,7 @@ class CFITR(JointRetriever):
         h_i, h_t = gather(images["h"]).float(), gather(texts["h"]).float()
         positive = batch["pairs"]["positive"]
         with torch.autocast(positive.device.type, enabled=False):
-            terms = {"triplet": self._ranking(
-                cosines(h_i, h_t), positive)}
+            terms = {"triplet": self._ranking(h_i, h_t, positive)}
             if self.vectors:
                 terms["vectors"] = sum(contrasted(
                     {k: gather(images[k]).float() for k in
@@ -353,8 +353,10 @@ class CFITR(JointRetriever):
                 images, texts, own, same)
         return terms
 
-    def _ranking(self, scores: Tensor, positive: Tensor) -> Tensor:
+    def _ranking(self, h_i: Tensor, h_t: Tensor, positive: Tensor
+                 ) -> Tensor:
         """Hardest triplets, and InfoNCE where it is asked for."""
+        scores = self.dshm.compared(h_i, h_t)
         loss = losses.triplet_hard(
             scores, self.margin, positive if self.mask_shared else None)
         if self.contrastive:

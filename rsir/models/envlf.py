@@ -59,7 +59,8 @@ class EnVLF(JointRetriever):
         image_blocks: transformer blocks on the image tokens.
         joint_blocks: blocks of the multi-modal encoder.
         heads: of every attention.
-        dropout: on image vectors while training.
+        dropout, text_dropout: on vectors before the heads, while
+            training.
         block_dropout: inside of blocks.
         turns: show maps in one of the eight symmetries of the square
             while training, and take the mean of all when encoding;
@@ -82,6 +83,7 @@ class EnVLF(JointRetriever):
                  stages_trained: bool = True, vector: str = "both",
                  image_blocks: int = 2, joint_blocks: int = 2,
                  heads: int = 8, dropout: float = 0.1,
+                 text_dropout: float = 0.0,
                  block_dropout: float = 0.1, turns: bool = True,
                  contrastive: float = 1.0, weighing: float = 1.0,
                  matching: float = 1.0, mlm: float = 0.3,
@@ -120,6 +122,7 @@ class EnVLF(JointRetriever):
         )
         self.norm = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
+        self.text_dropout = nn.Dropout(text_dropout)
         self.to_image = head(image_encoder.dim, dim, hidden)
         self.tokens_to_image = nn.Linear(width, dim)
 
@@ -164,7 +167,8 @@ class EnVLF(JointRetriever):
         if self.warm and self.weights["contrastive"] and \
                 self.vector == "both":
             warm_start(
-                self, Heads(self.to_image, self.to_text, self.guidance),
+                self, Heads(self.to_image, self.to_text, self.dropout.p,
+                            self.text_dropout.p, self.guidance),
                 corpus, self.warm, self.temperature,
                 lambda texts: texts["pooled"])
             # tokens say nothing yet
@@ -238,7 +242,7 @@ class EnVLF(JointRetriever):
         Gives "t" `[T, dim]` of unit length, "text_tokens"
         `[T, L, width]` and "text_mask" `[T, L]`.
         """
-        t = self.to_text(features["pooled"])
+        t = self.to_text(self.text_dropout(features["pooled"]))
         return {
             "t": F.normalize(t, dim=1),
             "text_tokens": self.to_words(features["tokens"]),

@@ -16,13 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rsir.layers.hashing import DSHM, cosines
+from rsir.layers.hashing import DSHM
 from rsir.models.amfmn import VGMF
 from rsir.models.base import Retriever
 from rsir.models.tasks import contrasted
 
-#: chosen on RSICD's val; dropout falls on pictures alone
-BATCH, RATE, DECAY, DROPOUT = 256, 1e-3, 0.01, 0.3
+#: chosen on RSICD's val
+BATCH, RATE, DECAY = 256, 1e-3, 0.3
 
 
 @dataclass
@@ -32,12 +32,13 @@ class Codes:
     Attributes:
         first: maps the image encoder's vector to a class token.
         dshm: hashes the token and the sentence's vector.
-        ranking: a loss of scores `[B, B]` and "positive" `[B, B]`.
+        ranking: a loss of h, h and "positive": `[B, bits]` twice,
+            `[B, B]`.
     """
 
     first: nn.Linear
     dshm: DSHM
-    ranking: Callable[[Tensor, Tensor], Tensor]
+    ranking: Callable[[Tensor, Tensor, Tensor], Tensor]
 
     def loss(self, images: Tensor, texts: Tensor, positive: Tensor
              ) -> Tensor:
@@ -46,8 +47,7 @@ class Codes:
         h_i = head["image"](self.first(images))
         h_t = head["text"](texts)
         shape = self.dshm.losses(h_i, h_t)
-        return self.ranking(cosines(h_i, h_t), positive) + \
-            sum(shape.values())
+        return self.ranking(h_i, h_t, positive) + sum(shape.values())
 
 
 @dataclass
@@ -57,12 +57,15 @@ class Heads:
     Attributes:
         image: maps the image encoder's pooled vector.
         text: maps the sentence's pooled vector.
+        dropout, text_dropout: on the vectors that they read.
         gate: weighs the sentence by the picture, or None.
         codes: learn beside them, or None.
     """
 
     image: nn.Module
     text: nn.Module
+    dropout: float
+    text_dropout: float
     gate: VGMF | None = None
     codes: Codes | None = None
 
@@ -82,6 +85,8 @@ class Heads:
             positive: `[B, B]`.
             temperature: divides the cosines.
         """
+        images = F.dropout(images, self.dropout)
+        texts = F.dropout(texts, self.text_dropout)
         v, t = self.image(images), self.text(texts)
         sides = {"v": F.normalize(v, dim=1)}
         if self.gate is not None:
@@ -147,7 +152,7 @@ def _fit(heads: Heads, images: Tensor, texts: Tensor, corpus,
             text = own.gather(
                 1, (lot * known[rows]).long()[:, None])[:, 0]
             loss = heads.loss(
-                F.dropout(images[rows], DROPOUT), texts[text],
+                images[rows], texts[text],
                 (own[:, :, None] == text).any(1), temperature)
             optimiser.zero_grad()
             loss.backward()

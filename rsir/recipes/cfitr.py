@@ -49,6 +49,7 @@ class CFITRRecipe(Recipe):
     quantise: float = 0.001
     balance: float = 0.01
     dropout: float = 0.1
+    straight: bool = False
     turns: bool = False
     rescore: int = 50
     ppsr: int = 0
@@ -58,7 +59,7 @@ class CFITRRecipe(Recipe):
              "coarse", "false_texts", "hard_texts", "false_images",
              "share", "from_coarse", "vectors", "gate", "warm", "ssm",
              "margin", "mask_shared", "contrastive",
-             "quantise", "balance", "dropout", "turns")
+             "quantise", "balance", "dropout", "straight", "turns")
 
     #: fields that change how a trained model is measured, not it
     MEASURED = ("rescore", "ppsr", "coarse")
@@ -72,7 +73,7 @@ CHANGES = {
         "grid": 3, "hidden": 512, "joint_blocks": 1,
         "false_texts": 7, "hard_texts": 3, "false_images": 2,
         "share": 0.33, "from_coarse": True, "vectors": 512,
-        "gate": True, "warm": 20, "image_lr": 3e-4,
+        "gate": True, "warm": 20, "straight": True, "image_lr": 3e-4,
         "mask_shared": True, "contrastive": 1.0, "balance": 0.0003,
         "quantise": 0.0001, "eval_every": 3, "patience": 20,
         "precision": "no", "rescore": 20,
@@ -83,7 +84,7 @@ CHANGES = {
     "cpu": {
         "views": (0, 1, 6), "text_layers": 0, "batch": 128,
         "epochs": 6, "grid": 5, "hidden": 2048, "dropout": 0.3,
-        "lr": 3e-4, "gate": True, "warm": 30,
+        "lr": 3e-4, "gate": True, "warm": 30, "straight": True,
         "false_texts": 4, "hard_texts": 2, "false_images": 2,
         "share": 0.25, "from_coarse": True, "vectors": 512,
         "image_lr": 2e-4, "turns": True, "mask_shared": True,

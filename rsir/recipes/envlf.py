@@ -29,6 +29,7 @@ class EnVLFRecipe(Recipe):
     joint_blocks: int = 2
     heads: int = 8
     dropout: float = 0.1
+    text_dropout: float = 0.0
     block_dropout: float = 0.1
     turns: bool = True
     contrastive: float = 1.0
@@ -43,11 +44,12 @@ class EnVLFRecipe(Recipe):
     warm: int = 0
     rescore: int = 32
 
-    MODEL = ("dim", "hidden", "width", "start", "stages_trained", "vector",
-             "image_blocks", "joint_blocks", "heads", "dropout",
-             "block_dropout", "turns", "contrastive", "weighing",
-             "matching", "mlm", "temperature", "negatives", "masked",
-             "mlm_share", "matching_share", "warm")
+    MODEL = ("dim", "hidden", "width", "start", "stages_trained",
+             "vector", "image_blocks", "joint_blocks", "heads",
+             "dropout", "text_dropout", "block_dropout", "turns",
+             "contrastive", "weighing", "matching", "mlm",
+             "temperature", "negatives", "masked", "mlm_share",
+             "matching_share", "warm")
 
 
 #: what a preset changes
@@ -63,8 +65,8 @@ CHANGES = {
     # text states below two blocks and f3 are kept on disk
     "cpu": {
         "views": (0, 1, 6), "text_layers": 2, "text_lr": 1e-4,
-        "lr": 3e-4, "dropout": 0.3, "batch": 128, "epochs": 6,
-        "block_dropout": 0.0,
+        "lr": 3e-4, "dropout": 0.5, "text_dropout": 0.2,
+        "batch": 128, "epochs": 6, "block_dropout": 0.0,
         "eval_every": 2, "warm": 30, "matching_share": 0.25,
         "temperature": 0.07,
     },
