@@ -26,6 +26,7 @@ from rsir.data.duplicates import (
     captions_hash,
     duplicate_facts,
     false_negatives,
+    fresh,
 )
 from rsir.data.paths import atomic_write
 from rsir.pocket import Pocket
@@ -71,27 +72,50 @@ def perfect_scores(split) -> np.ndarray:
     return owns[:, which]
 
 
+def choosing_facts(splits, models) -> dict:
+    """Whether val is like test: what train has told of each.
+
+    Returns:
+        For val and test: "captions_in_train", "fresh_images", and mR
+        of each model on all images and on the fresh ones (None where
+        there are fewer than 100).
+    """
+    inside, out = set(splits.train.captions), {}
+    for split in (splits.val, splits.test):
+        new = fresh(split, splits.train)
+        parts = {"all": split, "fresh": split.subset(new)}
+        out[split.name] = {
+            "captions_in_train": sum(
+                c in inside for c in split.captions),
+            "fresh_images": int(new.sum()),
+            "mR": {name: {
+                kind: metrics.evaluate(
+                    model.scores(part), part.owner, bootstrap=0).mR
+                if part.n_images >= 100 else None
+                for kind, part in parts.items()
+            } for name, model in models.items()},
+        }
+    return out
+
+
 def facts(splits, encoder=None) -> dict:
     """Everything that the chapter reads about one data set."""
     test = splits.test
     systems = {"pocket": Pocket()}
     if encoder:
         systems[encoder] = Pocket(look=encoder_look(encoder))
-    inside = set(splits.train.captions)
+    for model in systems.values():
+        model.fit(splits.train)
     return {
         "dataset": splits.name,
         "captions_sha256": {s.name: captions_hash(s) for s in splits},
         "splits": {s.name: duplicate_facts(s) for s in splits},
-        "test_captions_in_train": sum(
-            c in inside for c in test.captions
-        ),
+        "choosing": choosing_facts(splits, systems),
         "random": metrics.random_baseline(test.owner),
         "ceilings": metrics.ceilings(test.captions, test.owner),
         "perfect": tie_facts(perfect_scores(test), test.owner),
         "systems": {
-            name: tie_facts(
-                model.fit(splits.train).scores(test), test.owner
-            )
+            name: tie_facts(model.scores(test), test.owner)
             for name, model in systems.items()
         },
         "false_negatives": {
@@ -107,6 +131,9 @@ def show(found) -> None:
           f"{test['n_captions']} captions, {test['n_texts']} distinct")
     print(f"  mR: random {found['random']['mR']:.2f}, "
           f"ceiling {top['mR']:.2f}")
+    for name, each in found["choosing"].items():
+        print(f"  {name}: {each['captions_in_train']} captions in train, "
+              f"{each['fresh_images']} fresh images; mR", each["mR"])
     named = {"perfect": found["perfect"], **found["systems"]}
     for name, each in named.items():
         row = " ".join(

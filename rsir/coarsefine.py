@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from rsir.batches import Corpus
-from rsir.data import Split
+from rsir.data import Split, Splits
+from rsir.data.duplicates import to_choose_on
 from rsir.metrics import Ranks
 from rsir.metrics import ranks as rank
 from rsir.models.joint import JointRetriever, pair_scorer
@@ -118,35 +119,42 @@ def twins(asked: Recipe, preset: str) -> dict[str, Recipe]:
             if training(one) == training(asked)}
 
 
-def choose_reading(model: JointRetriever, val: Split
+def choose_reading(model: JointRetriever, val: Split, train: Split
                    ) -> tuple[float, list[dict]]:
     """How much of the reading should count, by lists of `CHOSEN_AT`.
+
+    Args:
+        model: is put into evaluation mode.
+        val: its images that are fresh decide, see `to_choose_on`.
+        train: what has been read.
 
     Returns:
         The share of the best mR, and a row for each that was tried.
     """
     corpus = Corpus(val, model, progress=False)
-    return choose(model, corpus, CHOSEN_AT, lengths=())[1:]
+    return choose(model, corpus, CHOSEN_AT, lengths=(),
+                  keep=to_choose_on(val, train))[1:]
 
 
-def measured(model: JointRetriever, val: Split, test: Split,
-             asked: Recipe, preset: str
+def measured(model: JointRetriever, splits: Splits, asked: Recipe,
+             preset: str
              ) -> Iterator[tuple[str, Ranks, float, dict]]:
     """Row, ranks, seconds and facts of all rows that share a training.
 
     Pairs that several rows read are read once; the seconds of a row
     are those it would take alone, at the measured rate. How much of
-    the reading counts is chosen on `val`, once for all rows, with
+    the reading counts is chosen on val, once for all rows, with
     lists of `CHOSEN_AT`.
     """
     start = time.perf_counter()
     rows = twins(asked, preset)
     reading, tried = 1.0, []
     if any(row.rescore for row in rows.values()):
-        reading, tried = choose_reading(model, val)
+        reading, tried = choose_reading(
+            model, splits.val, splits.train)
     chosen = {"choose": time.perf_counter() - start}
     model.reading = reading
-    stages = Stages(model, Corpus(test, model, progress=False))
+    stages = Stages(model, Corpus(splits.test, model, progress=False))
     for name, row in rows.items():
         coarse = stages.coarse(row.coarse, row.ppsr)
         stages.pairs = 0

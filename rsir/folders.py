@@ -58,7 +58,7 @@ def side(encoded: dict, model: Retriever, what: str) -> np.ndarray:
         raise RsirError(
             f"{type(model).__name__}: compares a picture and a "
             "sentence by more than one vector each, which an index "
-            "cannot; take linear, galr or cfitr"
+            "cannot; take linear, mlp, galr or cfitr"
         )
     return encoded[what].float().cpu().numpy()
 

@@ -229,7 +229,7 @@ def _measured(run, splits, row: str, preset: str):
     if hasattr(asked, "MEASURED"):  # CFITR: many ways, one training
         from rsir.coarsefine import measured
 
-        yield from measured(model, splits.val, test, asked, preset)
+        yield from measured(model, splits, asked, preset)
         return
     start = time.perf_counter()
     corpus = Corpus(test, model, progress=False)
@@ -238,10 +238,12 @@ def _measured(run, splits, row: str, preset: str):
         ranks = rank(score_corpus(model, corpus), test.owner)
         yield row, ranks, time.perf_counter() - start
         return
+    from rsir.data.duplicates import to_choose_on
     from rsir.twostage import choose, two_stages
 
     val = Corpus(splits.val, model, progress=False)
-    k, reading, tried = choose(model, val, k)
+    k, reading, tried = choose(model, val, k, keep=to_choose_on(
+        splits.val, splits.train))
     chosen = time.perf_counter()
     both = two_stages(model, corpus, (k,), reading=reading)[0]
     passed = time.perf_counter() - chosen

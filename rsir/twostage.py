@@ -116,7 +116,8 @@ LENGTHS, READINGS = (1, 2, 4, 8, 16, 32), (0.0, 0.25, 0.5, 1.0)
 
 
 def choose(model: JointRetriever, corpus: Corpus, longest: int, *,
-           lengths: Sequence[int] = LENGTHS, tied: str = "extend"
+           lengths: Sequence[int] = LENGTHS, tied: str = "extend",
+           keep: np.ndarray | None = None
            ) -> tuple[int, float, list[dict]]:
     """How far down to read, and how far to trust the reader.
 
@@ -130,13 +131,22 @@ def choose(model: JointRetriever, corpus: Corpus, longest: int, *,
         longest: the longest list that is tried.
         lengths: those that are tried beside it, if they are shorter.
         tied: as in `rsir.rescore`.
+        keep: `[n_images]` bool, images that count, with their
+            captions; see `rsir.data.duplicates.to_choose_on`. None:
+            all.
 
     Returns:
         k and reading of the best mR (of equals the shortest list),
         and a row for each that was tried: "k", "reading", "mR".
     """
     images, texts = encode_corpus(model, corpus)
+    owner = corpus.split.owner
+    keep = np.ones(corpus.split.n_images, bool) if keep is None else keep
+    mine = keep[owner]
+    left, columns = np.unique(corpus.text_id[mine], return_inverse=True)
+    owner, row = (np.cumsum(keep) - 1)[owner[mine]], np.flatnonzero(keep)
     scores = model.score(images, texts).float().cpu().numpy()
+    scores = np.ascontiguousarray(scores[np.ix_(row, left)])
     ends = [(np.full(scores.shape, np.nan, dtype=np.float32),
              reader(model, images, texts, end)) for end in (0.0, 1.0)]
 
@@ -145,23 +155,24 @@ def choose(model: JointRetriever, corpus: Corpus, longest: int, *,
             image, text = pairs.T
             for known, read in ends:
                 new = pairs[np.isnan(known[image, text])]
-                known[new[:, 0], new[:, 1]] = read(new)
+                known[new[:, 0], new[:, 1]] = read(np.stack(
+                    [row[new[:, 0]], left[new[:, 1]]], axis=1))
             none, full = (known[image, text] for known, _ in ends)
             return none + reading * (full - none)
 
         return score_pairs
 
-    rows, owner = [], corpus.split.owner
+    rows = []
     for k in [k for k in lengths if k < longest] + [longest]:
         for reading in READINGS if k > 1 else (1.0,):
             both = rescore_both(scores, between(reading), k, tied=tied)
             found = [
-                getattr(ranks(both[d][:, corpus.text_id], owner), d)
+                getattr(ranks(both[d][:, columns], owner), d)
                 for d in ("i2t", "t2i")
             ]
             rows.append({
                 "k": k, "reading": reading, "mR": recalls_from_ranks(
-                    Ranks(*found, np.asarray(owner)))["mR"],
+                    Ranks(*found, owner))["mR"],
             })
     best = max(rows, key=lambda row: (row["mR"], -row["k"]))
     return best["k"], best["reading"], rows

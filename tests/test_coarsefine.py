@@ -6,7 +6,7 @@ import torch
 
 from rsir import metrics
 from rsir.coarsefine import Stages, measured, twins
-from rsir.data import Split
+from rsir.data import Split, Splits
 from rsir.recipes import ROWS, recipe
 from rsir.rerank import ppsr
 from rsir.rescore import rescore_both
@@ -105,13 +105,17 @@ def test_rows_of_one_training_are_found(monkeypatch, stages):
     own, _, split, _ = stages
     monkeypatch.setattr("rsir.coarsefine.Stages", lambda *_: own)
     monkeypatch.setattr("rsir.coarsefine.Corpus", lambda *a, **k: None)
-    tried = [{"k": k, "reading": x, "mR": k + m} for k, x, m in (
-        (20, 0.5, 1), (20, 0.25, 3), (9, 0.0, 99), (20, 1.0, 2))]
-    monkeypatch.setattr("rsir.coarsefine.choose",
-                        lambda *a: (9, 0.0, tried))
+    tried = [{"k": 20, "reading": 0.25, "mR": 3.0}]
+
+    def choose(model, corpus, longest, *, lengths, keep):
+        assert keep.all() and longest == 20 and not lengths
+        return 20, 0.25, tried
+
+    monkeypatch.setattr("rsir.coarsefine.choose", choose)
     found, facts = {}, {}
     for name, ranks, seconds, more in measured(
-            own.model, split, split, asked, "cpu"):
+            own.model, Splits(
+                "toy", None, split, split, split), asked, "cpu"):
         assert seconds >= 0
         found[name], facts[name] = ranks, more
     assert set(found) == names

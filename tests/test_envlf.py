@@ -314,6 +314,18 @@ def test_validation_chooses_how_far_to_read(splits, cached,
     assert by_k == sorted(by_k) and by_k[0] < by_k[-1]
 
 
+def test_only_pictures_that_count_decide(splits, cached):
+    model = train(small_run(epochs=1), splits, progress=False).model
+    keep = np.arange(splits.val.n_images) % 2 == 1
+    some = choose(model, Corpus(splits.val, model, progress=False), 4,
+                  keep=keep)
+    alone = choose(model, Corpus(splits.val.subset(keep), model,
+                                 progress=False), 4)
+    assert [row["k"] for row in some[2]] == [r["k"] for r in alone[2]]
+    assert np.allclose([row["mR"] for row in some[2]],
+                       [row["mR"] for row in alone[2]])
+
+
 def test_two_stages_agree_with_their_parts(splits, cached):
     run = train(small_run(epochs=1), splits, progress=False)
     corpus = Corpus(splits.val, run.model, progress=False)

@@ -119,8 +119,17 @@ def test_sharing_counts_captions_of_other_images():
     assert facts == {
         "n_images": 4, "n_captions": 8, "n_texts": 4,
         "shared_captions": 4, "shared_images": 3,
-        "repeating_images": 2, "commonest": 4,
+        "repeating_images": 2, "one_text_images": 2, "commonest": 4,
     }
+
+
+def test_fresh_images_have_no_caption_of_train():
+    val, train = split_of("ab", "cd", "ee", "f"), split_of("a", "dxx")
+    new = dup.fresh(val, train)
+    assert new.tolist() == [False, False, True, True]
+    some = dup.to_choose_on(val, train, least=2)
+    assert some.tolist() == new.tolist()
+    assert dup.to_choose_on(val, train, least=3).all()
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 5, 8])

@@ -44,8 +44,8 @@ def test_the_list_is_there_before_the_first_step(
 def test_the_same_draws_give_the_same_maps(
         splits, cached):  # noqa: F811
     one, other = (started(splits, warm=2)[0] for _ in range(2))
-    assert torch.equal(one.to_image.weight, other.to_image.weight)
-    assert torch.equal(one.to_text.weight, other.to_text.weight)
+    assert torch.equal(one.to_image[0].weight, other.to_image[0].weight)
+    assert torch.equal(one.to_text[0].weight, other.to_text[0].weight)
 
 
 def test_nothing_is_left_for_the_next_optimiser(
@@ -59,7 +59,7 @@ def test_without_the_contrastive_task_it_starts_from_chance(
         splits, cached):  # noqa: F811
     cold, _ = started(splits, warm=0, contrastive=0.0)
     asked, _ = started(splits, warm=5, contrastive=0.0)
-    assert torch.equal(cold.to_image.weight, asked.to_image.weight)
+    assert torch.equal(cold.to_image[0].weight, asked.to_image[0].weight)
 
 
 def test_codes_and_gate_start_warm_too(splits, cached):  # noqa: F811

@@ -73,7 +73,7 @@ def add_code(home) -> None:
            + block("from rsir.recipes import oneside"))
     change(recipes, "_METHODS = {\n",
            "_METHODS = {\n    " + block("oneside.OneSideRecipe"))
-    change(home / "rsir/published.py", 'OURS = ("linear",)\n',
+    change(home / "rsir/published.py", 'OURS = ("linear", "mlp")\n',
            block("OURS = "))
 
 

@@ -35,6 +35,7 @@ def duplicate_facts(split: Split) -> dict[str, int]:
         shared_captions: captions that another image has too;
         shared_images: images with such a caption;
         repeating_images: images that have one caption twice;
+        one_text_images: images whose captions are all the same;
         commonest: how often the commonest caption stands there.
     """
     _, text = split.unique_texts()
@@ -48,8 +49,30 @@ def duplicate_facts(split: Split) -> dict[str, int]:
         "shared_captions": int(shared.sum()),
         "shared_images": len(np.unique(split.owner[shared])),
         "repeating_images": len(np.unique(own[0, often > 1])),
+        "one_text_images": int((np.bincount(own[0]) == 1).sum()),
         "commonest": int(np.bincount(text).max()),
     }
+
+
+def fresh(split: Split, train: Split) -> np.ndarray:
+    """Images none of whose captions stands in train, [n_images] bool.
+
+    For the others a good answer may be a good memory.
+    """
+    known = set(train.captions)
+    seen = [text in known for text in split.captions]
+    return np.bincount(split.owner[seen], minlength=split.n_images) == 0
+
+
+def to_choose_on(val: Split, train: Split, least: int = 200
+                 ) -> np.ndarray:
+    """Images of val to choose an option on, [n_images] bool.
+
+    The fresh ones, since copies of what train says reward a memory
+    that test does not ask for. All, where fewer than `least` are fresh.
+    """
+    new = fresh(val, train)
+    return new if new.sum() >= least else np.ones_like(new)
 
 
 def false_negatives(

@@ -66,9 +66,9 @@ CHANGES = {
     "cpu": {
         "views": (0, 1, 6), "text_layers": 2, "text_lr": 1e-4,
         "lr": 3e-4, "dropout": 0.5, "text_dropout": 0.2,
-        "batch": 128, "epochs": 6, "block_dropout": 0.0,
-        "eval_every": 2, "warm": 30, "matching_share": 0.25,
-        "temperature": 0.07,
+        "batch": 128, "epochs": 3, "block_dropout": 0.0,
+        "eval_every": 3, "warm": 30, "matching_share": 0.25,
+        "temperature": 0.07, "rescore": 16,
     },
     # ours: the abstract names no sizes
     "paper": {
