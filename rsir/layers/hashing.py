@@ -33,7 +33,7 @@ class DSHM(nn.Module):
             heads are drawn to is sign((h_i + h_t) / 2); as released
             it is random in the first epoch and all zeros after.
         quantise, balance: weights of the two losses.
-        dropout: on a picture's pooled vector while training (ours).
+        dropout, text_dropout: on pooled vectors while training (ours).
         straight: compare signs while training, too; their gradient
             is that of h (ours).
     """
@@ -42,7 +42,8 @@ class DSHM(nn.Module):
                  pool: str = "mean", places: tuple[int, int] = (145, 40),
                  variant: str = "paper", quantise: float = 0.001,
                  balance: float = 0.01, dropout: float = 0.0,
-                 straight: bool = False) -> None:
+                 text_dropout: float = 0.0, straight: bool = False
+                 ) -> None:
         super().__init__()
         if pool not in ("mean", "position"):
             raise RsirError(f"pool is {pool!r}: 'mean' or 'position'")
@@ -54,7 +55,10 @@ class DSHM(nn.Module):
         self.bits, self.variant, self.pool = bits, variant, pool
         self.quantise, self.balance = quantise, balance
         self.straight = straight
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.ModuleDict({
+            "image": nn.Dropout(dropout),
+            "text": nn.Dropout(text_dropout),
+        })
         if pool == "position":
             self.over = nn.ModuleDict({
                 side: nn.Linear(n, 1)
@@ -87,8 +91,7 @@ class DSHM(nn.Module):
             z = tokens[:, 0] + self.cells * tokens[:, 1:].mean(1)
         else:
             z = masked_mean(tokens, mask)         # (B, dim)
-        return self.head[side](
-            self.dropout(z) if side == "image" else z)
+        return self.head[side](self.dropout[side](z))
 
     def compared(self, h_i: Tensor, h_t: Tensor) -> Tensor:
         """Cosines `[B, T]` that the ranking loss sees."""

@@ -76,9 +76,9 @@ class CFITR(JointRetriever):
         contrastive: weight of InfoNCE beside each triplet loss, so
             that bits do not repeat each other (the release has the
             function and does not call it).
-        quantise, balance, dropout, straight: of DSHM.
-        turns: show maps in the eight symmetries of the square while
-            training; captions that say "left" need False.
+        quantise, balance, straight: of DSHM.
+        dropout, text_dropout: on what all heads read.
+        turns: show maps in a symmetry of the square, as `EnVLF` does.
     """
 
     def __init__(
@@ -95,7 +95,8 @@ class CFITR(JointRetriever):
         margin: float = 0.2, mask_shared: bool = False,
         contrastive: float = 0.0, quantise: float = 0.001,
         balance: float = 0.01, dropout: float = 0.1,
-        straight: bool = False, turns: bool = False,
+        text_dropout: float = 0.0, straight: bool = False,
+        turns: bool = False,
     ) -> None:
         super().__init__()
         self.slips = chosen_slips(variant, slips)
@@ -112,7 +113,6 @@ class CFITR(JointRetriever):
         self.false_images, self.share = false_images, share
         self.from_coarse, self.ssm_weight = from_coarse, ssm
         self.contrastive, self.warm = contrastive, warm
-
         self.shared = adapter(text_encoder)(text_encoder, image_blocks)
         dim = self.shared.dim
         # parts with pretrained weights, trained at `image_lr`
@@ -149,18 +149,16 @@ class CFITR(JointRetriever):
             places=(self.grid ** 2 + 1, text_encoder.max_length),
             variant="released" if "table" in self.slips else "paper",
             quantise=quantise, balance=balance, dropout=dropout,
-            straight=straight,
+            text_dropout=text_dropout, straight=straight,
         )
         self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
-        self.dropout = nn.Dropout(dropout)
-        first = dim if self.raw else image_encoder.dim
         self.vectors = None
         if vectors:
+            first = dim if self.raw else image_encoder.dim
             self.vectors = nn.ModuleDict({
                 "first": head(first, vectors, hidden),
                 "image": nn.Linear(dim, vectors),
-                "text": head(dim, vectors, hidden),
-            })
+                "text": head(dim, vectors, hidden)})
             if warm:  # cells say nothing yet
                 nn.init.zeros_(self.vectors["image"].weight)
                 nn.init.zeros_(self.vectors["image"].bias)
@@ -186,10 +184,11 @@ class CFITR(JointRetriever):
                         corpus.images(rows).items()}
                 self.cells.fit(self._cells(some).flatten(0, 1))
         if self.warm:
+            drop = self.dshm.dropout
             warm_start(
                 self, Heads(
                     self.vectors["first"], self.vectors["text"],
-                    self.dropout.p, 0.0, self.gate,
+                    drop["image"].p, drop["text"].p, self.gate,
                     Codes(self.to_first, self.dshm, self._ranking)),
                 corpus, self.warm, TEMPERATURE, lambda x: masked_mean(
                     x["tokens"].float(), x["mask"]))
@@ -247,14 +246,14 @@ class CFITR(JointRetriever):
             "image_tokens" `[B, P, D]`, or, where the SSM only reads
             them, its memory `[B, n, 2, P, D]`.
         """
-        tokens = self.picture(features)
+        tokens, drop = self.picture(features), self.dshm.dropout
         h = self.dshm(tokens, None, "image")
         out = {"h": h, "code": code_of(h)}
         if self.vectors:
             first = tokens[:, 0] if self.raw else self.standardise(
                 features["pooled"].float())
-            v = self.vectors["first"](self.dropout(first)) \
-                + self.vectors["image"](tokens[:, 1:].mean(1))
+            v = self.vectors["image"](tokens[:, 1:].mean(1))
+            v = v + self.vectors["first"](drop["image"](first))
             out["v"] = F.normalize(v, dim=1)
             if self.gate is not None:
                 out |= self.gate.image_side(v)
@@ -285,11 +284,13 @@ class CFITR(JointRetriever):
         `[T, L, D]`, "text_mask" `[T, L]`, and "t" where there is "v".
         """
         tokens, mask = features["tokens"].float(), features["mask"]
+        drop = self.dshm.dropout
         h = self.dshm(tokens, mask, "text")
         out = {"h": h, "code": code_of(h),
                "text_tokens": tokens + self.kind[0], "text_mask": mask}
         if self.vectors:
-            t = self.vectors["text"](masked_mean(tokens, mask))
+            t = self.vectors["text"](drop["text"](
+                masked_mean(tokens, mask)))
             out["t"] = F.normalize(t, dim=1)
         return out
 

@@ -49,6 +49,7 @@ class CFITRRecipe(Recipe):
     quantise: float = 0.001
     balance: float = 0.01
     dropout: float = 0.1
+    text_dropout: float = 0.0
     straight: bool = False
     turns: bool = False
     rescore: int = 50
@@ -59,7 +60,8 @@ class CFITRRecipe(Recipe):
              "coarse", "false_texts", "hard_texts", "false_images",
              "share", "from_coarse", "vectors", "gate", "warm", "ssm",
              "margin", "mask_shared", "contrastive",
-             "quantise", "balance", "dropout", "straight", "turns")
+             "quantise", "balance", "dropout", "text_dropout",
+             "straight", "turns")
 
     #: fields that change how a trained model is measured, not it
     MEASURED = ("rescore", "ppsr", "coarse")
@@ -83,8 +85,9 @@ CHANGES = {
     # a quarter of the pictures with 7 pairs each 2.6, all else 0.5
     "cpu": {
         "views": (0, 1, 6), "text_layers": 0, "batch": 128,
-        "epochs": 6, "grid": 5, "hidden": 2048, "dropout": 0.3,
-        "lr": 3e-4, "gate": True, "warm": 30, "straight": True,
+        "epochs": 6, "grid": 5, "hidden": 2048, "dropout": 0.5,
+        "text_dropout": 0.2, "lr": 3e-4, "gate": True, "warm": 30,
+        "straight": True,
         "false_texts": 4, "hard_texts": 2, "false_images": 2,
         "share": 0.25, "from_coarse": True, "vectors": 512,
         "image_lr": 2e-4, "turns": True, "mask_shared": True,
@@ -122,6 +125,7 @@ ROWS = {
     "minus-lfem-hash": _HASH | {"lfem": False},
     "minus-ssm": _ALONE,
     "minus-ssm-float": _ALONE | {"coarse": "float"},
+    "minus-straight": _ALONE | {"straight": False},
     **{f"bits-{n}": _ALONE | {"bits": n}
        for n in (16, 32, 64, 256, 512)},
     "slip-table": _HASH | {"slips": ("table",)},
