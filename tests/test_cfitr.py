@@ -98,8 +98,11 @@ def test_own_captions_are_no_false_texts_unless_as_released(monkeypatch):
     shared["pairs"]["positive"][0, 3] = True  # the same sentence
     for slips, kept in (((), True), (("false",), False)):
         drawn.clear()
-        small(slips=slips).train().training_losses(shared, lambda x: x)
-        assert bool(drawn["positive"][0][0, 3]) == kept
+        small(slips=slips, false_images=1).train().training_losses(
+            shared, lambda x: x)
+        *texts, pictures = drawn["positive"]
+        assert all(bool(x[0, 3]) == kept for x in texts)
+        assert bool(pictures[0, 3])  # a slip of texts alone
 
 
 def test_slips_are_switched_one_by_one_or_all_at_once():
@@ -122,6 +125,8 @@ def test_wrong_options_are_user_errors():
     for options, says in (
         ({"variant": "new"}, "variant is 'new'"),
         ({"coarse": "bits"}, "coarse is 'bits'"),
+        ({"coarse": "gated", "vectors": 8},
+         "may be hash, float, vectors; .* 'gated' gate=True"),
         ({"hard_texts": 9}, "hard_texts is 9"),
         ({"image_blocks": 4}, "image_blocks is 4"),
         ({"pool": "max"}, "pool is 'max'"),

@@ -104,6 +104,38 @@ def test_quantisation_draws_to_signs_or_as_released_to_nothing():
         assert torch.allclose(h, torch.full_like(h, end), atol=0.05)
 
 
+def test_straight_through_compares_signs_with_the_gradient_of_h():
+    torch.manual_seed(0)
+    soft, straight = (DSHM(DIM, 16, 24, straight=on)
+                      for on in (False, True))
+    h_i, h_t = (torch.rand(3, 16, requires_grad=True) * 2 - 1
+                for _ in range(2))
+    signs = code_of(h_i), code_of(h_t)
+    near = straight.compared(h_i, h_t)
+    assert torch.allclose(near, signs[0] @ signs[1].T / 16, atol=1e-6)
+    assert torch.allclose(soft.compared(h_i, h_t), F.cosine_similarity(
+        h_i[:, None], h_t[None], dim=-1), atol=1e-6)
+    got, = torch.autograd.grad(near[0, 0], h_i)
+    one = signs[0].detach().requires_grad_()  # as if signs could move
+    want, = torch.autograd.grad(
+        soft.compared(one, signs[1])[0, 0], one)
+    assert torch.allclose(got, want, atol=1e-6) and got.abs().sum() > 0
+
+
+def test_dropout_falls_on_the_side_that_has_it():
+    torch.manual_seed(0)
+    tokens, mask = torch.randn(3, 9, DIM), torch.ones(3, 9).bool()
+    for side, options in (("image", {"dropout": 0.5}),
+                          ("text", {"text_dropout": 0.5})):
+        dshm = DSHM(DIM, 16, 24, **options)
+        for head in dshm.head.values():
+            head.eval()
+        for other in ("image", "text"):
+            where = None if other == "image" else mask
+            a, b = (dshm(tokens, where, other) for _ in range(2))
+            assert torch.equal(a, b) == (other != side)
+
+
 def test_pooling_leaves_padding_out_and_places_need_an_order():
     mean = DSHM(DIM, 16, 24).eval()
     nn.init.ones_(mean.cells)
