@@ -267,7 +267,7 @@ def test_one_training_two_records(splits, cached, tmp_path,
         EnVLF, "joint", lambda self, images, texts, pairs: -(
             images["v"][pairs[:, 0]] * texts["t"][pairs[:, 1]]).sum(1))
     monkeypatch.setattr(
-        rsir.twostage, "choose", lambda model, val, longest: (
+        rsir.twostage, "choose", lambda model, val, longest, keep: (
             longest, 1.0, ["on " + val.split.name]))
     queue.run_job("envlf", "toy", "toy", "rescored", 0, None,
                   str(tmp_path), "c" * 40)
