@@ -85,14 +85,14 @@ CHANGES = {
     # a quarter of the pictures with 7 pairs each 2.6, all else 0.5
     "cpu": {
         "views": (0, 1, 6), "text_layers": 0, "batch": 128,
-        "epochs": 6, "grid": 5, "hidden": 2048, "dropout": 0.5,
+        "epochs": 3, "grid": 5, "hidden": 2048, "dropout": 0.5,
         "text_dropout": 0.2, "lr": 3e-4, "gate": True, "warm": 30,
         "straight": True,
         "false_texts": 4, "hard_texts": 2, "false_images": 2,
         "share": 0.25, "from_coarse": True, "vectors": 512,
         "image_lr": 2e-4, "turns": True, "mask_shared": True,
         "contrastive": 1.0, "balance": 0.0003, "quantise": 0.0001,
-        "eval_every": 2,
+        "eval_every": 3,
     },
     # as released, but for the frozen patch projection, and for five of
     # the false texts, which the coarse stage draws
