@@ -78,7 +78,7 @@ class CFITR(JointRetriever):
             function and does not call it).
         quantise, balance, straight: of DSHM.
         dropout, text_dropout: on what all heads read.
-        turns: show maps in a symmetry of the square, as `EnVLF` does.
+        turns: turn maps while training; not if captions say "left".
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A start that costs seconds: small heads learn on frozen vectors.
+"""A start that costs little: small heads learn on frozen vectors.
 
 A system whose encoders learn computes every picture anew in every
 epoch. What its heads, gate and codes can learn on the frozen encoders'

@@ -13,7 +13,7 @@ class EnVLFRecipe(Recipe):
         image_lr: peak rate of the image stages that learn.
         rescore: how far down a list the multi-modal encoder may
             read when the model is measured; how far it does, and how
-            much the cosine still counts, is chosen on validation.
+            much of what it reads counts, is chosen on validation.
             0: not at all.
     """
 

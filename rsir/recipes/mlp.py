@@ -2,31 +2,22 @@
 
 from dataclasses import dataclass
 
-from rsir.recipes.base import Recipe
+from rsir.recipes import linear
 
 
 @dataclass(frozen=True)
-class MLPRecipe(Recipe):
-    """A small network on each of two frozen encoders."""
+class MLPRecipe(linear.LinearRecipe):
+    """As the linear baseline, with a layer more on each side."""
 
     method: str = "mlp"
-    text_layers: int | None = 0
-    epochs: int = 30
-    patience: int = 10
-    dim: int = 512
     hidden: int = 2048
-    dropout: float = 0.3
-    temperature: float = 0.07
 
-    MODEL = ("dim", "hidden", "dropout", "temperature")
+    MODEL = ("hidden", *linear.LinearRecipe.MODEL)
 
 
 #: what a preset changes
-CHANGES = {
-    "toy": {"batch": 128, "image_size": 128, "hidden": 512,
-            "precision": "no"},
-    "cpu": {"views": (0, 1, 6)},
-    "paper": {},
+CHANGES = linear.CHANGES | {
+    "toy": linear.CHANGES["toy"] | {"hidden": 512},
 }
 
 #: name -> changes; the first row is the headline
