@@ -131,8 +131,9 @@ def cost_plane(panels: Mapping[str, Mapping[str, tuple[float, float]]],
         for name, point in systems.items():
             at = names.index(name)
             ax.plot(*point, MARKS[at % 8], color=COLOURS[at % 7], ms=8)
-            ax.annotate(name, point, xytext=(7, 5), size=9,
-                        textcoords="offset points")
+            # neighbours in the list are often neighbours in the plane
+            ax.annotate(name, point, xytext=(7, 5 if at % 2 else -13),
+                        size=9, textcoords="offset points")
         ax.margins(0.25)
         ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
     return fig

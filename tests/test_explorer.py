@@ -72,6 +72,8 @@ def test_a_system_joins_those_that_are_there(monkeypatch, tmp_path):
     explorer.make(explorer.missing(known), known, tmp_path)
     known = explorer.load(tmp_path)
     assert [one["method"] for one in known["systems"]] == list(records)
+    assert [one["name"] for one in known["systems"]] == [
+        "linear baseline", "later"]
     assert made == [1, 2]
     recorded = [one["recorded"] for one in known["systems"]]
     assert recorded == [21.0, 30.0]

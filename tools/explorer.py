@@ -23,6 +23,8 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from measured import SYSTEMS
+
 from rsir.data.paths import atomic_write
 
 OUT = ROOT / "web/explorer"
@@ -265,6 +267,8 @@ def make(names: list[str], known: dict | None, out: Path = OUT) -> dict:
     for name in names:
         print(f"explorer: {name} ...", flush=True)
         made[name] = system_facts(records[name], splits, scenes)
+    for name in made:
+        made[name]["name"] = SYSTEMS.get(name, name)
     for name in made.keys() & records.keys():  # records may be newer
         made[name]["recorded"] = round(records[name].mR, 2)
     facts = {

@@ -4,6 +4,7 @@ Pages and the README ask here, so that a system that lands is named
 everywhere at once and none is promised that is not there.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,12 +68,12 @@ def chapters(root: Path) -> list[Chapter]:
 
 def read(path: Path) -> Chapter:
     """Title and subtitle from the first cell of a notebook."""
-    lines = execute.read(path).cells[0].source.splitlines()
+    title, *parts = execute.read(path).cells[0].source.split("\n\n")
     subtitle = next(
-        (x.strip("*") for x in lines
-         if x.startswith("*") and x.endswith("*")), "",
+        (" ".join(x.strip("*").split()) for x in parts
+         if re.fullmatch(r"\*[^*].*[^*]\*", x, re.DOTALL)), "",
     )  # fmt: skip
-    return Chapter(path.stem, lines[0].removeprefix("# "), subtitle)
+    return Chapter(path.stem, title.removeprefix("# "), subtitle)
 
 
 def systems(root: Path) -> list[System]:

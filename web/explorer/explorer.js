@@ -6,8 +6,6 @@
   var home = document.getElementById("ex-home");
   if (!home || !data) return;
 
-  var NAMES = { linear: "Linear baseline", amfmn: "AMFMN", galr: "GaLR",
-                envlf: "EnVLF", cfitr: "CFITR" };
   var texts = data.scenes.texts, kinds = data.scenes.kinds;
   var captions = data.scenes.captions;
   var owners = texts.map(function () { return []; });
@@ -126,8 +124,12 @@
       " after: " + turn + ".";
   }
 
+  function nameOf(system) {
+    return system.name.charAt(0).toUpperCase() + system.name.slice(1);
+  }
+
   function section(system) {
-    var name = NAMES[system.method] || system.method;
+    var name = nameOf(system);
     var lists = [];
     var first = answer(system, "first", state.way, state.query);
     if (state.stage === "first" || !hasStage(system)) {
@@ -220,7 +222,7 @@
 
   function said() {
     var words = data.systems.map(function (system) {
-      return (NAMES[system.method] || system.method) + ": " +
+      return nameOf(system) + ": " +
         placeWords(system);
     });
     return words.join(" ");
