@@ -47,8 +47,8 @@ def test_joint_scores_depend_on_the_pair_and_on_nothing_else():
                        both.score(images, texts).argsort(1))
 
 
-def test_the_gate_weighs_the_sentence_in_the_fine_score():
-    model = small(from_coarse=True, vectors=12, gate=True)
+def test_the_fine_score_starts_at_gated_vectors_and_h_beside():
+    model = small(from_coarse=True, vectors=12, gate=True, beside=0.3)
     nn.init.zeros_(model.ssm.rank.weight)
     images, texts = encoded(model)
     pairs = torch.tensor([[i, t] for i in range(6) for t in range(6)])
@@ -56,6 +56,8 @@ def test_the_gate_weighs_the_sentence_in_the_fine_score():
         fine = model.joint(images, texts, pairs).view(6, 6)
     gated = images["gate"][:, None] * texts["t"][None]
     cosine = F.cosine_similarity(images["v"][:, None], gated, dim=-1)
+    cosine = cosine + 0.3 * F.cosine_similarity(
+        images["h"][:, None], texts["h"][None], dim=-1)
     assert torch.allclose(fine, model.log_scale.exp() * cosine,
                           atol=1e-4)
     model.coarse = "gated"

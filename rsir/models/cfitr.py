@@ -60,22 +60,21 @@ class CFITR(JointRetriever):
             "patches" (tokens in a new random order at every call),
             "false" (random false texts that may be true).
         coarse: what `score` compares: "hash", "float" for h,
-            "vectors", or "gated": them with the gate.
+            "vectors", or "gated": where the fine score starts.
         false_texts: wrong sentences a picture in the SSM's loss (15).
         hard_texts: how many of them the coarse stage draws.
         false_images: wrong pictures a sentence (ours; 0 as released).
-        share: share of the batch that the SSM reads.
+        share: of the batch that the SSM reads.
         from_coarse: the fine score starts at a cosine (ours): of the
             vectors, or of h where there are none.
-        vectors: length of float vectors beside the tokens, for the
-            fine stage (ours); 0: none.
+        beside: weight of h's cosine beside that of the vectors.
+        vectors: length of float vectors, too (ours); 0: none.
         gate: AMFMN's: the picture weighs the sentence's vector.
         warm: epochs of `warm_start` before the first step; 0: none.
         ssm: weight of its loss; 0: the SSM is not trained.
         margin, mask_shared: of the triplet loss.
-        contrastive: weight of InfoNCE beside each triplet loss, so
-            that bits do not repeat each other (the release has the
-            function and does not call it).
+        contrastive: weight of InfoNCE beside each triplet loss, lest
+            bits repeat each other (in the release, never called).
         quantise, balance, straight: of DSHM.
         dropout, text_dropout: on what all heads read.
         turns: turn maps while training; not if captions say "left".
@@ -90,13 +89,13 @@ class CFITR(JointRetriever):
         variant: str = "paper", slips: Sequence[str] = (),
         coarse: str = "hash", false_texts: int = 15,
         hard_texts: int = 5, false_images: int = 0, share: float = 1.0,
-        from_coarse: bool = False, vectors: int = 0,
-        gate: bool = False, warm: int = 0, ssm: float = 1.0,
-        margin: float = 0.2, mask_shared: bool = False,
-        contrastive: float = 0.0, quantise: float = 0.001,
-        balance: float = 0.01, dropout: float = 0.1,
-        text_dropout: float = 0.0, straight: bool = False,
-        turns: bool = False,
+        from_coarse: bool = False, beside: float = 0.0,
+        vectors: int = 0, gate: bool = False, warm: int = 0,
+        ssm: float = 1.0, margin: float = 0.2,
+        mask_shared: bool = False, contrastive: float = 0.0,
+        quantise: float = 0.001, balance: float = 0.01,
+        dropout: float = 0.1, text_dropout: float = 0.0,
+        straight: bool = False, turns: bool = False,
     ) -> None:
         super().__init__()
         self.slips = chosen_slips(variant, slips)
@@ -111,8 +110,8 @@ class CFITR(JointRetriever):
         self.margin, self.mask_shared = margin, mask_shared
         self.false_texts, self.hard_texts = false_texts, hard_texts
         self.false_images, self.share = false_images, share
-        self.from_coarse, self.ssm_weight = from_coarse, ssm
-        self.contrastive, self.warm = contrastive, warm
+        self.from_coarse, self.contrastive = from_coarse, contrastive
+        self.beside, self.ssm_weight, self.warm = beside, ssm, warm
         self.shared = adapter(text_encoder)(text_encoder, image_blocks)
         dim = self.shared.dim
         # parts with pretrained weights, trained at `image_lr`
@@ -197,19 +196,17 @@ class CFITR(JointRetriever):
 
     def _cells(self, features: Mapping[str, Tensor]) -> Tensor:
         """The last map's cells, row by row: `[B, grid^2, channels]`."""
-        def turn(x):
-            return turned(x, view) if view else x
-
         view = int(torch.randint(8, ())) if self.training and \
             self.turns else 0
         if self.start is not None:
-            maps = turn(features[self.start].float())
+            maps = turned(features[self.start].float(), view)
             cells = self.stages["image"](maps)    # (B, side^2, C)
             side = math.isqrt(cells.shape[1])
             maps = cells.transpose(1, 2).unflatten(2, (side, side))
         else:
-            fine = F.pixel_unshuffle(turn(features["f3"].float()), 2)
-            maps = torch.cat([fine, turn(features["f4"].float())], 1)
+            fine, maps = (turned(features[x].float(), view)
+                          for x in ("f3", "f4"))
+            maps = torch.cat([F.pixel_unshuffle(fine, 2), maps], 1)
         if self.grid != maps.shape[-1]:
             maps = F.adaptive_avg_pool2d(maps, self.grid)
         return maps.flatten(2).transpose(1, 2)
@@ -304,7 +301,8 @@ class CFITR(JointRetriever):
         if self.coarse == "vectors":
             return images["v"] @ texts["t"].T
         if self.coarse == "gated":
-            return self.gate.score(images, texts)
+            return self.gate.score(images, texts) + \
+                self.beside * cosines(images["h"], texts["h"])
         one, other = images["code"], texts["code"]
         return (one @ other.T - one.shape[1]) / 2  # -Hamming
 
@@ -319,12 +317,14 @@ class CFITR(JointRetriever):
             fine = fine + self.reading * self.ssm(
                 words, mask, images["image_tokens"][image])
         if self.from_coarse:
-            one, other = ("v", "t") if self.vectors else ("h", "h")
-            t = texts[other][text]
-            if self.gate is not None:
-                t = images["gate"][image] * t
-            fine = fine + self.log_scale.exp() * F.cosine_similarity(
-                images[one][image], t)
+            h = F.cosine_similarity(images["h"][image], texts["h"][text])
+            if self.vectors:
+                t = texts["t"][text]
+                if self.gate is not None:
+                    t = images["gate"][image] * t
+                h = self.beside * h + F.cosine_similarity(
+                    images["v"][image], t)
+            fine = fine + self.log_scale.exp() * h
         return fine
 
     # -- training -----------------------------------------------------

@@ -39,6 +39,7 @@ class CFITRRecipe(Recipe):
     false_images: int = 0
     share: float = 1.0
     from_coarse: bool = False
+    beside: float = 0.0
     vectors: int = 0
     gate: bool = False
     warm: int = 0
@@ -58,7 +59,7 @@ class CFITRRecipe(Recipe):
     MODEL = ("bits", "hidden", "pool", "start", "grid", "image_blocks",
              "joint_blocks", "rewrite", "lfem", "variant", "slips",
              "coarse", "false_texts", "hard_texts", "false_images",
-             "share", "from_coarse", "vectors", "gate", "warm", "ssm",
+             "share", "from_coarse", "beside", "vectors", "gate", "warm", "ssm",
              "margin", "mask_shared", "contrastive",
              "quantise", "balance", "dropout", "text_dropout",
              "straight", "turns")
@@ -74,7 +75,8 @@ CHANGES = {
         "epochs": 6, "batch": 64, "text_layers": 0, "image_size": 128,
         "grid": 3, "hidden": 512, "joint_blocks": 1,
         "false_texts": 7, "hard_texts": 3, "false_images": 2,
-        "share": 0.33, "from_coarse": True, "vectors": 512,
+        "share": 0.33, "from_coarse": True, "beside": 0.5,
+        "vectors": 512,
         "gate": True, "warm": 20, "straight": True, "image_lr": 3e-4,
         "mask_shared": True, "contrastive": 1.0, "balance": 0.0003,
         "quantise": 0.0001, "eval_every": 3, "patience": 20,
@@ -89,7 +91,8 @@ CHANGES = {
         "text_dropout": 0.2, "lr": 3e-4, "gate": True, "warm": 30,
         "straight": True,
         "false_texts": 4, "hard_texts": 2, "false_images": 2,
-        "share": 0.25, "from_coarse": True, "vectors": 512,
+        "share": 0.25, "from_coarse": True, "beside": 0.5,
+        "vectors": 512,
         "image_lr": 2e-4, "turns": True, "mask_shared": True,
         "contrastive": 1.0, "balance": 0.0003, "quantise": 0.0001,
         "eval_every": 3,
