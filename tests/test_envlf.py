@@ -26,6 +26,7 @@ from rsir.batches import Corpus
 from rsir.encoders import image_encoder
 from rsir.encoders.image import turned
 from rsir.encoders.stages import upper_stages
+from rsir.encoders.symmetries import turned_by_lot
 from rsir.encoders.vit import ViT
 from rsir.errors import RsirError
 from rsir.metrics import Ranks, ranks
@@ -132,7 +133,7 @@ def test_a_vector_does_not_know_where_north_is():
             a, b = (net.encode_images(x)["v"] for x in (seen, around))
             assert torch.allclose(a, b, atol=1e-5) == same
         torch.manual_seed(0)
-        shown = model._turned(seen["f4"])
+        shown = turned_by_lot(seen["f4"])
     drawn = [next(v for v in range(8) if torch.equal(
         turned(seen["f4"][i:i + 1], v)[0], shown[i])) for i in range(6)]
     assert len(set(drawn)) > 2
@@ -192,7 +193,7 @@ def test_tasks_can_be_left_out():
     whole = small_model()
     terms = whole.training_losses(batch_of(whole), lambda x: x)
     assert set(terms) == {"contrastive", "weighing", "matching",
-                          "mlm"}
+                          "mlm", "beside"}
     assert all(v.requires_grad and v > 0 for v in terms.values())
     for name in terms:
         part = small_model(**{name: 0.0})
@@ -200,7 +201,8 @@ def test_tasks_can_be_left_out():
         assert set(left) == set(terms) - {name}
     shares = gradient_shares(terms, list(whole.stages.parameters()))
     assert sum(shares.values()) == pytest.approx(100)
-    assert min(shares.values()) > 0
+    # the second heads see frozen pictures
+    assert shares.pop("beside") == 0 and min(shares.values()) > 0
 
 
 def test_masked_words_need_the_picture():
@@ -262,7 +264,8 @@ def test_one_training_two_records(splits, cached, tmp_path,
     monkeypatch.setattr(
         queue, "recipe", lambda method, preset, row=None, **k:
         small_run(rescore=0 if row == "uni" else 3, epochs=1,
-                  matching=0.0, stages_trained=row != "frozen"))
+                  matching=0.0, beside=0.0,
+                  stages_trained=row != "frozen"))
     monkeypatch.setattr(  # a reader that turns every list around
         EnVLF, "joint", lambda self, images, texts, pairs: -(
             images["v"][pairs[:, 0]] * texts["t"][pairs[:, 1]]).sum(1))

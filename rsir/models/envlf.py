@@ -10,10 +10,12 @@ and its kin. Explained in chapter 04.
 
     tokens = ViT blocks(upper stages(f3))     vision
     words  = MiniLM                           language
-    score  = cos(v, t)                        makes the list
-    joint  = scale * cos(v, gate(v) * t) + match(fusion(words, tokens))
+    score  = cos(v, t) + b                    makes the list
+    joint  = scale * (cos(v, gate(v) * t) + b)
+             + match(fusion(words, tokens))
 
-The gate is AMFMN's: the picture weighs what the sentence says.
+The gate is AMFMN's: the picture weighs what the sentence says. b is
+the weighted cosine of a second pair of heads.
 """
 
 import math
@@ -26,18 +28,16 @@ from torch import Tensor, nn
 
 from rsir.encoders.image import ImageEncoder, turned
 from rsir.encoders.stages import upper_stages
+from rsir.encoders.symmetries import turned_by_lot
 from rsir.encoders.text import TextEncoder
 from rsir.errors import RsirError
 from rsir.layers import Standardise
 from rsir.layers.crossmodal import Block, Fusion
 from rsir.layers.heads import head
 from rsir.models.amfmn import VGMF
+from rsir.models.beside import Beside
 from rsir.models.checks import check_tasks
-from rsir.models.joint import (
-    JointRetriever,
-    hard_negatives,
-    trim_tokens,
-)
+from rsir.models.joint import JointRetriever, hard_negatives, trim_tokens
 from rsir.models.tasks import contrasted, gathered, hidden_words
 from rsir.models.warmstart import Heads, warm_start
 
@@ -59,20 +59,19 @@ class EnVLF(JointRetriever):
         image_blocks: transformer blocks on the image tokens.
         joint_blocks: blocks of the multi-modal encoder.
         heads: of every attention.
-        dropout, text_dropout: on vectors before the heads, while
-            training.
+        dropout, text_dropout: on vectors before the heads.
         block_dropout: inside of blocks.
         turns: show maps in one of the eight symmetries of the square
             while training, and take the mean of all when encoding;
             captions that say "left" need False.
         contrastive, weighing, matching, mlm: weights of the tasks; 0
             leaves one out, and weighing=0 the gate with it.
+        beside: weight of a second pair of heads; 0: none.
         temperature: divides cosines in the contrastive tasks, and in
             the draw of hard negatives.
         negatives: hard negatives a pair in the matching task.
         masked: share of the words that the mlm task hides.
-        mlm_share: share of the batch that the mlm task reads.
-        matching_share: share of it that the matching task reads.
+        mlm_share, matching_share: of the batch that a task reads.
         warm: epochs of `warm_start` on the frozen encoders' vectors
             before the first step; 0: start from chance.
     """
@@ -87,9 +86,10 @@ class EnVLF(JointRetriever):
                  block_dropout: float = 0.1, turns: bool = True,
                  contrastive: float = 1.0, weighing: float = 1.0,
                  matching: float = 1.0, mlm: float = 0.3,
-                 temperature: float = 0.05, negatives: int = 2,
-                 masked: float = 0.25, mlm_share: float = 0.5,
-                 matching_share: float = 1.0, warm: int = 0) -> None:
+                 beside: float = 0.0, temperature: float = 0.05,
+                 negatives: int = 2, masked: float = 0.25,
+                 mlm_share: float = 0.5, matching_share: float = 1.0,
+                 warm: int = 0) -> None:
         super().__init__()
         check_tasks(contrastive, matching, mlm, text_encoder)
         if vector not in ("both", "tokens"):
@@ -131,6 +131,9 @@ class EnVLF(JointRetriever):
         self.to_words = nn.Linear(text_encoder.dim, width)
 
         # both
+        self.beside = Beside(image_encoder.dim, text_encoder.dim, hidden,
+                             beside, temperature) if beside else None
+        self.weights |= {"beside": 1.0} if beside else {}
         self.guidance = VGMF(dim, "soft", "paper") if weighing else None
         self.fusion = Fusion(width, joint_blocks, heads, block_dropout)
         self.match = nn.Linear(width, 1)
@@ -155,31 +158,26 @@ class EnVLF(JointRetriever):
         return self
 
     def fit(self, corpus) -> None:
-        """Note the words of the train split, and start warm.
-
-        Args:
-            corpus: of the train split; other words are no answer.
-        """
+        """Note the words of `corpus`, the train split; start warm."""
         if self.weights["mlm"]:
             ids = self.text_encoder.tokenize(corpus.texts)
             self.known.zero_()
             self.known[ids.unique()] = 1
         if self.warm and self.weights["contrastive"] and \
                 self.vector == "both":
+            codes = self.beside and self.beside.codes()
             warm_start(
                 self, Heads(self.to_image, self.to_text, self.dropout.p,
-                            self.text_dropout.p, self.guidance),
+                            self.text_dropout.p, self.guidance, codes),
                 corpus, self.warm, self.temperature,
                 lambda texts: texts["pooled"])
-            # tokens say nothing yet
             nn.init.zeros_(self.tokens_to_image.weight)
             nn.init.zeros_(self.tokens_to_image.bias)
 
     # -- vision -------------------------------------------------------
 
-    def encode_images(
-        self, features: Mapping[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def encode_images(self, features: Mapping[str, Tensor]
+                      ) -> dict[str, Tensor]:
         """The picture as one vector and as tokens.
 
         Args:
@@ -188,12 +186,14 @@ class EnVLF(JointRetriever):
 
         Returns:
             "v" `[B, dim]` of unit length, "image_tokens"
-            `[B, P, width]` (P = 49), "gate" `[B, dim]` in (0, 1).
+            `[B, P, width]` (P = 49), "gate" `[B, dim]` in (0, 1),
+            "h" `[B, 128]` of the second heads.
         """
         maps = features[self.start].float()
         pooled = self.standardise(features["pooled"].float())
         if self.training:
-            vector, tokens = self._seen(self._turned(maps))
+            vector, tokens = self._seen(
+                turned_by_lot(maps) if self.turns else maps)
         else:
             vector, tokens = self._seen(maps)
             for view in range(1, 8) if self.turns else ():
@@ -206,6 +206,8 @@ class EnVLF(JointRetriever):
                  "image_tokens": tokens}
         if self.guidance is not None:
             sides |= self.guidance.image_side(vector)
+        if self.beside is not None:
+            sides["h"] = self.beside.image(self.dropout(pooled))
         return sides
 
     def _seen(self, maps: Tensor) -> tuple[Tensor, Tensor]:
@@ -222,55 +224,52 @@ class EnVLF(JointRetriever):
             vector = vector + self.to_image(self.dropout(own)) / 2
         return vector, tokens
 
-    def _turned(self, maps: Tensor) -> Tensor:
-        """Each map in a symmetry of the square, drawn by lot."""
-        if not self.turns:
-            return maps
-        view = torch.randint(8, (len(maps),), device=maps.device)
-        out = torch.empty_like(maps)
-        for v in range(8):
-            out[view == v] = turned(maps[view == v], v)
-        return out
-
     # -- language -----------------------------------------------------
 
-    def encode_texts(
-        self, features: Mapping[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def encode_texts(self, features: Mapping[str, Tensor]
+                     ) -> dict[str, Tensor]:
         """The sentence as one vector and as words.
 
         Gives "t" `[T, dim]` of unit length, "text_tokens"
-        `[T, L, width]` and "text_mask" `[T, L]`.
+        `[T, L, width]`, "text_mask" `[T, L]`, and "h" as for images.
         """
-        t = self.to_text(self.text_dropout(features["pooled"]))
-        return {
-            "t": F.normalize(t, dim=1),
+        pooled = self.text_dropout(features["pooled"])
+        sides = {
+            "t": F.normalize(self.to_text(pooled), dim=1),
             "text_tokens": self.to_words(features["tokens"]),
             "text_mask": features["mask"],
         }
+        if self.beside is not None:
+            sides["h"] = self.beside.text(pooled)
+        return sides
 
     def score(self, images: Mapping[str, Tensor],
               texts: Mapping[str, Tensor]) -> Tensor:
-        """Cosines `[B, T]`: what makes the list."""
-        return images["v"] @ texts["t"].T
+        """Cosines `[B, T]`, the second beside: what makes the list."""
+        scores = images["v"] @ texts["t"].T
+        if self.beside is not None:
+            scores = scores + self.beside.score(images["h"], texts["h"])
+        return scores
 
     # -- both ---------------------------------------------------------
 
     def joint(self, images: Mapping[str, Tensor],
               texts: Mapping[str, Tensor], pairs: Tensor) -> Tensor:
-        """scale * cos(v, t') + reading * match(fusion), `[N]`."""
+        """scale * (cos(v, t') + b) + reading * match(fusion), `[N]`."""
         image, text = pairs.unbind(1)
         t = texts["t"][text]
         if self.guidance is not None:
             t = images["gate"][image] * t         # t', eq. (20)
-        score = self.log_scale.exp() * F.cosine_similarity(
-            images["v"][image], t)
+        score = F.cosine_similarity(images["v"][image], t)
+        if self.beside is not None:
+            score = score + self.beside.of_pairs(
+                images["h"][image], texts["h"][text])
+        score = self.log_scale.exp() * score
         if not self.reading:
             return score
         words, mask = trim_tokens(texts["text_tokens"][text],
                                   texts["text_mask"][text])
         read = self.fusion(words, mask, images["image_tokens"], image)
-        # the first token stands for the sentence, as in BERT
         return score + self.reading * self.match(read[:, 0])[:, 0]
 
     def looks(self, images: Mapping[str, Tensor],
@@ -310,6 +309,9 @@ class EnVLF(JointRetriever):
                            self.temperature, positive)
         if not self.weights["contrastive"]:
             del terms["contrastive"]
+        if self.beside is not None:
+            terms["beside"] = self.beside.loss(
+                whole_i["h"], whole_t["h"], positive)
         if self.weights["matching"]:
             terms["matching"] = self.matching_loss(
                 scores, positive, whole_i, whole_t, own

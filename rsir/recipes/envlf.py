@@ -36,6 +36,7 @@ class EnVLFRecipe(Recipe):
     weighing: float = 1.0
     matching: float = 1.0
     mlm: float = 0.3
+    beside: float = 0.0
     temperature: float = 0.05
     negatives: int = 2
     masked: float = 0.25
@@ -47,7 +48,7 @@ class EnVLFRecipe(Recipe):
     MODEL = ("dim", "hidden", "width", "start", "stages_trained",
              "vector", "image_blocks", "joint_blocks", "heads",
              "dropout", "text_dropout", "block_dropout", "turns",
-             "contrastive", "weighing", "matching", "mlm",
+             "contrastive", "weighing", "matching", "mlm", "beside",
              "temperature", "negatives", "masked", "mlm_share",
              "matching_share", "warm")
 
@@ -60,7 +61,7 @@ CHANGES = {
         "start": "f4", "width": 128, "image_blocks": 1,
         "joint_blocks": 1, "heads": 4, "turns": False, "patience": 20,
         "eval_every": 4, "text_lr": 2e-4, "precision": "no",
-        "warm": 20,
+        "warm": 20, "beside": 0.5,
     },
     # text states below two blocks and f3 are kept on disk
     "cpu": {
@@ -68,7 +69,7 @@ CHANGES = {
         "lr": 3e-4, "dropout": 0.5, "text_dropout": 0.2,
         "batch": 128, "epochs": 3, "block_dropout": 0.0,
         "eval_every": 3, "warm": 30, "matching_share": 0.25,
-        "temperature": 0.07, "rescore": 16,
+        "temperature": 0.07, "rescore": 16, "beside": 0.5,
     },
     # ours: the abstract names no sizes
     "paper": {
@@ -86,16 +87,18 @@ CHANGES = {
 ROWS = {
     "rescored": {},
     "uni": {"rescore": 0},
-    "minus-contrastive": {"contrastive": 0.0},
+    "minus-contrastive": {"contrastive": 0.0, "beside": 0.0},
     "minus-weighing": {"weighing": 0.0},
     "minus-matching": {"matching": 0.0, "rescore": 0},
     "minus-mlm": {"mlm": 0.0},
     "contrastive-alone": {
         "weighing": 0.0, "matching": 0.0, "mlm": 0.0, "rescore": 0},
+    "minus-beside": {"beside": 0.0},
     "frozen": {"stages_trained": False, "text_lr": 0.0},
     # tokens alone on frozen encoders, beside GaLR's "abl-local"
     "tokens": {
         "stages_trained": False, "text_lr": 0.0, "vector": "tokens",
-        "weighing": 0.0, "matching": 0.0, "mlm": 0.0, "rescore": 0,
+        "weighing": 0.0, "matching": 0.0, "mlm": 0.0, "beside": 0.0,
+        "rescore": 0,
     },
 }

@@ -95,7 +95,7 @@ def data_set(root: Path, found: list) -> str:
 def wide(text: str, column: str = "") -> str:
     """A table that scrolls by itself and breaks no number.
 
-    column: "first" if that one holds text and may break.
+    column: "first" or "last" if that one holds text and may break.
     """
     kinds = f".measured .{column}-breaks" if column else ".measured"
     return f"{{{kinds}}}\n{text}"
@@ -130,7 +130,7 @@ def recall_tables(root: Path, found: list, ranks=None) -> list[str]:
             wide(table(["system", *names], six, right=names)),
         ]  # fmt: skip
     return [
-        wide(table(head, lines, right=head[1:-1])),
+        wide(table(head, lines, right=head[1:-1]), "last"),
         wide(table(["system", *names], six, right=names)),
     ]
 
