@@ -92,6 +92,7 @@ STEPS = [
     (READ, ("envlf", "minus-mlm"), "EnVLF's mlm task helps"),
     (READ, ("envlf", "minus-weighing"),
      "EnVLF's weighing task helps"),
+    (READ, ("envlf", "minus-beside"), "EnVLF's beside task helps"),
     (LIST, ("envlf", "contrastive-alone"), "envlf-end-to-end"),
     (READ, PLAIN, "EnVLF beats the linear baseline"),
     (READ, BENT, "EnVLF beats the MLP baseline"),
