@@ -11,8 +11,8 @@ and its kin. Explained in chapter 04.
     tokens = ViT blocks(upper stages(f3))     vision
     words  = MiniLM                           language
     score  = cos(v, t) + b                    makes the list
-    joint  = scale * (cos(v, gate(v) * t) + b)
-             + match(fusion(words, tokens))
+    joint  = scale * (cos(v, gate * t) + b) + match(fusion)
+    fusion = words that look at tokens
 
 The gate is AMFMN's: the picture weighs what the sentence says. b is
 the weighted cosine of a second pair of heads.
