@@ -49,7 +49,8 @@ def test_a_shared_caption_is_no_negative():
     one, other = heads.image(torch.randn(4, 6)), heads.text(
         torch.randn(4, 5))
     apart, shared = torch.eye(4).bool(), torch.ones(4, 4).bool()
-    hinges = [heads.loss(one, other, x) - heads_infonce(heads, one, other, x)
+    hinges = [heads.loss(one, other, x)
+              - heads_infonce(heads, one, other, x)
               for x in (apart, shared)]
     assert hinges[0] > 0.05 and abs(hinges[1]) < 1e-5
 

@@ -59,7 +59,8 @@ class CFITRRecipe(Recipe):
     MODEL = ("bits", "hidden", "pool", "start", "grid", "image_blocks",
              "joint_blocks", "rewrite", "lfem", "variant", "slips",
              "coarse", "false_texts", "hard_texts", "false_images",
-             "share", "from_coarse", "beside", "vectors", "gate", "warm", "ssm",
+             "share", "from_coarse", "beside",
+             "vectors", "gate", "warm", "ssm",
              "margin", "mask_shared", "contrastive",
              "quantise", "balance", "dropout", "text_dropout",
              "straight", "turns")
