@@ -1,7 +1,9 @@
 """What all tests share: no network, a private cache, no silent skip."""
 
 import os
+import sys
 
+import numpy as np
 import pytest
 
 for _name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
@@ -20,3 +22,27 @@ def skip_or_fail(reason: str) -> None:
     if must_not_skip():
         pytest.fail(f"{reason} (CI=true: a skip is a failure)")
     pytest.skip(reason)
+
+
+@pytest.fixture
+def called(monkeypatch, capsys):
+    """Run `rsir` in this process: (exit code, stdout, stderr)."""
+    from rsir import cli
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["rsir", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        out = capsys.readouterr()
+        return stop.value.code or 0, out.out, out.err
+    return call
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Write an array to NAME.npy, and say where."""
+    def save(name, array):
+        path = tmp_path / f"{name}.npy"
+        np.save(path, array)
+        return path
+    return save

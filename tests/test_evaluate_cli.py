@@ -3,35 +3,19 @@
 import json
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 
-from rsir import cli, metrics
+from rsir import metrics
 
 KEYS = {"i2t", "t2i", "mR", "ties", "n_images", "n_captions", "ci95"}
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command in this process: (exit code, stdout, stderr)."""
-    def call(*words):
-        words = ["rsir", "evaluate", *map(str, words)]
-        monkeypatch.setattr(sys, "argv", words)
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        out = capsys.readouterr()
-        return stop.value.code or 0, out.out, out.err
-    return call
-
-
-@pytest.fixture
-def saved(tmp_path):
-    def save(name, array):
-        path = tmp_path / f"{name}.npy"
-        np.save(path, array)
-        return path
-    return save
+def run(called):
+    return partial(called, "evaluate")
 
 
 def scores(shape=(12, 60), seed=0):

@@ -2,33 +2,17 @@
 
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 
-from rsir import cli, rerank
+from rsir import rerank
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command in this process: (exit code, stdout, stderr)."""
-    def call(*words):
-        words = ["rsir", "rerank", *map(str, words)]
-        monkeypatch.setattr(sys, "argv", words)
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        out = capsys.readouterr()
-        return stop.value.code or 0, out.out, out.err
-    return call
-
-
-@pytest.fixture
-def saved(tmp_path):
-    def save(name, array):
-        path = tmp_path / f"{name}.npy"
-        np.save(path, array)
-        return path
-    return save
+def run(called):
+    return partial(called, "rerank")
 
 
 def scores(shape=(12, 60), seed=0):

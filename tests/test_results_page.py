@@ -64,6 +64,16 @@ def test_a_row_is_counted_from_its_ranks(some):
     assert "Encoders of every row: `efficientnet_lite0`" in ablations
 
 
+def test_rows_with_other_encoders_are_named(tmp_path):
+    for row in ("linear", "soft-minilm", "soft-gru"):
+        record(tmp_path, "linear" if row == "linear" else "amfmn",
+               "rsicd", row, 2.0)
+    text = results.render(tmp_path)["results.md"]
+    assert ("Encoders of most rows: `efficientnet_lite0` (frozen), "
+            "`minilm` (frozen); AMFMN `soft-gru`: `efficientnet_lite0` "
+            "(frozen), `gru` (learns).") in text
+
+
 def test_a_changed_json_does_not_change_the_page(some):
     """A printed number read back from a record is no result."""
     before = results.render(some)["results.md"]

@@ -4,6 +4,7 @@ Until there is a record the page says so.
 """
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import measured
@@ -95,7 +96,7 @@ def data_set(root: Path, found: list) -> str:
 def wide(text: str, column: str = "") -> str:
     """A table that scrolls by itself and breaks no number.
 
-    column: "first" or "last" if that one holds text and may break.
+    column: "first" if that one holds text and may break.
     """
     kinds = f".measured .{column}-breaks" if column else ".measured"
     return f"{{{kinds}}}\n{text}"
@@ -106,7 +107,7 @@ def wide(text: str, column: str = "") -> str:
 
 def recall_tables(root: Path, found: list, ranks=None) -> list[str]:
     """mR a row, then its six recalls; `ranks` adds chance and ceiling."""
-    head = ["system", "mR", "95 %", "mR, released ties", "encoders"]
+    head = ["system", "mR", "95 %", "mR, released ties"]
     names = [f"{side} {name}" for side, name in RECALLS]
     lines, six = [], []
     if ranks is not None:
@@ -116,28 +117,36 @@ def recall_tables(root: Path, found: list, ranks=None) -> list[str]:
         low, high = row.interval()
         lines.append([
             row.name, row.spread(), f"{low:.2f} to {high:.2f}",
-            f"{row.mean('released')['mR']:.2f}", row.encoders,
+            f"{row.mean('released')['mR']:.2f}",
         ])  # fmt: skip
         six.append([row.name, *recalls(row.mean())])
     if ranks is not None and (best := ceiling(root, found, ranks)):
         bare("ceiling", best, lines, six)
-    if len(kinds := {row.encoders for row in found}) == 1:
-        lines = [line[:-1] for line in lines]
-        shared = f"Encoders of every row: {kinds.pop()}."
-        first = table(head[:-1], lines, right=head[1:-1])
-        return [
-            shared, wide(first),
-            wide(table(["system", *names], six, right=names)),
-        ]  # fmt: skip
     return [
-        wide(table(head, lines, right=head[1:-1]), "last"),
+        encoders(found),
+        wide(table(head, lines, right=head[1:])),
         wide(table(["system", *names], six, right=names)),
     ]
 
 
+def encoders(found: list) -> str:
+    """The encoders that most rows have, then the rows with others."""
+    if not found:
+        return ""
+    common = Counter(row.encoders for row in found).most_common(1)[0][0]
+    others: dict[str, list[str]] = {}
+    for row in found:
+        if row.encoders != common:
+            others.setdefault(row.encoders, []).append(row.name)
+    parts = [f"{', '.join(names)}: {kind}"
+             for kind, names in others.items()]
+    share = "most rows" if parts else "every row"
+    return f"Encoders of {share}: {'; '.join([common, *parts])}."
+
+
 def bare(name: str, known: dict, lines: list, six: list) -> None:
     """A line that no run stands behind, in both tables."""
-    lines.append([name, f"{known['mR']:.2f}", "–", "–", "–"])
+    lines.append([name, f"{known['mR']:.2f}", "–", "–"])
     six.append([name, *recalls(known)])
 
 
