@@ -57,11 +57,11 @@ class EnVLFRecipe(Recipe):
 CHANGES = {
     # toy captions say left and right, so maps are not turned
     "toy": {
-        "epochs": 8, "batch": 64, "text_layers": 1, "image_size": 128,
+        "epochs": 6, "batch": 64, "text_layers": 1, "image_size": 128,
         "start": "f4", "width": 128, "image_blocks": 1,
         "joint_blocks": 1, "heads": 4, "turns": False, "patience": 20,
-        "eval_every": 4, "text_lr": 2e-4, "precision": "no",
-        "warm": 20, "beside": 0.5,
+        "eval_every": 3, "text_lr": 2e-4, "precision": "no",
+        "warm": 20, "beside": 0.5, "hidden": 512,
     },
     # text states below two blocks and f3 are kept on disk
     "cpu": {
