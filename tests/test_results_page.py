@@ -185,7 +185,17 @@ def test_nothing_is_printed_for_toy_scenes(tmp_path):
     record(tmp_path, "amfmn", "toy", "soft-minilm", 2, preset="toy")
     text = results.render(tmp_path)["results.md"]
     assert "nothing is printed" in text
-    assert "nothing printed" in readme.results_table(tmp_path)
+    assert "none is printed" in readme.results_table(tmp_path)
+
+
+def test_a_paper_that_was_not_at_hand_is_said_to_be(tmp_path):
+    for kind in ("toy", "rsicd"):
+        record(tmp_path, "envlf", kind, "rescored", 2,
+               preset="toy" if kind == "toy" else "cpu")
+    made = landing.render(tmp_path)["landing.md"]
+    assert cells(made, "RSICD")[3] == "not at hand"
+    assert "Toy scenes" not in made.split("## Where")[1]
+    assert readme.results_table(tmp_path).count("| not at hand |") == 1
 
 
 def test_the_landing_page_shows_what_ties_can_do(some):

@@ -156,7 +156,7 @@ class Row:
         learns = {None: "all of it learns", 0: "frozen"}.get(
             config.get("text_layers"),
             f"last {config.get('text_layers')} blocks learn",
-        )
+        ).replace("last 1 blocks learn", "last block learns")
         if text in ("gru", "uniskip"):
             learns = "learns"
         return f"`{image}` ({seen}), `{text}` ({learns})"

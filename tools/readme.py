@@ -36,7 +36,7 @@ def results_table(root: Path) -> str:
         lines.append([
             measured.dataset_name(row.dataset), row.name, row.encoders,
             results.reported_text(system, row.dataset), row.spread(),
-            verdict.outcome if verdict else "nothing printed",
+            verdict.outcome if verdict else results.unprinted(row),
         ])  # fmt: skip
     text = [
         table(head, lines, right=["ours, mR"]),
@@ -44,7 +44,9 @@ def results_table(root: Path) -> str:
             "Ours: mean over runs with different seeds, ± their standard "
             "deviation, number of runs in brackets; ties at their "
             "expectation. The encoders are not the papers': a verdict is "
-            "on the system as built here. The book's results page has "
+            "on the system as built here. \"Not at hand\": the paper's "
+            "recalls could not be read for this edition. The book's "
+            "results page has "
             "the six recalls, intervals, ablations, cost and the command "
             "of each row."
         ),
