@@ -160,3 +160,36 @@ def ladder(values: Mapping[str, float], ours: Mapping[str, float], *,
         label.set_fontweight("bold" if own else "normal")
     ax.set(xlabel=xlabel, ylim=(-1, len(every)), xlim=(0, None))
     return fig
+
+
+def scale_panels(table: Sequence[Mapping], limits: Sequence[Mapping]):
+    """Kinds of index as their size grows: time, rate and recall.
+
+    Args:
+        table: rows with "kind", "n", "one_query_seconds",
+            "queries_per_s" and "recall_at_10".
+        limits: rows with "n", "read_seconds" and "count_seconds"; the
+            longer of the two is drawn as the limit of a scan.
+    """
+    panels = {"one_query_seconds": "seconds, one query",
+              "queries_per_s": "queries a second, together",
+              "recall_at_10": "recall at 10, %"}
+    fig, axes = plt.subplots(1, 3, figsize=(WIDTH, 3.6))
+    kinds = list(dict.fromkeys(row["kind"] for row in table))
+    for ax, (what, title) in zip(axes, panels.items()):
+        for at, kind in enumerate(kinds):
+            own = [row for row in table if row["kind"] == kind]
+            ax.plot([row["n"] for row in own], [row[what] for row in own],
+                    marker=MARKS[at % 8], color=COLOURS[at % 7],
+                    label=kind, ms=5)
+        ax.set(xscale="log", xlabel="codes", title=title,
+               yscale="linear" if "recall" in what else "log")
+    n = [row["n"] for row in limits]
+    least = np.array([max(row["read_seconds"], row["count_seconds"])
+                      for row in limits])
+    for ax, y in zip(axes, (least, 1 / least)):
+        ax.plot(n, y, "--", color=INK, label="limit of a scan")
+    axes[2].set(ylim=(0, 105))
+    fig.legend(*axes[0].get_legend_handles_labels(), ncols=4,
+               loc="outside lower center")
+    return fig

@@ -1,34 +1,34 @@
 """An index over a folder of pictures, of one's own or of a data set.
 
-A journal beside the index notes every picture that has been read:
-its name, its bytes' hash, its code or vector. A build that is killed
-goes on from there, and a build after new pictures have come reads
-only those. Explained in chapter 05.
+Pictures are read once: `rsir.journal` keeps what was computed, so a
+build that is killed goes on, and new pictures are all that a later
+build reads. Explained in chapter 05.
 
     FOLDER/.rsir-index/
-        journal.json     the model and the width of a row
-        rows.bin         codes or vectors, one after the other
-        pictures.jsonl   one line a row: name, bytes, SHA-256
+        journal.json, rows.bin, pictures.jsonl   see `rsir.journal`
         pictures.index   what `rsir.search.Index` has saved
 """
 
+import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from rsir.data.images import SUFFIXES, image_hashes, open_image
-from rsir.data.paths import atomic_write
 from rsir.encoders.base import weights_hash
 from rsir.errors import RsirError
+from rsir.indexkinds import check_kind, is_binary
+from rsir.journal import Journal, Noted, held, noted
 from rsir.models.base import Retriever
 from rsir.progress import track
-from rsir.search import KINDS, Index, coarse_to_fine, pack
+from rsir.search import Index, coarse_to_fine, pack
 
 HOME = ".rsir-index"
 BATCH = 32
@@ -63,12 +63,20 @@ def side(encoded: dict, model: Retriever, what: str) -> np.ndarray:
     return encoded[what].float().cpu().numpy()
 
 
+def refuse(error: OSError) -> None:
+    """A file or folder that cannot be read, as a user error."""
+    raise RsirError(
+        f"{error.filename}: cannot be read ({error.strerror}); change "
+        "its mode, or move it away"
+    ) from error
+
+
 def pictures_below(folder: Path) -> list[Path]:
     """Picture files below a folder, hidden ones left out, sorted."""
     if not folder.is_dir():
         raise RsirError(f"{folder}: no such folder")
     found = []
-    for here, below, files in os.walk(folder):
+    for here, below, files in os.walk(folder, onerror=refuse):
         below[:] = [b for b in below if not b.startswith(".")]
         found += [
             Path(here, name) for name in files
@@ -82,101 +90,69 @@ def pictures_below(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def data_hash(names: Sequence[str], hashes: Sequence[str]) -> str:
+def data_hash(pictures: Sequence[Noted]) -> str:
     """One fingerprint of all pictures, their names and their order."""
     digest = hashlib.sha256()
-    for name, value in zip(names, hashes, strict=True):
-        digest.update(f"{name}\0{value}\n".encode())
+    for one in pictures:
+        digest.update(one.name.encode("utf-8", "surrogatepass"))
+        digest.update(f"\0{one.sha256}\n".encode())
     return digest.hexdigest()[:16]
 
 
-class Journal:
-    """Rows that have been computed, whole even after a kill.
+def look_at(folder: Path, paths: Sequence[Path], home: Path,
+            progress: bool = False) -> list[Noted]:
+    """Name and SHA-256 of pictures.
 
-    Args:
-        home: the folder of the index.
-        model: fingerprint; rows of another model are dropped.
+    A file that has the size and the time it was noted with is not
+    read again.
     """
-
-    def __init__(self, home: Path, model: str) -> None:
-        self.home, self.model = home, model
-        home.mkdir(parents=True, exist_ok=True)
-        self.rows_path = home / "rows.bin"
-        self.names_path = home / "pictures.jsonl"
-        self.facts_path = home / "journal.json"
-        facts = self._facts()
-        if facts and facts["model"] != model:
-            for path in (self.rows_path, self.names_path,
-                         self.facts_path):
-                path.unlink(missing_ok=True)
-            facts = None
-        self.shape = facts and (facts["dtype"], facts["width"])
-        self.known = self._read() if self.shape else {}
-
-    def _facts(self) -> dict | None:
+    known, out, new = noted(home), [], []
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
         try:
-            return json.loads(self.facts_path.read_text())
-        except FileNotFoundError:
-            return None
-        except ValueError as error:
+            facts = path.stat()
+        except OSError as error:
+            refuse(error)
+        old = known.get(name)
+        if old is None or (old.size, old.changed) != (
+                facts.st_size, facts.st_mtime_ns):
+            new.append((len(out), path))
+            old = Noted(name, "", facts.st_size, facts.st_mtime_ns)
+        out.append(old)
+    label = f"looking at {len(new):,} of {len(out):,} pictures"
+    for part in track(_parts(new), label, show=progress and bool(new)):
+        for (i, _), value in zip(part, image_hashes(
+                [path for _, path in part]), strict=True):
+            out[i] = dataclasses.replace(out[i], sha256=value)
+    return out
+
+
+def _parts(items: Sequence) -> list[Sequence]:
+    return [items[i:i + BATCH] for i in range(0, len(items), BATCH)]
+
+
+def _pixels(encoder, path: Path) -> np.ndarray:
+    """A picture as the encoder takes it.
+
+    Raises:
+        RsirError: unreadable, or of more than 8 bits a number, which
+            has no range that all programs agree on.
+    """
+    picture = open_image(path)
+    with Image.open(path) as raw:
+        if raw.mode[0] in "IF":
             raise RsirError(
-                f"{self.facts_path}: damaged ({error}); remove the "
-                f"folder {self.home} and build again"
-            ) from error
-
-    def _read(self) -> dict[tuple[str, str], int]:
-        """Whole rows; what a kill cut off is cut off here, too."""
-        lines, ends = [], 0
-        if self.names_path.exists():
-            for line in self.names_path.read_bytes().splitlines(True):
-                if not line.endswith(b"\n"):
-                    break
-                lines.append(json.loads(line))
-                ends += len(line)
-        size = self.rows_path.stat().st_size \
-            if self.rows_path.exists() else 0
-        row = np.dtype(self.shape[0]).itemsize * self.shape[1]
-        keep = min(len(lines), size // row)
-        if keep < len(lines):
-            text = "".join(json.dumps(x) + "\n" for x in lines[:keep])
-            with atomic_write(self.names_path) as file:
-                file.write(text)
-        elif self.names_path.exists():
-            os.truncate(self.names_path, ends)
-        if size != keep * row:
-            os.truncate(self.rows_path, keep * row)
-        return {(x["name"], x["sha256"]): i
-                for i, x in enumerate(lines[:keep])}
-
-    def append(self, names: Sequence[str], hashes: Sequence[str],
-               rows: np.ndarray) -> None:
-        """Rows first, then their names: a kill between loses both."""
-        if self.shape is None:
-            self.shape = (rows.dtype.str, rows.shape[1])
-            with atomic_write(self.facts_path) as file:
-                json.dump({"model": self.model, "dtype": self.shape[0],
-                           "width": self.shape[1]}, file)
-        with open(self.rows_path, "ab") as file:
-            file.write(np.ascontiguousarray(rows).tobytes())
-            file.flush()
-        with open(self.names_path, "a", encoding="utf-8") as file:
-            for name, value in zip(names, hashes, strict=True):
-                self.known[name, value] = len(self.known)
-                file.write(json.dumps(
-                    {"name": name, "sha256": value}) + "\n")
-
-    def rows(self, keys) -> np.ndarray:
-        """The rows of some pictures, in the order asked for."""
-        dtype, width = self.shape
-        every = np.memmap(self.rows_path, dtype, "r").reshape(-1, width)
-        return np.array(every[[self.known[key] for key in keys]])
+                f"{path}: mode {raw.mode}, more than 8 bits a number; "
+                "convert it to 8-bit RGB, or move it away"
+            )
+    return encoder.pixels(picture)
 
 
 @torch.inference_mode()
 def encode_pictures(model: Retriever, paths: Sequence[Path]) -> dict:
     """The image side of some picture files."""
     encoder = model.image_encoder
-    pixels = np.stack([encoder.pixels(open_image(p)) for p in paths])
+    pixels = np.stack([_pixels(encoder, path) for path in paths])
     device = next(model.parameters()).device
     images = encoder.normalise(torch.from_numpy(pixels).to(device))
     return model.encode_images(model.image_features(
@@ -200,40 +176,57 @@ def build_folder(model: Retriever, folder: str | Path, *,
         The index, saved.
 
     Raises:
-        RsirError: no picture, an unreadable one, or a kind that does
-            not fit the model.
+        RsirError: no picture, an unreadable one, a kind that does not
+            fit the model, another build at work, or no place to write.
     """
     folder = Path(folder)
     home = Path(home or folder / HOME)
-    if kind is not None and kind not in KINDS:
-        Index(kind, 8)  # says what there is
+    if kind is not None:
+        check_kind(kind)
     paths = pictures_below(folder)
-    names = [p.relative_to(folder).as_posix() for p in paths]
-    hashes = image_hashes(paths)
-    journal = Journal(home, fingerprint(model))
-    new = [i for i, key in enumerate(zip(names, hashes))
-           if key not in journal.known]
-    parts = [new[i:i + BATCH] for i in range(0, len(new), BATCH)]
-    label = f"reading {len(new):,} new of {len(names):,} pictures"
-    for part in track(parts, label, show=progress):
-        rows = side(encode_pictures(model, [paths[i] for i in part]),
-                    model, "v")
-        journal.append([names[i] for i in part],
-                       [hashes[i] for i in part], rows)
-    rows = journal.rows(list(zip(names, hashes)))
-    packed = rows.dtype == np.uint8
+    first = _rows(model, paths[:1])  # before any old row is dropped
+    packed = first.dtype == np.uint8
     kind = kind or ("binary-flat" if packed else "flat")
-    if kind.startswith("binary-") and not packed:
-        rows = pack(rows)
-    elif packed and not kind.startswith("binary-"):
+    if packed and not is_binary(kind):
         raise RsirError(
             f"index kind {kind!r}: this model gives codes; choose a "
             "binary kind"
         )
-    index = Index.build(kind, rows, model=journal.model,
-                        data=data_hash(names, hashes))
-    index.save(home / "pictures.index")
+    with held(home):
+        pictures = look_at(folder, paths, home, progress)
+        journal = Journal(home, fingerprint(model), first)
+        for part in _unread(journal, pictures, progress):
+            rows = _rows(model, [paths[i] for i in part])
+            journal.append([pictures[i] for i in part], rows)
+        rows = journal.rows(pictures)
+        if is_binary(kind) and not packed:
+            rows = pack(rows)
+        index = Index.build(kind, rows, model=journal.model,
+                            data=data_hash(pictures))
+        index.save(home / "pictures.index")
     return index
+
+
+def _unread(journal: Journal, pictures: Sequence[Noted],
+            progress: bool) -> Iterator[Sequence[int]]:
+    """Numbers of the pictures that have no row yet, in batches."""
+    new = [i for i, one in enumerate(pictures)
+           if one.key not in journal.known]
+    label = f"reading {len(new):,} new of {len(pictures):,} pictures"
+    return track(_parts(new), label, show=progress)
+
+
+def _rows(model: Retriever, paths: Sequence[Path]) -> np.ndarray:
+    """The rows of some pictures, numbers all of them."""
+    encoded = encode_pictures(model, paths)
+    for value in encoded.values():
+        good = torch.isfinite(value).flatten(1).all(dim=1)
+        if not good.all():
+            raise RsirError(
+                f"{paths[int(good.int().argmin())]}: the model makes a "
+                "NaN or an infinite value of it; train the model again"
+            )
+    return side(encoded, model, "v")
 
 
 @dataclass(frozen=True)
@@ -253,11 +246,11 @@ def open_folder(model: Retriever, folder: str | Path,
             have come, gone or changed since.
     """
     folder = Path(folder)
+    home = Path(home or folder / HOME)
     paths = pictures_below(folder)
-    names = [p.relative_to(folder).as_posix() for p in paths]
-    path = Path(home or folder / HOME) / "pictures.index"
+    path = home / "pictures.index"
     index = Index.load(path, model=fingerprint(model))
-    if data_hash(names, image_hashes(paths)) != index.data:
+    if data_hash(look_at(folder, paths, home)) != index.data:
         raise RsirError(
             f"{path}: pictures below {folder} have come, gone or "
             "changed since; run rsir index build again, it reads only "
@@ -268,7 +261,7 @@ def open_folder(model: Retriever, folder: str | Path,
 
 @torch.inference_mode()
 def search_folder(model: Retriever, folder: str | Path, sentence: str,
-                  k: int = 5, *, fine: int = 0,
+                  k: int = 5, *, fine: int = 0, reading: float = 1.0,
                   home: Path | None = None) -> list[Hit]:
     """The pictures below a folder that fit a sentence best.
 
@@ -279,6 +272,8 @@ def search_folder(model: Retriever, folder: str | Path, sentence: str,
         k: how many.
         fine: so many candidates are read again by the joint part of
             the model; 0: the index alone decides.
+        reading: how much of what it reads counts beside the cosine
+            that the fine score starts at, from 0 to 1.
         home: as in `build_folder`.
 
     Raises:
@@ -301,13 +296,26 @@ def search_folder(model: Retriever, folder: str | Path, sentence: str,
         )
     else:
         def rescore(_, candidates):
-            images = encode_pictures(model, [paths[i] for i in
-                                             candidates])
-            pairs = torch.zeros(len(candidates), 2, dtype=torch.long)
-            pairs[:, 0] = torch.arange(len(candidates))
-            return model.joint(images, text, pairs).float().cpu()
+            return np.concatenate([
+                _read(model, [paths[i] for i in part], text)
+                for part in _parts(candidates)])
 
-        scores, found = coarse_to_fine(
-            index, query, rescore, m=max(fine, k), k=k)
+        was, model.reading = getattr(model, "reading", 1.0), reading
+        try:
+            scores, found = coarse_to_fine(
+                index, query, rescore, m=max(fine, k), k=k)
+        finally:
+            model.reading = was
     return [Hit(paths[i], float(s))
             for s, i in zip(scores[0], found[0]) if i >= 0]
+
+
+def _read(model: Retriever, paths: Sequence[Path], text: dict
+          ) -> np.ndarray:
+    """Fine scores of some pictures with one sentence."""
+    images = encode_pictures(model, paths)
+    pairs = torch.zeros(len(paths), 2, dtype=torch.long)
+    pairs[:, 0] = torch.arange(len(paths))
+    device = next(model.parameters()).device
+    return model.joint(images, text, pairs.to(device)
+                       ).float().cpu().numpy()

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from rsir.errors import RsirError
 from rsir.published import (
+    NOT_AT_HAND,
     OURS,
     Claim,
     Range,
@@ -24,7 +25,8 @@ from rsir.published import (
 )
 
 __all__ = [
-    "Claim", "Range", "Verdict", "check_direction", "check_reported",
+    "NOT_AT_HAND", "Claim", "Range", "Verdict", "check_direction",
+    "check_reported",
     "load_claims", "load_reported", "recorded_range", "reported_range",
 ]
 
@@ -125,6 +127,13 @@ def recorded_range(values: Sequence[float], floor: float = 1.0) -> Range:
     )
 
 
+def _nothing(system: str, dataset: str) -> str:
+    """Why there is no printed number."""
+    if system in NOT_AT_HAND and dataset.lower() != "toy":
+        return f"the recalls of {system}'s paper were not at hand"
+    return f"no number is public for {system} on {dataset}"
+
+
 def check_reported(
     ours, system: str, dataset: str, quantity: str = "mR", *,
     recorded=None, declared: str | None = None,
@@ -157,19 +166,18 @@ def check_reported(
     value = sum(_value(run, quantity) for run in runs) / len(runs)
     found = reported_range(system, dataset, quantity)
     notes = [_encoder_note(system, encoders or _encoders_of(runs[0]))]
-    where = f"{system} on {dataset}"
     if found is None and recorded is None:
         return Verdict(
             subject, "not comparable", value, declared=declared,
-            why=f"no number is public for {where}, and no recorded "
-            "range was given",
+            why=f"{_nothing(system, dataset)}, and no recorded range "
+            "was given",
         )
     if found is None:
         found = (
             recorded if isinstance(recorded, Range)
             else recorded_range(recorded)
         )
-        notes.insert(0, f"no number is public for {where}; the range is "
+        notes.insert(0, f"{_nothing(system, dataset)}; the range is "
                      "that of our own recorded runs")
     other = next(
         filter(None, (_other_protocol(r, dataset, found) for r in runs)),

@@ -17,29 +17,33 @@ Explained in chapter 05.
 """
 
 import json
-import math
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from rsir.data.paths import atomic_write
 from rsir.errors import RsirError
+from rsir.indexkinds import (
+    KINDS,
+    LATER,
+    cells,
+    checked,
+    is_binary,
+    last_line,
+    make,
+    told,
+    tune,
+)
+
+__all__ = ["KINDS", "Index", "cells", "coarse_to_fine", "hamming",
+           "pack"]
 
 FORMAT = 1
-
-#: what each kind may be told, and its default; None: from the size
-KINDS: dict[str, dict] = {
-    "binary-flat": {},
-    "binary-ivf": {"nlist": None, "nprobe": 16},
-    "binary-hnsw": {"links": 32, "ef_build": 80, "ef": 64},
-    "binary-hash": {"tables": None, "key_bits": None, "nflip": 1},
-    "flat": {},
-    "hnsw": {"links": 32, "ef_build": 80, "ef": 64},
-    "ivf-pq": {"nlist": None, "nprobe": 16, "parts": None},
-}
-
+#: what a saved index says of itself
+FACTS = ("kind", "width", "n", "options", "model", "data")
+AGAIN = "build it again"
 
 def pack(codes: np.ndarray) -> np.ndarray:
     """Signs to bits: `[n, bits]` to uint8 `[n, bits / 8]`.
@@ -48,13 +52,19 @@ def pack(codes: np.ndarray) -> np.ndarray:
         codes: numbers; above 0 is a one, all else a zero.
 
     Raises:
-        RsirError: if the length is no multiple of 8.
+        RsirError: if the length is no multiple of 8, or something is
+            no number.
     """
     codes = np.asarray(codes)
     if codes.ndim != 2 or codes.shape[1] % 8 or not codes.shape[1]:
         raise RsirError(
             f"codes: shape {codes.shape}; FAISS packs bits by eight, "
             "give [n, bits] with bits a multiple of 8"
+        )
+    if codes.dtype.kind not in "fiub" or np.isnan(codes).any():
+        raise RsirError(
+            f"codes: type {codes.dtype}, or a NaN among them; give real "
+            "numbers (a model that makes NaN must be trained again)"
         )
     return np.packbits(codes > 0, axis=1)
 
@@ -85,25 +95,10 @@ class Index:
 
     def __init__(self, kind: str, width: int, *, model: str = "",
                  data: str = "", **options) -> None:
-        if kind not in KINDS:
-            raise RsirError(
-                f"index kind {kind!r}: unknown; choose one of "
-                f"{', '.join(KINDS)}"
-            )
-        odd = sorted(set(options) - set(KINDS[kind]))
-        if odd:
-            raise RsirError(
-                f"index option {odd[0]!r}: {kind} has "
-                f"{', '.join(KINDS[kind]) or 'none'}"
-            )
+        self.options = checked(kind, int(width), options)
         self.kind, self.width = kind, int(width)
         self.model, self.data = model, data
-        self.options = KINDS[kind] | options
-        self.binary = kind.startswith("binary-")
-        if self.binary and self.width % 8:
-            raise RsirError(
-                f"{kind}: codes of {width} bits; give a multiple of 8"
-            )
+        self.binary = is_binary(kind)
         self.faiss = None
 
     # -- making -------------------------------------------------------
@@ -118,8 +113,12 @@ class Index:
                 `[n, dim]`, which are brought to length one.
         """
         rows = np.asarray(rows)
-        binary = kind.startswith("binary-")
-        width = rows.shape[-1] * (8 if binary else 1)
+        if rows.ndim != 2 or not rows.shape[1]:
+            raise RsirError(
+                f"rows: shape {rows.shape}; give a matrix, one row for "
+                "each thing to find"
+            )
+        width = rows.shape[1] * (8 if is_binary(kind) else 1)
         index = cls(kind, width, **more)
         index.add(rows)
         return index
@@ -133,10 +132,12 @@ class Index:
         if self.faiss is None:
             if not len(rows):
                 raise RsirError("rows: none; an index needs some")
-            self.faiss = _make(self, len(rows))
-        if not self.faiss.is_trained:
-            self.faiss.train(rows)
-        self.faiss.add(rows)
+            self.faiss = make(
+                self.kind, self.width, self.options, len(rows))
+        with told(self.kind, self.options):
+            if not self.faiss.is_trained:
+                self.faiss.train(rows)
+            self.faiss.add(rows)
 
     def __len__(self) -> int:
         return 0 if self.faiss is None else self.faiss.ntotal
@@ -156,11 +157,12 @@ class Index:
             end are found is up to FAISS.
         """
         queries = self._checked(queries, "queries")
-        if not isinstance(k, (int, np.integer)) or k < 1:
-            raise RsirError(f"k is {k!r}: give a whole number from 1")
+        _whole("k", k)
         if not len(self):
             raise RsirError("the index is empty; add rows first")
-        far, found = self.faiss.search(queries, int(min(k, len(self))))
+        with told(self.kind, self.options):
+            far, found = self.faiss.search(
+                queries, int(min(k, len(self))))
         scores = far.astype(np.float32)
         if self.binary:
             scores = -scores
@@ -172,15 +174,15 @@ class Index:
     def set(self, **options) -> "Index":
         """Change how a search looks: `nprobe`, `ef`, `nflip`."""
         for name, value in options.items():
-            if name not in ("nprobe", "ef", "nflip") or \
-                    name not in self.options:
+            if name not in LATER or name not in self.options:
                 raise RsirError(
                     f"index option {name!r}: cannot be changed on a "
                     f"{self.kind} that is built"
                 )
-            self.options[name] = value
+        checked(self.kind, self.width, options)
+        self.options |= options
         if self.faiss is not None:
-            _tune(self.faiss, self.options)
+            tune(self.faiss, self.options)
         return self
 
     def _checked(self, rows, what: str) -> np.ndarray:
@@ -198,11 +200,25 @@ class Index:
                     "(rsir.search.pack)"
                 )
             return np.ascontiguousarray(rows)
-        rows = np.ascontiguousarray(rows, dtype=np.float32)
-        if not np.isfinite(rows).all():
-            raise RsirError(f"{what}: a number is not finite")
-        length = np.linalg.norm(rows, axis=1, keepdims=True)
-        return rows / np.where(length > 0, length, 1)
+        if rows.dtype.kind not in "fiu":
+            raise RsirError(
+                f"{what}: type {rows.dtype}; vectors are real numbers"
+            )
+        with np.errstate(over="ignore"):
+            rows = rows.astype(np.float32)
+        good = np.isfinite(rows).all(axis=1)
+        if not good.all():
+            raise RsirError(
+                f"{what}: number {int(good.argmin())} holds a NaN or an "
+                "infinite value; leave it out, or train the model again"
+            )
+        for length in (  # the first, lest squares pass float32
+            lambda: np.abs(rows).max(axis=1, keepdims=True),
+            lambda: np.linalg.norm(rows, axis=1, keepdims=True),
+        ):
+            by = length()
+            rows /= np.where(by > 0, by, 1)
+        return np.ascontiguousarray(rows)
 
     # -- keeping ------------------------------------------------------
 
@@ -232,36 +248,24 @@ class Index:
             RsirError: missing, damaged, or of another model or data.
         """
         path = Path(path)
-        again = "build it again"
         if not path.is_file():
             raise RsirError(f"{path}: no index here; build one first")
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                facts = json.loads(str(stored["facts"]))
-                raw = stored["index"]  # the archive checks the bytes
-        except (OSError, ValueError, KeyError, EOFError,
-                zipfile.BadZipFile) as error:
-            raise RsirError(
-                f"{path}: damaged, or not an index ({error}); {again}"
-            ) from error
-        if facts.get("format") != FORMAT:
-            raise RsirError(
-                f"{path}: written by another version; {again}"
-            )
+        facts, raw = _stored(path)
         for what, wanted in (("model", model), ("data", data)):
             if wanted is not None and wanted != facts[what]:
                 raise RsirError(
                     f"{path}: this index belongs to other {what} "
                     f"({facts[what] or 'unnamed'}, not {wanted}); "
-                    f"{again}, or name the {what} it was made from"
+                    f"{AGAIN}, or name the {what} it was made from"
                 )
         index = cls(facts["kind"], facts["width"], model=facts["model"],
                     data=facts["data"], **facts["options"])
         index.faiss = _from_bytes(raw, index.binary, path)
-        if len(index) != facts["n"]:
+        if (len(index), index.faiss.d) != (facts["n"], facts["width"]):
             raise RsirError(
-                f"{path}: holds {len(index)} rows, not {facts['n']}; "
-                f"{again}"
+                f"{path}: holds {len(index)} rows of {index.faiss.d}, "
+                f"not {facts['n']} of {facts['width']}; "
+                f"{AGAIN}"
             )
         return index
 
@@ -291,7 +295,12 @@ def coarse_to_fine(
     Returns:
         scores and numbers `[n, k]`, as `Index.search` gives them;
         the scores are those of `rescore`.
+
+    Raises:
+        RsirError: k is below 1 or above m, or `rescore` gave NaN or
+            another number of scores.
     """
+    _whole("k", k)
     if k > m:
         raise RsirError(f"k is {k}, m is {m}: only m can be ordered")
     _, found = index.search(queries, m)
@@ -300,11 +309,18 @@ def coarse_to_fine(
     numbers = np.full((len(found), k), -1, np.int64)
     for query, row in enumerate(found):
         row = row[row >= 0]
+        if not len(row):
+            continue
         fine = np.asarray(rescore(query, row), np.float32)
         if fine.shape != row.shape:
             raise RsirError(
                 f"rescore gave shape {fine.shape} for {len(row)} "
                 "candidates; give one score each"
+            )
+        if np.isnan(fine).any():
+            raise RsirError(
+                f"rescore gave NaN for query {query}; a NaN has no place "
+                "in an order"
             )
         order = np.argsort(-fine, kind="stable")[:k]
         scores[query, : len(order)] = fine[order]
@@ -312,70 +328,34 @@ def coarse_to_fine(
     return scores, numbers
 
 
-# -- FAISS ------------------------------------------------------------
-
-
-def cells(n: int) -> int:
-    """Cells for n rows: about sqrt(n), with 40 rows each to learn."""
-    return max(1, min(round(math.sqrt(n)), n // 40))
-
-
-def _make(index: Index, n: int):
-    import faiss
-
-    kind, width, given = index.kind, index.width, index.options
-    if given.get("nlist", 1) is None:
-        given["nlist"] = cells(n)
-    if kind == "binary-flat":
-        return faiss.IndexBinaryFlat(width)
-    if kind == "flat":
-        return faiss.IndexFlatIP(width)
-    if kind == "binary-ivf":
-        coarse = faiss.IndexBinaryFlat(width)
-        made = faiss.IndexBinaryIVF(coarse, width, given["nlist"])
-        made.quantizer = coarse  # Python must keep it alive
-    elif kind == "ivf-pq":
-        parts = given["parts"] or max(
-            p for p in range(1, 65) if width % p == 0
+def _whole(name: str, value) -> None:
+    if not isinstance(value, (int, np.integer)) or value < 1:
+        raise RsirError(
+            f"{name} is {value!r}: give a whole number from 1"
         )
-        given["parts"] = parts
-        coarse = faiss.IndexFlatIP(width)
-        bits = 8 if n >= 1024 else 4
-        made = faiss.IndexIVFPQ(
-            coarse, width, given["nlist"], parts, bits,
-            faiss.METRIC_INNER_PRODUCT,
-        )
-        made.quantizer = coarse
-        made.pq.cp.min_points_per_centroid = 1
-    elif kind == "binary-hash":
-        bits = given["key_bits"] or max(
-            4, min(width // 2, round(math.log2(n)))
-        )
-        tables = given["tables"] or min(8, width // bits)
-        given |= {"key_bits": bits, "tables": tables}
-        made = faiss.IndexBinaryMultiHash(width, tables, bits)
-    elif kind == "binary-hnsw":
-        made = faiss.IndexBinaryHNSW(width, given["links"])
-    else:
-        made = faiss.IndexHNSWFlat(
-            width, given["links"], faiss.METRIC_INNER_PRODUCT
-        )
-    if "nlist" in given:  # few rows are fine (no warning), 64 a cell do
-        made.cp.min_points_per_centroid = 1
-        made.cp.max_points_per_centroid = 64
-    if "ef_build" in given:
-        made.hnsw.efConstruction = given["ef_build"]
-    _tune(made, given)
-    return made
 
 
-def _tune(made, given: Mapping) -> None:
-    if "nprobe" in given:
-        made.nprobe = min(given["nprobe"], made.nlist)
-    if "ef" in given:
-        made.hnsw.efSearch = given["ef"]
-    if "nflip" in given:
-        made.nflip = given["nflip"]
+# -- the file ---------------------------------------------------------
+
+
+def _stored(path: Path) -> tuple[dict, np.ndarray]:
+    """What `Index.save` wrote: facts, and the bytes of FAISS."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            facts = json.loads(str(stored["facts"]))
+            raw = stored["index"]  # the archive checks the bytes
+            version = facts.get("format")
+    except (OSError, ValueError, KeyError, EOFError, TypeError,
+            AttributeError, IndexError, zipfile.BadZipFile) as error:
+        raise RsirError(
+            f"{path}: damaged, or not an index ({error}); {AGAIN}"
+        ) from error
+    if version != FORMAT:
+        raise RsirError(f"{path}: written by another version; {AGAIN}")
+    lacking = [name for name in FACTS if name not in facts]
+    if lacking:
+        raise RsirError(f"{path}: {lacking[0]!r} is missing; {AGAIN}")
+    return facts, raw
 
 
 def _bytes(index: Index) -> np.ndarray:
@@ -394,7 +374,6 @@ def _from_bytes(raw: np.ndarray, binary: bool, path: Path):
     try:
         return read(raw)
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
         raise RsirError(
-            f"{path}: FAISS cannot read it ({reason}); build it again"
+            f"{path}: FAISS cannot read it ({last_line(error)}); {AGAIN}"
         ) from error

@@ -14,6 +14,7 @@ from rsir.figures import (  # noqa: E402
     flow_chart,
     ladder,
     region_groups,
+    scale_panels,
     system_panels,
 )
 
@@ -75,3 +76,18 @@ def test_the_ladder_is_sorted_and_ours_are_diamonds():
         "y", "ours", "x"]
     assert [line.get_marker() for line in ax.lines] == ["o", "D", "o"]
     plt.close("all")
+
+
+def test_sizes_of_an_index_have_a_panel_each():
+    table = [{"kind": kind, "n": n, "one_query_seconds": n / 1e6,
+              "queries_per_s": 1e6 / n, "recall_at_10": 100}
+             for kind in ("flat", "hnsw") for n in (10, 1000)]
+    limits = [{"n": n, "read_seconds": n / 1e7, "count_seconds": 1e-5}
+              for n in (10, 1000)]
+    fig = scale_panels(table, limits)
+    one, rate, found = fig.axes
+    names = [line.get_label() for line in one.lines]
+    assert names == ["flat", "hnsw", "limit of a scan"]
+    assert np.allclose(one.lines[2].get_ydata(), [1e-5, 1e-4])
+    assert np.allclose(rate.lines[2].get_ydata(), [1e5, 1e4])
+    assert found.get_yscale() == "linear" and len(found.lines) == 2

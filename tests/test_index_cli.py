@@ -12,12 +12,8 @@ from tiny import TinyEncoder, draw
 
 from rsir import folders
 from rsir.errors import RsirError
-from rsir.folders import (
-    Journal,
-    build_folder,
-    fingerprint,
-    search_folder,
-)
+from rsir.folders import build_folder, fingerprint, search_folder
+from rsir.journal import Journal, held
 from rsir.models.base import Retriever
 from rsir.search import Index
 
@@ -106,12 +102,12 @@ def killed_after(model, monkeypatch, pictures, rows):
     """A build that dies in the middle of a batch's writing."""
     append = Journal.append
 
-    def dying(self, names, hashes, part):
+    def dying(self, pictures, part):
         if len(self.known) >= rows:
             with open(self.rows_path, "ab") as file:  # half a row
                 file.write(b"\1\2\3")
             raise KeyboardInterrupt
-        append(self, names, hashes, part)
+        append(self, pictures, part)
 
     monkeypatch.setattr(Journal, "append", dying)
     with pytest.raises(KeyboardInterrupt):
@@ -126,9 +122,9 @@ def test_a_killed_build_goes_on(pictures, monkeypatch, tmp_path):
     killed_after(model, monkeypatch, pictures, rows=24)
     with pytest.raises(RsirError, match="no index here"):
         search_folder(model, pictures, "red")
-    assert model.seen == 32
+    assert model.seen == 1 + 32  # the first is always looked at
     got = build_folder(model, pictures, progress=False)
-    assert model.seen == 32 + 70 - 24  # the first 24 are kept
+    assert model.seen == 2 + 32 + 70 - 24  # the first 24 are kept
     query = np.array([[1.0, -0.5, -0.5]])
     for a, b in zip(got.search(query, 70), want.search(query, 70)):
         assert np.array_equal(a, b)
@@ -141,7 +137,7 @@ def test_a_line_that_a_kill_cut_off_is_dropped(pictures):
     path.write_bytes(path.read_bytes()[:-30])
     model.seen = 0
     assert len(build_folder(model, pictures, progress=False)) == 70
-    assert model.seen == 1
+    assert model.seen == 1 + 1
     lines = [json.loads(x) for x in path.read_text().splitlines()]
     assert len({x["name"] for x in lines}) == 70
 
@@ -155,7 +151,7 @@ def test_new_pictures_are_read_and_nothing_else(pictures):
         search_folder(model, pictures, "red")
     model.seen = 0
     build_folder(model, pictures, progress=False)
-    assert model.seen == 1
+    assert model.seen == 1 + 1
     assert names(search_folder(model, pictures, "red", k=1)) == [
         "new.png"]
     (pictures / "area 1" / "new.png").unlink()
@@ -170,10 +166,123 @@ def test_another_model_is_refused_and_reads_all_again(pictures):
     with pytest.raises(RsirError, match="other model"):
         search_folder(other, pictures, "red")
     build_folder(other, pictures, progress=False)
-    assert other.seen == 70
+    assert other.seen == 1 + 70
     search_folder(other, pictures, "red")
     with pytest.raises(RsirError, match="other model"):
         search_folder(model, pictures, "red")
+
+
+def every_score(model, pictures):
+    hits = search_folder(model, pictures, "red", k=70)
+    return [(h.path.name, h.score) for h in hits]
+
+
+@pytest.mark.parametrize("name, damage", [
+    ("journal.json", lambda raw: None),
+    ("journal.json", lambda raw: b"{}"),
+    ("journal.json", lambda raw: b"[]"),
+    ("rows.bin", lambda raw: None),
+    ("rows.bin", lambda raw: raw[:100] + bytes(24) + raw[124:]),
+    ("pictures.jsonl", lambda raw: None),
+    ("pictures.jsonl", lambda raw: raw[:500] + bytes(9) + raw[509:]),
+    ("pictures.jsonl", lambda raw: raw[:500] + b"{}\n" + raw[500:]),
+    ("pictures.jsonl", lambda raw: raw + raw.splitlines(True)[0]),
+])
+def test_damage_is_read_again_and_never_believed(
+    pictures, name, damage
+):
+    model = Mean().eval()
+    build_folder(model, pictures, progress=False)
+    want = every_score(model, pictures)
+    path = pictures / folders.HOME / name
+    raw = damage(path.read_bytes())
+    path.unlink() if raw is None else path.write_bytes(raw)
+    build_folder(model, pictures, progress=False)
+    assert every_score(model, pictures) == want
+
+
+def test_rows_of_another_model_are_not_taken_without_its_name(pictures):
+    """The note of whose rows they are is gone; so are the rows."""
+    build_folder(Mean(code=True).eval(), pictures, progress=False)
+    (pictures / folders.HOME / "journal.json").unlink()
+    other = Mean(seed=1).eval()
+    assert build_folder(other, pictures, progress=False).kind == "flat"
+    assert other.seen == 1 + 70
+
+
+def test_two_builds_do_not_mix(pictures):
+    home = pictures / folders.HOME
+    with held(home), pytest.raises(RsirError, match="another build"):
+        build_folder(Mean().eval(), pictures, progress=False)
+    assert len(build_folder(Mean().eval(), pictures, progress=False)) == 70
+
+
+def test_a_build_that_cannot_work_keeps_the_old_rows(pictures):
+    model = Mean().eval()
+    build_folder(model, pictures, progress=False)
+    codes = Mean(code=True).eval()
+    with pytest.raises(RsirError, match="gives codes"):
+        build_folder(codes, pictures, kind="hnsw", progress=False)
+    several = Mean(seed=2).eval()
+    several.encode_images = lambda features: {
+        "v": features["pooled"], "gate": features["pooled"]}
+    with pytest.raises(RsirError, match="more than one vector"):
+        build_folder(several, pictures, progress=False)
+    model.seen = 0
+    build_folder(model, pictures, progress=False)
+    assert model.seen == 1
+
+
+def test_pictures_that_would_be_misread_are_refused(pictures):
+    deep = pictures / "area 1" / "deep.png"
+    Image.fromarray(np.full((40, 40), 3000, np.uint16)).save(deep)
+    with pytest.raises(RsirError, match="deep.png: mode I;16"):
+        build_folder(Mean().eval(), pictures, progress=False)
+    deep.unlink()
+    model = Mean().eval()
+    model.encode_images = lambda features: {
+        "v": features["pooled"] * np.nan}
+    with pytest.raises(RsirError, match="0.png: the model makes a NaN"):
+        build_folder(model, pictures, progress=False)
+
+
+def test_unchanged_files_are_not_read_to_search(pictures, monkeypatch):
+    model = Mean().eval()
+    build_folder(model, pictures, progress=False)
+    read = []
+    monkeypatch.setattr(folders, "image_hashes", lambda paths: read.extend(
+        paths) or ["0"] * len(paths))
+    search_folder(model, pictures, "red")
+    assert read == []
+    Image.new("RGB", (40, 40), (9, 9, 9)).save(
+        pictures / "area 0" / "0.png")
+    with pytest.raises(RsirError, match="changed since"):
+        search_folder(model, pictures, "red")
+    assert [p.name for p in read] == ["0.png"]
+
+
+def test_names_that_are_no_utf_8_are_kept(pictures, monkeypatch):
+    strange = pictures / "area 1" / "caf\udce9.png"
+    Image.new("RGB", (40, 40), (255, 0, 0)).save(str(strange))
+    model = Mean().eval()
+    monkeypatch.setattr("rsir.cli.index.model_of", lambda *_: model)
+    rsir("index", "build", pictures)
+    said = rsir("index", "search", pictures, "red", "--k", 1)
+    assert "caf\\udce9.png" in said
+
+
+def test_reading_in_parts_with_some_of_its_weight(pictures):
+    """More candidates than a batch; the weight is given back."""
+    model = Mean().eval()
+    model.joint = lambda images, texts, pairs: (
+        model.reading * Mean.joint(model, images, texts, pairs))
+    model.reading = 0.7
+    build_folder(model, pictures, progress=False)
+    whole, half = (search_folder(model, pictures, "red", k=20, fine=20,
+                                 reading=r) for r in (1.0, 0.5))
+    assert names(whole) == names(half)
+    assert [h.score for h in half] == [h.score / 2 for h in whole]
+    assert model.reading == 0.7
 
 
 def test_the_command_searches_a_folder(
@@ -197,6 +306,11 @@ def test_the_command_searches_a_folder(
     (tmp_path / "empty").mkdir()
     assert "no pictures" in says("build", tmp_path / "empty")
     assert "kind 'lsh'" in says("build", folder, "--kind", "lsh")
+    taken = tmp_path / "taken"
+    taken.write_text("a file")
+    for home in (taken, taken / "below"):
+        assert "cannot be written there" in says(
+            "build", folder, "--index", home)
     assert "the sentence is empty" in says("search", folder, " ")
     (folder / "bad.png").write_bytes(b"x")
     assert "bad.png" in says("build", folder)

@@ -106,6 +106,7 @@ PPSR = ["--method", "ppsr"]
 @pytest.mark.parametrize("matrix, words, said", [
     (spoiled(), MR, ["S.npy", "row 3, column 4", "NaN"]),
     (spoiled(), PPSR, ["S.npy", "row 3, column 4", "NaN"]),
+    (scores() * 1e300, PPSR, ["S.npy", "too large for float32"]),
     (np.ones(4), MR, ["S.npy", "shape (4,)"]),
     (np.ones((0, 3)), PPSR, ["S.npy", "shape (0, 3)"]),
     (np.array([[None]]), MR, ["S.npy", "pickled"]),

@@ -1,5 +1,7 @@
 """Indexes against plain NumPy; saved ones know whose they are."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -158,10 +160,87 @@ def test_wrong_rows_are_user_errors(codes):
         Index("lsh", 64)
     with pytest.raises(RsirError, match="'ef': binary-flat has none"):
         Index("binary-flat", 64, ef=3)
-    with pytest.raises(RsirError, match="not finite"):
-        Index.build("flat", np.array([[np.nan, 1.0]]))
+    for value in (np.nan, np.inf, 1e300):
+        with pytest.raises(RsirError, match="number 1 holds a NaN"):
+            Index.build("flat", np.array([[1.0, 1.0], [value, 1.0]]))
+    with pytest.raises(RsirError, match="a NaN among them"):
+        pack(np.full((1, 8), np.nan))
+    with pytest.raises(RsirError, match="type object"):
+        pack(np.full((1, 8), "a", object))
+    with pytest.raises(RsirError, match="give a matrix"):
+        Index.build("flat", np.ones(4))
+    with pytest.raises(RsirError, match="type <U1; vectors"):
+        Index.build("flat", np.array([["a"]]))
     with pytest.raises(RsirError, match="empty"):
         Index("flat", 4).search(np.ones((1, 4)), 1)
+
+
+def test_vectors_of_any_length_are_found_by_direction():
+    rows = np.diag([1e25, 1.0, 1e-30]).astype(np.float32)
+    scores, found = Index.build("flat", rows).search(rows, 1)
+    assert found[:, 0].tolist() == [0, 1, 2]
+    assert np.allclose(scores, 1)
+
+
+@pytest.mark.parametrize("kind, options, says", [
+    ("binary-ivf", {"nprobe": 0}, "'nprobe': 0; give a whole number"),
+    ("binary-ivf", {"nlist": 2.5}, "'nlist': 2.5"),
+    ("binary-ivf", {"nlist": 10_000}, "FAISS refuses"),
+    ("binary-hnsw", {"links": 1}, "from 2"),
+    ("binary-hash", {"nflip": -1}, "from 0"),
+    ("binary-hash", {"tables": 9, "key_bits": 8}, "9 x 8 bits"),
+    ("ivf-pq", {"parts": 7}, "7 does not divide"),
+    ("ivf-pq", {"nprobe": True}, "'nprobe': True"),
+])
+def test_options_out_of_range_are_user_errors(
+    kind, options, says, codes, vectors
+):
+    rows, _ = codes if kind in BINARY else vectors
+    with pytest.raises(RsirError, match=says):
+        Index.build(kind, rows, **options)
+
+
+def test_a_code_book_needs_some_rows(vectors):
+    with pytest.raises(RsirError, match="rows: 15; ivf-pq learns"):
+        Index.build("ivf-pq", vectors[0][:15])
+    assert len(Index.build("ivf-pq", vectors[0][:16])) == 16
+
+
+def test_a_file_that_is_something_else_is_refused(codes, tmp_path):
+    path = tmp_path / "one.index"
+    Index.build("binary-flat", codes[0]).save(path)
+    with np.load(path) as stored:
+        facts, raw = json.loads(str(stored["facts"])), stored["index"]
+
+    def says(facts):
+        with open(path, "wb") as file:
+            np.savez(file, facts=np.array(json.dumps(facts)), index=raw)
+        with pytest.raises(RsirError) as error:
+            Index.load(path)
+        return str(error.value)
+
+    assert "damaged" in says([1])
+    assert "another version" in says(facts | {"format": 0})
+    assert "'kind' is missing" in says(
+        {k: v for k, v in facts.items() if k != "kind"})
+    assert "not 2000 of 128" in says(facts | {"width": 128})
+    np.save(tmp_path / "plain.npy", np.ones(3))
+    with pytest.raises(RsirError, match="damaged, or not an index"):
+        Index.load(tmp_path / "plain.npy")
+
+
+def test_a_fine_score_that_is_no_number_is_refused(codes):
+    index = Index.build("binary-flat", codes[0])
+    with pytest.raises(RsirError, match="gave NaN for query 0"):
+        coarse_to_fine(index, codes[1], lambda _, c: 0.0 * c / 0, m=5,
+                       k=2)
+    with pytest.raises(RsirError, match="k is 0"):
+        coarse_to_fine(index, codes[1], lambda _, c: c, k=0)
+    far = Index.build("binary-hash", codes[0], nflip=0, tables=1,
+                      key_bits=60)
+    scores, found = coarse_to_fine(  # its tables hold none of these
+        far, ~codes[1][:2], lambda _, c: c, m=5, k=2)
+    assert (found == -1).all() and (scores == -np.inf).all()
 
 
 def test_coarse_to_fine_orders_the_short_list_anew(codes):

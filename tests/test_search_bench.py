@@ -1,23 +1,36 @@
 """The benchmark's own parts: what it plants, and what it counts."""
 
 import importlib.util
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from rsir.metrics import Ranks, evaluate_ranks, ranks
 from rsir.search import Index, hamming
 
 HOME = Path(__file__).resolve().parent.parent / "benchmarks"
 
 
-@pytest.fixture(scope="module")
-def bench():
+def script(name):
     spec = importlib.util.spec_from_file_location(
-        "search_bench", HOME / "search.py")
+        f"{name}_bench", HOME / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def bench():
+    return script("search")
+
+
+@pytest.fixture
+def stages(bench, monkeypatch):
+    monkeypatch.setitem(sys.modules, "search", bench)
+    return script("stages")
 
 
 def test_ten_neighbours_are_planted_and_nothing_else_is_near(bench):
@@ -26,6 +39,7 @@ def test_ten_neighbours_are_planted_and_nothing_else_is_near(bench):
     assert far.shape == (20, 3000) and far[:, 0].min() >= 1
     assert (far[:, :10] <= bench.FAR).all()
     assert (far[:, 10] > 2 * bench.FAR).all()
+    assert len(bench.planted(1000, 100)[1]) == 10  # most are strangers
 
 
 def test_recall_counts_the_ten_best(bench):
@@ -52,3 +66,64 @@ def test_the_limit_is_the_larger_of_reading_and_counting(bench):
     least = max(bound["read_seconds"], bound["count_seconds"])
     assert bound["ratio"] == bound["scan_seconds"] / least
     assert bound["bytes"] == 5000 * 16
+
+
+def test_sizes_are_kept_as_they_are_done(bench, capsys):
+    kept = []
+    facts = bench.scale((1000, 2000), 3, 0, 0, lambda facts: kept.append(
+        [row["n"] for row in facts["limits"]]))
+    assert kept == [[1000], [1000, 2000]]
+    assert {row["kind"] for row in facts["table"]} == {
+        "binary-flat", "binary-ivf", "binary-hash"}
+    assert "limited by" not in capsys.readouterr().out  # too small
+    assert bench.unplaced("/somewhere/runs/one") == "one"
+
+
+class Known:
+    """What `stages.Subset` is made of, from tables."""
+
+    n_captions, chosen = 24, 0.25
+
+    def __init__(self, *_):
+        draw = np.random.default_rng(0)
+        self.owner = np.repeat(np.arange(12), 2)
+        self.table = draw.normal(size=(12, 24))
+        self.table[self.owner, np.arange(24)] += 1.5
+        self.first = self.table + draw.normal(size=(12, 24))
+        self.coarse = np.round(self.first)
+        self.part = SimpleNamespace(n_captions=24)
+
+    def read(self, pairs):
+        return self.table[tuple(pairs.T)]
+
+    def unread(self, pairs):
+        return self.first[tuple(pairs.T)]
+
+    def reading_seconds(self, m):
+        return 2.0 * m
+
+    def listing_seconds(self, m):
+        return 1.0
+
+    def encoding_seconds(self):
+        return 0.5
+
+    def recall(self, of_i2t, of_t2i):
+        one, other = (ranks(x, self.owner) for x in (of_i2t, of_t2i))
+        return evaluate_ranks(Ranks(one.i2t, other.t2i, self.owner),
+                              bootstrap=0).mR
+
+
+def test_stages_hold_the_short_list_against_all_pairs(
+    stages, monkeypatch
+):
+    monkeypatch.setattr(stages, "Subset", Known)
+    facts = stages.of_model(None, "own", "test", 12, (3, 24))
+    own = Known()
+    assert facts["fine"]["mR"] == own.recall(own.table, own.table)
+    mixed = 0.75 * own.first + 0.25 * own.table
+    assert facts["fine"]["mR_as_chosen"] == own.recall(mixed, mixed)
+    short, whole = facts["coarse_to_fine"]
+    assert whole["mR"] == facts["fine"]["mR"] > short["mR"]
+    assert whole["mR_as_chosen"] == facts["fine"]["mR_as_chosen"]
+    assert short["faster"] == 48 / 7

@@ -7,6 +7,8 @@ Chapter 01 explains the numbers.
 """
 
 import json
+import tokenize
+import zipfile
 from pathlib import Path
 from typing import Annotated
 
@@ -96,7 +98,8 @@ def load_array(path: Path, option: str):
             f"{path}: {option}: no permission to read; "
             "change the file's mode."
         ) from error
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, EOFError, OSError, SyntaxError,
+            zipfile.BadZipFile, tokenize.TokenError) as error:
         text = one_line(error)
         if "pickle" in text or "Python objects" in text:
             text = "no .npy file, or one with pickled objects"

@@ -73,8 +73,11 @@ def search_command(
     k: Annotated[int, typer.Option(
         "--k", min=1, help="How many pictures.")] = 5,
     fine: Annotated[int, typer.Option(
-        min=0, help="Let the joint part of the model look at so many "
-        "candidates (cfitr, envlf).")] = 0,
+        min=0, help="Let the joint part of the model read so many "
+        "candidates (cfitr).")] = 0,
+    reading: Annotated[float, typer.Option(
+        min=0, max=1, help="How much of what it reads counts beside "
+        "its cosines.")] = 1.0,
     home: Home = None,
     dataset: Dataset = "toy",
     root: Root = None,
@@ -82,11 +85,16 @@ def search_command(
     """Find pictures below FOLDER; prints score and file."""
     from rsir.cli.search import print_hits
     from rsir.errors import RsirError
-    from rsir.folders import search_folder
+    from rsir.folders import HOME, search_folder
 
     if not sentence.strip():
         raise RsirError("the sentence is empty; say what to look for")
     model = model_of(run, dataset, root)
     hits = search_folder(model, folder, sentence, k, fine=fine,
-                         home=home)
+                         reading=reading, home=home)
+    if not hits:
+        raise RsirError(
+            f"{home or folder / HOME}: nothing found in the tables of "
+            "this index; build it again with --kind binary-flat"
+        )
     print_hits([(h.score, h.path) for h in hits])

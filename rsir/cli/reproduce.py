@@ -14,7 +14,8 @@ def register(app: typer.Typer) -> None:
 
 
 def reproduce_command(
-    method: Annotated[str, typer.Argument(help="linear or amfmn.")],
+    method: Annotated[str, typer.Argument(
+        help="linear, mlp, amfmn, galr, envlf or cfitr.")],
     dataset: Dataset = "toy",
     preset: Preset = "cpu",
     seeds: Annotated[int, typer.Option(

@@ -56,6 +56,8 @@ def rerank_command(
     )] = None,
 ) -> None:
     """Re-rank a score matrix: mr or ppsr, float32 as .npy."""
+    import numpy as np
+
     from rsir import rerank
 
     if method not in METHODS:
@@ -87,16 +89,23 @@ def rerank_command(
     matrix = load_array(scores, "--scores")
     side = None if bank is None else load_array(bank, "--bank")
     try:
-        if method == "mr":
-            new = rerank.multivariate_rerank(
-                matrix, direction, bank=side, **given
-            )
-        else:
-            name = "image_bank" if direction == "i2t" else "caption_bank"
-            new = rerank.ppsr(matrix, **{name: side}, **given)
+        with np.errstate(over="ignore", invalid="ignore"):  # see below
+            if method == "mr":
+                new = rerank.multivariate_rerank(
+                    matrix, direction, bank=side, **given
+                )
+            else:
+                name = ("image_bank" if direction == "i2t"
+                        else "caption_bank")
+                new = rerank.ppsr(matrix, **{name: side}, **given)
     except ValueError as error:
         files = str(scores) if bank is None else f"{scores}, {bank}"
         raise RsirError(f"{files}: {error}") from error
+    if not np.isfinite(new).all():
+        raise RsirError(
+            f"{scores}: --scores: some values are too large for "
+            "float32 once re-ranked; scale the matrix down"
+        )
     write_array(out, new)
     print(f"{out}: {method}, {new.shape[0]} x {new.shape[1]}, float32")
 

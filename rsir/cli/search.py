@@ -46,4 +46,5 @@ def print_hits(hits) -> None:
     """(score, picture file), best first; a file is one word a line."""
     print("rank    score  picture")
     for rank, (score, path) in enumerate(hits, 1):
-        print(f"{rank:<4} {score:>8.3f}  {path}")
+        name = str(path).encode("utf-8", "backslashreplace").decode()
+        print(f"{rank:<4} {score:>8.3f}  {name}")

@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 def train_command(
     method: Annotated[str, typer.Argument(
-        help="linear, amfmn, galr, envlf or cfitr.")],
+        help="linear, mlp, amfmn, galr, envlf or cfitr.")],
     dataset: Dataset = "toy",
     preset: Preset = "toy",
     row: Row = None,

@@ -28,7 +28,8 @@ SECTIONS = {
     "Search and re-ranking": [
         "rsir.search", "rsir.search.*", "rsir.baseline", "rsir.rerank",
         "rsir.rescore", "rsir.twostage", "rsir.looks",
-        "rsir.folders", "rsir.coarsefine",
+        "rsir.folders", "rsir.coarsefine", "rsir.indexkinds",
+        "rsir.journal",
     ],
     "Measuring": ["rsir.metrics", "rsir.sidebyside"],
     "Reported numbers and records": [

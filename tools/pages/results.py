@@ -13,7 +13,7 @@ from measured import SYSTEMS, badge, dataset_name
 from rsir import tried
 from rsir.metrics import KS, random_baseline
 from rsir.recipes import ROWS
-from rsir.reported import reported_range
+from rsir.reported import NOT_AT_HAND, reported_range
 
 from . import table
 
@@ -24,8 +24,6 @@ RECALLS = [(side, f"R@{k}") for side in ("i2t", "t2i") for k in KS]
 #: how a note on our run, not on the printed range, begins
 OWN_NOTES = ("above the range", "encoders:")
 EMPTY = "No run has been recorded yet."
-#: methods whose papers print recalls that this edition could not read
-NOT_AT_HAND = ("envlf", "cfitr")
 
 
 def render(root: Path) -> dict[str, str]:
@@ -221,7 +219,7 @@ def against_reported(heads: list) -> list[str]:
 
 def unprinted(row) -> str:
     """Why there is no printed number to hold a row to."""
-    if row.dataset != "toy" and row.method in NOT_AT_HAND:
+    if row.dataset != "toy" and SYSTEMS[row.method] in NOT_AT_HAND:
         return "not at hand"
     return "none is printed"
 

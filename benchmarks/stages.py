@@ -1,0 +1,204 @@
+"""Two stages of a trained model: what a short list costs and loses.
+
+    python benchmarks/stages.py                  # a small one, on toy
+    python benchmarks/stages.py --run RUN --dataset rsicd --write
+
+Coarse, fine on all pairs, and coarse to fine with M candidates, on a
+fixed subset of pictures with all their captions. Read pairs count in
+full, and, in a column of its own, as much as val says.
+
+Times are of the same queries, one after another, both directions
+averaged, without the encoding of the query, which all have in common
+and which stands beside them. --write puts the numbers into
+results/search/, where the chapter reads them.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+from search import ASKED, best, writer
+
+from rsir.search import Index, pack
+
+DEPTHS = (10, 20, 50, 100, 200)
+
+
+def subset_of(split, n_images, seed=0):
+    """The fixed subset: the same pictures in every run."""
+    draw = np.random.default_rng(seed)
+    n = min(n_images, split.n_images)
+    return split.subset(np.sort(
+        draw.choice(split.n_images, n, replace=False)))
+
+
+class Subset:
+    """A trained model and the pictures it is measured on."""
+
+    def __init__(self, run, dataset, split, n_images, root=None):
+        import torch
+
+        from rsir.batches import Corpus
+        from rsir.coarsefine import choose_reading
+        from rsir.data import load_dataset
+        from rsir.train import encode_corpus
+        from rsir.twostage import reader
+
+        splits = load_dataset(dataset, root)
+        self.model = trained(run, splits, dataset)
+        self.model.coarse = "hash"      # what is timed is what counts
+        self.chosen = choose_reading(
+            self.model, splits.val, splits.train)[0]
+        self.part = subset_of(splits[split], n_images)
+        self.corpus = Corpus(self.part, self.model)
+        with torch.inference_mode():
+            sides = encode_corpus(self.model, self.corpus)
+            self.coarse = self.model.score(*sides).float().numpy()
+        self.sides = dict(zip(("t2i", "i2t"), (sides, sides[::-1])))
+        self.read, self.unread = (
+            reader(self.model, *sides, share) for share in (1.0, 0.0))
+        self.asked = {                  # spread over all queries
+            way: np.unique(np.linspace(0, n - 1, ASKED).astype(int))
+            for way, n in zip(("i2t", "t2i"), self.coarse.shape)}
+
+    def pairs_of(self, way, query, m):
+        """The short list of a query, [m, 2]."""
+        scores = self.coarse[:, query] if way == "t2i" else \
+            self.coarse[query]
+        top = np.argsort(-scores, kind="stable")[:m]
+        own = np.full(len(top), query)
+        return np.column_stack(
+            (top, own) if way == "t2i" else (own, top))
+
+    def reading_seconds(self, m):
+        """Mean seconds to read the first m of a query."""
+        def seconds(way):
+            start = time.perf_counter()
+            for query in self.asked[way]:
+                self.read(self.pairs_of(way, query, m))
+            return (time.perf_counter() - start) / len(self.asked[way])
+
+        return float(np.mean([seconds(way) for way in self.asked]))
+
+    def listing_seconds(self, m):
+        """Mean seconds to find the m nearest codes of a query."""
+        def seconds(way):
+            gallery, asking = self.sides[way]
+            index = Index.build("binary-flat", pack(
+                gallery["code"].numpy()))
+            codes = pack(asking["code"].numpy())[self.asked[way]]
+            return best(lambda: [
+                index.search(code[None], m) for code in codes]
+            )[0] / len(codes)
+
+        return float(np.mean([seconds(way) for way in self.asked]))
+
+    def encoding_seconds(self):
+        """Median seconds to encode one sentence."""
+        import torch
+
+        said = [self.part.captions[i] for i in self.asked["t2i"]]
+
+        def encode(sentence):
+            with torch.inference_mode():
+                ids = self.model.text_encoder.tokenize([sentence])
+                self.model.encode_texts(self.model.text_features(ids))
+
+        encode(said[0])
+        return float(np.median([
+            best(lambda: encode(x), 1)[0] for x in said]))
+
+    def recall(self, of_i2t, of_t2i):
+        """mR of the two directions' scores, [n_images, n_texts]."""
+        from rsir.metrics import Ranks, evaluate_ranks, ranks
+
+        one, other = (ranks(x[:, self.corpus.text_id], self.part.owner)
+                      for x in (of_i2t, of_t2i))
+        return evaluate_ranks(Ranks(one.i2t, other.t2i, self.part.owner),
+                              bootstrap=0).mR
+
+
+def of_model(run, dataset, split, n_images, depths, root=None):
+    """Coarse, fine and coarse to fine: mR, and time of a query."""
+    from rsir.rescore import rescore_both
+
+    own = Subset(run, dataset, split, n_images, root)
+    n, t = own.coarse.shape
+    every = np.stack(np.meshgrid(
+        np.arange(n), np.arange(t), indexing="ij"), -1).reshape(-1, 2)
+    start = time.perf_counter()
+    fine = own.read(every).reshape(n, t)
+    spent = time.perf_counter() - start
+    start = own.unread(every).reshape(n, t)
+    # a fine score is a line in how much reading counts
+    shares = {"": fine, "_as_chosen": start + own.chosen * (fine - start)}
+    slow = own.reading_seconds(max(n, t))
+    out = {
+        "dataset": dataset, "split": split, "n_images": n,
+        "n_texts": t, "n_captions": own.part.n_captions,
+        "reading_chosen": own.chosen,
+        "encoding_a_sentence_seconds": own.encoding_seconds(),
+        "coarse": {"mR": own.recall(own.coarse, own.coarse)},
+        "fine": {"seconds": slow, "pairs": n * t,
+                 "all_pairs_seconds": spent, **{
+                     f"mR{name}": own.recall(x, x)
+                     for name, x in shares.items()}},
+        "coarse_to_fine": [],
+    }
+    print(f"{own.part!r}\ncoarse {out['coarse']['mR']:.2f} mR, fine on "
+          f"all {n * t:,} pairs {out['fine']['mR']:.2f} mR, "
+          f"{1e3 * slow:.0f} ms a query; val lets reading count "
+          f"{own.chosen:.0%}: {out['fine']['mR_as_chosen']:.2f} mR")
+    for m in depths:
+        row = {"M": m, "seconds": {"list": own.listing_seconds(m),
+                                   "read": own.reading_seconds(m)}}
+        row["faster"] = slow / sum(row["seconds"].values())
+        for name, x in shares.items():
+            both = rescore_both(
+                own.coarse, lambda pairs, x=x: x[tuple(pairs.T)], m,
+                tied="draw")
+            row[f"mR{name}"] = own.recall(both["i2t"], both["t2i"])
+        out["coarse_to_fine"].append(row)
+        print(f"M = {m:<4} {row['mR']:.2f} mR (as chosen "
+              f"{row['mR_as_chosen']:.2f}), {row['faster']:.1f} times "
+              "faster", flush=True)
+    return out
+
+
+def trained(run, splits, dataset):
+    """The model of a run; without one, a small one, made now."""
+    from rsir.baseline import load_run
+    from rsir.recipes import recipe
+    from rsir.train import train
+
+    if run is not None:
+        return load_run(run)
+    return train(recipe("cfitr", "toy" if dataset == "toy" else "cpu"),
+                 splits).model
+
+
+def main():
+    import faiss
+
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    add = parser.add_argument
+    add("--run", type=Path, help="run folder of a trained cfitr")
+    add("--dataset", default="toy")
+    add("--root", type=Path, default=None)
+    add("--split", default="test")
+    add("--images", type=int, default=200)
+    add("--depths", type=int, nargs="+", default=DEPTHS)
+    add("--write", action="store_true", help="into results/search/")
+    asked = parser.parse_args()
+    faiss.omp_set_num_threads(1)
+    keep = writer(f"{asked.dataset}-{asked.split}", "stages.py") \
+        if asked.write else None
+    facts = of_model(asked.run, asked.dataset, asked.split,
+                     asked.images, asked.depths, asked.root)
+    if keep:
+        keep(facts)
+
+
+if __name__ == "__main__":
+    main()
