@@ -21,7 +21,7 @@ ORDER = [
     "baseline", "indexkinds", "search", "journal", "folders",
     "published", "reported", "records", "reranked", "reproduce",
     "sidebyside", "tried",
-    "plots", "figures", "cli", "__main__",
+    "byhand", "plots", "figures", "cli", "__main__",
 ]  # fmt: skip
 # Pure functions: anybody may use them, they use only each other.
 # `metrics` is the public face of the parts in the second line.

@@ -31,7 +31,7 @@ SECTIONS = {
         "rsir.folders", "rsir.coarsefine", "rsir.indexkinds",
         "rsir.journal",
     ],
-    "Measuring": ["rsir.metrics", "rsir.sidebyside"],
+    "Measuring": ["rsir.metrics", "rsir.sidebyside", "rsir.byhand"],
     "Reported numbers and records": [
         "rsir.reported", "rsir.records", "rsir.reranked",
         "rsir.reproduce", "rsir.tried",
