@@ -232,7 +232,7 @@ def test_a_file_that_is_something_else_is_refused(codes, tmp_path):
 def test_a_fine_score_that_is_no_number_is_refused(codes):
     index = Index.build("binary-flat", codes[0])
     with pytest.raises(RsirError, match="gave NaN for query 0"):
-        coarse_to_fine(index, codes[1], lambda _, c: 0.0 * c / 0, m=5,
+        coarse_to_fine(index, codes[1], lambda _, c: c * np.nan, m=5,
                        k=2)
     with pytest.raises(RsirError, match="k is 0"):
         coarse_to_fine(index, codes[1], lambda _, c: c, k=0)
