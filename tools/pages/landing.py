@@ -122,20 +122,19 @@ def standing(heads: list) -> str:
     for row in heads:
         verdict = row.verdict()
         if verdict is not None:
-            said = [f"{verdict.low:.2f} to {verdict.high:.2f}",
+            said = [f"{verdict.low:.2f}–{verdict.high:.2f}",
                     badge(verdict.outcome)]  # fmt: skip
         elif row.dataset != "toy" and SYSTEMS[row.method] in NOT_AT_HAND:
             said = [unprinted(row), "–"]
         else:
             continue
         lines.append([
-            dataset_name(row.dataset), row.name.rstrip(" †"),
-            row.spread(), *said,
+            dataset_name(row.dataset).removesuffix("-Captions"),
+            row.name.rstrip(" †"), row.spread(), *said,
         ])  # fmt: skip
     if not lines:
         return ""
-    head = ["data set", "system", "ours, mR", "reported range",
-            "verdict"]  # fmt: skip
+    head = ["data", "system", "ours, mR", "reported", "verdict"]
     return (
         "## Where the numbers stand\n\n"
         + wide(table(head, lines, right=head[2:3]))
