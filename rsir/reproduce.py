@@ -177,8 +177,10 @@ def run_job(method, dataset, preset, row, seed, root, results, commit
     """One run, in this process: train, score test, write the record."""
     from rsir.data import load_dataset
     from rsir.models import build
+    from rsir.repeat import exactly
     from rsir.train import train
 
+    exactly(seed)
     used_modules()  # hash the code as it is now, not after hours
     base = row.partition("+")[0]
     run_dir = (cache_dir() / "runs" / method / dataset

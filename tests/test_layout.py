@@ -14,7 +14,7 @@ LINES, WIDTH = 400, 75
 
 # A file imports only from what stands before it here.
 ORDER = [
-    "errors", "progress", "processes",
+    "errors", "progress", "processes", "repeat",
     "data", "pocket", "encoders", "layers", "recipes", "models",
     "checkpoints", "batches", "train", "twostage", "looks",
     "coarsefine",

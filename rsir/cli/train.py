@@ -39,8 +39,10 @@ def train_command(
     from rsir.cli.options import changes
     from rsir.data import load_dataset
     from rsir.recipes import recipe
+    from rsir.repeat import exactly
     from rsir.train import train
 
+    exactly(seed)
     asked = recipe(method, preset, row,
                    **{"seed": seed} | changes(change or []))
     if tried:

@@ -23,7 +23,7 @@ SECTIONS = {
     "Losses": ["rsir.losses"],
     "Training": [
         "rsir.train", "rsir.train.*", "rsir.batches", "rsir.checkpoints",
-        "rsir.processes",
+        "rsir.processes", "rsir.repeat",
     ],
     "Search and re-ranking": [
         "rsir.search", "rsir.search.*", "rsir.baseline", "rsir.rerank",
