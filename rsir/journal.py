@@ -89,7 +89,8 @@ class Journal:
             if self.rows_path.exists() else b""
         lines = []
         for line, noted, checksum in _lines(self.names_path):
-            row = rows[len(lines) * self.bytes:][:self.bytes]
+            at = len(lines) * self.bytes
+            row = rows[at:at + self.bytes]
             if len(row) < self.bytes or zlib.crc32(row) != checksum \
                     or noted.key in known:
                 break
