@@ -1,11 +1,10 @@
 """`rsir rerank`: same shape out, clear errors, no torch."""
 
-import subprocess
-import sys
 from functools import partial
 
 import numpy as np
 import pytest
+from light import light
 
 from rsir import rerank
 
@@ -169,17 +168,5 @@ def test_bad_places_end_with_2(run, saved, tmp_path):
 
 def test_the_module_answers_and_loads_no_torch(saved, tmp_path):
     out = tmp_path / "R.npy"
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "rsir", "rerank",
-         *MR, "--scores", saved("S", scores()), "--out", out],
-        capture_output=True, text=True, check=False,
-    )
-    assert done.returncode == 0
+    light("rerank", *MR, "--scores", saved("S", scores()), "--out", out)
     assert np.load(out).shape == (12, 60)
-    loaded = {
-        line.split("|")[-1].strip().split(".")[0]
-        for line in done.stderr.splitlines()
-    }
-    assert "numpy" in loaded
-    heavy = {"torch", "transformers", "pandas", "scipy", "matplotlib"}
-    assert not heavy & loaded
