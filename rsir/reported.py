@@ -26,7 +26,7 @@ from rsir.published import (
 
 __all__ = [
     "NOT_AT_HAND", "Claim", "Range", "Verdict", "check_direction",
-    "check_reported",
+    "check_reported", "check_short_list",
     "load_claims", "load_reported", "recorded_range", "reported_range",
 ]
 
@@ -241,6 +241,39 @@ def check_direction(
         known.value if published else None, low, high,
         "95 % interval of the paired difference over images",
         known.sources if known else (), tuple(notes), declared,
+    )
+
+
+def check_short_list(claim: str, facts: Mapping, *,
+                     within: float = 0.5, least: float = 10.0
+                     ) -> Verdict:
+    """Does a short list save time and cost next to nothing?
+
+    Args:
+        claim: id of a claim.
+        facts: as `benchmarks/stages.py` writes them: the mR with all
+            pairs read, and mR and gain of time for each length.
+        within: points of mR that a short list may lose.
+        least: times faster that it has to be.
+
+    Returns:
+        "holds" where one length loses no more than `within` and is
+        at least `least` times faster, else "does not hold". `ours`
+        is how many times faster the best such length is.
+    """
+    known = {c.id: c for c in load_claims()}[claim]
+    whole = facts["fine"]["mR"]
+    good = [x for x in facts["coarse_to_fine"]
+            if x["mR"] >= whole - within]
+    best = max(good, key=lambda x: x["faster"], default=None)
+    times = best["faster"] if best else 0.0
+    found = f"M = {best['M']}, mR {best['mR']:.2f}" if best else \
+        f"no length within {within} points"
+    return Verdict(
+        known.line, "holds" if times >= least else "does not hold",
+        times, sources=known.sources, notes=(
+            f"{found}; all pairs of {facts['n_images']} pictures: mR "
+            f"{whole:.2f}",),
     )
 
 

@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import platform
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -214,6 +215,13 @@ def run_job(method, dataset, preset, row, seed, root, results, commit
         seconds["total"] = sum(seconds.values())
         _write(run, name, preset, dataset, commit, seconds, ranks,
                splits.test, Path(results), *more)
+    _drop_states(run_dir)
+
+
+def _drop_states(run_dir: Path) -> None:
+    """The records stand: keep the weights, not what training needs."""
+    for state in run_dir.glob("state-*"):
+        shutil.rmtree(state)
 
 
 def _measured(run, splits, row: str, preset: str):
@@ -291,8 +299,6 @@ def _write(run, row, preset, dataset, commit, seconds, ranks, test,
 
 def _drop_other_run(run_dir: Path, asked, commit: str) -> None:
     """Remove a half run of another commit or recipe, keep our own."""
-    import shutil
-
     mark = run_dir / "commit"
     if run_dir.exists() and not (
         mark.exists() and mark.read_text() == commit

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rsir import flatscan
 from rsir.data.paths import atomic_write
 from rsir.errors import RsirError
 from rsir.indexkinds import (
@@ -161,8 +162,7 @@ class Index:
         if not len(self):
             raise RsirError("the index is empty; add rows first")
         with told(self.kind, self.options):
-            far, found = self.faiss.search(
-                queries, int(min(k, len(self))))
+            far, found = self._asked(queries, int(min(k, len(self))))
         scores = far.astype(np.float32)
         if self.binary:
             scores = -scores
@@ -170,6 +170,13 @@ class Index:
         order = np.lexsort((found, -scores), axis=1)
         return (np.take_along_axis(scores, order, axis=1),
                 np.take_along_axis(found, order, axis=1))
+
+    def _asked(self, queries: np.ndarray, k: int):
+        if not flatscan.suits(self.faiss, len(queries), k):
+            return self.faiss.search(queries, k)
+        return map(np.stack, zip(*(
+            flatscan.nearest(self.faiss, query[None], k)
+            for query in queries)))
 
     def set(self, **options) -> "Index":
         """Change how a search looks: `nprobe`, `ef`, `nflip`."""

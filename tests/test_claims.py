@@ -4,6 +4,8 @@ A claim that fails must be declared, with a reason, in
 `results/declared.yml`; the claims page prints that reason.
 """
 
+import json
+
 import measured
 import pytest
 from nbkit import ROOT
@@ -33,7 +35,7 @@ def test_claim(name, rows, text):
     """Verdicts stand on the page, and no failure is undeclared."""
     claim = CLAIMS[name]
     assert f"`{name}`" in text
-    for one in page.outcomes(rows, claim):
+    for one in page.outcomes(rows, claim, ROOT):
         assert one.word in WORDS
         assert one.numbers in text
         one.verdict.require()  # a failure needs a reason in declared.yml
@@ -74,6 +76,20 @@ def test_without_records_every_claim_is_pending(tmp_path):
     for method in ("AMFMN", "GaLR", "EnVLF", "CFITR"):
         waits = f"{method} is not in the book yet" in made
         assert waits == (method.lower() not in measured.ROWS)
+
+
+def test_a_claim_on_time_gets_the_verdict_of_its_benchmark(tmp_path):
+    claim = CLAIMS["cfitr-real-time"]
+    assert page.outcomes([], claim, tmp_path) == []
+    path = tmp_path / "results" / "search" / "ucm-test.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({
+        "n_images": 9, "fine": {"mR": 50}, "coarse_to_fine": [
+            {"M": 10, "mR": 49.8, "faster": 12.34}]}))
+    (one,) = page.outcomes([], claim, tmp_path)
+    assert (one.dataset, one.word) == ("ucm", "holds")
+    assert "12.3 times as fast; M = 10" in one.numbers
+    assert one.numbers in page.render(tmp_path)["claims.md"]
 
 
 def test_a_claim_gets_the_verdict_of_its_rows(tmp_path):

@@ -18,7 +18,7 @@ ORDER = [
     "data", "pocket", "encoders", "layers", "recipes", "models",
     "checkpoints", "batches", "train", "twostage", "looks",
     "coarsefine",
-    "baseline", "indexkinds", "search", "journal", "folders",
+    "baseline", "indexkinds", "flatscan", "search", "journal", "folders",
     "published", "reported", "records", "reranked", "reproduce",
     "sidebyside", "tried",
     "byhand", "plots", "figures", "cli", "__main__",

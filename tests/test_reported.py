@@ -12,6 +12,7 @@ from rsir.errors import RsirError
 from rsir.reported import (
     Range,
     check_direction,
+    check_short_list,
     check_reported,
     load_claims,
     load_reported,
@@ -137,6 +138,23 @@ def test_a_recorded_range_is_never_narrower_than_its_floor():
     for bad in ([], [np.nan]):
         with pytest.raises(RsirError, match="record a run"):
             recorded_range(bad)
+
+
+@pytest.mark.parametrize("lists, outcome, times", [
+    ([(10, 49.4, 30), (20, 49.5, 10), (50, 50, 3)], "holds", 10),
+    ([(10, 49.4, 30), (20, 49.5, 9), (50, 50, 3)], "does not hold", 9),
+    ([(10, 49.4, 30)], "does not hold", 0),
+    ([(10, 51, 30), (20, 50, 40)], "holds", 40),
+])
+def test_a_short_list_is_as_good_and_much_faster(lists, outcome, times):
+    facts = {"n_images": 7, "fine": {"mR": 50.0}, "coarse_to_fine": [
+        dict(zip(("M", "mR", "faster"), x)) for x in lists]}
+    verdict = check_short_list("cfitr-real-time", facts)
+    assert (verdict.outcome, verdict.ours) == (outcome, times)
+    assert "all pairs of 7 pictures: mR 50.00" in verdict.notes[0]
+    if outcome != "holds":
+        with pytest.raises(AssertionError):
+            verdict.require()
 
 
 # ---- verdicts on numbers -------------------------------------------

@@ -210,6 +210,9 @@ def test_a_job_trains_scores_and_writes(
     report = evaluate(scores, splits.test.owner, bootstrap=0)
     assert record.mR == pytest.approx(report.mR, abs=1e-3)
     assert record.n_images == 8 and record.n_captions == 16
+    # what a training needs to go on takes more room than the weights
+    assert (home / "best.safetensors").exists()
+    assert not list(home.glob("state*"))
     # a half run of another commit does not go on
     (home / "left-over").write_text("")
     run_job(**job)

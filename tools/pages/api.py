@@ -29,7 +29,7 @@ SECTIONS = {
         "rsir.search", "rsir.search.*", "rsir.baseline", "rsir.rerank",
         "rsir.rescore", "rsir.twostage", "rsir.looks",
         "rsir.folders", "rsir.coarsefine", "rsir.indexkinds",
-        "rsir.journal",
+        "rsir.flatscan", "rsir.journal",
     ],
     "Measuring": ["rsir.metrics", "rsir.sidebyside", "rsir.byhand"],
     "Reported numbers and records": [
