@@ -90,6 +90,13 @@ def test_a_claim_on_time_gets_the_verdict_of_its_benchmark(tmp_path):
     assert (one.dataset, one.word) == ("ucm", "holds")
     assert "12.3 times as fast; M = 10" in one.numbers
     assert one.numbers in page.render(tmp_path)["claims.md"]
+    path.write_text(path.read_text().replace("12.34", "8.0"))
+    declared = path.parent.parent / "declared.yml"
+    declared.write_text("- {claim: cfitr-real-time, dataset: ucm, "
+                        "why: it is so}")
+    (one,) = page.outcomes([], claim, tmp_path)
+    assert one.word == "does not hold"
+    assert "it is so" in page.render(tmp_path)["claims.md"]
 
 
 def test_a_claim_gets_the_verdict_of_its_rows(tmp_path):

@@ -7,6 +7,7 @@ from pathlib import Path
 import measured
 from measured import badge, dataset_name
 
+from rsir import records
 from rsir.recipes import RECIPES
 from rsir.reported import Claim, Verdict, check_short_list
 
@@ -87,7 +88,12 @@ def short_lists(root: Path) -> list[Outcome]:
         path = root / "results" / "search" / f"{dataset}-test.json"
         if path.exists():
             verdict = check_short_list(
-                SHORT_LIST, json.loads(path.read_text(encoding="utf-8"))
+                SHORT_LIST,
+                json.loads(path.read_text(encoding="utf-8")),
+                declared=records.declared(
+                    SHORT_LIST, dataset, "coarse-to-fine",
+                    root / "results",
+                ),
             )
             numbers = (
                 f"{verdict.ours:.1f} times as fast; {verdict.notes[0]}"
