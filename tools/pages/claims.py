@@ -183,21 +183,18 @@ def printed_numbers(root: Path, ranges: list[Claim], made: dict) -> str:
                    f"({claim.low:.2f}–{claim.high:.2f})")
         found = made[claim.id] or [None]
         for one in found:
-            ours = (
-                [badge(PENDING), pending(claim).removeprefix(PENDING)
-                 .strip(": ") or "–"]
-                if one is None
-                else [badge(one.word), f"{one.row}<br>{one.numbers}"]
-            )  # fmt: skip
-            lines.append([text, *ours, printed, claim.dataset])
+            why = pending(claim).removeprefix(PENDING).strip(": ")
+            ours = [badge(PENDING), why] if one is None else [
+                badge(one.word), one.row, one.numbers]
+            lines.append([text, "<br>".join(filter(None, ours)), printed,
+                          claim.dataset])
             text = ""
             if one and one.verdict.declared:
                 declared.append(
                     f"- {one.row}, {dataset_name(one.dataset)}: "
                     f"{one.verdict.declared}"
                 )
-    head = ["claim", "verdict", "ours: row, mR", "printed (range)",
-            "data set"]  # fmt: skip
+    head = ["claim", "verdict: row, mR", "printed (range)", "data set"]
     parts = [wide(table(head, lines), "first")]
     notes = [
         f"- `{claim.id}`: {sentence(claim.note)}"
