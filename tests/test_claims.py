@@ -88,7 +88,7 @@ def test_a_claim_on_time_gets_the_verdict_of_its_benchmark(tmp_path):
             {"M": 10, "mR": 49.8, "faster": 12.34}]}))
     (one,) = page.outcomes([], claim, tmp_path)
     assert (one.dataset, one.word) == ("ucm", "holds")
-    assert "12.3 times as fast; M = 10" in one.numbers
+    assert "12.3 times as fast<br>M = 10" in one.numbers
     assert one.numbers in page.render(tmp_path)["claims.md"]
     path.write_text(path.read_text().replace("12.34", "8.0"))
     declared = path.parent.parent / "declared.yml"

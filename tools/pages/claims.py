@@ -96,7 +96,8 @@ def short_lists(root: Path) -> list[Outcome]:
                 ),
             )
             numbers = (
-                f"{verdict.ours:.1f} times as fast; {verdict.notes[0]}"
+                f"{verdict.ours:.1f} times as fast<br>"
+                + verdict.notes[0].replace("; ", "<br>")
             )
             names = "a short list of `coarse-to-fine` against all pairs"
             made.append(Outcome(dataset, verdict, names, numbers))
