@@ -244,7 +244,7 @@ def statement(root: Path, claim: Claim, found: list[Outcome]) -> str:
             for name in ("rsicd", "ucm", "rsitmd")
             if name not in {one.dataset for one in found}
         ]
-        interval = claim.kind == "direction"
+        interval = claim.id != SHORT_LIST
         head = ["data set", "outcome", "gain" + " [95 %]" * interval]
         parts.append(f"*Rows:* {found[0].row}")
         parts.append(wide(table(head, lines + waiting)))
