@@ -20,8 +20,8 @@ query at a time cannot be faster than the larger of the two. Ours looks
 only into blocks that can win (`rsir.flatscan`); FAISS's own exact search
 is measured beside it. Below 100,000 codes a scan is over before the call
 is, and its ratio to the limit says nothing; it is stored, and not printed.
-Memory is asked for in large pages (Linux), as NumPy does anyway. In small
-ones FAISS's copy of the codes is read a quarter slower.
+Memory is asked for in large pages (Linux), as NumPy does anyway, so that
+both sides read alike.
 
 Ratios are of one run. --write puts the numbers into results/search/,
 where the chapter reads them.
