@@ -1,11 +1,14 @@
 """Two stages of a trained model: what a short list costs and loses.
 
     python benchmarks/stages.py                  # a small one, on toy
-    python benchmarks/stages.py --run RUN --dataset rsicd --write
+    python benchmarks/stages.py --run RUN ... --dataset rsicd --write
 
 Coarse, fine on all pairs, and coarse to fine with M candidates, on a
 fixed subset of pictures with all their captions. Read pairs count in
-full, and, in a column of its own, as much as val says.
+full, and, in a column of its own, as much as val says. Of several runs
+the mean counts, and what each loses by a short list is kept. Of val, on
+which the length of the list is chosen, only pictures count that train
+does not hold, too; all subsets that they fill are measured.
 
 Times are of the same queries, one after another, both directions
 averaged, without the encoding of the query, which all have in common
@@ -25,32 +28,39 @@ from rsir.search import Index, pack
 DEPTHS = (10, 20, 50, 100, 200)
 
 
-def subset_of(split, n_images, seed=0):
-    """The fixed subset: the same pictures in every run."""
-    draw = np.random.default_rng(seed)
-    n = min(n_images, split.n_images)
-    return split.subset(np.sort(
-        draw.choice(split.n_images, n, replace=False)))
+def subsets(splits, name, n_images, seed=0):
+    """The pictures to measure on: the same in every run.
+
+    Of val every full subset of its fresh pictures, else one.
+    """
+    from rsir.data.duplicates import to_choose_on
+
+    split, draw = splits[name], np.random.default_rng(seed)
+    left, parts = np.arange(split.n_images), []
+    if name == "val":
+        left = left[to_choose_on(split, splits.train)]
+    while not parts or (name == "val" and len(left) >= n_images):
+        n = min(n_images, len(left))
+        new = np.sort(draw.choice(len(left), n, replace=False))
+        parts.append(split.subset(left[new]))
+        left = np.delete(left, new)
+    return parts
 
 
 class Subset:
-    """A trained model and the pictures it is measured on."""
+    """A trained model and the pictures it is measured on.
 
-    def __init__(self, run, dataset, split, n_images, root=None):
+    `chosen` is how much the reading counts, as val says.
+    """
+
+    def __init__(self, model, chosen, part):
         import torch
 
         from rsir.batches import Corpus
-        from rsir.coarsefine import choose_reading
-        from rsir.data import load_dataset
         from rsir.train import encode_corpus
         from rsir.twostage import reader
 
-        splits = load_dataset(dataset, root)
-        self.model = trained(run, splits, dataset)
-        self.model.coarse = "hash"      # what is timed is what counts
-        self.chosen = choose_reading(
-            self.model, splits.val, splits.train)[0]
-        self.part = subset_of(splits[split], n_images)
+        self.model, self.chosen, self.part = model, chosen, part
         self.corpus = Corpus(self.part, self.model)
         with torch.inference_mode():
             sides = encode_corpus(self.model, self.corpus)
@@ -119,11 +129,10 @@ class Subset:
                               bootstrap=0).mR
 
 
-def of_model(run, dataset, split, n_images, depths, root=None):
+def of_subset(own, depths):
     """Coarse, fine and coarse to fine: mR, and time of a query."""
     from rsir.rescore import rescore_both
 
-    own = Subset(run, dataset, split, n_images, root)
     n, t = own.coarse.shape
     every = np.stack(np.meshgrid(
         np.arange(n), np.arange(t), indexing="ij"), -1).reshape(-1, 2)
@@ -135,8 +144,7 @@ def of_model(run, dataset, split, n_images, depths, root=None):
     shares = {"": fine, "_as_chosen": start + own.chosen * (fine - start)}
     slow = own.reading_seconds(max(n, t))
     out = {
-        "dataset": dataset, "split": split, "n_images": n,
-        "n_texts": t, "n_captions": own.part.n_captions,
+        "n_images": n, "n_texts": t, "n_captions": own.part.n_captions,
         "reading_chosen": own.chosen,
         "encoding_a_sentence_seconds": own.encoding_seconds(),
         "coarse": {"mR": own.recall(own.coarse, own.coarse)},
@@ -159,11 +167,43 @@ def of_model(run, dataset, split, n_images, depths, root=None):
                 own.coarse, lambda pairs, x=x: x[tuple(pairs.T)], m,
                 tied="draw")
             row[f"mR{name}"] = own.recall(both["i2t"], both["t2i"])
+        row["loss"] = out["fine"]["mR"] - row["mR"]
         out["coarse_to_fine"].append(row)
         print(f"M = {m:<4} {row['mR']:.2f} mR (as chosen "
               f"{row['mR_as_chosen']:.2f}), {row['faster']:.1f} times "
               "faster", flush=True)
     return out
+
+
+def mean(facts):
+    """The mean of each number; all have the same keys and lengths."""
+    first = facts[0]
+    if isinstance(first, dict):
+        return {key: mean([x[key] for x in facts]) for key in first}
+    if isinstance(first, list):
+        return [mean(x) for x in zip(*facts)]
+    same = all(x == first for x in facts)
+    return first if same else float(np.mean(facts))
+
+
+def of_runs(runs, dataset, split, n_images, depths, root=None):
+    """The mean over runs and subsets; `losses` has a number a run."""
+    from rsir.coarsefine import choose_reading
+    from rsir.data import load_dataset
+
+    splits = load_dataset(dataset, root)
+    parts, each = subsets(splits, split, n_images), []
+    for run in runs:
+        model = trained(run, splits, dataset)
+        model.coarse = "hash"           # what is timed is what counts
+        chosen = choose_reading(model, splits.val, splits.train)[0]
+        each.append(mean([of_subset(Subset(model, chosen, part), depths)
+                          for part in parts]))
+    out = mean(each)
+    for n, row in enumerate(out["coarse_to_fine"]):
+        row["losses"] = [x["coarse_to_fine"][n]["loss"] for x in each]
+    return {"dataset": dataset, "split": split, "subsets": len(parts),
+            "runs": len(runs)} | out
 
 
 def trained(run, splits, dataset):
@@ -183,7 +223,8 @@ def main():
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
-    add("--run", type=Path, help="run folder of a trained cfitr")
+    add("--run", type=Path, nargs="+", default=[None],
+        help="run folders of trained cfitr, one a seed")
     add("--dataset", default="toy")
     add("--root", type=Path, default=None)
     add("--split", default="test")
@@ -194,8 +235,11 @@ def main():
     faiss.omp_set_num_threads(1)
     keep = writer(f"{asked.dataset}-{asked.split}", "stages.py") \
         if asked.write else None
-    facts = of_model(asked.run, asked.dataset, asked.split,
-                     asked.images, asked.depths, asked.root)
+    facts = of_runs(asked.run, asked.dataset, asked.split,
+                    asked.images, asked.depths, asked.root)
+    for row in facts["coarse_to_fine"]:
+        print("mean: M = {M:<4} loses {loss:.2f}, {faster:.1f} times "
+              "faster".format(**row))
     if keep:
         keep(facts)
 

@@ -71,7 +71,7 @@ def test_without_records_every_claim_is_pending(tmp_path):
     made = page.render(tmp_path)["claims.md"]
     assert f"{len(CLAIMS)} claims, 0 of them" in made
     assert not WORDS & {
-        one.word for c in CLAIMS.values() for one in page.outcomes([], c)
+        one.word for c in CLAIMS.values() for one in page.outcomes([], c, tmp_path)
     }
     for method in ("AMFMN", "GaLR", "EnVLF", "CFITR"):
         waits = f"{method} is not in the book yet" in made
@@ -84,8 +84,10 @@ def test_a_claim_on_time_gets_the_verdict_of_its_benchmark(tmp_path):
     path = tmp_path / "results" / "search" / "ucm-test.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({
-        "n_images": 9, "fine": {"mR": 50}, "coarse_to_fine": [
+        "n_images": 9, "runs": 3, "fine": {"mR": 50}, "coarse_to_fine": [
             {"M": 10, "mR": 49.8, "faster": 12.34}]}))
+    assert page.outcomes([], claim, tmp_path) == []  # M is not chosen
+    path.with_name("ucm-val.json").write_text(path.read_text())
     (one,) = page.outcomes([], claim, tmp_path)
     assert (one.dataset, one.word) == ("ucm", "holds")
     assert "12.3 times as fast<br>M = 10" in one.numbers
@@ -110,7 +112,7 @@ def test_a_claim_gets_the_verdict_of_its_rows(tmp_path):
     rows = measured.rows(tmp_path)
 
     def words(name):
-        return [one.word for one in page.outcomes(rows, CLAIMS[name])]
+        return [one.word for one in page.outcomes(rows, CLAIMS[name], tmp_path)]
 
     assert words("amfmn-rsicd") == ["reached"] * 2
     assert words("amfmn-soft-rsicd") == ["reached"] * 2
@@ -123,7 +125,9 @@ def test_a_claim_gets_the_verdict_of_its_rows(tmp_path):
     made = page.render(tmp_path)["claims.md"]
     assert "[does not hold]{.verdict .below}" in made
     with pytest.raises(AssertionError, match="dynamic margin"):
-        for one in page.outcomes(rows, CLAIMS["amfmn-dynamic-margin"]):
+        for one in page.outcomes(
+            rows, CLAIMS["amfmn-dynamic-margin"], tmp_path
+        ):
             one.verdict.require()
 
 
@@ -134,12 +138,12 @@ def test_the_page_and_the_checks_say_the_same(tmp_path):
     }
     record(tmp_path, "amfmn", "ucm", "soft-minilm", 3, n_images=210)
     rows = measured.rows(tmp_path)
-    one = page.outcomes(rows, CLAIMS["amfmn-mvsa"])[0]
+    one = page.outcomes(rows, CLAIMS["amfmn-mvsa"], tmp_path)[0]
     loaded = [measured.Ranks.load(paths[row].with_suffix(".npz"))
               for row in paths]  # fmt: skip
     same = check_direction("amfmn-mvsa", measured.compare(*loaded))
     assert one.verdict == same
-    head = page.outcomes(rows, CLAIMS["amfmn-ucm"])[0]
+    head = page.outcomes(rows, CLAIMS["amfmn-ucm"], tmp_path)[0]
     run = measured.pick(rows, ("amfmn", "soft-minilm"), "ucm").runs[0]
     verdict = check_reported(run.facts, "AMFMN", "ucm")
     assert head.word == verdict.outcome == "reached"
@@ -153,7 +157,9 @@ def test_a_declared_failure_shows_its_reason(tmp_path):
         "- claim: amfmn-rsicd\n  dataset: rsicd\n  row: soft-gru\n"
         "  why: words are learned from eight thousand pictures alone\n"
     )
-    found = page.outcomes(measured.rows(tmp_path), CLAIMS["amfmn-rsicd"])
+    found = page.outcomes(
+        measured.rows(tmp_path), CLAIMS["amfmn-rsicd"], tmp_path
+    )
     by_row = {one.row.split("`")[1]: one.verdict for one in found}
     assert by_row["soft-gru"].line.endswith("below, as declared")
     assert by_row["soft-minilm"].declared is None

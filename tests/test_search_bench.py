@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from rsir.data import load_dataset
 from rsir.metrics import Ranks, evaluate_ranks, ranks
 from rsir.search import Index, hamming
 
@@ -84,8 +85,8 @@ class Known:
 
     n_captions, chosen = 24, 0.25
 
-    def __init__(self, *_):
-        draw = np.random.default_rng(0)
+    def __init__(self, seed=0):
+        draw = np.random.default_rng(seed)
         self.owner = np.repeat(np.arange(12), 2)
         self.table = draw.normal(size=(12, 24))
         self.table[self.owner, np.arange(24)] += 1.5
@@ -114,12 +115,9 @@ class Known:
                               bootstrap=0).mR
 
 
-def test_stages_hold_the_short_list_against_all_pairs(
-    stages, monkeypatch
-):
-    monkeypatch.setattr(stages, "Subset", Known)
-    facts = stages.of_model(None, "own", "test", 12, (3, 24))
+def test_stages_hold_the_short_list_against_all_pairs(stages):
     own = Known()
+    facts = stages.of_subset(own, (3, 24))
     assert facts["fine"]["mR"] == own.recall(own.table, own.table)
     mixed = 0.75 * own.first + 0.25 * own.table
     assert facts["fine"]["mR_as_chosen"] == own.recall(mixed, mixed)
@@ -127,3 +125,44 @@ def test_stages_hold_the_short_list_against_all_pairs(
     assert whole["mR"] == facts["fine"]["mR"] > short["mR"]
     assert whole["mR_as_chosen"] == facts["fine"]["mR_as_chosen"]
     assert short["faster"] == 48 / 7
+    assert (short["loss"], whole["loss"]) == (
+        facts["fine"]["mR"] - short["mR"], 0)
+
+
+def test_val_is_measured_on_all_that_train_does_not_hold(
+    stages, monkeypatch
+):
+    splits = load_dataset("toy")
+    val, n = splits.val, splits.val.n_images // 3
+    new = np.arange(val.n_images) % 4 > 0
+    monkeypatch.setattr("rsir.data.duplicates.to_choose_on",
+                        lambda val, train: new)
+    parts = stages.subsets(splits, "val", n)
+    names = [name for part in parts for name in part.ids]
+    assert [part.n_images for part in parts] == [n, n]
+    assert len(set(names)) == 2 * n
+    assert set(names) <= set(np.array(val.ids)[new])
+    (only,) = stages.subsets(splits, "test", n)
+    assert only.ids == stages.subsets(splits, "test", n)[0].ids
+    (small,) = stages.subsets(splits, "test", 10 ** 6)
+    assert small.ids == splits.test.ids
+
+
+def test_runs_and_subsets_are_averaged(stages, monkeypatch):
+    monkeypatch.setattr(stages, "subsets", lambda *_: [1, 2])
+    monkeypatch.setattr(stages, "trained", lambda run, *_: SimpleNamespace(
+        run=run))
+    monkeypatch.setattr("rsir.coarsefine.choose_reading",
+                        lambda *_: (0.25, []))
+    monkeypatch.setattr(stages, "Subset", lambda model, chosen, part: Known(
+        10 * model.run + part))
+    facts = stages.of_runs([0, 1], "toy", "val", 12, (3, 24))
+    each = {n: stages.of_subset(Known(n), (3, 24)) for n in (1, 2, 11, 12)}
+    short = facts["coarse_to_fine"][0]
+    loss = {n: x["coarse_to_fine"][0]["loss"] for n, x in each.items()}
+    assert short["losses"] == pytest.approx(
+        [(loss[1] + loss[2]) / 2, (loss[11] + loss[12]) / 2])
+    assert short["loss"] == pytest.approx(np.mean(list(loss.values())))
+    assert facts["fine"]["mR"] == pytest.approx(
+        np.mean([x["fine"]["mR"] for x in each.values()]))
+    assert (facts["runs"], facts["subsets"], short["M"]) == (2, 2, 3)

@@ -45,13 +45,9 @@ class Outcome:
         return self.verdict.outcome if self.verdict else PENDING
 
 
-def outcomes(found: list, claim: Claim,
-             root: Path | None = None) -> list[Outcome]:
-    """The verdicts on a claim; [] where nothing of it is measured.
-
-    Without `root` only records count, not what benchmarks wrote.
-    """
-    if root and claim.id == SHORT_LIST:
+def outcomes(found: list, claim: Claim, root: Path) -> list[Outcome]:
+    """The verdicts on a claim; [] where nothing of it is measured."""
+    if claim.id == SHORT_LIST:
         return short_lists(root)
     if claim.kind == "range":
         dataset = claim.dataset.lower()
@@ -83,24 +79,22 @@ def outcomes(found: list, claim: Claim,
 
 def short_lists(root: Path) -> list[Outcome]:
     """What `benchmarks/stages.py` measured, a data set a line."""
-    made = []
+    made, home = [], root / "results" / "search"
     for dataset in DATASETS:
-        path = root / "results" / "search" / f"{dataset}-test.json"
-        if path.exists():
-            verdict = check_short_list(
-                SHORT_LIST,
-                json.loads(path.read_text(encoding="utf-8")),
-                declared=records.declared(
-                    SHORT_LIST, dataset, "coarse-to-fine",
-                    root / "results",
-                ),
-            )
-            numbers = (
-                f"{verdict.ours:.1f} times as fast<br>"
-                + verdict.notes[0].replace("; ", "<br>")
-            )
-            names = "a short list of `coarse-to-fine` against all pairs"
-            made.append(Outcome(dataset, verdict, names, numbers))
+        paths = [home / f"{dataset}-{x}.json" for x in ("val", "test")]
+        if not all(path.exists() for path in paths):
+            continue
+        verdict = check_short_list(
+            SHORT_LIST, *(json.loads(x.read_text("utf-8")) for x in paths),
+            declared=records.declared(
+                SHORT_LIST, dataset, "coarse-to-fine", root / "results"),
+        )
+        numbers = (
+            f"{verdict.ours:.1f} times as fast<br>"
+            + verdict.notes[0].replace("; ", "<br>")
+        )
+        names = "a short list of `coarse-to-fine` against all pairs"
+        made.append(Outcome(dataset, verdict, names, numbers))
     return made
 
 
