@@ -3,12 +3,13 @@
     python benchmarks/stages.py                  # a small one, on toy
     python benchmarks/stages.py --run RUN ... --dataset rsicd --write
 
-Coarse, fine on all pairs, and coarse to fine with M candidates, on a
-fixed subset of pictures with all their captions. Read pairs count in
-full, and, in a column of its own, as much as val says. Of several runs
-the mean counts, and what each loses by a short list is kept. Of val, on
-which the length of the list is chosen, only pictures count that train
-does not hold, too; all subsets that they fill are measured.
+Coarse, fine on all pairs, and coarse to fine with M candidates, on
+fixed subsets of 200 pictures with all their captions, each a gallery of
+its own: as many as the split fills. Read pairs count in full, and, in a
+column of its own, as much as val says. Numbers are means over runs and
+subsets; what a short list loses has an interval over pictures. Of val,
+on which its length is chosen, only pictures count that train does not
+hold, too.
 
 Times are of the same queries, one after another, both directions
 averaged, without the encoding of the query, which all have in common
@@ -23,6 +24,8 @@ from pathlib import Path
 import numpy as np
 from search import ASKED, best, writer
 
+from rsir.metrics import Ranks, compare, ranks, recalls_from_ranks
+from rsir.places import Places
 from rsir.search import Index, pack
 
 DEPTHS = (10, 20, 50, 100, 200)
@@ -31,7 +34,8 @@ DEPTHS = (10, 20, 50, 100, 200)
 def subsets(splits, name, n_images, seed=0):
     """The pictures to measure on: the same in every run.
 
-    Of val every full subset of its fresh pictures, else one.
+    As many subsets as the split fills (of val: its fresh pictures),
+    at least one.
     """
     from rsir.data.duplicates import to_choose_on
 
@@ -39,7 +43,7 @@ def subsets(splits, name, n_images, seed=0):
     left, parts = np.arange(split.n_images), []
     if name == "val":
         left = left[to_choose_on(split, splits.train)]
-    while not parts or (name == "val" and len(left) >= n_images):
+    while not parts or len(left) >= n_images:
         n = min(n_images, len(left))
         new = np.sort(draw.choice(len(left), n, replace=False))
         parts.append(split.subset(left[new]))
@@ -119,18 +123,19 @@ class Subset:
         return float(np.median([
             best(lambda: encode(x), 1)[0] for x in said]))
 
-    def recall(self, of_i2t, of_t2i):
-        """mR of the two directions' scores, [n_images, n_texts]."""
-        from rsir.metrics import Ranks, evaluate_ranks, ranks
-
+    def ranks(self, of_i2t, of_t2i):
+        """Places by the scores of each direction, [n_images, n_texts]."""
         one, other = (ranks(x[:, self.corpus.text_id], self.part.owner)
                       for x in (of_i2t, of_t2i))
-        return evaluate_ranks(Ranks(one.i2t, other.t2i, self.part.owner),
-                              bootstrap=0).mR
+        return Ranks(one.i2t, other.t2i, self.part.owner)
 
 
 def of_subset(own, depths):
-    """Coarse, fine and coarse to fine: mR, and time of a query."""
+    """Coarse, fine and coarse to fine: mR, and time of a query.
+
+    Returns:
+        Facts, and the ranks of all pairs (0) and of each depth.
+    """
     from rsir.rescore import rescore_both
 
     n, t = own.coarse.shape
@@ -143,14 +148,15 @@ def of_subset(own, depths):
     # a fine score is a line in how much reading counts
     shares = {"": fine, "_as_chosen": start + own.chosen * (fine - start)}
     slow = own.reading_seconds(max(n, t))
+    found = {0: own.ranks(fine, fine)}
     out = {
         "n_images": n, "n_texts": t, "n_captions": own.part.n_captions,
         "reading_chosen": own.chosen,
         "encoding_a_sentence_seconds": own.encoding_seconds(),
-        "coarse": {"mR": own.recall(own.coarse, own.coarse)},
+        "coarse": {"mR": mR(own.ranks(own.coarse, own.coarse))},
         "fine": {"seconds": slow, "pairs": n * t,
                  "all_pairs_seconds": spent, **{
-                     f"mR{name}": own.recall(x, x)
+                     f"mR{name}": mR(own.ranks(x, x))
                      for name, x in shares.items()}},
         "coarse_to_fine": [],
     }
@@ -166,13 +172,31 @@ def of_subset(own, depths):
             both = rescore_both(
                 own.coarse, lambda pairs, x=x: x[tuple(pairs.T)], m,
                 tied="draw")
-            row[f"mR{name}"] = own.recall(both["i2t"], both["t2i"])
-        row["loss"] = out["fine"]["mR"] - row["mR"]
+            places = own.ranks(both["i2t"], both["t2i"])
+            found.setdefault(m, places)     # read in full: the first
+            row[f"mR{name}"] = mR(places)
         out["coarse_to_fine"].append(row)
         print(f"M = {m:<4} {row['mR']:.2f} mR (as chosen "
               f"{row['mR_as_chosen']:.2f}), {row['faster']:.1f} times "
               "faster", flush=True)
-    return out
+    return out, found
+
+
+def mR(places):
+    return recalls_from_ranks(places)["mR"]
+
+
+def joined(parts):
+    """Queries of several subsets as one; each has its own gallery."""
+    first = np.cumsum([0] + [len(x.i2t.own) for x in parts])
+    sides = [
+        Places(*(np.concatenate([getattr(getattr(x, way), name)
+                                 for x in parts])
+                 for name in Places.__dataclass_fields__))
+        for way in ("i2t", "t2i")
+    ]
+    return Ranks(*sides, np.concatenate(
+        [x.owner + n for x, n in zip(parts, first)]))
 
 
 def mean(facts):
@@ -187,21 +211,26 @@ def mean(facts):
 
 
 def of_runs(runs, dataset, split, n_images, depths, root=None):
-    """The mean over runs and subsets; `losses` has a number a run."""
+    """The mean over runs and subsets, and what each depth loses."""
     from rsir.coarsefine import choose_reading
     from rsir.data import load_dataset
 
     splits = load_dataset(dataset, root)
-    parts, each = subsets(splits, split, n_images), []
+    parts, each, places = subsets(splits, split, n_images), [], []
     for run in runs:
         model = trained(run, splits, dataset)
         model.coarse = "hash"           # what is timed is what counts
         chosen = choose_reading(model, splits.val, splits.train)[0]
-        each.append(mean([of_subset(Subset(model, chosen, part), depths)
-                          for part in parts]))
+        facts, found = zip(*(of_subset(
+            Subset(model, chosen, part), depths) for part in parts))
+        each.append(mean(facts))
+        places.append({m: joined([x[m] for x in found])
+                       for m in found[0]})
     out = mean(each)
-    for n, row in enumerate(out["coarse_to_fine"]):
-        row["losses"] = [x["coarse_to_fine"][n]["loss"] for x in each]
+    for row in out["coarse_to_fine"]:
+        lost = compare(*([x[m] for x in places] for m in (0, row["M"])))
+        row["loss"] = lost.difference["mR"]
+        row["loss_ci95"] = list(map(float, lost.ci95["mR"]))
     return {"dataset": dataset, "split": split, "subsets": len(parts),
             "runs": len(runs)} | out
 
@@ -238,8 +267,9 @@ def main():
     facts = of_runs(asked.run, asked.dataset, asked.split,
                     asked.images, asked.depths, asked.root)
     for row in facts["coarse_to_fine"]:
-        print("mean: M = {M:<4} loses {loss:.2f}, {faster:.1f} times "
-              "faster".format(**row))
+        print("mean: M = {M:<4} loses {loss:.2f} [{0:.2f}, {1:.2f}], "
+              "{faster:.1f} times faster".format(
+                  *row["loss_ci95"], **row))
     if keep:
         keep(facts)
 

@@ -11,6 +11,7 @@ import pytest
 from nbkit import ROOT
 from pages import claims as page
 from result_samples import record
+from steps import STEPS
 
 from rsir.records import declarations
 from rsir.reported import check_direction, check_reported
@@ -54,14 +55,14 @@ def test_recalls_of_records_are_those_of_their_ranks(rows):
 def test_declarations_name_claims_and_reasons():
     for entry in declarations(ROOT / "results"):
         assert set(entry) <= {"claim", "dataset", "row", "why"}
-        ours = {claim for *_, claim in measured.STEPS}
+        ours = {claim for *_, claim in STEPS}
         assert entry["claim"] in {*CLAIMS, *ours}
         assert entry["dataset"] in measured.DATASETS
         assert len(entry["why"].split()) >= 5
 
 
 def test_every_step_with_an_id_is_a_claim():
-    for better, worse, claim in measured.STEPS:
+    for better, worse, claim in STEPS:
         assert claim in CLAIMS or " " in claim
         for method, row in (better, worse):
             assert row.partition("+")[0] in measured.ROWS[method]
@@ -71,7 +72,8 @@ def test_without_records_every_claim_is_pending(tmp_path):
     made = page.render(tmp_path)["claims.md"]
     assert f"{len(CLAIMS)} claims, 0 of them" in made
     assert not WORDS & {
-        one.word for c in CLAIMS.values() for one in page.outcomes([], c, tmp_path)
+        one.word for c in CLAIMS.values()
+        for one in page.outcomes([], c, tmp_path)
     }
     for method in ("AMFMN", "GaLR", "EnVLF", "CFITR"):
         waits = f"{method} is not in the book yet" in made
@@ -84,13 +86,14 @@ def test_a_claim_on_time_gets_the_verdict_of_its_benchmark(tmp_path):
     path = tmp_path / "results" / "search" / "ucm-test.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({
-        "n_images": 9, "runs": 3, "fine": {"mR": 50}, "coarse_to_fine": [
-            {"M": 10, "mR": 49.8, "faster": 12.34}]}))
+        "n_images": 9, "runs": 3, "subsets": 1, "coarse_to_fine": [
+            {"M": 10, "loss": 0.2, "loss_ci95": [0.1, 0.3],
+             "faster": 12.34}]}))
     assert page.outcomes([], claim, tmp_path) == []  # M is not chosen
     path.with_name("ucm-val.json").write_text(path.read_text())
     (one,) = page.outcomes([], claim, tmp_path)
     assert (one.dataset, one.word) == ("ucm", "holds")
-    assert "12.3 times as fast<br>M = 10" in one.numbers
+    assert "12.3 times as fast<br>M = 10 loses 0.20" in one.numbers
     assert one.numbers in page.render(tmp_path)["claims.md"]
     path.write_text(path.read_text().replace("12.34", "8.0"))
     declared = path.parent.parent / "declared.yml"
@@ -112,7 +115,10 @@ def test_a_claim_gets_the_verdict_of_its_rows(tmp_path):
     rows = measured.rows(tmp_path)
 
     def words(name):
-        return [one.word for one in page.outcomes(rows, CLAIMS[name], tmp_path)]
+        return [
+            one.word
+            for one in page.outcomes(rows, CLAIMS[name], tmp_path)
+        ]
 
     assert words("amfmn-rsicd") == ["reached"] * 2
     assert words("amfmn-soft-rsicd") == ["reached"] * 2

@@ -99,7 +99,8 @@ def test_rows_of_one_training_are_found(monkeypatch, stages):
     assert {"coarse-to-fine", "hash", "float", "hash-ppsr",
             "m-10"} <= names
     assert not names & {"minus-lfem", "minus-ssm", "bits-16",
-                        "slip-table", "released"}
+                        "slip-table", "released", "slip-val",
+                        "slip-gallery"}
     assert set(twins(recipe("cfitr", "cpu", "minus-ssm"), "cpu")) == {
         "minus-ssm", "minus-ssm-float"}
     own, _, split, _ = stages

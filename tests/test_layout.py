@@ -26,7 +26,7 @@ ORDER = [
 # Pure functions: anybody may use them, they use only each other.
 # `metrics` is the public face of the parts in the second line.
 PURE = {"losses", "metrics", "rerank", "rescore"} | {
-    "counting", "places", "statistics",
+    "counting", "places", "statistics", "gallery",
 }  # fmt: skip
 TORCH_FREE = ["rsir", "rsir.data", "rsir.metrics", "rsir.cli"]
 

@@ -141,29 +141,37 @@ def test_a_recorded_range_is_never_narrower_than_its_floor():
 
 
 def short_lists(*lists):
-    return {"n_images": 7, "runs": 3, "fine": {"mR": 50.0}, "coarse_to_fine": [
-        dict(zip(("M", "mR", "faster"), x)) for x in lists]}
+    return {"n_images": 7, "runs": 3, "subsets": 2, "coarse_to_fine": [
+        {"M": m, "loss": loss, "loss_ci95": [loss - wide, loss + wide],
+         "faster": faster} for m, loss, wide, faster in lists]}
 
 
 @pytest.mark.parametrize("test, outcome", [
-    ([(10, 50, 30), (20, 49.5, 10)], "holds"),
-    ([(10, 50, 30), (20, 49.5, 9.9)], "does not hold"),
-    ([(10, 50, 30), (20, 49.4, 10)], "does not hold"),
+    ([(10, 0, .1, 30), (20, .5, .1, 10)], "holds"),
+    ([(10, 0, .1, 30), (20, .5, .1, 9.9)], "does not hold"),
+    ([(10, 0, .1, 30), (20, .6, .1, 10)], "does not hold"),
 ])
 def test_a_short_list_is_as_good_and_much_faster(test, outcome):
-    """Its length is the shortest good one of val, whatever test says."""
-    val = short_lists((50, 50, 3), (20, 49.5, 1), (10, 49.4, 30))
+    """Its length is the shortest good one of val, whatever test says.
+
+    Good is what val shows: a loss of 0.45 may as well be one of 0.6.
+    """
+    val = short_lists((50, 0, .1, 3), (20, .4, .1, 1),
+                      (10, .45, .15, 30))
     verdict = check_short_list("cfitr-real-time", val, short_lists(*test))
-    assert (verdict.outcome, verdict.ours) == (outcome, test[1][2])
-    assert verdict.notes[0].startswith("M = 20, mR 49.")
-    assert "all pairs of 7 pictures: mR 50.00" in verdict.notes[0]
+    assert (verdict.outcome, verdict.ours) == (outcome, test[1][3])
+    assert verdict.notes[0].startswith("M = 20 loses 0.")
+    assert "galleries of 7 pictures: 2; seeds: 3" in verdict.notes[0]
+    assert verdict.notes[1] == ("by its mean alone val would choose M = "
+                                "10, which loses 0.00 [-0.10, 0.10]")
     if outcome != "holds":
         with pytest.raises(AssertionError):
             verdict.require()
 
 
 def test_a_short_list_needs_a_length():
-    bad, good = short_lists((10, 49, 30)), short_lists((20, 50, 30))
+    bad = short_lists((10, 1, .1, 30))
+    good = short_lists((20, 0, .1, 30))
     with pytest.raises(RsirError, match="M = None was chosen"):
         check_short_list("a list is good", bad, good)
     with pytest.raises(RsirError, match="M = 20 was chosen, and is not"):

@@ -337,3 +337,18 @@ def test_a_reranked_row_stands_apart_and_says_what_it_saw(tmp_path):
     assert "`midf+mr` (transductive)" in verdicts
     assert "`midf+mr` (transductive)" in apart.split("**What")[0]
     assert "`midf+mr-bank` †" in apart.split("**What")[0]
+
+
+def test_rows_that_peek_or_leave_out_are_marked(tmp_path):
+    record(tmp_path, "cfitr", "rsicd", "slip-val", 2.0)
+    record(tmp_path, "cfitr", "rsicd", "minus-lfem", 2.0)
+    record(tmp_path, "cfitr", "rsicd", "slip-gallery", 2.0)
+    text = results.render(tmp_path)["results.md"]
+    assert "`slip-val` (selected on test)" in text
+    assert "`slip-gallery` (other gallery)" in text
+    assert "`minus-lfem` †" in text or "`minus-lfem` |" in text
+    assert "compares with no other row" in text
+    for path in (tmp_path / "results").rglob("slip-*"):
+        path.unlink()
+    text = results.render(tmp_path)["results.md"]
+    assert "compares with no other row" not in text

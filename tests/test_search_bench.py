@@ -109,27 +109,31 @@ class Known:
     def encoding_seconds(self):
         return 0.5
 
-    def recall(self, of_i2t, of_t2i):
+    def ranks(self, of_i2t, of_t2i):
         one, other = (ranks(x, self.owner) for x in (of_i2t, of_t2i))
-        return evaluate_ranks(Ranks(one.i2t, other.t2i, self.owner),
-                              bootstrap=0).mR
+        return Ranks(one.i2t, other.t2i, self.owner)
 
 
 def test_stages_hold_the_short_list_against_all_pairs(stages):
     own = Known()
-    facts = stages.of_subset(own, (3, 24))
-    assert facts["fine"]["mR"] == own.recall(own.table, own.table)
+    facts, found = stages.of_subset(own, (3, 24))
+
+    def recall(x):
+        return evaluate_ranks(ranks(x, own.owner), bootstrap=0).mR
+
+    assert facts["fine"]["mR"] == recall(own.table)
     mixed = 0.75 * own.first + 0.25 * own.table
-    assert facts["fine"]["mR_as_chosen"] == own.recall(mixed, mixed)
+    assert facts["fine"]["mR_as_chosen"] == recall(mixed)
     short, whole = facts["coarse_to_fine"]
     assert whole["mR"] == facts["fine"]["mR"] > short["mR"]
     assert whole["mR_as_chosen"] == facts["fine"]["mR_as_chosen"]
     assert short["faster"] == 48 / 7
-    assert (short["loss"], whole["loss"]) == (
-        facts["fine"]["mR"] - short["mR"], 0)
+    assert set(found) == {0, 3, 24}
+    for m, row in ((0, facts["fine"]), (3, short), (24, whole)):
+        assert stages.mR(found[m]) == row["mR"]
 
 
-def test_val_is_measured_on_all_that_train_does_not_hold(
+def test_of_val_only_what_train_does_not_hold_is_measured(
     stages, monkeypatch
 ):
     splits = load_dataset("toy")
@@ -142,27 +146,34 @@ def test_val_is_measured_on_all_that_train_does_not_hold(
     assert [part.n_images for part in parts] == [n, n]
     assert len(set(names)) == 2 * n
     assert set(names) <= set(np.array(val.ids)[new])
-    (only,) = stages.subsets(splits, "test", n)
-    assert only.ids == stages.subsets(splits, "test", n)[0].ids
+    again = stages.subsets(splits, "val", n)
+    assert [x.ids for x in again] == [x.ids for x in parts]
+    of_test = stages.subsets(splits, "test", splits.test.n_images // 3)
+    assert len({x for part in of_test for x in part.ids}) == \
+        3 * (splits.test.n_images // 3)
     (small,) = stages.subsets(splits, "test", 10 ** 6)
     assert small.ids == splits.test.ids
 
 
 def test_runs_and_subsets_are_averaged(stages, monkeypatch):
     monkeypatch.setattr(stages, "subsets", lambda *_: [1, 2])
-    monkeypatch.setattr(stages, "trained", lambda run, *_: SimpleNamespace(
-        run=run))
+    monkeypatch.setattr(stages, "trained",
+                        lambda run, *_: SimpleNamespace(run=run))
     monkeypatch.setattr("rsir.coarsefine.choose_reading",
                         lambda *_: (0.25, []))
-    monkeypatch.setattr(stages, "Subset", lambda model, chosen, part: Known(
-        10 * model.run + part))
+    monkeypatch.setattr(
+        stages, "Subset", lambda model, chosen, part: Known(
+            10 * model.run + part))
     facts = stages.of_runs([0, 1], "toy", "val", 12, (3, 24))
-    each = {n: stages.of_subset(Known(n), (3, 24)) for n in (1, 2, 11, 12)}
-    short = facts["coarse_to_fine"][0]
-    loss = {n: x["coarse_to_fine"][0]["loss"] for n, x in each.items()}
-    assert short["losses"] == pytest.approx(
-        [(loss[1] + loss[2]) / 2, (loss[11] + loss[12]) / 2])
-    assert short["loss"] == pytest.approx(np.mean(list(loss.values())))
-    assert facts["fine"]["mR"] == pytest.approx(
-        np.mean([x["fine"]["mR"] for x in each.values()]))
+    each = [stages.of_subset(Known(n), (3, 24))[0]
+            for n in (1, 2, 11, 12)]
+    short, whole = facts["coarse_to_fine"]
+    mR = [x["fine"]["mR"] for x in each]
+    loss = [x - one["coarse_to_fine"][0]["mR"]
+            for x, one in zip(mR, each)]
+    assert short["loss"] == pytest.approx(np.mean(loss))
+    low, high = short["loss_ci95"]
+    assert low < short["loss"] < high
+    assert whole["loss_ci95"] == [0, 0]
+    assert facts["fine"]["mR"] == pytest.approx(np.mean(mR))
     assert (facts["runs"], facts["subsets"], short["M"]) == (2, 2, 3)

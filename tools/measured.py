@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from steps import HEADLINES, STEPS
 
 from rsir import records
 from rsir.metrics import Comparison, Ranks, compare, recalls_from_ranks
@@ -35,76 +36,6 @@ SYSTEMS = {
     "linear": "linear baseline", "mlp": "MLP baseline",
     "amfmn": "AMFMN", "galr": "GaLR", "envlf": "EnVLF", "cfitr": "CFITR",
 }  # fmt: skip
-#: rows that stand for a published system; the others are ablations
-HEADLINES = {
-    ("amfmn", "soft-minilm"): "AMFMN",
-    ("amfmn", "soft-gru"): "AMFMN",
-    ("galr", "midf"): "GaLR",
-    ("galr", "midf+mr"): "GaLR with MR",
-    ("envlf", "rescored"): "EnVLF",
-    ("cfitr", "coarse-to-fine"): "CFITR",
-}
-#: (with the thing, without it, a claim's id or a text of our own)
-PLAIN, BENT = ("linear", "linear"), ("mlp", "mlp")
-FULL = ("amfmn", "soft-minilm")
-FINE, CODES = ("cfitr", "coarse-to-fine"), ("cfitr", "hash")
-MIDF = ("galr", "midf")
-READ, LIST = ("envlf", "rescored"), ("envlf", "uni")
-STEPS = [
-    (("amfmn", "abl-mvsa"), ("amfmn", "abl-global"), "amfmn-mvsa"),
-    (FULL, ("amfmn", "abl-mvsa"), "amfmn-visual-guidance"),
-    (("amfmn", "abl-guidance"), ("amfmn", "abl-global"),
-     "visual guidance helps without MVSA"),
-    (FULL, ("amfmn", "abl-global"), "amfmn-baselines"),
-    (FULL, ("amfmn", "abl-fixed"), "amfmn-dynamic-margin"),
-    (FULL, ("amfmn", "abl-fusion"), "the soft gate beats fusion"),
-    (FULL, ("amfmn", "abl-sim"), "the soft gate beats sim"),
-    (BENT, PLAIN, "two layers beat one matrix"),
-    (FULL, PLAIN, "the modules beat the linear baseline"),
-    (FULL, BENT, "AMFMN beats the MLP baseline"),
-    (FULL, ("amfmn", "abl-one-view"),
-     "three views beat one"),
-    (PLAIN, ("linear", "one-view"),
-     "three views beat one, linear baseline"),
-    (("amfmn", "tuned-minilm"), FULL,
-     "a text encoder that learns beats a frozen one"),
-    (MIDF, ("galr", "global"), "galr-local"),
-    (MIDF, ("galr", "sum"), "galr-midf"),
-    (MIDF, ("galr", "midf-released"),
-     "two weights beat the one of the release"),
-    (MIDF, ("galr", "drea-off"), "galr-drea"),
-    (MIDF, ("galr", "paper-nodes"),
-     "nodes with a whole look beat twenty numbers"),
-    (MIDF, FULL, "galr-amfmn"),
-    (MIDF, BENT, "GaLR beats the MLP baseline"),
-    (("galr", "midf+mr"), MIDF, "galr-mr"),
-    (("galr", "midf+mr-bank"), MIDF,
-     "re-ranking with a training bank helps"),
-    (("amfmn", "soft-minilm+mr"), FULL, "AMFMN gains from MR"),
-    (READ, LIST, "envlf-rescoring"),
-    (("envlf", "tokens"), ("galr", "local"), "envlf-tokens"),
-    (READ, ("envlf", "frozen"),
-     "EnVLF gains from encoders that learn"),
-    (READ, ("envlf", "minus-contrastive"),
-     "EnVLF's contrastive task helps"),
-    (LIST, ("envlf", "minus-matching"),
-     "EnVLF's list gains from matching"),
-    (READ, ("envlf", "minus-mlm"), "EnVLF's mlm task helps"),
-    (READ, ("envlf", "minus-weighing"), "EnVLF's weighing task helps"),
-    (READ, ("envlf", "minus-beside"), "EnVLF's beside task helps"),
-    (LIST, ("envlf", "contrastive-alone"), "envlf-end-to-end"),
-    (READ, PLAIN, "EnVLF beats the linear baseline"),
-    (READ, BENT, "EnVLF beats the MLP baseline"),
-    (FINE, BENT, "CFITR beats the MLP baseline"),
-    (FINE, CODES, "cfitr-accuracy"),
-    (("cfitr", "hash-ppsr"), CODES, "cfitr-ppsr"),
-    (FINE, ("cfitr", "minus-lfem"), "cfitr-lfem"),
-    (("cfitr", "coarse-to-fine-ppsr"), FINE,
-     "PPSR helps the list that the fine stage reads"),
-    (CODES, ("cfitr", "minus-ssm"),
-     "training the fine stage, too, helps the codes"),
-    (("cfitr", "float"), CODES, "floats beat codes"),
-]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -122,8 +53,19 @@ class Row:
         """As a table shows it; a dagger marks stale records."""
         system = SYSTEMS.get(self.method, self.method)
         own = "" if self.row == self.method else f" `{self.row}`"
-        kind = " (transductive)" if self.transductive else ""
-        return f"{system}{own}{kind}{' †' if self.stale() else ''}"
+        stale = " †" if self.stale() else ""
+        return f"{system}{own}{self.kind}{stale}"
+
+    @property
+    def kind(self) -> str:
+        """What sets it apart from the rows that it stands among."""
+        config = self.runs[0].config
+        words = {
+            "transductive": self.transductive,
+            "selected on test": config.get("selects") == "test",
+            "other gallery": config.get("gallery", "full") != "full",
+        }
+        return "".join(f" ({word})" for word, so in words.items() if so)
 
     @property
     def reranked(self) -> bool:

@@ -18,6 +18,7 @@ import measured
 import systems
 from nbkit import template
 from pages import landing, results, table
+from steps import HEADLINES
 
 from rsir.data.paths import atomic_write
 
@@ -32,7 +33,7 @@ def results_table(root: Path) -> str:
     lines = []
     for row in found:
         verdict = row.verdict()
-        system = measured.HEADLINES.get((row.method, row.row))
+        system = HEADLINES.get((row.method, row.row))
         lines.append([
             measured.dataset_name(row.dataset), row.name, row.encoders,
             results.reported_text(system, row.dataset), row.spread(),

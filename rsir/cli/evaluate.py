@@ -1,6 +1,7 @@
 """`rsir evaluate`: score a similarity matrix of your own.
 
     rsir evaluate --scores S.npy [--owner O.npy] [--ties RULE] [--json]
+                  [--captions C.txt --gallery deduplicated]
 
 Only numpy is loaded, so the command answers within a second or two.
 Chapter 01 explains the numbers.
@@ -37,6 +38,14 @@ def evaluate_command(
     ties: Annotated[str, typer.Option(
         help="expected, optimistic, pessimistic or released.",
     )] = "expected",
+    captions: Annotated[Path | None, typer.Option(
+        help="The captions as text, one a line, in the order of the "
+        "columns; for --gallery.",
+    )] = None,
+    gallery: Annotated[str, typer.Option(
+        help="full, or deduplicated: of each image every text once, "
+        "as the code of CFITR does. Not the field's protocol.",
+    )] = "full",
     as_json: Annotated[bool, typer.Option(
         "--json", help="Print one JSON object and nothing else.",
     )] = False,
@@ -49,7 +58,18 @@ def evaluate_command(
 ) -> None:
     """Recall@1/5/10 both ways and mR of a score matrix, in percent."""
     from rsir import metrics
+    from rsir.gallery import GALLERIES
 
+    if gallery not in GALLERIES:
+        raise RsirError(
+            f"--gallery: {gallery!r} is no gallery; "
+            f"use one of {', '.join(GALLERIES)}."
+        )
+    if (gallery != "full") != (captions is not None):
+        raise RsirError(
+            "--gallery: deduplicated needs --captions C.txt, the text of "
+            "each caption, and full has no use for it; give both or none."
+        )
     if ties not in metrics.TIES:
         raise RsirError(
             f"--ties: {ties!r} is not a tie rule; "
@@ -57,18 +77,40 @@ def evaluate_command(
         )
     matrix = load_array(scores, "--scores")
     owners = None if owner is None else load_array(owner, "--owner")
+    options = {"ties": ties, "bootstrap": bootstrap, "seed": seed}
     try:
-        report = metrics.evaluate(
-            matrix, owners, ties=ties, bootstrap=bootstrap, seed=seed
-        )
+        if captions is None:
+            report = metrics.evaluate(matrix, owners, **options)
+        else:
+            from rsir.gallery import evaluate
+
+            report = evaluate(matrix, owners, load_lines(captions),
+                              gallery, **options)
     except ValueError as error:
-        files = str(scores) if owner is None else f"{scores}, {owner}"
+        files = ", ".join(
+            str(x) for x in (scores, owner, captions) if x is not None)
         raise RsirError(f"{files}: {error}") from error
     if as_json:
         full = report.to_dict()
-        print(json.dumps({key: full[key] for key in JSON_KEYS}))
+        keys = JSON_KEYS + (("gallery",) if "gallery" in full else ())
+        print(json.dumps({key: full[key] for key in keys}))
     else:
         print(report)
+
+
+def load_lines(path: Path) -> list[str]:
+    """The lines of a text file, without their ends.
+
+    Raises:
+        RsirError: no such file, or not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RsirError(
+            f"{path}: --captions: not a readable text "
+            f"({one_line(error)}); save one caption a line, as UTF-8."
+        ) from error
 
 
 def load_array(path: Path, option: str):

@@ -18,6 +18,10 @@ class CFITRRecipe(Recipe):
         ppsr: neighbours of PPSR on the coarse scores when the model
             is measured; 0: no PPSR. As released 10. It looks at all
             queries at once.
+        gallery: a name in `rsir.gallery`; as released "deduplicated".
+        selects: the split on which the epoch, and how much reading
+            counts, are chosen; as released "test", which no number
+            but that of this slip may rest on.
     """
 
     method: str = "cfitr"
@@ -55,6 +59,8 @@ class CFITRRecipe(Recipe):
     turns: bool = False
     rescore: int = 50
     ppsr: int = 0
+    gallery: str = "full"
+    selects: str = "val"
 
     MODEL = ("bits", "hidden", "pool", "start", "grid", "image_blocks",
              "joint_blocks", "rewrite", "lfem", "variant", "slips",
@@ -135,5 +141,7 @@ ROWS = {
     "slip-table": _HASH | {"slips": ("table",)},
     "slip-patches": {"slips": ("patches",)},
     "slip-false": {"slips": ("false",)},
+    "slip-val": {"selects": "test", "eval_every": 1},
+    "slip-gallery": {"gallery": "deduplicated"},
     "released": {"variant": "released"},
 }

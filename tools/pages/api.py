@@ -31,7 +31,8 @@ SECTIONS = {
         "rsir.folders", "rsir.coarsefine", "rsir.indexkinds",
         "rsir.flatscan", "rsir.journal",
     ],
-    "Measuring": ["rsir.metrics", "rsir.sidebyside", "rsir.byhand"],
+    "Measuring": ["rsir.metrics", "rsir.gallery", "rsir.sidebyside",
+                  "rsir.byhand"],
     "Reported numbers and records": [
         "rsir.reported", "rsir.records", "rsir.reranked",
         "rsir.reproduce", "rsir.tried",

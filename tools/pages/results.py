@@ -9,6 +9,7 @@ from pathlib import Path
 
 import measured
 from measured import SYSTEMS, badge, dataset_name
+from steps import STEPS
 
 from rsir import tried
 from rsir.metrics import KS, random_baseline
@@ -18,6 +19,9 @@ from rsir.reported import NOT_AT_HAND, reported_range
 from . import table
 
 NAMES = ["results.md"]
+ASIDE = (" What is *selected on test* or measured on the *other gallery* "
+         "shows what such a step does to a recall, and compares with no "
+         "other row.")
 #: data sets that have a tab even before they are measured
 PLANNED = ("rsicd", "ucm", "rsitmd", "toy")
 RECALLS = [(side, f"R@{k}") for side in ("i2t", "t2i") for k in KS]
@@ -75,7 +79,8 @@ def data_set(root: Path, found: list) -> str:
     ]
     if others:
         parts += [
-            "**Ablations**: parts of a system switched off or exchanged.",
+            "**Ablations**: parts of a system switched off or exchanged."
+            + (ASIDE if any(row.kind for row in others) else ""),
             *recall_tables(root, others),
         ]
     if again:
@@ -238,7 +243,7 @@ def linked(source: str, name: str = "") -> str:
 def steps(found: list) -> str:
     """Each module's gain with its paired interval."""
     dataset, lines = found[0].dataset, []
-    for better, worse, claim in measured.STEPS:
+    for better, worse, claim in STEPS:
         verdict, pair = measured.direction(
             found, better, worse, claim, dataset
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 import measured
 import systems
 from measured import dataset_name
+from steps import BENT, FULL, PLAIN
 
 from . import table
 from .landing import surprise
@@ -198,7 +199,7 @@ def baseline(found: list) -> str:
     for dataset in ("rsicd", "ucm"):
         plain, bent, full = (
             measured.pick(found, row, dataset) for row in
-            (measured.PLAIN, measured.BENT, measured.FULL)
+            (PLAIN, BENT, FULL)
         )
         if plain and bent and full:
             lines.append(
