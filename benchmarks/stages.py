@@ -28,7 +28,7 @@ from rsir.metrics import Ranks, compare, ranks, recalls_from_ranks
 from rsir.places import Places
 from rsir.search import Index, pack
 
-DEPTHS = (10, 20, 50, 100, 200)
+DEPTHS = (10, 15, 20, 25, 30, 40, 50, 100, 200)
 
 
 def subsets(splits, name, n_images, seed=0):
