@@ -91,7 +91,7 @@ def short_lists(root: Path) -> list[Outcome]:
         )
         numbers = (
             f"{verdict.ours:.1f} times as fast<br>"
-            + verdict.notes[0].replace("; ", "<br>")
+            + "<br>".join(verdict.notes).replace("; ", "<br>")
         )
         names = "a short list of `coarse-to-fine` against all pairs"
         made.append(Outcome(dataset, verdict, names, numbers))
