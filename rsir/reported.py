@@ -272,11 +272,17 @@ def check_short_list(claim: str, chosen_on: Mapping, facts: Mapping, *,
     sure = [x["M"] for x in rows if x["loss_ci95"][1] <= within]
     mean = [x["M"] for x in rows if x["loss"] <= within]
     tested = {x["M"]: x for x in facts["coarse_to_fine"]}
-    length, other = (min(x, default=None) for x in (sure, mean))
+    if not sure:
+        raise RsirError(
+            "short lists: val shows of none that it loses at most "
+            f"{within}; run benchmarks/stages.py with longer --depths"
+        )
+    length, other = min(sure), min(mean)    # what is sure has a mean
     if length not in tested or other not in tested:
         raise RsirError(
-            f"short lists: M = {length} was chosen, and is not measured; "
-            "run benchmarks/stages.py with the same --depths on both"
+            f"short lists: M = {length} and M = {other} were chosen, and "
+            "one is not measured on test; run benchmarks/stages.py with "
+            "the same --depths on both"
         )
     found = tested[length]
     fit = found["loss"] <= within and found["faster"] >= least

@@ -172,9 +172,9 @@ def test_a_short_list_is_as_good_and_much_faster(test, outcome):
 def test_a_short_list_needs_a_length():
     bad = short_lists((10, 1, .1, 30))
     good = short_lists((20, 0, .1, 30))
-    with pytest.raises(RsirError, match="M = None was chosen"):
+    with pytest.raises(RsirError, match="val shows of none"):
         check_short_list("a list is good", bad, good)
-    with pytest.raises(RsirError, match="M = 20 was chosen, and is not"):
+    with pytest.raises(RsirError, match="M = 20 and M = 20 were"):
         check_short_list("a list is good", good, bad)
     with pytest.raises(RsirError, match="no id of claims.yml"):
         check_short_list("cfitr-no-time", good, good)
