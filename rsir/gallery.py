@@ -27,8 +27,9 @@ GALLERIES = ("full", "deduplicated")
 class GalleryReport(Report):
     """A report that says which gallery was searched.
 
-    gallery: one of `GALLERIES`.
-    left_out: captions that were not part of it.
+    Attributes:
+        gallery: one of `GALLERIES`.
+        left_out: captions that were not part of it.
     """
 
     gallery: str = "full"
@@ -52,8 +53,8 @@ def kept(captions: Sequence[str], owner, gallery: str = "full"
             letter.
         owner: [n_captions] ints, the image of each caption.
         gallery: one of `GALLERIES`. Of equal texts of one image the
-            first is kept; as released it is one at random, which
-            changes no recall.
+            first is kept; as released it is one at random. Only the
+            tie rule "released" can tell.
 
     Raises:
         ValueError: an unknown gallery, or not a text for each owner.
