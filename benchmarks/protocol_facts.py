@@ -20,16 +20,16 @@ from pathlib import Path
 import numpy as np
 
 import rsir
-from rsir import metrics
 from rsir.data import load_dataset
-from rsir.data.duplicates import (
+from rsir.data.caption_statistics import (
     captions_hash,
     duplicate_facts,
     false_negatives,
     fresh,
 )
-from rsir.data.paths import atomic_write
-from rsir.pocket import Pocket
+from rsir.evaluation import metrics
+from rsir.models.baselines import Pocket
+from rsir.utils.io import atomic_write
 
 ROOT = Path(__file__).resolve().parent.parent
 BATCHES = (16, 32, 64, 128, 256, 512)
@@ -38,14 +38,12 @@ BATCHES = (16, 32, 64, 128, 256, 512)
 def encoder_look(name):
     """A `look` for `Pocket`: pooled features of a frozen encoder."""
     from rsir.encoders import image_encoder
-    from rsir.encoders.cache import cached_features
+    from rsir.encoders.feature_cache import cached_features
 
     encoder = image_encoder(name)
 
     def look(split):
-        found = cached_features(
-            encoder, split, ("pooled",), progress=False
-        )
+        found = cached_features(encoder, split, ("pooled",), progress=False)
         return np.asarray(found["pooled"], np.float32)
 
     return look
@@ -57,8 +55,7 @@ def tie_facts(scores, owner) -> dict:
     report = metrics.evaluate_ranks(found)
     return {
         "recalls": {
-            rule: metrics.recalls_from_ranks(found, rule)
-            for rule in metrics.TIES
+            rule: metrics.recalls_from_ranks(found, rule) for rule in metrics.TIES
         },
         "ci95_mR": report.ci95["mR"],
     }
@@ -85,15 +82,19 @@ def choosing_facts(splits, models) -> dict:
         new = fresh(split, splits.train)
         parts = {"all": split, "fresh": split.subset(new)}
         out[split.name] = {
-            "captions_in_train": sum(
-                c in inside for c in split.captions),
+            "captions_in_train": sum(c in inside for c in split.captions),
             "fresh_images": int(new.sum()),
-            "mR": {name: {
-                kind: metrics.evaluate(
-                    model.scores(part), part.owner, bootstrap=0).mR
-                if part.n_images >= 100 else None
-                for kind, part in parts.items()
-            } for name, model in models.items()},
+            "mR": {
+                name: {
+                    kind: metrics.evaluate(
+                        model.scores(part), part.owner, bootstrap=0
+                    ).mR
+                    if part.n_images >= 100
+                    else None
+                    for kind, part in parts.items()
+                }
+                for name, model in models.items()
+            },
         }
     return out
 
@@ -118,22 +119,24 @@ def facts(splits, encoder=None) -> dict:
             name: tie_facts(model.scores(test), test.owner)
             for name, model in systems.items()
         },
-        "false_negatives": {
-            str(b): false_negatives(splits.train, b) for b in BATCHES
-        },
+        "false_negatives": {str(b): false_negatives(splits.train, b) for b in BATCHES},
     }
 
 
 def show(found) -> None:
     """The main facts as a few lines."""
     test, top = found["splits"]["test"], found["ceilings"]
-    print(f"{found['dataset']}: {test['n_images']} test images, "
-          f"{test['n_captions']} captions, {test['n_texts']} distinct")
-    print(f"  mR: random {found['random']['mR']:.2f}, "
-          f"ceiling {top['mR']:.2f}")
+    print(
+        f"{found['dataset']}: {test['n_images']} test images, "
+        f"{test['n_captions']} captions, {test['n_texts']} distinct"
+    )
+    print(f"  mR: random {found['random']['mR']:.2f}, ceiling {top['mR']:.2f}")
     for name, each in found["choosing"].items():
-        print(f"  {name}: {each['captions_in_train']} captions in train, "
-              f"{each['fresh_images']} fresh images; mR", each["mR"])
+        print(
+            f"  {name}: {each['captions_in_train']} captions in train, "
+            f"{each['fresh_images']} fresh images; mR",
+            each["mR"],
+        )
     named = {"perfect": found["perfect"], **found["systems"]}
     for name, each in named.items():
         row = " ".join(
@@ -142,14 +145,17 @@ def show(found) -> None:
         )
         print(f"  {name}, mR (i2t R@1): {row}")
     for batch, each in found["false_negatives"].items():
-        print(f"  batch {batch:>3}: {each['captions']:.1f} % of the "
-              f"captions, {each['batches']:.1f} % of the batches")
+        print(
+            f"  batch {batch:>3}: {each['captions']:.1f} % of the "
+            f"captions, {each['batches']:.1f} % of the batches"
+        )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
-        "dataset", nargs="?",
+        "dataset",
+        nargs="?",
         default=os.environ.get("RSIR_DATASET", "toy"),
     )
     parser.add_argument("--encoder", help="e.g. efficientnet_lite0")

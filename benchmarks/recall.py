@@ -5,7 +5,7 @@
 All in one run, so that the ratios mean something on any machine:
 
 * read once: the largest value of every row and of every column;
-* counting: `rsir.metrics.ranks` (all four tie rules at once);
+* counting: `rsir.evaluation.metrics.ranks` (all four tie rules at once);
 * loop: one argsort a query, reversed, and a search for the correct
   items in it, written from the definition of the released protocol,
   with numpy's default sort, as there. (The counts are checked against
@@ -19,7 +19,7 @@ import time
 
 import numpy as np
 
-from rsir import metrics
+from rsir.evaluation import metrics
 
 
 def read_once(scores):
@@ -33,9 +33,7 @@ def loop_form(scores, owner, kind=None):
     i2t = np.empty(n_images, int)
     for i in range(n_images):
         order = np.argsort(scores[i], kind=kind)[::-1]
-        i2t[i] = min(
-            np.where(order == j)[0][0] for j in np.where(owner == i)[0]
-        )
+        i2t[i] = min(np.where(order == j)[0][0] for j in np.where(owner == i)[0])
     t2i = np.empty(n_captions, int)
     for j in range(n_captions):
         order = np.argsort(scores[:, j], kind=kind)[::-1]
@@ -56,9 +54,7 @@ def seconds(function, *args, repeats):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument(
-        "--quick", action="store_true", help="a quarter of the images"
-    )
+    parser.add_argument("--quick", action="store_true", help="a quarter of the images")
     quick = parser.parse_args().quick
     n_images = 273 if quick else 1093
     repeats = 5 if quick else 15
@@ -72,20 +68,22 @@ def main():
         "Hamming, int16": np.round(16 * free).astype(np.int16),
     }
     print(f"{shape[0]} x {shape[1]}, milliseconds (best of {repeats})")
-    print(f"{'scores':>15} {'read once':>10} {'counting':>9} {'loop':>8}"
-          f" {'loop/counting':>14} {'counting/read':>14}")
+    print(
+        f"{'scores':>15} {'read once':>10} {'counting':>9} {'loop':>8}"
+        f" {'loop/counting':>14} {'counting/read':>14}"
+    )
     for name, scores in matrices.items():
         read, _ = seconds(read_once, scores, repeats=repeats)
-        count, ranks = seconds(
-            metrics.ranks, scores, owner, repeats=repeats
-        )
+        count, ranks = seconds(metrics.ranks, scores, owner, repeats=repeats)
         loop, _ = seconds(loop_form, scores, owner, repeats=2)
         want = loop_form(scores, owner, kind="stable")
         got = metrics.recalls_from_ranks(ranks, "released")["mR"]
         assert abs(got - want) < 1e-9, (got, want)
-        print(f"{name:>15} {1e3 * read:10.2f} {1e3 * count:9.2f}"
-              f" {1e3 * loop:8.0f} {loop / count:14.0f}"
-              f" {count / read:14.1f}")
+        print(
+            f"{name:>15} {1e3 * read:10.2f} {1e3 * count:9.2f}"
+            f" {1e3 * loop:8.0f} {loop / count:14.0f}"
+            f" {count / read:14.1f}"
+        )
 
 
 if __name__ == "__main__":

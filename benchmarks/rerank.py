@@ -8,7 +8,7 @@
   As there: numpy's default sort, an array of positions that grows, and
   one write to the matrix for each component. (The answers are compared
   with a stable sort, which is not timed.)
-* arrays: `rsir.rerank.multivariate_rerank`, the same numbers.
+* arrays: `rsir.retrieval.rerank.multivariate_rerank`, the same numbers.
 
 Both in one run, in processor time, so that the ratio means something
 on a busy machine too. PPSR is timed beside them, in units of a plain
@@ -20,7 +20,7 @@ import time
 
 import numpy as np
 
-from rsir import rerank
+from rsir.retrieval import rerank
 
 K, W_SIG, W_REV, XI = 30, 0.3, 1.1, 0.05
 
@@ -56,9 +56,7 @@ def seconds(function, *args, repeats=1, **options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument(
-        "--quick", action="store_true", help="a quarter of the images"
-    )
+    parser.add_argument("--quick", action="store_true", help="a quarter of the images")
     n_images = 273 if parser.parse_args().quick else 1093
     rng = np.random.default_rng(0)
     shape = n_images, 5 * n_images
@@ -78,14 +76,14 @@ def main():
             want = loop_form(scores, direction, kind="stable")
             assert np.allclose(got, want, rtol=1e-5, atol=1e-6), name
             totals += loop, ours
-            print(f"{name:>15} {direction:>4} {1e3 * ours:8.0f}"
-                  f" {1e3 * loop:8.0f} {loop / ours:6.0f}")
-    print(f"MR, all: the arrays are {totals[0] / totals[1]:.0f} times "
-          "faster")
+            print(
+                f"{name:>15} {direction:>4} {1e3 * ours:8.0f}"
+                f" {1e3 * loop:8.0f} {loop / ours:6.0f}"
+            )
+    print(f"MR, all: the arrays are {totals[0] / totals[1]:.0f} times faster")
     copy, _ = seconds(np.copy, free, repeats=5)
     ours, _ = seconds(rerank.ppsr, free, repeats=5)
-    print(f"PPSR: {1e3 * ours:.0f} ms, {ours / copy:.0f} copies of the "
-          "matrix")
+    print(f"PPSR: {1e3 * ours:.0f} ms, {ours / copy:.0f} copies of the matrix")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ Both are measured here, in the same run and on the same codes: the time
 to read them once (the best of several readers), and the time to XOR
 and count them when they lie in the cache, with nothing else done. One
 query at a time cannot be faster than the larger of the two. Ours looks
-only into blocks that can win (`rsir.flatscan`); FAISS's own exact search
+only into blocks that can win (`rsir.retrieval.index`); FAISS's own exact search
 is measured beside it. Below 100,000 codes a scan is over before the call
 is, and its ratio to the limit says nothing; it is stored, and not printed.
 Memory is asked for in large pages (Linux), as NumPy does anyway, so that
@@ -38,7 +38,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rsir.search import Index, pack
+from rsir.retrieval.index import Index
 
 BITS, PLANTED, FAR = 128, 10, 12
 SIZES = (1_000, 10_000, 100_000)
@@ -47,7 +47,7 @@ GRAPHS = ("binary-hnsw", "hnsw")
 FLOATS = ("flat", "hnsw", "ivf-pq")
 CODES = ("binary-flat", "binary-ivf", "binary-hnsw", "binary-hash")
 REPEATS = 5
-ASKED = 20                              # queries that are timed alone
+ASKED = 20  # queries that are timed alone
 
 
 def best(function, repeats=REPEATS):
@@ -76,8 +76,7 @@ def planted(n, n_queries, seed=0):
         bits = np.unpackbits(query)
         for place in own:
             near = bits.copy()
-            flips = draw.choice(
-                BITS, draw.integers(1, FAR + 1), replace=False)
+            flips = draw.choice(BITS, draw.integers(1, FAR + 1), replace=False)
             near[flips] ^= 1
             rows[place] = np.packbits(near)
     return rows, queries
@@ -90,7 +89,9 @@ def reading(rows):
     words = rows.reshape(-1).view(np.uint64)
     floats = torch.from_numpy(words.view(np.float32))
     readers = (
-        words.sum, words.max, floats.sum,
+        words.sum,
+        words.max,
+        floats.sum,
         lambda: np.bitwise_xor.reduce(words),
     )
     with np.errstate(all="ignore"):
@@ -101,18 +102,22 @@ def counting(n, queries):
     """Seconds to XOR and count n codes that lie in the cache."""
     import faiss
 
-    block = 4096                        # 64 kB: nearer than memory
-    rows = np.random.default_rng(1).integers(
-        0, 256, (block, BITS // 8), np.uint8)
+    block = 4096  # 64 kB: nearer than memory
+    rows = np.random.default_rng(1).integers(0, 256, (block, BITS // 8), np.uint8)
     passes = max(1, min(n, 2_000_000) // block)
-    query = np.ascontiguousarray(
-        np.resize(queries, (passes, BITS // 8)))
+    query = np.ascontiguousarray(np.resize(queries, (passes, BITS // 8)))
     found = np.zeros(1, np.uintp)
 
     def count():
         faiss.hamming_count_thres(
-            faiss.swig_ptr(query), faiss.swig_ptr(rows), passes, block,
-            0, BITS // 8, faiss.swig_ptr(found))
+            faiss.swig_ptr(query),
+            faiss.swig_ptr(rows),
+            passes,
+            block,
+            0,
+            BITS // 8,
+            faiss.swig_ptr(found),
+        )
 
     return best(count)[0] * n / (passes * block)
 
@@ -122,21 +127,27 @@ def limits(rows, queries):
     n = len(rows)
     index = Index.build("binary-flat", rows)
     read, count, scan, plain = np.inf, np.inf, np.inf, np.inf
-    for _ in range(REPEATS):            # in turn: the same conditions
+    for _ in range(REPEATS):  # in turn: the same conditions
         read = min(read, reading(rows))
         count = min(count, counting(n, queries))
         one = itertools.cycle(range(len(queries)))
-        scan = min(scan, best(lambda: index.search(
-            queries[[next(one)]], PLANTED), 3)[0])
-        plain = min(plain, best(lambda: index.faiss.search(
-            queries[[next(one)]], PLANTED), 3)[0])
+        scan = min(
+            scan, best(lambda: index.search(queries[[next(one)]], PLANTED), 3)[0]
+        )
+        plain = min(
+            plain, best(lambda: index.faiss.search(queries[[next(one)]], PLANTED), 3)[0]
+        )
     return {
-        "n": n, "bits": BITS, "bytes": rows.nbytes,
-        "read_seconds": read, "count_seconds": count,
+        "n": n,
+        "bits": BITS,
+        "bytes": rows.nbytes,
+        "read_seconds": read,
+        "count_seconds": count,
         "bandwidth_gb_s": rows.nbytes / read / 1e9,
         "codes_counted_per_s": n / count,
         "limited_by": "reading" if read > count else "counting",
-        "scan_seconds": scan, "ratio": scan / max(read, count),
+        "scan_seconds": scan,
+        "ratio": scan / max(read, count),
         "faiss_alone": plain / max(read, count),
     }
 
@@ -152,8 +163,7 @@ def one_kind(kind, rows, queries, exact):
     import faiss
 
     if not kind.startswith("binary-"):
-        rows, queries = (
-            2.0 * np.unpackbits(x, axis=1) - 1 for x in (rows, queries))
+        rows, queries = (2.0 * np.unpackbits(x, axis=1) - 1 for x in (rows, queries))
         rows = rows.astype(np.float32)
     asking = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(os.cpu_count())  # to build, all of them
@@ -162,12 +172,20 @@ def one_kind(kind, rows, queries, exact):
     built = time.perf_counter() - start
     faiss.omp_set_num_threads(asking)
     each, (_, found) = best(lambda: index.search(queries, PLANTED), 3)
-    one = np.median([best(  # each query once: none is warmed up
-        lambda: index.search(queries[[i]], PLANTED), 1)[0]
-        for i in range(min(ASKED, len(queries)))])
+    one = np.median(
+        [
+            best(  # each query once: none is warmed up
+                lambda: index.search(queries[[i]], PLANTED), 1
+            )[0]
+            for i in range(min(ASKED, len(queries)))
+        ]
+    )
     return {
-        "kind": kind, "n": len(rows), "build_seconds": built,
-        "queries": len(queries), "queries_per_s": len(queries) / each,
+        "kind": kind,
+        "n": len(rows),
+        "build_seconds": built,
+        "queries": len(queries),
+        "queries_per_s": len(queries) / each,
         "one_query_seconds": float(one),
         "bytes_per_code": index.nbytes() / len(rows),
         "recall_at_10": recall(found, exact),
@@ -180,16 +198,13 @@ def scale(sizes, n_queries, graph_limit, float_limit, keep=None):
 
     keep: takes the facts so far after each size.
     """
-    facts = {"bits": BITS, "planted": PLANTED, "flips": FAR,
-             "limits": [], "table": []}
+    facts = {"bits": BITS, "planted": PLANTED, "flips": FAR, "limits": [], "table": []}
     for n in sizes:
         rows, queries = planted(n, n_queries)
         facts["limits"].append(limits(rows, queries))
-        exact = Index.build("binary-flat", rows).search(
-            queries, PLANTED)[1]
+        exact = Index.build("binary-flat", rows).search(queries, PLANTED)[1]
         for kind in (*CODES, *FLOATS):
-            if kind in GRAPHS and n > graph_limit or \
-                    kind in FLOATS and n > float_limit:
+            if kind in GRAPHS and n > graph_limit or kind in FLOATS and n > float_limit:
                 continue
             facts["table"].append(one_kind(kind, rows, queries, exact))
             show(facts["table"][-1], facts["limits"][-1])
@@ -200,19 +215,29 @@ def scale(sizes, n_queries, graph_limit, float_limit, keep=None):
 
 def show(row, bound):
     if row["kind"] == "binary-flat":
-        print(f"\n{row['n']:,} codes; {bound['bandwidth_gb_s']:.1f} GB/s "
-              f"read, {bound['codes_counted_per_s'] / 1e6:,.0f} million "
-              "codes/s counted" + (
-                  f"; a scan is limited by {bound['limited_by']} and "
-                  f"takes {bound['ratio']:.2f} of that, FAISS alone "
-                  f"{bound['faiss_alone']:.2f}"
-                  if row["n"] >= 100_000 else ""))
-        print(f"{'':<13}{'queries/s':>10}{'one, ms':>9}{'B/code':>8}"
-              f"{'recall':>8}{'build, s':>9}")
-    print(f"{row['kind']:<13}{row['queries_per_s']:>10,.0f}"
-          f"{1e3 * row['one_query_seconds']:>9.2f}"
-          f"{row['bytes_per_code']:>8.0f}{row['recall_at_10']:>8.1f}"
-          f"{row['build_seconds']:>9.1f}", flush=True)
+        print(
+            f"\n{row['n']:,} codes; {bound['bandwidth_gb_s']:.1f} GB/s "
+            f"read, {bound['codes_counted_per_s'] / 1e6:,.0f} million "
+            "codes/s counted"
+            + (
+                f"; a scan is limited by {bound['limited_by']} and "
+                f"takes {bound['ratio']:.2f} of that, FAISS alone "
+                f"{bound['faiss_alone']:.2f}"
+                if row["n"] >= 100_000
+                else ""
+            )
+        )
+        print(
+            f"{'':<13}{'queries/s':>10}{'one, ms':>9}{'B/code':>8}"
+            f"{'recall':>8}{'build, s':>9}"
+        )
+    print(
+        f"{row['kind']:<13}{row['queries_per_s']:>10,.0f}"
+        f"{1e3 * row['one_query_seconds']:>9.2f}"
+        f"{row['bytes_per_code']:>8.0f}{row['recall_at_10']:>8.1f}"
+        f"{row['build_seconds']:>9.1f}",
+        flush=True,
+    )
 
 
 def writer(name, script="search.py"):
@@ -221,17 +246,19 @@ def writer(name, script="search.py"):
     Raises:
         RsirError: the tree is not clean, so no commit can be named.
     """
-    from rsir.data.paths import atomic_write
-    from rsir.records import results_dir
-    from rsir.reproduce import clean_commit, hardware, versions
-
     import faiss
+
+    from rsir.experiments.records import results_dir
+    from rsir.experiments.run import clean_commit, hardware, versions
+    from rsir.utils.io import atomic_write
 
     path = results_dir() / "search" / f"{name}.json"
     about = {
-        "command": shlex.join(["python", f"benchmarks/{script}",
-                               *map(unplaced, sys.argv[1:])]),
-        "commit": clean_commit(), "hardware": hardware(),
+        "command": shlex.join(
+            ["python", f"benchmarks/{script}", *map(unplaced, sys.argv[1:])]
+        ),
+        "commit": clean_commit(),
+        "hardware": hardware(),
         "versions": versions() | {"faiss": faiss.__version__},
     }
 
@@ -252,8 +279,9 @@ def in_large_pages():
     """Start anew with a malloc that asks Linux for large pages."""
     name, wanted = "GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"
     if sys.platform == "linux" and name not in os.environ:
-        os.execve(sys.executable, [sys.executable, *sys.argv],
-                  os.environ | {name: wanted})
+        os.execve(
+            sys.executable, [sys.executable, *sys.argv], os.environ | {name: wanted}
+        )
 
 
 def main():
@@ -262,16 +290,27 @@ def main():
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
-    add("--sizes", type=int, nargs="+", default=None,
-        help="numbers of codes")
+    add("--sizes", type=int, nargs="+", default=None, help="numbers of codes")
     add("--full", action="store_true", help="1,000 to 10,000,000")
     add("--queries", type=int, default=100)
-    add("--graph-limit", type=int, default=1_000_000,
-        help="no graphs above this size: they take long to build")
-    add("--float-limit", type=int, default=100_000,
-        help="no float indexes above this size: 512 bytes a row")
-    add("--threads", type=int, default=1,
-        help="to search; an index is built with all there are")
+    add(
+        "--graph-limit",
+        type=int,
+        default=1_000_000,
+        help="no graphs above this size: they take long to build",
+    )
+    add(
+        "--float-limit",
+        type=int,
+        default=100_000,
+        help="no float indexes above this size: 512 bytes a row",
+    )
+    add(
+        "--threads",
+        type=int,
+        default=1,
+        help="to search; an index is built with all there are",
+    )
     add("--write", action="store_true", help="into results/search/")
     asked = parser.parse_args()
     faiss.omp_set_num_threads(asked.threads)
@@ -279,9 +318,13 @@ def main():
 
     torch.set_num_threads(asked.threads)  # the limit is of as many
     keep = writer("scale") if asked.write else None
-    scale(asked.sizes or (FULL if asked.full else SIZES), asked.queries,
-          asked.graph_limit, asked.float_limit,
-          lambda facts: keep and keep({"threads": asked.threads} | facts))
+    scale(
+        asked.sizes or (FULL if asked.full else SIZES),
+        asked.queries,
+        asked.graph_limit,
+        asked.float_limit,
+        lambda facts: keep and keep({"threads": asked.threads} | facts),
+    )
 
 
 if __name__ == "__main__":

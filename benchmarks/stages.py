@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy as np
 from search import ASKED, best, writer
 
-from rsir.metrics import Ranks, compare, ranks, recalls_from_ranks
-from rsir.places import Places
-from rsir.search import Index, pack
+from rsir.evaluation.metrics import Ranks, compare, ranks, recalls_from_ranks
+from rsir.evaluation.ranks import Places
+from rsir.retrieval.index import Index, pack
 
 DEPTHS = (10, 15, 20, 25, 30, 40, 50, 100, 200)
 
@@ -37,7 +37,7 @@ def subsets(splits, name, n_images, seed=0):
     As many subsets as the split fills (of val: its fresh pictures),
     at least one.
     """
-    from rsir.data.duplicates import to_choose_on
+    from rsir.data.caption_statistics import to_choose_on
 
     split, draw = splits[name], np.random.default_rng(seed)
     left, parts = np.arange(split.n_images), []
@@ -60,9 +60,9 @@ class Subset:
     def __init__(self, model, chosen, part):
         import torch
 
-        from rsir.batches import Corpus
-        from rsir.train import encode_corpus
-        from rsir.twostage import reader
+        from rsir.retrieval.two_stage import reader
+        from rsir.training.batches import Corpus
+        from rsir.training.trainer import encode_corpus
 
         self.model, self.chosen, self.part = model, chosen, part
         self.corpus = Corpus(self.part, self.model)
@@ -71,22 +71,23 @@ class Subset:
             self.coarse = self.model.score(*sides).float().numpy()
         self.sides = dict(zip(("t2i", "i2t"), (sides, sides[::-1])))
         self.read, self.unread = (
-            reader(self.model, *sides, share) for share in (1.0, 0.0))
-        self.asked = {                  # spread over all queries
+            reader(self.model, *sides, share) for share in (1.0, 0.0)
+        )
+        self.asked = {  # spread over all queries
             way: np.unique(np.linspace(0, n - 1, ASKED).astype(int))
-            for way, n in zip(("i2t", "t2i"), self.coarse.shape)}
+            for way, n in zip(("i2t", "t2i"), self.coarse.shape)
+        }
 
     def pairs_of(self, way, query, m):
         """The short list of a query, [m, 2]."""
-        scores = self.coarse[:, query] if way == "t2i" else \
-            self.coarse[query]
+        scores = self.coarse[:, query] if way == "t2i" else self.coarse[query]
         top = np.argsort(-scores, kind="stable")[:m]
         own = np.full(len(top), query)
-        return np.column_stack(
-            (top, own) if way == "t2i" else (own, top))
+        return np.column_stack((top, own) if way == "t2i" else (own, top))
 
     def reading_seconds(self, m):
         """Mean seconds to read the first m of a query."""
+
         def seconds(way):
             start = time.perf_counter()
             for query in self.asked[way]:
@@ -97,14 +98,14 @@ class Subset:
 
     def listing_seconds(self, m):
         """Mean seconds to find the m nearest codes of a query."""
+
         def seconds(way):
             gallery, asking = self.sides[way]
-            index = Index.build("binary-flat", pack(
-                gallery["code"].numpy()))
+            index = Index.build("binary-flat", pack(gallery["code"].numpy()))
             codes = pack(asking["code"].numpy())[self.asked[way]]
-            return best(lambda: [
-                index.search(code[None], m) for code in codes]
-            )[0] / len(codes)
+            return best(lambda: [index.search(code[None], m) for code in codes])[
+                0
+            ] / len(codes)
 
         return float(np.mean([seconds(way) for way in self.asked]))
 
@@ -120,13 +121,13 @@ class Subset:
                 self.model.encode_texts(self.model.text_features(ids))
 
         encode(said[0])
-        return float(np.median([
-            best(lambda: encode(x), 1)[0] for x in said]))
+        return float(np.median([best(lambda: encode(x), 1)[0] for x in said]))
 
     def ranks(self, of_i2t, of_t2i):
         """Places by the scores of each direction, [n_images, n_texts]."""
-        one, other = (ranks(x[:, self.corpus.text_id], self.part.owner)
-                      for x in (of_i2t, of_t2i))
+        one, other = (
+            ranks(x[:, self.corpus.text_id], self.part.owner) for x in (of_i2t, of_t2i)
+        )
         return Ranks(one.i2t, other.t2i, self.part.owner)
 
 
@@ -136,11 +137,12 @@ def of_subset(own, depths):
     Returns:
         Facts, and the ranks of all pairs (0) and of each depth.
     """
-    from rsir.rescore import rescore_both
+    from rsir.retrieval.two_stage import rescore_both
 
     n, t = own.coarse.shape
-    every = np.stack(np.meshgrid(
-        np.arange(n), np.arange(t), indexing="ij"), -1).reshape(-1, 2)
+    every = np.stack(
+        np.meshgrid(np.arange(n), np.arange(t), indexing="ij"), -1
+    ).reshape(-1, 2)
     start = time.perf_counter()
     fine = own.read(every).reshape(n, t)
     spent = time.perf_counter() - start
@@ -150,35 +152,46 @@ def of_subset(own, depths):
     slow = own.reading_seconds(max(n, t))
     found = {0: own.ranks(fine, fine)}
     out = {
-        "n_images": n, "n_texts": t, "n_captions": own.part.n_captions,
+        "n_images": n,
+        "n_texts": t,
+        "n_captions": own.part.n_captions,
         "reading_chosen": own.chosen,
         "encoding_a_sentence_seconds": own.encoding_seconds(),
         "coarse": {"mR": mR(own.ranks(own.coarse, own.coarse))},
-        "fine": {"seconds": slow, "pairs": n * t,
-                 "all_pairs_seconds": spent, **{
-                     f"mR{name}": mR(own.ranks(x, x))
-                     for name, x in shares.items()}},
+        "fine": {
+            "seconds": slow,
+            "pairs": n * t,
+            "all_pairs_seconds": spent,
+            **{f"mR{name}": mR(own.ranks(x, x)) for name, x in shares.items()},
+        },
         "coarse_to_fine": [],
     }
-    print(f"{own.part!r}\ncoarse {out['coarse']['mR']:.2f} mR, fine on "
-          f"all {n * t:,} pairs {out['fine']['mR']:.2f} mR, "
-          f"{1e3 * slow:.0f} ms a query; val lets reading count "
-          f"{own.chosen:.0%}: {out['fine']['mR_as_chosen']:.2f} mR")
+    print(
+        f"{own.part!r}\ncoarse {out['coarse']['mR']:.2f} mR, fine on "
+        f"all {n * t:,} pairs {out['fine']['mR']:.2f} mR, "
+        f"{1e3 * slow:.0f} ms a query; val lets reading count "
+        f"{own.chosen:.0%}: {out['fine']['mR_as_chosen']:.2f} mR"
+    )
     for m in depths:
-        row = {"M": m, "seconds": {"list": own.listing_seconds(m),
-                                   "read": own.reading_seconds(m)}}
+        row = {
+            "M": m,
+            "seconds": {"list": own.listing_seconds(m), "read": own.reading_seconds(m)},
+        }
         row["faster"] = slow / sum(row["seconds"].values())
         for name, x in shares.items():
             both = rescore_both(
-                own.coarse, lambda pairs, x=x: x[tuple(pairs.T)], m,
-                tied="draw")
+                own.coarse, lambda pairs, x=x: x[tuple(pairs.T)], m, tied="draw"
+            )
             places = own.ranks(both["i2t"], both["t2i"])
-            found.setdefault(m, places)     # read in full: the first
+            found.setdefault(m, places)  # read in full: the first
             row[f"mR{name}"] = mR(places)
         out["coarse_to_fine"].append(row)
-        print(f"M = {m:<4} {row['mR']:.2f} mR (as chosen "
-              f"{row['mR_as_chosen']:.2f}), {row['faster']:.1f} times "
-              "faster", flush=True)
+        print(
+            f"M = {m:<4} {row['mR']:.2f} mR (as chosen "
+            f"{row['mR_as_chosen']:.2f}), {row['faster']:.1f} times "
+            "faster",
+            flush=True,
+        )
     return out, found
 
 
@@ -190,13 +203,15 @@ def joined(parts):
     """Queries of several subsets as one; each has its own gallery."""
     first = np.cumsum([0] + [len(x.i2t.own) for x in parts])
     sides = [
-        Places(*(np.concatenate([getattr(getattr(x, way), name)
-                                 for x in parts])
-                 for name in Places.__dataclass_fields__))
+        Places(
+            *(
+                np.concatenate([getattr(getattr(x, way), name) for x in parts])
+                for name in Places.__dataclass_fields__
+            )
+        )
         for way in ("i2t", "t2i")
     ]
-    return Ranks(*sides, np.concatenate(
-        [x.owner + n for x, n in zip(parts, first)]))
+    return Ranks(*sides, np.concatenate([x.owner + n for x, n in zip(parts, first)]))
 
 
 def mean(facts):
@@ -212,39 +227,42 @@ def mean(facts):
 
 def of_runs(runs, dataset, split, n_images, depths, root=None):
     """The mean over runs and subsets, and what each depth loses."""
-    from rsir.coarsefine import choose_reading
     from rsir.data import load_dataset
+    from rsir.retrieval.two_stage import choose_reading
 
     splits = load_dataset(dataset, root)
     parts, each, places = subsets(splits, split, n_images), [], []
     for run in runs:
         model = trained(run, splits, dataset)
-        model.coarse = "hash"           # what is timed is what counts
+        model.coarse = "hash"  # what is timed is what counts
         chosen = choose_reading(model, splits.val, splits.train)[0]
-        facts, found = zip(*(of_subset(
-            Subset(model, chosen, part), depths) for part in parts))
+        facts, found = zip(
+            *(of_subset(Subset(model, chosen, part), depths) for part in parts)
+        )
         each.append(mean(facts))
-        places.append({m: joined([x[m] for x in found])
-                       for m in found[0]})
+        places.append({m: joined([x[m] for x in found]) for m in found[0]})
     out = mean(each)
     for row in out["coarse_to_fine"]:
         lost = compare(*([x[m] for x in places] for m in (0, row["M"])))
         row["loss"] = lost.difference["mR"]
         row["loss_ci95"] = list(map(float, lost.ci95["mR"]))
-    return {"dataset": dataset, "split": split, "subsets": len(parts),
-            "runs": len(runs)} | out
+    return {
+        "dataset": dataset,
+        "split": split,
+        "subsets": len(parts),
+        "runs": len(runs),
+    } | out
 
 
 def trained(run, splits, dataset):
     """The model of a run; without one, a small one, made now."""
-    from rsir.baseline import load_run
-    from rsir.recipes import recipe
-    from rsir.train import train
+    from rsir.models.recipes import recipe
+    from rsir.retrieval.search import load_run
+    from rsir.training.trainer import train
 
     if run is not None:
         return load_run(run)
-    return train(recipe("cfitr", "toy" if dataset == "toy" else "cpu"),
-                 splits).model
+    return train(recipe("cfitr", "toy" if dataset == "toy" else "cpu"), splits).model
 
 
 def main():
@@ -252,8 +270,13 @@ def main():
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
-    add("--run", type=Path, nargs="+", default=[None],
-        help="run folders of trained cfitr, one a seed")
+    add(
+        "--run",
+        type=Path,
+        nargs="+",
+        default=[None],
+        help="run folders of trained cfitr, one a seed",
+    )
     add("--dataset", default="toy")
     add("--root", type=Path, default=None)
     add("--split", default="test")
@@ -262,14 +285,17 @@ def main():
     add("--write", action="store_true", help="into results/search/")
     asked = parser.parse_args()
     faiss.omp_set_num_threads(1)
-    keep = writer(f"{asked.dataset}-{asked.split}", "stages.py") \
-        if asked.write else None
-    facts = of_runs(asked.run, asked.dataset, asked.split,
-                    asked.images, asked.depths, asked.root)
+    keep = (
+        writer(f"{asked.dataset}-{asked.split}", "stages.py") if asked.write else None
+    )
+    facts = of_runs(
+        asked.run, asked.dataset, asked.split, asked.images, asked.depths, asked.root
+    )
     for row in facts["coarse_to_fine"]:
-        print("mean: M = {M:<4} loses {loss:.2f} [{0:.2f}, {1:.2f}], "
-              "{faster:.1f} times faster".format(
-                  *row["loss_ci95"], **row))
+        print(
+            "mean: M = {M:<4} loses {loss:.2f} [{0:.2f}, {1:.2f}], "
+            "{faster:.1f} times faster".format(*row["loss_ci95"], **row)
+        )
     if keep:
         keep(facts)
 

@@ -16,10 +16,10 @@ import time
 
 import torch
 
-from rsir.encoders.stages import Stages
+from rsir.encoders.image import Stages
 from rsir.models import build
-from rsir.recipes import recipe
-from rsir.train import parameter_groups
+from rsir.models.recipes import recipe
+from rsir.training.trainer import parameter_groups
 
 #: name -> changes of the recipe; the first is what ratios refer to
 CHOICES = {
@@ -49,8 +49,7 @@ def step_of(changes: dict, size: int, batch: int):
     """A function that does one step of a choice, and its images."""
     changes = dict(changes)
     whole = changes.pop("whole", False)
-    asked = recipe("envlf", "cpu", image_size=size, views=(0,),
-                   batch=batch, **changes)
+    asked = recipe("envlf", "cpu", image_size=size, views=(0,), batch=batch, **changes)
     torch.manual_seed(0)
     model = build(asked)
     model.image_encoder.requires_grad_(False).eval()
@@ -59,18 +58,15 @@ def step_of(changes: dict, size: int, batch: int):
     maps = torch.randn(batch, *encoder.map_sizes()[level])
     if whole:
         net = encoder.net
-        parts = [net.conv_stem, net.bn1, *net.blocks, net.conv_head,
-                 net.bn2]
-        model.stages = Stages(parts, model.stages.dim,
-                              model.stages.grid)
+        parts = [net.conv_stem, net.bn1, *net.blocks, net.conv_head, net.bn2]
+        model.stages = Stages(parts, model.stages.dim, model.stages.grid)
         model.stages.requires_grad_(True)
         maps = torch.randn(batch, 3, size, size)
     ids = torch.randint(1000, 20000, (batch, WORDS))
     ids[:, 0], ids[:, -1] = 101, 102
     texts = {"ids": ids, "stem": model.text_encoder.stem(ids)}
     data = {
-        "images": {asked.start: maps,
-                   "pooled": torch.randn(batch, encoder.dim)},
+        "images": {asked.start: maps, "pooled": torch.randn(batch, encoder.dim)},
         "texts": texts,
         "pairs": {"positive": torch.eye(batch, dtype=torch.bool)},
     }
@@ -90,8 +86,7 @@ def step_of(changes: dict, size: int, batch: int):
     return step
 
 
-def measure(names, size: int, batch: int, steps: int
-            ) -> dict[str, float]:
+def measure(names, size: int, batch: int, steps: int) -> dict[str, float]:
     """Images per processor second, the best of some steps.
 
     Not wall time: ratios then hold on a busy machine, too.
@@ -115,15 +110,17 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument(
-        "--only", nargs="*", choices=list(CHOICES), metavar="CHOICE",
+        "--only",
+        nargs="*",
+        choices=list(CHOICES),
+        metavar="CHOICE",
         default=[c for c in CHOICES if "bf16" not in c],
     )
     asked = parser.parse_args()
     torch.set_flush_denormal(True)
     found = measure(asked.only, asked.size, asked.batch, asked.steps)
     first = next(iter(found.values()))
-    print(f"size {asked.size}, batch {asked.batch}, "
-          f"{torch.get_num_threads()} threads")
+    print(f"size {asked.size}, batch {asked.batch}, {torch.get_num_threads()} threads")
     print(f"{'choice':<24}{'img/cpu s':>10}{'time':>8}")
     for name, speed in found.items():
         print(f"{name:<24}{speed:>10.1f}{first / speed:>7.1f}x")

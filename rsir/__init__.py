@@ -14,17 +14,17 @@ _HOMES = {
     "load_dataset": "rsir.data",
     "Split": "rsir.data",
     "Splits": "rsir.data",
-    "evaluate": "rsir.metrics",
-    "compare": "rsir.metrics",
-    "check_reported": "rsir.reported",
-    "RsirError": "rsir.errors",
+    "evaluate": "rsir.evaluation.metrics",
+    "compare": "rsir.evaluation.metrics",
+    "check_reported": "rsir.experiments.claims",
+    "RsirError": "rsir.utils.errors",
 }
 
 __all__ = ["__version__", *_HOMES]
 
 
 # Said in notebooks by libraries that would like a widget for their own
-# progress bars; ours prints a line (rsir.progress).
+# progress bars; ours prints a line (rsir.utils.progress).
 warnings.filterwarnings("ignore", message="IProgress not found")
 
 

@@ -114,8 +114,7 @@ class Visit:
         page.on("pageerror", lambda e: self.said.append(str(e)))
         page.goto(f"{site}/{name}", wait_until="load")
         page.evaluate(
-            "() => window.MathJax && MathJax.startup"
-            " ? MathJax.startup.promise : null"
+            "() => window.MathJax && MathJax.startup ? MathJax.startup.promise : null"
         )
         self.page = page
 

@@ -35,14 +35,17 @@ def called(monkeypatch, capsys):
             cli.main()
         out = capsys.readouterr()
         return stop.value.code or 0, out.out, out.err
+
     return call
 
 
 @pytest.fixture
 def saved(tmp_path):
     """Write an array to NAME.npy, and say where."""
+
     def save(name, array):
         path = tmp_path / f"{name}.npy"
         np.save(path, array)
         return path
+
     return save

@@ -43,9 +43,7 @@ def shown(**data):
 
 def code(source, *outputs, tags=()):
     metadata = {"tags": list(tags)} if tags else {}
-    return new_code_cell(
-        source, outputs=list(outputs), metadata=metadata
-    )
+    return new_code_cell(source, outputs=list(outputs), metadata=metadata)
 
 
 def good():
@@ -54,9 +52,7 @@ def good():
     solution = "```{solution-start} x\n```\n```{solution-end}\n```"
     cells = [
         new_markdown_cell("# A chapter\n\n" + "word " * 900),
-        new_markdown_cell(
-            template.badge(NAME), metadata={"tags": ["badge"]}
-        ),
+        new_markdown_cell(template.badge(NAME), metadata={"tags": ["badge"]}),
         new_markdown_cell("Costs little.", metadata={"tags": ["cost"]}),
         code(template.bootstrap(), tags=["bootstrap", "hide-input"]),
         code("seed = 0", tags=["knobs"]),
@@ -97,16 +93,12 @@ def status_of(nb) -> dict:
 
 
 def by_tag(nb, tag):
-    return next(
-        c for c in nb.cells if tag in c.metadata.get("tags", [])
-    )
+    return next(c for c in nb.cells if tag in c.metadata.get("tags", []))
 
 
 def plain(nb):
     """A code cell without tags."""
-    return next(
-        c for c in execute.code_cells(nb) if not c.metadata.get("tags")
-    )
+    return next(c for c in execute.code_cells(nb) if not c.metadata.get("tags"))
 
 
 def put(out):
@@ -202,9 +194,7 @@ def late_bootstrap(nb):
 
 
 def twice_bootstrap(nb):
-    nb.cells.append(
-        code(template.bootstrap(), tags=["bootstrap"])
-    )
+    nb.cells.append(code(template.bootstrap(), tags=["bootstrap"]))
 
 
 def many_cells(nb):

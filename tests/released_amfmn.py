@@ -30,8 +30,7 @@ def names(attention, words=WORDS):
             shapes[f"{net}{at}.conv2.weight"] = (n, n, 3, 3)
             norm(f"{at}.bn2", n)
             if before != n:
-                shapes[f"{net}{at}.downsample.0.weight"] = (
-                    n, before, 1, 1)
+                shapes[f"{net}{at}.downsample.0.weight"] = (n, before, 1, 1)
                 norm(f"{at}.downsample.1", n)
             before = n
 
@@ -50,8 +49,7 @@ def names(attention, words=WORDS):
     shapes[f"{text}embedding.weight"] = (words, EMBED)
     for gate in "rin":
         linear(f"{text}rnn.gru_cell.weight_i{gate}", HIDDEN, EMBED)
-        shapes[f"{text}rnn.gru_cell.weight_h{gate}.weight"] = (
-            HIDDEN, HIDDEN)
+        shapes[f"{text}rnn.gru_cell.weight_h{gate}.weight"] = (HIDDEN, HIDDEN)
     linear("text_feature.to_out", 512, HIDDEN)
     cross = "cross_attention_s."
     if attention == "soft":
@@ -78,12 +76,12 @@ def random_state(attention, seed=0):
         elif len(shape) == 1:
             one = ".bn" in name or ".downsample.1" in name
             state[name] = 0.1 * torch.randn(shape, generator=draw) + (
-                1.0 if one and name.endswith("weight") else 0.0)
+                1.0 if one and name.endswith("weight") else 0.0
+            )
         else:
             fan_in = torch.Size(shape[1:]).numel()
             gain = 2.0 if len(shape) == 4 else 1.5
-            state[name] = torch.randn(shape, generator=draw) * (
-                gain / fan_in) ** 0.5
+            state[name] = torch.randn(shape, generator=draw) * (gain / fan_in) ** 0.5
     # words of unit size, and a row 0 that must not count as zeros
     words = "text_feature.seq2vec.embedding.weight"
     state[words] = torch.randn(state[words].shape, generator=draw)
@@ -96,13 +94,11 @@ def maps_of(state, x):
 
     def conv(x, name, stride):
         weight = state[f"{net}{name}.weight"]
-        return F.conv2d(x, weight, stride=stride,
-                        padding=weight.shape[-1] // 2)
+        return F.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2)
 
     def norm(x, name):
         at = f"{net}{name}."
-        scale = state[at + "weight"] / torch.sqrt(
-            state[at + "running_var"] + 1e-5)
+        scale = state[at + "weight"] / torch.sqrt(state[at + "running_var"] + 1e-5)
         shift = state[at + "bias"] - state[at + "running_mean"] * scale
         return x * scale[:, None, None] + shift[:, None, None]
 
@@ -116,8 +112,7 @@ def maps_of(state, x):
             y = F.relu(norm(conv(x, at + "conv1", stride), at + "bn1"))
             y = norm(conv(y, at + "conv2", 1), at + "bn2")
             if f"{net}{at}downsample.0.weight" in state:
-                short = norm(conv(x, at + "downsample.0", stride),
-                             at + "downsample.1")
+                short = norm(conv(x, at + "downsample.0", stride), at + "downsample.1")
             x = F.relu(y + short)
         maps.append(x)
     return maps
@@ -134,17 +129,17 @@ def image_vectors(state, images):
         return x.repeat_interleave(2, 2).repeat_interleave(2, 3)
 
     def conv(x, name, stride=1):
-        return F.conv2d(x, state[f"mvsa.{name}.weight"],
-                        state[f"mvsa.{name}.bias"], stride=stride)
+        return F.conv2d(
+            x, state[f"mvsa.{name}.weight"], state[f"mvsa.{name}.bias"], stride=stride
+        )
 
-    lower = torch.cat([f1, double(f2)], 1)       # (B, 192, 64, 64)
-    higher = torch.cat([f3, double(f4)], 1)      # (B, 768, 16, 16)
+    lower = torch.cat([f1, double(f2)], 1)  # (B, 192, 64, 64)
+    higher = torch.cat([f3, double(f4)], 1)  # (B, 768, 16, 16)
     solo = linear(state, "extract_feature.linear", f4.mean((2, 3)))
     low, high = conv(lower, "LF_conv", 4), conv(higher, "HF_conv")
     cat = torch.cat([low, high], 1) + high.mean(1, keepdim=True)
     kept = conv(cat, "conv1x1_1") * torch.sigmoid(conv(cat, "conv1x1_2"))
-    mask = torch.sigmoid(
-        linear(state, "mvsa.solo_attention", kept.flatten(1)))
+    mask = torch.sigmoid(linear(state, "mvsa.solo_attention", kept.flatten(1)))
     return solo * mask
 
 
@@ -164,8 +159,7 @@ def text_vectors(state, ids):
             n = torch.tanh(put["n"] + r * kept["n"])
             h = (1 - i) * n + i * h
         rows.append(h)
-    return F.relu(linear(state, "text_feature.to_out",
-                         torch.stack(rows)))
+    return F.relu(linear(state, "text_feature.to_out", torch.stack(rows)))
 
 
 def scores(state, attention, images, ids):

@@ -11,15 +11,19 @@ import torch
 from released_amfmn import linear
 
 DIM, HIDDEN, HEADS = 512, 1024, 8
-BLOCKS = {"l2l_SA": ["mhatt"], "g2g_SA": ["mhatt"],
-          "g2l_SGA": ["mhatt1", "mhatt2"],
-          "l2g_SGA": ["mhatt1", "mhatt2"]}
+BLOCKS = {
+    "l2l_SA": ["mhatt"],
+    "g2g_SA": ["mhatt"],
+    "g2l_SGA": ["mhatt1", "mhatt2"],
+    "l2g_SGA": ["mhatt1", "mhatt2"],
+}
 
 
 def names():
     """{released name: shape} of a checkpoint."""
     shapes = {
-        name: shape for name, shape in amfmn.names("soft").items()
+        name: shape
+        for name, shape in amfmn.names("soft").items()
         if not name.startswith(("cross_attention_s.", "vgmf_gate."))
     } | {
         "local_feature.fc1.weight": (20, 20),
@@ -28,8 +32,7 @@ def names():
     }
 
     def add(name, out, into):
-        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (
-            (out, into), (out,))
+        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = ((out, into), (out,))
 
     add("local_feature.out", DIM, 400)
     for block, attentions in BLOCKS.items():
@@ -55,10 +58,10 @@ def random_state(seed=0):
             continue
         if len(shape) == 1:
             state[name] = 0.1 * torch.randn(shape, generator=draw) + (
-                1.0 if name.endswith("a_2") else 0.0)
+                1.0 if name.endswith("a_2") else 0.0
+            )
         else:
-            state[name] = torch.randn(shape, generator=draw) * (
-                1.5 / shape[1]) ** 0.5
+            state[name] = torch.randn(shape, generator=draw) * (1.5 / shape[1]) ** 0.5
     return {name: state[name] for name in names()}
 
 
@@ -97,16 +100,15 @@ def block(state, name, x, guide=None):
     """SA, or SGA if there is a guide."""
     at = f"fusion.{name}"
     first = "mhatt" if guide is None else "mhatt1"
-    x = norm(state, f"{at}.norm1", x + attend(
-        state, f"{at}.{first}", x, x))
+    x = norm(state, f"{at}.norm1", x + attend(state, f"{at}.{first}", x, x))
     last = "norm2"
     if guide is not None:
-        x = norm(state, f"{at}.norm2", x + attend(
-            state, f"{at}.mhatt2", x, guide))
+        x = norm(state, f"{at}.norm2", x + attend(state, f"{at}.mhatt2", x, guide))
         last = "norm3"
     hidden = torch.relu(linear(state, f"{at}.ffn.mlp.fc.linear", x))
-    return norm(state, f"{at}.{last}",
-                x + linear(state, f"{at}.ffn.mlp.linear", hidden))
+    return norm(
+        state, f"{at}.{last}", x + linear(state, f"{at}.ffn.mlp.linear", hidden)
+    )
 
 
 def fused(state, g, loc, mended=False):
@@ -116,15 +118,18 @@ def fused(state, g, loc, mended=False):
     g = block(state, "l2g_SGA", g, loc)
     g, loc = g[:, 0], loc[:, 0]
     one, two = torch.sigmoid(loc) * g, g + loc
-    head = torch.sigmoid(
-        linear(state, "fusion.dynamic_weight.0", one + two))
+    head = torch.sigmoid(linear(state, "fusion.dynamic_weight.0", one + two))
     gamma = linear(state, "fusion.dynamic_weight.3", head).softmax(1)
     return gamma[:, :1] * one + gamma[:, int(mended)][:, None] * two
 
 
 def image_vectors(state, images, X, A, mended=False):
-    return fused(state, unit(amfmn.image_vectors(state, images)),
-                 local_vectors(state, X, A), mended)
+    return fused(
+        state,
+        unit(amfmn.image_vectors(state, images)),
+        local_vectors(state, X, A),
+        mended,
+    )
 
 
 def scores(state, images, X, A, ids):

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from rsir import metrics
-from rsir.recipes import recipe
-from rsir.records import recalls_under_every_rule, write_record
+from rsir.evaluation import metrics
+from rsir.experiments.records import recalls_under_every_rule, write_record
+from rsir.models.recipes import recipe
 
 N, PER = 60, 5
 
@@ -16,7 +16,7 @@ def ranks_of_strength(strength, seed=0, n=N):
     scores = rng.standard_normal((n, n * PER))
     scores[owner, np.arange(n * PER)] += strength
     # every other image shares its first caption with the one before
-    scores[:, PER::2 * PER] = scores[:, :-PER:2 * PER]
+    scores[:, PER :: 2 * PER] = scores[:, : -PER : 2 * PER]
     return metrics.ranks(scores, owner)
 
 

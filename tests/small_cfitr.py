@@ -8,6 +8,8 @@ from rsir.encoders.text import SentenceEncoder
 from rsir.models.cfitr import CFITR
 
 DIM = 16
+
+
 class SmallBert(SentenceEncoder):
     """A BERT of three blocks from a seed; ids are given."""
 
@@ -19,10 +21,17 @@ class SmallBert(SentenceEncoder):
 
         torch.manual_seed(0)
         self.max_length, self.dim = 9, DIM
-        self.model = BertModel(BertConfig(
-            vocab_size=50, hidden_size=DIM, num_hidden_layers=3,
-            num_attention_heads=2, intermediate_size=32,
-            max_position_embeddings=12), add_pooling_layer=False)
+        self.model = BertModel(
+            BertConfig(
+                vocab_size=50,
+                hidden_size=DIM,
+                num_hidden_layers=3,
+                num_attention_heads=2,
+                intermediate_size=32,
+                max_position_embeddings=12,
+            ),
+            add_pooling_layer=False,
+        )
         self.layers_trained = layers_trained
         self._freeze(layers_trained)
 
@@ -38,9 +47,15 @@ def vilt():
 
     torch.manual_seed(1)
     config = ViltConfig(
-        vocab_size=50, hidden_size=DIM, num_hidden_layers=4,
-        num_attention_heads=2, intermediate_size=32, image_size=64,
-        patch_size=32, max_position_embeddings=12)
+        vocab_size=50,
+        hidden_size=DIM,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        intermediate_size=32,
+        image_size=64,
+        patch_size=32,
+        max_position_embeddings=12,
+    )
     return ViltModel(config, add_pooling_layer=False).eval()
 
 
@@ -57,23 +72,37 @@ def small(**changes):
 
 def features(n=6):
     draw = torch.Generator().manual_seed(3)
-    return {"f3": torch.randn(n, 4, 6, 6, generator=draw),
-            "f4": torch.randn(n, 6, 3, 3, generator=draw),
-            "pooled": torch.randn(n, 8, generator=draw)}
+    return {
+        "f3": torch.randn(n, 4, 6, 6, generator=draw),
+        "f4": torch.randn(n, 6, 3, 3, generator=draw),
+        "pooled": torch.randn(n, 8, generator=draw),
+    }
 
 
-IDS = torch.tensor([[1, 5, 6, 2, 0, 0], [1, 7, 2, 0, 0, 0],
-                    [1, 8, 9, 10, 11, 2], [1, 12, 2, 0, 0, 0],
-                    [1, 13, 14, 2, 0, 0], [1, 15, 16, 17, 2, 0]])
+IDS = torch.tensor(
+    [
+        [1, 5, 6, 2, 0, 0],
+        [1, 7, 2, 0, 0, 0],
+        [1, 8, 9, 10, 11, 2],
+        [1, 12, 2, 0, 0, 0],
+        [1, 13, 14, 2, 0, 0],
+        [1, 15, 16, 17, 2, 0],
+    ]
+)
 
 
 def batch():
-    return {"images": features(), "texts": {"ids": IDS},
-            "pairs": {"positive": torch.eye(6, dtype=torch.bool)}}
+    return {
+        "images": features(),
+        "texts": {"ids": IDS},
+        "pairs": {"positive": torch.eye(6, dtype=torch.bool)},
+    }
 
 
 @torch.inference_mode()
 def encoded(model):
     model.eval()
-    return (model.encode_images(features()),
-            model.encode_texts(model.text_features(IDS)))
+    return (
+        model.encode_images(features()),
+        model.encode_texts(model.text_features(IDS)),
+    )

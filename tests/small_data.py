@@ -7,10 +7,20 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from rsir.cli import app
-from rsir.errors import RsirError
+from rsir.utils.errors import RsirError
 
-NAMES = ["airport_1", "airport_2", "beach_1", "beach_2", "pond_1",
-         "pond_2", "school_1", "school_2", "00001", "00002"]
+NAMES = [
+    "airport_1",
+    "airport_2",
+    "beach_1",
+    "beach_2",
+    "pond_1",
+    "pond_2",
+    "school_1",
+    "school_2",
+    "00001",
+    "00002",
+]
 PARTS = ["train"] * 6 + ["val"] * 2 + ["test"] * 2
 
 
@@ -24,11 +34,20 @@ def picture(path, value=0):
 
 
 def karpathy(images=NAMES, parts=PARTS, suffix=".jpg", dataset="rsicd"):
-    return {"dataset": dataset, "images": [
-        {"filename": n + suffix, "imgid": i, "split": p, "sentences": [
-            {"raw": r, "tokens": r.split()[:-1]} for r in sentences(n)]}
-        for i, (n, p) in enumerate(zip(images, parts, strict=True))
-    ]}
+    return {
+        "dataset": dataset,
+        "images": [
+            {
+                "filename": n + suffix,
+                "imgid": i,
+                "split": p,
+                "sentences": [
+                    {"raw": r, "tokens": r.split()[:-1]} for r in sentences(n)
+                ],
+            }
+            for i, (n, p) in enumerate(zip(images, parts, strict=True))
+        ],
+    }
 
 
 @pytest.fixture
@@ -53,20 +72,21 @@ def precomp(tmp_path):
         picture(tmp_path / "images" / f"{n}.tif", i)
     folder.mkdir()
     for part, names, times in (
-        ("train", NAMES[:8], 1), ("test", NAMES[8:], 5),
+        ("train", NAMES[:8], 1),
+        ("test", NAMES[8:], 5),
     ):
         (folder / f"{part}_filename.txt").write_text(
-            "".join(f"{n}.tif\n" * times for n in names))
+            "".join(f"{n}.tif\n" * times for n in names)
+        )
         (folder / f"{part}_caps.txt").write_text(
-            "".join(s + "\n" for n in names for s in sentences(n)))
+            "".join(s + "\n" for n in names for s in sentences(n))
+        )
     return folder
 
 
 def run(*arguments):
     """`rsir data ...`: what it prints, and the user error or None."""
     done = CliRunner().invoke(app, ["data", *map(str, arguments)])
-    if done.exception is not None and not isinstance(
-        done.exception, RsirError
-    ):
+    if done.exception is not None and not isinstance(done.exception, RsirError):
         raise done.exception
     return done.output, done.exception

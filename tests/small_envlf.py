@@ -3,10 +3,16 @@
 import torch
 
 from rsir.models import build
-from rsir.recipes import recipe
+from rsir.models.recipes import recipe
 
-TEXTS = ["a red roof on green ground", "many planes", "blue water",
-         "a road beside a long white roof", "green ground", "trees"]
+TEXTS = [
+    "a red roof on green ground",
+    "many planes",
+    "blue water",
+    "a road beside a long white roof",
+    "green ground",
+    "trees",
+]
 SMALL = {"image_size": 64, "width": 16, "dim": 16, "heads": 2,
          "start": "f4", "text_layers": 1}  # fmt: skip
 
@@ -34,5 +40,8 @@ def batch_of(model):
     positive = torch.eye(6, dtype=torch.bool)
     positive[5, 1] = True
     ids = model.text_encoder.tokenize(TEXTS)
-    return {"images": images_of(model), "texts": {"ids": ids},
-            "pairs": {"positive": positive}}
+    return {
+        "images": images_of(model),
+        "texts": {"ids": ids},
+        "pairs": {"positive": positive},
+    }

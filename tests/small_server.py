@@ -55,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
             start, code = int(span[6:].split("-")[0]), 206
             if start >= len(data):
                 return self.plain(416)
-        body = data[start + page.shift if code == 206 else start:]
+        body = data[start + page.shift if code == 206 else start :]
         self.send_response(code)
         if page.tag:
             self.send_header("ETag", tag)
@@ -68,8 +68,7 @@ class Handler(BaseHTTPRequestHandler):
         if page.chunked:
             self.send_header("Transfer-Encoding", "chunked")
         else:
-            self.send_header(
-                "Content-Length", str(len(body) + page.claim))
+            self.send_header("Content-Length", str(len(body) + page.claim))
         self.end_headers()
         if page.cut > 0:
             page.cut -= 1
@@ -98,8 +97,7 @@ def serving():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     server.pages = {}
-    thread = threading.Thread(
-        target=server.serve_forever, args=(0.01,), daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}", server.pages

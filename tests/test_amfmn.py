@@ -6,20 +6,20 @@ import torch.nn.functional as F
 from tiny import TinyEncoder
 from torch import nn
 
-from rsir.errors import RsirError
-from rsir.layers import MVSA
-from rsir.layers.mvsa import (
+from rsir.models.amfmn import (
+    AMFMN,
+    MVSA,
+    VGMF,
     compress_high,
     compress_low,
     mean_of_high,
     up2,
 )
-from rsir.models.amfmn import AMFMN, VGMF
 from rsir.models.base import in_chunks
+from rsir.utils.errors import RsirError
 
 DIM = 16
-KINDS = [(a, v) for a in ("soft", "fusion", "sim")
-         for v in ("paper", "released")]
+KINDS = [(a, v) for a in ("soft", "fusion", "sim") for v in ("paper", "released")]
 
 
 class Text(nn.Module):
@@ -34,8 +34,7 @@ class Text(nn.Module):
 
 def amfmn(text_dim=DIM, **options):
     torch.manual_seed(0)
-    model = AMFMN(TinyEncoder(64), Text(text_dim),
-                  **({"dim": DIM} | options))
+    model = AMFMN(TinyEncoder(64), Text(text_dim), **({"dim": DIM} | options))
     return model.eval()
 
 
@@ -55,14 +54,14 @@ def features(n_images=5, n_texts=7, text_dim=DIM):
 
 def guided(vgmf, v, t):
     """t' of one picture and one sentence, from the equations."""
-    if vgmf.attention == "soft":                  # (20)
+    if vgmf.attention == "soft":  # (20)
         return torch.sigmoid(vgmf.gate(v)) * t
-    if vgmf.attention == "fusion":                # (21)(22)
+    if vgmf.attention == "fusion":  # (21)(22)
         f = torch.cat([v, t])
         if vgmf.variant == "released":
             return torch.sigmoid(vgmf.fc1(f)) * vgmf.fc2(f)
         return vgmf.fc1(f) * torch.sigmoid(vgmf.fc2(f))
-    fv, ft = vgmf.visual(v), vgmf.text(t)         # (23)(24)
+    fv, ft = vgmf.visual(v), vgmf.text(t)  # (23)(24)
     if vgmf.variant == "released":
         return torch.sigmoid(fv * ft) * ft
     return torch.sigmoid(F.cosine_similarity(fv, ft, dim=0)) * ft  # (25)
@@ -76,8 +75,8 @@ def plain_scores(model, images, texts):
     if model.variant == "released":
         t = t.clamp(min=0)
     rows = [
-        [F.cosine_similarity(v, guided(model.guidance, v, s), dim=0)
-         for s in t] for v in v_g * mask
+        [F.cosine_similarity(v, guided(model.guidance, v, s), dim=0) for s in t]
+        for v in v_g * mask
     ]
     return torch.stack([torch.stack(row) for row in rows])
 
@@ -100,28 +99,32 @@ def test_gradients_are_those_of_the_pairs(attention, variant):
     images, texts = features()
     weight = torch.randn(5, 7)
     found = []
-    for scores in (model(images, texts),
-                   plain_scores(model, images, texts)):
+    for scores in (model(images, texts), plain_scores(model, images, texts)):
         model.zero_grad()
         (scores * weight).sum().backward()
-        found.append({k: p.grad.clone() for k, p in
-                      model.named_parameters() if p.grad is not None})
+        found.append(
+            {
+                k: p.grad.clone()
+                for k, p in model.named_parameters()
+                if p.grad is not None
+            }
+        )
     ours, plain = found
     unused = set(plain) - set(ours)
     if (attention, variant) == ("sim", "paper"):
         # a positive factor cancels in the cosine: W_v learns nothing
-        assert unused == {"guidance.visual.weight",
-                          "guidance.visual.bias"}
+        assert unused == {"guidance.visual.weight", "guidance.visual.bias"}
         assert all(plain[k].abs().max() < 1e-5 for k in unused)
     else:
         assert not unused
     for name, grad in ours.items():
-        torch.testing.assert_close(grad, plain[name], atol=1e-4,
-                                   rtol=1e-3)
+        torch.testing.assert_close(grad, plain[name], atol=1e-4, rtol=1e-3)
 
 
-@pytest.mark.parametrize("attention, variant", [
-    ("fusion", "paper"), ("fusion", "released"), ("sim", "released")])
+@pytest.mark.parametrize(
+    "attention, variant",
+    [("fusion", "paper"), ("fusion", "released"), ("sim", "released")],
+)
 def test_chunks_change_nothing(attention, variant, monkeypatch):
     model = amfmn(attention=attention, variant=variant)
     images, texts = features()
@@ -133,6 +136,7 @@ def test_chunks_change_nothing(attention, variant, monkeypatch):
             def spy(part, texts):
                 sizes.append(len(part["v"]))
                 return pairwise(part, texts)
+
             return in_chunks(spy, images, texts, cells=2 * 7 * DIM)
 
         monkeypatch.setattr("rsir.models.amfmn.in_chunks", small)
@@ -168,8 +172,9 @@ def test_a_sentence_of_zeros_scores_zero():
     scores = model(images, texts)
     assert (scores == 0).all()
     scores.sum().backward()
-    assert all(p.grad.isfinite().all() for p in model.parameters()
-               if p.grad is not None)
+    assert all(
+        p.grad.isfinite().all() for p in model.parameters() if p.grad is not None
+    )
 
 
 # -- MVSA -------------------------------------------------------------
@@ -178,8 +183,9 @@ def test_a_sentence_of_zeros_scores_zero():
 @pytest.fixture
 def maps():
     draw = torch.Generator().manual_seed(2)
-    return [torch.randn(2, *shape, generator=draw)
-            for shape in TinyEncoder(64).map_sizes()]
+    return [
+        torch.randn(2, *shape, generator=draw) for shape in TinyEncoder(64).map_sizes()
+    ]
 
 
 def test_compression_equals_convolution_of_joint_maps(maps):
@@ -190,20 +196,20 @@ def test_compression_equals_convolution_of_joint_maps(maps):
     joint_low = torch.cat([f1, up2(f2)], 1)
     joint_high = torch.cat([f3, up2(f4)], 1)
     torch.testing.assert_close(
-        compress_low(low, f1, f2), low(joint_low), atol=1e-5, rtol=1e-4)
+        compress_low(low, f1, f2), low(joint_low), atol=1e-5, rtol=1e-4
+    )
     torch.testing.assert_close(
-        compress_high(high, f3, f4), high(joint_high),
-        atol=1e-5, rtol=1e-4)
+        compress_high(high, f3, f4), high(joint_high), atol=1e-5, rtol=1e-4
+    )
     torch.testing.assert_close(
-        mean_of_high(f3, f4), joint_high.mean(1, keepdim=True),
-        atol=1e-6, rtol=1e-4)
+        mean_of_high(f3, f4), joint_high.mean(1, keepdim=True), atol=1e-6, rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize("side", [56, 64])
 def test_compression_reaches_the_grid_of_f3(side):
     conv = nn.Conv2d(2, 3, 3, stride=4)
-    f1, f2 = torch.randn(1, 1, side, side), torch.randn(
-        1, 1, side // 2, side // 2)
+    f1, f2 = torch.randn(1, 1, side, side), torch.randn(1, 1, side // 2, side // 2)
     out = compress_low(conv, f1, f2)
     assert out.shape == (1, 3, side // 4, side // 4)
 
@@ -220,15 +226,14 @@ def test_mvsa_is_equations_14_to_19(variant, maps):
     v_h = torch.cat([f3, up2(f4)], 1)
     low, high = mvsa.low(v_l), mvsa.high(v_h)
     if variant == "paper":
-        low = torch.where(low > 0, low, 0.1 * low)        # (14)
-        high = torch.where(high > 0, high, 0.4 * high)    # (15)
+        low = torch.where(low > 0, low, 0.1 * low)  # (14)
+        high = torch.where(high > 0, high, 0.4 * high)  # (15)
         both = v_h.mean(1, keepdim=True) + torch.cat([low, high], 1)
         both = both / both.norm(dim=1, keepdim=True)
     else:
         both = high.mean(1, keepdim=True) + torch.cat([low, high], 1)
     kept = mvsa.main(both) * torch.sigmoid(mvsa.gate(both))  # (17)-(19)
-    torch.testing.assert_close(mvsa.salience(maps), kept,
-                               atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(mvsa.salience(maps), kept, atol=1e-5, rtol=1e-4)
     mask = torch.sigmoid(mvsa.mask(kept.flatten(1)))
     torch.testing.assert_close(mvsa(maps), mask, atol=1e-5, rtol=1e-4)
     stored = [m.half() for m in maps]  # as features lie on disk
@@ -254,8 +259,7 @@ def test_keywords_are_fused_as_in_26_and_27(attention):
                 w = torch.sigmoid(model.balance(torch.cat(unit)))
                 t = s_v * w + k_v * (1 - w)
                 one = F.cosine_similarity(v[i], t, dim=0)
-                assert found[i, j].item() == pytest.approx(
-                    one.item(), abs=1e-5)
+                assert found[i, j].item() == pytest.approx(one.item(), abs=1e-5)
     with pytest.raises(RsirError, match="needs the keywords"):
         model(images, {"pooled": texts["pooled"]})
 
@@ -267,10 +271,10 @@ def test_each_part_can_be_left_out():
         assert plain.reads == ("pooled",)
         assert plain.mvsa is None and plain.guidance is None
         only = {"pooled": images["pooled"]}
-        v = plain.project(images["pooled"])       # v(g) + s(g)
+        v = plain.project(images["pooled"])  # v(g) + s(g)
         expected = F.normalize(v) @ F.normalize(texts["pooled"]).T
         torch.testing.assert_close(plain(only, texts), expected)
-        masked = amfmn(guidance=False)            # F_v + s(g)
+        masked = amfmn(guidance=False)  # F_v + s(g)
         v = masked.encode_images(images)["v"]
         expected = F.normalize(v) @ F.normalize(texts["pooled"]).T
         torch.testing.assert_close(masked(images, texts), expected)
@@ -285,8 +289,7 @@ def test_text_is_projected_only_where_it_must_be():
 
 def test_losses_follow_the_switches():
     scores = torch.rand(4, 4)
-    pairs = {"positive": torch.eye(4, dtype=torch.bool),
-             "similarity": torch.rand(4, 4)}
+    pairs = {"positive": torch.eye(4, dtype=torch.bool), "similarity": torch.rand(4, 4)}
     fixed = amfmn(margin=0.2, loss="all")
     assert not fixed.wants_similarity
     one = fixed.losses(scores, {"positive": pairs["positive"]})
@@ -305,14 +308,17 @@ def test_losses_follow_the_switches():
     assert less < more
 
 
-@pytest.mark.parametrize("options, says", [
-    ({"attention": "hard"}, "attention is 'hard'"),
-    ({"variant": "mine"}, "variant is 'mine'"),
-    ({"variant": "mine", "mvsa": False}, "variant is 'mine'"),
-    ({"loss": "some"}, "loss is 'some'"),
-    ({"keywords": True, "guidance": False}, "keywords need guidance"),
-    ({"margin": None, "gamma": 2.0}, "gamma is 2.0"),
-])
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        ({"attention": "hard"}, "attention is 'hard'"),
+        ({"variant": "mine"}, "variant is 'mine'"),
+        ({"variant": "mine", "mvsa": False}, "variant is 'mine'"),
+        ({"loss": "some"}, "loss is 'some'"),
+        ({"keywords": True, "guidance": False}, "keywords need guidance"),
+        ({"margin": None, "gamma": 2.0}, "gamma is 2.0"),
+    ],
+)
 def test_wrong_options_are_named(options, says):
     with pytest.raises(RsirError, match=says):
         amfmn(**options)

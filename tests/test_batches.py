@@ -13,10 +13,10 @@ from tiny import (  # noqa: F401
     tiny_recipe,
 )
 
-from rsir.batches import Batches, Corpus, Pairs, over_texts
-from rsir.data.similarity import CaptionSimilarity
-from rsir.errors import RsirError
 from rsir.models import build
+from rsir.models.caption_similarity import CaptionSimilarity
+from rsir.training.batches import Batches, Corpus, Pairs, over_texts
+from rsir.utils.errors import RsirError
 
 pytestmark = pytest.mark.usefixtures("cached")
 
@@ -49,15 +49,14 @@ def test_an_epoch_shows_each_picture_once(corpus, splits):
         seen += batch["image"].tolist()
         owners = splits.train.owner[batch["caption"]]
         assert owners.tolist() == batch["image"].tolist()
-        for row, (caption, text) in enumerate(
-            zip(batch["caption"], batch["text"])
-        ):
+        for row, (caption, text) in enumerate(zip(batch["caption"], batch["text"])):
             assert text == corpus.text_id[caption]
             ids = corpus.inputs["ids"][text]
             assert torch.equal(batch["texts"]["ids"][row], ids)
             image = batch["image"][row]
-            assert np.array_equal(batch["images"]["pooled"][row],
-                                  corpus.features["pooled"][image])
+            assert np.array_equal(
+                batch["images"]["pooled"][row], corpus.features["pooled"][image]
+            )
             picked.append((caption - 2 * image).item())
     assert sorted(seen) == list(range(24)) and seen != sorted(seen)
     assert set(picked) == {0, 1}  # both captions get their turn
@@ -83,17 +82,18 @@ def test_pairs_know_shared_captions_and_similarity(corpus, splits):
     batches = Batches(corpus, seed=0)
     batch = batches.__getitems__(list(range(24)))
     pairs = Pairs(corpus, similarity=True)(batch)
-    truth = [[
-        train.captions[c] in train.captions_of(i)
-        for c in batch["caption"]] for i in batch["image"]]
+    truth = [
+        [train.captions[c] in train.captions_of(i) for c in batch["caption"]]
+        for i in batch["image"]
+    ]
     assert pairs["positive"].tolist() == truth
     assert sum(map(sum, truth)) > 24  # some captions are shared
-    whole = CaptionSimilarity(train.captions, train.owner).block(
-        range(48), range(24))
+    whole = CaptionSimilarity(train.captions, train.owner).block(range(48), range(24))
     for row, image in enumerate(batch["image"]):
         for column, caption in enumerate(batch["caption"]):
             assert pairs["similarity"][row, column] == pytest.approx(
-                whole[caption, image])
+                whole[caption, image]
+            )
     assert "similarity" not in Pairs(corpus, similarity=False)(batch)
 
 
@@ -115,7 +115,8 @@ def test_texts_come_back_in_order():
 def test_a_picture_without_caption_cannot_be_learned(splits, model):
     train = splits.train
     bare = dataclasses.replace(
-        train, captions=train.captions[2:], owner=train.owner[2:])
+        train, captions=train.captions[2:], owner=train.owner[2:]
+    )
     corpus = Corpus(bare, model, progress=False)
     with pytest.raises(RsirError, match=f"{train.ids[0]} has no caption"):
         Batches(corpus, seed=0)
@@ -127,10 +128,10 @@ def test_frozen_text_is_encoded_once(splits):
     corpus = Corpus(splits.val, model, progress=False)
     assert set(corpus.inputs) == {"pooled"}
     with torch.no_grad():
-        one = model.text_encoder(
-            model.text_encoder.tokenize([corpus.texts[3]]))
+        one = model.text_encoder(model.text_encoder.tokenize([corpus.texts[3]]))
     torch.testing.assert_close(
-        corpus.inputs["pooled"][3], one.pooled[0], atol=1e-5, rtol=1e-4)
+        corpus.inputs["pooled"][3], one.pooled[0], atol=1e-5, rtol=1e-4
+    )
     assert not corpus.inputs["pooled"].is_inference()
 
 

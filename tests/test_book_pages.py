@@ -31,9 +31,7 @@ def walk(request, browser, site):
 
 
 def faults(walk, key, wrong=bool):
-    return {
-        name: seen[key] for name, seen in walk.items() if wrong(seen[key])
-    }
+    return {name: seen[key] for name, seen in walk.items() if wrong(seen[key])}
 
 
 def test_pages_are_silent(walk):
@@ -51,9 +49,7 @@ def outside(seen, site) -> list[str]:
 
 def test_nothing_is_asked_of_another_server(walk, site):
     assert not {
-        name: found
-        for name, seen in walk.items()
-        if (found := outside(seen, site))
+        name: found for name, seen in walk.items() if (found := outside(seen, site))
     }
 
 

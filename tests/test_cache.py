@@ -16,15 +16,15 @@ from typer.testing import CliRunner
 from rsir.cli import app
 from rsir.data import load_dataset
 from rsir.data.images import open_image
-from rsir.encoders import cache as cache_module
+from rsir.encoders import feature_cache as cache_module
 from rsir.encoders.base import FEATURES
-from rsir.encoders.cache import (
+from rsir.encoders.feature_cache import (
     cached_features,
     clear_features,
     feature_sets,
     features_seconds,
 )
-from rsir.errors import RsirError
+from rsir.utils.errors import RsirError
 
 HERE = Path(__file__).resolve().parent
 
@@ -52,8 +52,7 @@ def direct(encoder, split):
             out = encoder.eval()(image)
             rows.append([*out.maps, out.pooled])
     return {
-        name: torch.cat(part).half().numpy()
-        for name, part in zip(FEATURES, zip(*rows))
+        name: torch.cat(part).half().numpy() for name, part in zip(FEATURES, zip(*rows))
     }
 
 
@@ -65,14 +64,17 @@ def same(found, expected):
 
 
 def get(split, encoder=None, names=FEATURES, **options):
-    return cached_features(encoder or TinyEncoder(), split, names,
-                           progress=False, **options)
+    return cached_features(
+        encoder or TinyEncoder(), split, names, progress=False, **options
+    )
 
 
 def asleep(encoder):
     """An encoder that must not be asked."""
+
     def refuse(images):
         raise AssertionError("computed again")
+
     encoder.pyramid = refuse
     return encoder
 
@@ -120,17 +122,17 @@ def test_the_key_follows_content(home, split):
         copies[-1].write_bytes(path.read_bytes())
     copied = dataclasses.replace(split, images=tuple(copies))
     get(copied, asleep(TinyEncoder()))  # names do not count
-    get(split, TinyEncoder(seed=1))     # weights
+    get(split, TinyEncoder(seed=1))  # weights
     assert sets() == 2
-    get(split, TinyEncoder(size=64))    # size
+    get(split, TinyEncoder(size=64))  # size
     assert sets() == 3
     get(split, TinyEncoder(views=(0, 1)))  # views
     assert sets() == 4
-    get(split.subset(range(9)))         # which pictures
+    get(split.subset(range(9)))  # which pictures
     get(split.subset([1, 0, *range(2, 10)]))  # their order
     assert sets() == 6
     Image.new("RGB", (64, 64)).save(copies[3])
-    changed = get(copied)               # one picture's bytes
+    changed = get(copied)  # one picture's bytes
     assert sets() == 7
     assert not np.array_equal(changed["f4"][3], get(split)["f4"][3])
 
@@ -195,9 +197,18 @@ def test_a_kill_and_two_writers_leave_whole_files(home, split):
 
     def start(kill_at, together):
         return subprocess.Popen(
-            [sys.executable, "-c", code, str(folder), str(kill_at),
-             str(home), str(together)],
-            cwd=HERE.parent, stdout=subprocess.PIPE, text=True,
+            [
+                sys.executable,
+                "-c",
+                code,
+                str(folder),
+                str(kill_at),
+                str(home),
+                str(together),
+            ],
+            cwd=HERE.parent,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     killed = start(3, together=1)
@@ -219,8 +230,9 @@ def test_a_damaged_file_is_named(home, split, damage):
     get(split)
     path = next(feature_sets())[0] / "f3.npy"
     data = path.read_bytes()
-    path.write_bytes({"short": data[:-9], "empty": b"",
-                      "other": b"not numpy" * 99}[damage])
+    path.write_bytes(
+        {"short": data[:-9], "empty": b"", "other": b"not numpy" * 99}[damage]
+    )
     with pytest.raises(RsirError, match="f3.npy.*rsir cache clear"):
         get(split)
 

@@ -8,10 +8,9 @@ import torch.nn.functional as F
 from small_cfitr import DIM, IDS, SmallBert, encoded, small, vilt
 from torch import nn
 
-from rsir.errors import RsirError
-from rsir.layers.hashing import DSHM, code_of
-from rsir.layers.lfem import LFEM
-from rsir.layers.shared import SSM, Block, Sentences, ViLT
+from rsir.models.cfitr import LFEM, SSM, Block, Sentences, ViLT
+from rsir.models.dual import DSHM, code_of
+from rsir.utils.errors import RsirError
 
 RELEASED_LFEM = {
     "net.0.weight": (384, 768, 3, 3), "net.0.bias": (384,),
@@ -89,7 +88,7 @@ def test_the_released_table_turns_to_zero_after_the_first_epoch():
     assert (dshm.table(h, h) == 0).all()
     # then the loss draws h to zero, away from any code
     found = dshm.losses(h, h)["quantise"]
-    assert torch.isclose(found, 0.001 * 2 * (h ** 2).sum())
+    assert torch.isclose(found, 0.001 * 2 * (h**2).sum())
 
 
 def test_quantisation_draws_to_signs_or_as_released_to_nothing():
@@ -106,27 +105,26 @@ def test_quantisation_draws_to_signs_or_as_released_to_nothing():
 
 def test_straight_through_compares_signs_with_the_gradient_of_h():
     torch.manual_seed(0)
-    soft, straight = (DSHM(DIM, 16, 24, straight=on)
-                      for on in (False, True))
-    h_i, h_t = (torch.rand(3, 16, requires_grad=True) * 2 - 1
-                for _ in range(2))
+    soft, straight = (DSHM(DIM, 16, 24, straight=on) for on in (False, True))
+    h_i, h_t = (torch.rand(3, 16, requires_grad=True) * 2 - 1 for _ in range(2))
     signs = code_of(h_i), code_of(h_t)
     near = straight.compared(h_i, h_t)
     assert torch.allclose(near, signs[0] @ signs[1].T / 16, atol=1e-6)
-    assert torch.allclose(soft.compared(h_i, h_t), F.cosine_similarity(
-        h_i[:, None], h_t[None], dim=-1), atol=1e-6)
-    got, = torch.autograd.grad(near[0, 0], h_i)
+    assert torch.allclose(
+        soft.compared(h_i, h_t),
+        F.cosine_similarity(h_i[:, None], h_t[None], dim=-1),
+        atol=1e-6,
+    )
+    (got,) = torch.autograd.grad(near[0, 0], h_i)
     one = signs[0].detach().requires_grad_()  # as if signs could move
-    want, = torch.autograd.grad(
-        soft.compared(one, signs[1])[0, 0], one)
+    (want,) = torch.autograd.grad(soft.compared(one, signs[1])[0, 0], one)
     assert torch.allclose(got, want, atol=1e-6) and got.abs().sum() > 0
 
 
 def test_dropout_falls_on_the_side_that_has_it():
     torch.manual_seed(0)
     tokens, mask = torch.randn(3, 9, DIM), torch.ones(3, 9).bool()
-    for side, options in (("image", {"dropout": 0.5}),
-                          ("text", {"text_dropout": 0.5})):
+    for side, options in (("image", {"dropout": 0.5}), ("text", {"text_dropout": 0.5})):
         dshm = DSHM(DIM, 16, 24, **options)
         for head in dshm.head.values():
             head.eval()
@@ -143,19 +141,19 @@ def test_pooling_leaves_padding_out_and_places_need_an_order():
     mask[:, 5:] = False
     other = tokens.clone()
     other[:, 5:] = 7.0
-    assert torch.allclose(mean(tokens, mask, "text"),
-                          mean(other, mask, "text"))
+    assert torch.allclose(mean(tokens, mask, "text"), mean(other, mask, "text"))
     shuffled = torch.cat([tokens[:, :1], tokens[:, 1:].flip(1)], 1)
-    assert torch.allclose(mean(tokens, None, "image"),
-                          mean(shuffled, None, "image"), atol=1e-6)
+    assert torch.allclose(
+        mean(tokens, None, "image"), mean(shuffled, None, "image"), atol=1e-6
+    )
     place = DSHM(DIM, 16, 24, pool="position", places=(9, 9)).eval()
-    assert not torch.allclose(place(tokens, None, "image"),
-                              place(shuffled, None, "image"), atol=1e-3)
+    assert not torch.allclose(
+        place(tokens, None, "image"), place(shuffled, None, "image"), atol=1e-3
+    )
 
 
 def test_a_code_has_no_zeros():
-    assert code_of(torch.tensor([[0.0, -0.5, 0.5]])).tolist() == [
-        [-1.0, -1.0, 1.0]]
+    assert code_of(torch.tensor([[0.0, -0.5, 0.5]])).tolist() == [[-1.0, -1.0, 1.0]]
     for bits in (12, 0):
         with pytest.raises(RsirError, match="multiple of 8"):
             DSHM(DIM, bits)

@@ -13,8 +13,8 @@ from pages import claims as page
 from result_samples import record
 from steps import STEPS
 
-from rsir.records import declarations
-from rsir.reported import check_direction, check_reported
+from rsir.experiments.claims import check_direction, check_reported
+from rsir.experiments.records import declarations
 
 CLAIMS = measured.claims()
 WORDS = {"reached", "below", "not comparable", "holds", "does not hold",
@@ -47,9 +47,9 @@ def test_recalls_of_records_are_those_of_their_ranks(rows):
         for run in row.runs:
             for ties, stored in run.recalls.items():
                 counted = measured.recalls_of(run, ties)
-                assert stored["mR"] == pytest.approx(
-                    counted["mR"], abs=1e-3
-                ), run.path.name
+                assert stored["mR"] == pytest.approx(counted["mR"], abs=1e-3), (
+                    run.path.name
+                )
 
 
 def test_declarations_name_claims_and_reasons():
@@ -72,8 +72,7 @@ def test_without_records_every_claim_is_pending(tmp_path):
     made = page.render(tmp_path)["claims.md"]
     assert f"{len(CLAIMS)} claims, 0 of them" in made
     assert not WORDS & {
-        one.word for c in CLAIMS.values()
-        for one in page.outcomes([], c, tmp_path)
+        one.word for c in CLAIMS.values() for one in page.outcomes([], c, tmp_path)
     }
     for method in ("AMFMN", "GaLR", "EnVLF", "CFITR"):
         waits = f"{method} is not in the book yet" in made
@@ -85,10 +84,18 @@ def test_a_claim_on_time_gets_the_verdict_of_its_benchmark(tmp_path):
     assert page.outcomes([], claim, tmp_path) == []
     path = tmp_path / "results" / "search" / "ucm-test.json"
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({
-        "n_images": 9, "runs": 3, "subsets": 1, "coarse_to_fine": [
-            {"M": 10, "loss": 0.2, "loss_ci95": [0.1, 0.3],
-             "faster": 12.34}]}))
+    path.write_text(
+        json.dumps(
+            {
+                "n_images": 9,
+                "runs": 3,
+                "subsets": 1,
+                "coarse_to_fine": [
+                    {"M": 10, "loss": 0.2, "loss_ci95": [0.1, 0.3], "faster": 12.34}
+                ],
+            }
+        )
+    )
     assert page.outcomes([], claim, tmp_path) == []  # M is not chosen
     path.with_name("ucm-val.json").write_text(path.read_text())
     (one,) = page.outcomes([], claim, tmp_path)
@@ -97,8 +104,7 @@ def test_a_claim_on_time_gets_the_verdict_of_its_benchmark(tmp_path):
     assert one.numbers in page.render(tmp_path)["claims.md"]
     path.write_text(path.read_text().replace("12.34", "8.0"))
     declared = path.parent.parent / "declared.yml"
-    declared.write_text("- {claim: cfitr-real-time, dataset: ucm, "
-                        "why: it is so}")
+    declared.write_text("- {claim: cfitr-real-time, dataset: ucm, why: it is so}")
     (one,) = page.outcomes([], claim, tmp_path)
     assert one.word == "does not hold"
     assert "it is so" in page.render(tmp_path)["claims.md"]
@@ -110,15 +116,11 @@ def test_a_claim_gets_the_verdict_of_its_rows(tmp_path):
             "soft-gru": 2.0, "abl-fusion": 0.0, "abl-global": 0.5,
             "abl-mvsa": 1.5, "soft-minilm": 1.5, "abl-fixed": 3.0,
         }.items():  # fmt: skip
-            record(tmp_path, "amfmn", "rsicd", row, strength, seed,
-                   n_images=1093)
+            record(tmp_path, "amfmn", "rsicd", row, strength, seed, n_images=1093)
     rows = measured.rows(tmp_path)
 
     def words(name):
-        return [
-            one.word
-            for one in page.outcomes(rows, CLAIMS[name], tmp_path)
-        ]
+        return [one.word for one in page.outcomes(rows, CLAIMS[name], tmp_path)]
 
     assert words("amfmn-rsicd") == ["reached"] * 2
     assert words("amfmn-soft-rsicd") == ["reached"] * 2
@@ -131,9 +133,7 @@ def test_a_claim_gets_the_verdict_of_its_rows(tmp_path):
     made = page.render(tmp_path)["claims.md"]
     assert "[does not hold]{.verdict .below}" in made
     with pytest.raises(AssertionError, match="dynamic margin"):
-        for one in page.outcomes(
-            rows, CLAIMS["amfmn-dynamic-margin"], tmp_path
-        ):
+        for one in page.outcomes(rows, CLAIMS["amfmn-dynamic-margin"], tmp_path):
             one.verdict.require()
 
 
@@ -163,9 +163,7 @@ def test_a_declared_failure_shows_its_reason(tmp_path):
         "- claim: amfmn-rsicd\n  dataset: rsicd\n  row: soft-gru\n"
         "  why: words are learned from eight thousand pictures alone\n"
     )
-    found = page.outcomes(
-        measured.rows(tmp_path), CLAIMS["amfmn-rsicd"], tmp_path
-    )
+    found = page.outcomes(measured.rows(tmp_path), CLAIMS["amfmn-rsicd"], tmp_path)
     by_row = {one.row.split("`")[1]: one.verdict for one in found}
     assert by_row["soft-gru"].line.endswith("below, as declared")
     assert by_row["soft-minilm"].declared is None

@@ -8,11 +8,18 @@ from typer.testing import CliRunner
 
 from rsir import cli
 from rsir.cli.options import changes
-from rsir.errors import RsirError
+from rsir.utils.errors import RsirError
 
-SMALL = ["epochs=2", "batch=8", "image_size=32", "dim=16",
-         "text_encoder=gru", "vocabulary_threshold=1", "precision=no",
-         "text_layers=none"]
+SMALL = [
+    "epochs=2",
+    "batch=8",
+    "image_size=32",
+    "dim=16",
+    "text_encoder=gru",
+    "vocabulary_threshold=1",
+    "precision=no",
+    "text_layers=none",
+]
 
 pytestmark = pytest.mark.usefixtures("cached")
 
@@ -57,7 +64,9 @@ def test_train_tells_each_epoch_and_where(trained):
     output, run = trained
     lines = output.splitlines()
     assert [line[:9] for line in lines if line.startswith("epoch")] == [
-        "epoch   1", "epoch   2"]
+        "epoch   1",
+        "epoch   2",
+    ]
     assert lines[-1].startswith("best val mR ")
     assert lines[-1].endswith(f"run folder: {run}")
     assert (run / "best.safetensors").exists()
@@ -71,8 +80,18 @@ def test_train_again_goes_on_in_the_same_folder(trained, folder):
 
 def test_search_lists_pictures_best_first(trained, folder):
     _, run = trained
-    output = rsir("search", "a red roof on blue ground", "--run", run,
-                  "--dataset", folder, "--k", 3, "--split", "val")
+    output = rsir(
+        "search",
+        "a red roof on blue ground",
+        "--run",
+        run,
+        "--dataset",
+        folder,
+        "--k",
+        3,
+        "--split",
+        "val",
+    )
     head, *rows = output.splitlines()
     assert head.split() == ["rank", "score", "picture"]
     assert [r.split()[0] for r in rows] == ["1", "2", "3"]
@@ -83,25 +102,20 @@ def test_search_lists_pictures_best_first(trained, folder):
         assert name.startswith(str(folder)) and "val_" in name
 
 
-def test_search_without_a_run_makes_the_baseline_once(
-    folder, monkeypatch
-):
-    import rsir.baseline as module
-    from rsir.recipes import recipe
+def test_search_without_a_run_makes_the_baseline_once(folder, monkeypatch):
+    import rsir.retrieval.search as module
+    from rsir.models.recipes import recipe
 
     small = {"epochs": 2, "batch": 8, "image_size": 32}
-    monkeypatch.setattr(
-        module, "recipe", lambda *words: recipe(*words, **small))
+    monkeypatch.setattr(module, "recipe", lambda *words: recipe(*words, **small))
     words = ["search", "a red roof", "--dataset", folder, "--k", 2]
     first = rsir(*words)
     assert "training linear" in first
-    monkeypatch.setattr("rsir.train._epoch", None)  # no second time
+    monkeypatch.setattr("rsir.training.trainer._epoch", None)  # no second time
     assert rsir(*words).splitlines()[-2:] == first.splitlines()[-2:]
 
 
-def test_errors_are_one_line_and_code_2(
-    trained, folder, tmp_path, monkeypatch, capsys
-):
+def test_errors_are_one_line_and_code_2(trained, folder, tmp_path, monkeypatch, capsys):
     _, run = trained
 
     def says(*words):
@@ -110,19 +124,16 @@ def test_errors_are_one_line_and_code_2(
     assert "method 'galrr'" in says("train", "galrr")
     assert "preset 'big'" in says("train", "linear", "--preset", "big")
     assert "NAME=VALUE" in says("train", "linear", "--set", "lr")
-    assert "option of linear 'depth'" in says(
-        "train", "linear", "--set", "depth=3")
+    assert "option of linear 'depth'" in says("train", "linear", "--set", "depth=3")
     assert "row of linear" in says("train", "linear", "--row", "x")
-    assert "another recipe (lr" in says(
-        *train_words(folder, run, "lr=0.5"))
-    assert "unknown data set 'mars'" in says(
-        "train", "linear", "--dataset", "mars")
+    assert "another recipe (lr" in says(*train_words(folder, run, "lr=0.5"))
+    assert "unknown data set 'mars'" in says("train", "linear", "--dataset", "mars")
     look = ["--run", run, "--dataset", folder]
     assert "the sentence is empty" in says("search", " ", *look)
-    assert "train, val or test" in says(
-        "search", "a roof", *look, "--split", "all")
+    assert "train, val or test" in says("search", "a roof", *look, "--split", "all")
     assert "not a run folder" in says(
-        "search", "a roof", "--run", tmp_path, "--dataset", folder)
+        "search", "a roof", "--run", tmp_path, "--dataset", folder
+    )
     assert "method 'x'" in says("reproduce", "x")
     assert "method 'x'" in says("reproduce", "x", "--row", "all")
     assert "data set" in says("reproduce", "linear", "--dataset", folder)
@@ -146,9 +157,23 @@ def test_wrong_options_of_a_model_are_user_errors(
 
 
 def test_values_are_read_as_python_has_them():
-    assert changes(["lr=1e-3", "mvsa=false", "margin=None", "epochs=3",
-                    "loss=hard", "text-layers=none", "mvsa=True"]) == {
-        "lr": 1e-3, "mvsa": True, "margin": None, "epochs": 3,
-        "loss": "hard", "text_layers": None}
+    assert changes(
+        [
+            "lr=1e-3",
+            "mvsa=false",
+            "margin=None",
+            "epochs=3",
+            "loss=hard",
+            "text-layers=none",
+            "mvsa=True",
+        ]
+    ) == {
+        "lr": 1e-3,
+        "mvsa": True,
+        "margin": None,
+        "epochs": 3,
+        "loss": "hard",
+        "text_layers": None,
+    }
     with pytest.raises(RsirError, match="NAME=VALUE"):
         changes(["lr"])

@@ -59,14 +59,16 @@ def source(tmp_path_factory):
         pytest.skip("no git on this machine")
     home = tmp_path_factory.mktemp("source") / "rsir"
     shutil.copytree(
-        ROOT / "rsir", home / "rsir",
+        ROOT / "rsir",
+        home / "rsir",
         ignore=shutil.ignore_patterns("__pycache__"),
     )
     shutil.copy(ROOT / "pyproject.toml", home)
     _, branch = template.repository()
     who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
     for words in (
-        ["init", "-q", "-b", branch], ["add", "-A"],
+        ["init", "-q", "-b", branch],
+        ["add", "-A"],
         [*who, "commit", "-q", "-m", "as it is"],
     ):
         subprocess.run(["git", "-C", str(home), *words], check=True)
@@ -160,5 +162,3 @@ def test_what_is_asked_for_can_be_asked_for():
         assert importlib.metadata.version(package)
         assert package not in template.NEVER
     assert {"torch", "numpy"} <= template.NEVER
-
-

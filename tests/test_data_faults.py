@@ -20,7 +20,7 @@ from small_data import (
 )
 
 from rsir.data import DataRepairWarning, load_dataset, open_image
-from rsir.errors import RsirError
+from rsir.utils.errors import RsirError
 
 __all__ = ["precomp", "rsicd"]  # fixtures
 
@@ -29,30 +29,43 @@ def image(data, i):
     return data["images"][i]
 
 
-@pytest.mark.parametrize("damage, message", [
-    (lambda d: image(d, 3).pop("split"), r"images\[3\].*'split'"),
-    (lambda d: image(d, 3).pop("filename"), "no key 'filename'"),
-    (lambda d: image(d, 3).pop("sentences"), "no key 'sentences'"),
-    (lambda d: image(d, 3).update(filename=" "), "empty 'filename'"),
-    (lambda d: image(d, 3).update(split="exam"), "split 'exam'"),
-    (lambda d: image(d, 3)["sentences"][1].pop("raw"), r"sentences\[1\]"),
-    (lambda d: image(d, 3)["sentences"].pop(), "has 4 captions, not 5"),
-    (lambda d: image(d, 3)["sentences"].clear(), "has 0 captions|no capt"),
-    (lambda d: image(d, 3).update(filename="airport_1.jpg"),
-     r"airport_1.jpg is listed twice.*images\[0\].*images\[3\]"),
-    (lambda d: image(d, 9).update(filename="airport_1.jpg"),
-     r"in two splits, train .* and test"),
-    (lambda d: image(d, 9).update(filename="airport_1.tif"),
-     "one and the same file"),
-    (lambda d: image(d, 9).update(filename="lost.jpg"),
-     "1 of 10 images .* missing .*lost.jpg"),
-    (lambda d: d.pop("images"), "no key 'images'"),
-    (lambda d: d.update(images={}), "'images' is not a list"),
-    (lambda d: d["images"].clear(), "lists no images"),
-    (lambda d: d.update(dataset="ucm"), "'ucm' by its own words"),
-    (lambda d: [i.update(split="train") for i in d["images"][8:]],
-     "test split is empty"),
-])
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        (lambda d: image(d, 3).pop("split"), r"images\[3\].*'split'"),
+        (lambda d: image(d, 3).pop("filename"), "no key 'filename'"),
+        (lambda d: image(d, 3).pop("sentences"), "no key 'sentences'"),
+        (lambda d: image(d, 3).update(filename=" "), "empty 'filename'"),
+        (lambda d: image(d, 3).update(split="exam"), "split 'exam'"),
+        (lambda d: image(d, 3)["sentences"][1].pop("raw"), r"sentences\[1\]"),
+        (lambda d: image(d, 3)["sentences"].pop(), "has 4 captions, not 5"),
+        (lambda d: image(d, 3)["sentences"].clear(), "has 0 captions|no capt"),
+        (
+            lambda d: image(d, 3).update(filename="airport_1.jpg"),
+            r"airport_1.jpg is listed twice.*images\[0\].*images\[3\]",
+        ),
+        (
+            lambda d: image(d, 9).update(filename="airport_1.jpg"),
+            r"in two splits, train .* and test",
+        ),
+        (
+            lambda d: image(d, 9).update(filename="airport_1.tif"),
+            "one and the same file",
+        ),
+        (
+            lambda d: image(d, 9).update(filename="lost.jpg"),
+            "1 of 10 images .* missing .*lost.jpg",
+        ),
+        (lambda d: d.pop("images"), "no key 'images'"),
+        (lambda d: d.update(images={}), "'images' is not a list"),
+        (lambda d: d["images"].clear(), "lists no images"),
+        (lambda d: d.update(dataset="ucm"), "'ucm' by its own words"),
+        (
+            lambda d: [i.update(split="train") for i in d["images"][8:]],
+            "test split is empty",
+        ),
+    ],
+)
 def test_faults_of_a_json(rsicd, damage, message):
     data = karpathy()
     damage(data)
@@ -70,12 +83,15 @@ def test_count_is_free_on_request(rsicd):
     assert s.train.counts().tolist() == [5, 5, 5, 4, 5, 5]
 
 
-@pytest.mark.parametrize("text, message", [
-    ("", "is not JSON"),
-    (json.dumps(karpathy())[:-40], "is not JSON .*cut off"),
-    ("[1]", "no key 'images'"),
-    ('{"images": [3]}', "not an object"),
-])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", "is not JSON"),
+        (json.dumps(karpathy())[:-40], "is not JSON .*cut off"),
+        ("[1]", "no key 'images'"),
+        ('{"images": [3]}', "not an object"),
+    ],
+)
 def test_not_the_json_we_want(rsicd, text, message):
     (rsicd / "dataset_rsicd.json").write_text(text)
     with pytest.raises(RsirError, match=message):
@@ -102,7 +118,10 @@ def test_blank_captions_are_filled_and_said(rsicd):
     assert caught[0].filename == __file__
     assert s.train.captions_of(4) == ["."] * 5
     assert s.train.captions_of(5)[1:4] == [
-        "picture pond_2 number 1 .", ".", "picture pond_2 number 3 ."]
+        "picture pond_2 number 1 .",
+        ".",
+        "picture pond_2 number 3 .",
+    ]
     assert (s.train.counts() == 5).all()
 
 
@@ -123,17 +142,25 @@ def test_clean_data_warns_of_nothing(rsicd, precomp):
         load_dataset("rsitmd", precomp)
 
 
-@pytest.mark.parametrize("name, change, message", [
-    ("test_caps.txt", lambda t: t + "one more\n", "11 lines.*10"),
-    ("train_caps.txt", lambda t: t[t.index("\n") + 1:],
-     "39 lines .* 8; expected 5 captions a name"),
-    ("train_filename.txt", lambda t: "\n" + t, "line 1 is blank"),
-    ("train_filename.txt", lambda t: "", "is empty"),
-    ("test_filename.txt", lambda t: t.replace("00002", "pond_1"),
-     "pond_1.tif is in two splits"),
-    ("test_filename.txt", lambda t: t.replace("00002", "lost"),
-     "lost.tif"),
-])
+@pytest.mark.parametrize(
+    "name, change, message",
+    [
+        ("test_caps.txt", lambda t: t + "one more\n", "11 lines.*10"),
+        (
+            "train_caps.txt",
+            lambda t: t[t.index("\n") + 1 :],
+            "39 lines .* 8; expected 5 captions a name",
+        ),
+        ("train_filename.txt", lambda t: "\n" + t, "line 1 is blank"),
+        ("train_filename.txt", lambda t: "", "is empty"),
+        (
+            "test_filename.txt",
+            lambda t: t.replace("00002", "pond_1"),
+            "pond_1.tif is in two splits",
+        ),
+        ("test_filename.txt", lambda t: t.replace("00002", "lost"), "lost.tif"),
+    ],
+)
 def test_faults_of_precomp(precomp, name, change, message):
     path = precomp / name
     path.write_text(change(path.read_text()))
@@ -148,8 +175,7 @@ def test_missing_and_blank_lines_of_precomp(precomp):
     path.write_text("\r\n".join(lines))
     with pytest.warns(DataRepairWarning, match="5 blank.*airport_2"):
         s = load_dataset("rsitmd", precomp)
-    both = {p.ids[i]: p.captions_of(i)
-            for p in (s.train, s.val) for i in range(len(p))}
+    both = {p.ids[i]: p.captions_of(i) for p in (s.train, s.val) for i in range(len(p))}
     assert both["airport_2.tif"] == ["."] * 5
     assert both["beach_1.tif"] == sentences("beach_1")
     (precomp / "test_caps.txt").unlink()
@@ -157,16 +183,18 @@ def test_missing_and_blank_lines_of_precomp(precomp):
         load_dataset("rsitmd", precomp)
 
 
-@pytest.mark.parametrize("content, message", [
-    (b"", "is empty"),
-    (b"no picture", "no picture"),
-    (None, "truncated"),
-])
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"", "is empty"),
+        (b"no picture", "no picture"),
+        (None, "truncated"),
+    ],
+)
 def test_damaged_pictures(rsicd, content, message):
     path = rsicd / "RSICD_images" / "pond_1.jpg"
     if content is None:
-        noise = np.random.default_rng(0).integers(
-            0, 255, (64, 64, 3), dtype=np.uint8)
+        noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
         Image.fromarray(noise).save(path)
         content = path.read_bytes()[:-900]
     path.write_bytes(content)
@@ -193,7 +221,7 @@ def test_open_image_gives_rgb(tmp_path):
 LOCKED = """
 import os, sys
 from rsir.data import load_dataset, open_image
-from rsir.errors import RsirError
+from rsir.utils.errors import RsirError
 folder = sys.argv[1]
 files = [folder + "/dataset_rsicd.json",
          folder + "/RSICD_images/pond_1.jpg"]
@@ -222,12 +250,11 @@ def test_no_permission(rsicd):
         shutil.copytree(rsicd, folder)
         done = subprocess.run(
             [sys.executable, "-c", LOCKED, folder],
-            capture_output=True, text=True,
+            capture_output=True,
+            text=True,
         )
     first, second = done.stdout.splitlines()
     assert "no permission to read the annotation file" in first
     assert "dataset_rsicd.json" in first and "chmod" in first
     assert "no permission to read the image" in second
     assert "pond_1.jpg" in second
-
-

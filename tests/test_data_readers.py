@@ -17,21 +17,15 @@ from small_data import (
     write,
 )
 
-from rsir.data import (
-    Box,
-    Split,
-    content_hash,
-    data_root,
-    image_hashes,
-    load_dataset,
-)
+from rsir.data import Box, Split, content_hash, data_root, image_hashes, load_dataset
 from rsir.data.catalog import CATALOG, scene_of
-from rsir.errors import RsirError
+from rsir.utils.errors import RsirError
 
 __all__ = ["precomp", "rsicd"]  # fixtures
 
 
 # --- what is read ---------------------------------------------------
+
 
 def test_karpathy_keeps_the_order_of_the_file(rsicd):
     s = load_dataset("rsicd", rsicd.parent)
@@ -45,8 +39,7 @@ def test_karpathy_keeps_the_order_of_the_file(rsicd):
     assert "train" in repr(s) and "30" in repr(s)
 
 
-def test_root_may_be_the_folder_itself_or_come_from_outside(
-        rsicd, monkeypatch):
+def test_root_may_be_the_folder_itself_or_come_from_outside(rsicd, monkeypatch):
     direct = load_dataset("rsicd", rsicd)
     monkeypatch.setenv("RSIR_DATA", str(rsicd.parent))
     assert load_dataset("rsicd").test.captions == direct.test.captions
@@ -100,14 +93,14 @@ def test_val_is_cut_by_image_and_by_seed(precomp):
     a = load_dataset("rsitmd", precomp, val_fraction=0.25)
     b = load_dataset("rsitmd", precomp, val_fraction=0.25)
     assert len(a.val) == 2 and a.val.ids == b.val.ids
-    cuts = {load_dataset("rsitmd", precomp, seed=k).val.ids
-            for k in range(8)}
+    cuts = {load_dataset("rsitmd", precomp, seed=k).val.ids for k in range(8)}
     assert len(cuts) > 1
     for s in (a, *[load_dataset("rsitmd", precomp, seed=3)]):
         both = s.train.ids + s.val.ids
         assert sorted(both) == sorted(n + ".tif" for n in NAMES[:8])
         assert list(s.train.ids) == [
-            n + ".tif" for n in NAMES if n + ".tif" in s.train.ids]
+            n + ".tif" for n in NAMES if n + ".tif" in s.train.ids
+        ]
         for i in range(len(s.val)):
             stem = s.val.ids[i].removesuffix(".tif")
             assert s.val.captions_of(i) == sentences(stem)
@@ -118,7 +111,9 @@ def test_val_is_cut_by_image_and_by_seed(precomp):
 
 def test_val_of_the_file_stands_unless_a_new_cut_is_asked(rsicd):
     assert load_dataset("rsicd", rsicd, seed=5).val.ids == (
-        "school_1.jpg", "school_2.jpg")
+        "school_1.jpg",
+        "school_2.jpg",
+    )
     s = load_dataset("rsicd", rsicd, val_fraction=0.5)
     assert len(s.val) == len(s.train) == 4
     assert s.test.ids == ("00001.jpg", "00002.jpg")
@@ -126,8 +121,7 @@ def test_val_of_the_file_stands_unless_a_new_cut_is_asked(rsicd):
 
 def test_rsitmd_keywords_and_no_val(tmp_path):
     folder = tmp_path / "RSITMD"
-    data = karpathy(parts=["train"] * 8 + ["test"] * 2, suffix=".tif",
-                    dataset="RSITMD")
+    data = karpathy(parts=["train"] * 8 + ["test"] * 2, suffix=".tif", dataset="RSITMD")
     for i, image in enumerate(data["images"]):
         picture(folder / "images" / image["filename"], i)
         image["sentences"][0]["keywords"] = ["tree", "road"]
@@ -135,8 +129,9 @@ def test_rsitmd_keywords_and_no_val(tmp_path):
     write(folder, data, "dataset_RSITMD.json")
     s = load_dataset("rsitmd", tmp_path, seed=1)
     assert len(s.val) == 1 and len(s.train) == 7
-    words = dict(zip(s.train.ids + s.val.ids,
-                     s.train.keywords + s.val.keywords, strict=True))
+    words = dict(
+        zip(s.train.ids + s.val.ids, s.train.keywords + s.val.keywords, strict=True)
+    )
     assert words["airport_1.tif"] == ("plane", "tree", "road")
     assert words["beach_1.tif"] == ("tree", "road")
 
@@ -146,8 +141,7 @@ def test_own_folder(tmp_path):
     rows = ["filename,caption,split"]
     for i, (n, p) in enumerate(zip(NAMES, PARTS, strict=True)):
         picture(folder / "tiles" / f"{n}.png", i)
-        rows += [f'{n}.png,"a view, number {k}",{p}'
-                 for k in range(1 + i % 3)]
+        rows += [f'{n}.png,"a view, number {k}",{p}' for k in range(1 + i % 3)]
     (folder / "captions.csv").write_text("\ufeff" + "\n".join(rows))
     s = load_dataset(folder)
     assert s.name == "mine" and [len(p) for p in s] == [6, 2, 2]
@@ -162,8 +156,9 @@ def test_own_folder(tmp_path):
 def test_own_folder_without_split_column(tmp_path):
     for i, n in enumerate(NAMES):
         picture(tmp_path / f"{n}.png", i)
-    (tmp_path / "any.csv").write_text("Filename,Caption\n" + "".join(
-        f"{n},view of {n}\n" for n in NAMES))
+    (tmp_path / "any.csv").write_text(
+        "Filename,Caption\n" + "".join(f"{n},view of {n}\n" for n in NAMES)
+    )
     s = load_dataset(tmp_path, seed=1)
     assert [len(p) for p in s] == [8, 1, 1]
     assert sorted(s.train.ids + s.val.ids + s.test.ids) == sorted(NAMES)
@@ -171,20 +166,27 @@ def test_own_folder_without_split_column(tmp_path):
     assert len(seeds) > 2
 
 
-@pytest.mark.parametrize("text, message", [
-    ("name,caption\na,b\n", "no column 'filename'"),
-    ("", "no column 'filename'"),
-    ("filename,caption\nairport_1,a, b\n", "line 2 has 3 fields"),
-    ("filename,caption\n,b\n", "line 2 names no image"),
-    ('filename,caption\nairport_1,"b\n', "is not CSV"),
-    ("filename,caption,split\nairport_1,b,extra\n", "split 'extra'"),
-    ("filename,caption,split\npond_1,b,train\npond_1,c,test\n",
-     "pond_1 is in two splits"),
-    ("filename,caption\n", "lists no images"),
-    ("filename,caption\npond_1,b\npond_2,b\n", "too few"),
-    ("filename,caption,split\npond_1,b,train\npond_2,b,val\n",
-     "test split is empty"),
-])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("name,caption\na,b\n", "no column 'filename'"),
+        ("", "no column 'filename'"),
+        ("filename,caption\nairport_1,a, b\n", "line 2 has 3 fields"),
+        ("filename,caption\n,b\n", "line 2 names no image"),
+        ('filename,caption\nairport_1,"b\n', "is not CSV"),
+        ("filename,caption,split\nairport_1,b,extra\n", "split 'extra'"),
+        (
+            "filename,caption,split\npond_1,b,train\npond_1,c,test\n",
+            "pond_1 is in two splits",
+        ),
+        ("filename,caption\n", "lists no images"),
+        ("filename,caption\npond_1,b\npond_2,b\n", "too few"),
+        (
+            "filename,caption,split\npond_1,b,train\npond_2,b,val\n",
+            "test split is empty",
+        ),
+    ],
+)
 def test_faults_of_a_csv(tmp_path, text, message):
     for n in NAMES:
         picture(tmp_path / f"{n}.png")
@@ -194,6 +196,7 @@ def test_faults_of_a_csv(tmp_path, text, message):
 
 
 # --- names and roots ------------------------------------------------
+
 
 def test_unknown_name_lists_the_names():
     with pytest.raises(RsirError, match="toy, ucm, rsicd, rsitmd, sydney"):
@@ -248,11 +251,16 @@ def test_catalogue_adds_up():
 
 # --- Split ----------------------------------------------------------
 
+
 def small():
     return Split(
-        "mine", "train", ("a", "b", "c"),
-        ("one", "two", "three", "one"), np.array([2, 0, 2, 1]),
-        ("a", "b", "c"), labels=("x", "y", "z"),
+        "mine",
+        "train",
+        ("a", "b", "c"),
+        ("one", "two", "three", "one"),
+        np.array([2, 0, 2, 1]),
+        ("a", "b", "c"),
+        labels=("x", "y", "z"),
         objects=((), (Box("plane", 0, 0, 2, 2),), ()),
     )
 
@@ -280,8 +288,7 @@ def test_subset():
 
 
 def test_split_refuses_what_does_not_fit():
-    one = {"dataset": "d", "name": "test", "images": ("a",),
-           "ids": ("a",)}
+    one = {"dataset": "d", "name": "test", "images": ("a",), "ids": ("a",)}
     for owner in ([1], [-1]):
         with pytest.raises(RsirError, match="there are 1 images"):
             Split(captions=("x",), owner=owner, **one)
@@ -304,15 +311,22 @@ def test_hashes_follow_content_not_place(rsicd, tmp_path):
     picture(moved / "RSICD_images" / "pond_1.jpg", 200)
     after = image_hashes(s)
     assert [a != b for a, b in zip(images, after, strict=True)] == [
-        False, False, False, False, True, False]
+        False,
+        False,
+        False,
+        False,
+        True,
+        False,
+    ]
     assert content_hash(s) != before
     assert content_hash(s.subset([1, 0])) != content_hash(s.subset([0, 1]))
 
 
 def test_data_imports_no_torch():
-    code = ("import sys, rsir.data, rsir.data.similarity, rsir.data.text,"
-            "rsir.data.download, rsir.data.verify, rsir.cli.data;"
-            "print('torch' in sys.modules)")
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True)
+    code = (
+        "import sys, rsir.data, rsir.models.caption_similarity, rsir.data.text,"
+        "rsir.data.download, rsir.data.verify, rsir.cli.data;"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "False", done.stderr

@@ -8,7 +8,7 @@ from pages import differences
 from pages.claims import PENDING
 from result_samples import record
 
-from rsir.recipes import RECIPES, recipe
+from rsir.models.recipes import RECIPES, recipe
 
 ENTRIES = differences.load(ROOT)
 IDS = [entry["id"] for entry in ENTRIES]
@@ -39,9 +39,7 @@ def test_its_rows_and_its_proof_exist(entry):
 @pytest.mark.parametrize("entry", ENTRIES, ids=IDS)
 def test_a_keyword_that_it_names_is_one(entry):
     """`name=...` in "ours" is an option of a recipe or in the code."""
-    code = "".join(
-        path.read_text() for path in (ROOT / "rsir").rglob("*.py")
-    )
+    code = "".join(path.read_text() for path in (ROOT / "rsir").rglob("*.py"))
     known = {
         field for recipe in RECIPES.values()
         for field in recipe.__dataclass_fields__
@@ -78,14 +76,18 @@ def test_a_stale_row_marks_its_effect(tmp_path):
     listed = (ROOT / "book/differences.yml").read_text()
     (tmp_path / "book/differences.yml").write_text(listed)
     record(tmp_path, "amfmn", "ucm", "soft-minilm", 3.0)
-    record(tmp_path, "amfmn", "ucm", "abl-fixed", 1.0,
-           modules={"rsir.losses": "of another time"})
+    record(
+        tmp_path,
+        "amfmn",
+        "ucm",
+        "abl-fixed",
+        1.0,
+        modules={"rsir.models.losses": "of another time"},
+    )
     made = differences.render(tmp_path)["differences.md"]
     assert re.search(r"\] † \|", entry_of(made, "amfmn-loss"))
-    assert "count as stale" in made and "`rsir.losses`" in made
+    assert "count as stale" in made and "`rsir.models.losses`" in made
 
 
 def test_without_a_list_the_page_says_so(tmp_path):
-    assert "No difference" in differences.render(tmp_path)[
-        "differences.md"
-    ]
+    assert "No difference" in differences.render(tmp_path)["differences.md"]

@@ -18,21 +18,25 @@ def runs(folder, cache, tmp_path_factory):
     """What one process saw, and what each of two saw."""
     out = {n: tmp_path_factory.mktemp(f"world{n}") for n in (1, 2)}
     script = [str(HERE / "two_processes.py"), str(folder)]
-    launch = ["-m", "torch.distributed.run", "--standalone",
-              "--nproc-per-node", "2"]
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     path = os.pathsep.join([str(HERE), str(HERE.parent)])
     found = []
     for n, words in ((1, []), (2, launch)):
         done = subprocess.run(
-            [sys.executable, *words, *script, str(out[n])], text=True,
-            env=os.environ | {
-                "RSIR_CACHE": str(cache), "CUDA_VISIBLE_DEVICES": "",
-                "PYTHONPATH": path, "OMP_NUM_THREADS": "1",
-            }, capture_output=True, timeout=300,
+            [sys.executable, *words, *script, str(out[n])],
+            text=True,
+            env=os.environ
+            | {
+                "RSIR_CACHE": str(cache),
+                "CUDA_VISIBLE_DEVICES": "",
+                "PYTHONPATH": path,
+                "OMP_NUM_THREADS": "1",
+            },
+            capture_output=True,
+            timeout=300,
         )
         assert done.returncode == 0, done.stderr[-3000:]
-        found.append([
-            torch.load(out[n] / f"rank{r}.pt") for r in range(n)])
+        found.append([torch.load(out[n] / f"rank{r}.pt") for r in range(n)])
     return found
 
 
@@ -85,4 +89,5 @@ def test_processes_end_with_the_same_model(runs, name):
     assert first[name]["history"] == second[name]["history"]
     assert torch.equal(first[name]["scores"], second[name]["scores"])
     torch.testing.assert_close(
-        first[name]["scores"], one[name]["scores"], atol=1e-2, rtol=0)
+        first[name]["scores"], one[name]["scores"], atol=1e-2, rtol=0
+    )

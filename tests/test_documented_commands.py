@@ -52,9 +52,7 @@ def complaint(words: list[str]) -> str | None:
         if name not in command.commands:
             return f"no command {name!r}"
         command = command.commands[name]
-    known = {
-        opt for p in command.params for opt in (*p.opts, *p.secondary_opts)
-    }
+    known = {opt for p in command.params for opt in (*p.opts, *p.secondary_opts)}
     for word in words:
         if word.startswith("--") and word.split("=")[0] not in known:
             return f"no option {word}"
@@ -65,8 +63,7 @@ def test_rsir_commands_exist():
     wrong = {
         (page, " ".join(words)): said
         for page, words in commands()
-        if (rest := rsir_words(words)) is not None
-        and (said := complaint(rest))
+        if (rest := rsir_words(words)) is not None and (said := complaint(rest))
     }
     assert not wrong
 

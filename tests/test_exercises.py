@@ -28,7 +28,7 @@ class Exercise:
     notebook: bool = False
 
     def passes(self, answer: str) -> str:
-        """"" if `answer` passes the check, else what went wrong."""
+        """ "" if `answer` passes the check, else what went wrong."""
         names = {}
         exec(compile(self.setup, "setup", "exec"), names)
         try:
@@ -93,9 +93,7 @@ def test_the_notebook_shows_it(exercise):
     if not exercise.notebook:
         pytest.skip("not in the chapter yet")
     cells = notebook_of(exercise).cells
-    prose = "\n".join(
-        c.source for c in cells if c.cell_type == "markdown"
-    )
+    prose = "\n".join(c.source for c in cells if c.cell_type == "markdown")
     solutions = "\n".join(
         c.source for c in cells
         if "solution" in c.metadata.get("tags", [])
@@ -124,9 +122,7 @@ def test_a_stub_that_passes_would_be_noticed():
 
 def test_the_example_of_the_rules_is_an_exercise(tmp_path):
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    (body,) = re.findall(
-        r'^```python\n(""".*?^SETUP = .*?)^```', text, re.M | re.S
-    )
+    (body,) = re.findall(r'^```python\n(""".*?^SETUP = .*?)^```', text, re.M | re.S)
     path = tmp_path / "ch01_example.py"
     path.write_text(body)
     exercise = load(path)

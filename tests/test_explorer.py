@@ -11,8 +11,8 @@ import pytest
 from nbkit import ROOT
 from PIL import Image
 
-from rsir import metrics
 from rsir.data import load_dataset
+from rsir.evaluation import metrics
 from rsir.models.registry import HOMES
 
 KNOWN = explorer.load()
@@ -31,9 +31,9 @@ def test_lists_have_the_place_and_the_top():
     width = explorer.TOP + 1
     found = explorer.unpacked(explorer.lists(scores, right))
     for q, row in enumerate(scores):
-        place, *top = found[q * width:(q + 1) * width]
+        place, *top = found[q * width : (q + 1) * width]
         order = sorted(range(40), key=lambda i: (-row[i], i))
-        assert top == order[:explorer.TOP]
+        assert top == order[: explorer.TOP]
         assert place == 1 + min(order.index(i) for i in right[q])
 
 
@@ -43,9 +43,7 @@ def test_owners_turn_the_captions_around():
 
 
 def test_only_new_systems_are_missing(monkeypatch):
-    monkeypatch.setattr(
-        explorer, "first_records", lambda: {"linear": 1, "later": 2}
-    )
+    monkeypatch.setattr(explorer, "first_records", lambda: {"linear": 1, "later": 2})
     known = {"systems": [{"method": "linear"}]}
     assert explorer.missing(known) == ["later"]
     assert explorer.missing(None) == ["linear", "later"]
@@ -72,16 +70,13 @@ def test_a_system_joins_those_that_are_there(monkeypatch, tmp_path):
     explorer.make(explorer.missing(known), known, tmp_path)
     known = explorer.load(tmp_path)
     assert [one["method"] for one in known["systems"]] == list(records)
-    assert [one["name"] for one in known["systems"]] == [
-        "linear baseline", "later"]
+    assert [one["name"] for one in known["systems"]] == ["linear baseline", "later"]
     assert made == [1, 2]
     recorded = [one["recorded"] for one in known["systems"]]
     assert recorded == [21.0, 30.0]
     assert len(known["scenes"]["kinds"]) == 6
     with Image.open(tmp_path / explorer.SHEET) as sheet:
-        assert sheet.size == (
-            explorer.EDGE * explorer.COLUMNS, explorer.EDGE
-        )
+        assert sheet.size == (explorer.EDGE * explorer.COLUMNS, explorer.EDGE)
     before = (tmp_path / explorer.SHEET).read_bytes()
     (tmp_path / explorer.SHEET).unlink()
     explorer.make([], known, tmp_path)
@@ -111,14 +106,10 @@ def test_stored_scenes_are_the_toy_scenes():
     assert KNOWN["scenes"] == explorer.scene_facts(test)
     with Image.open(explorer.OUT / explorer.SHEET) as sheet:
         rows = -(-len(KNOWN["scenes"]["kinds"]) // KNOWN["columns"])
-        assert sheet.size == (
-            KNOWN["columns"] * KNOWN["edge"], rows * KNOWN["edge"]
-        )
+        assert sheet.size == (KNOWN["columns"] * KNOWN["edge"], rows * KNOWN["edge"])
 
 
-@pytest.mark.parametrize(
-    "one", KNOWN["systems"], ids=lambda one: one["method"]
-)
+@pytest.mark.parametrize("one", KNOWN["systems"], ids=lambda one: one["method"])
 def test_a_stored_system_is_whole_and_near_its_record(one):
     assert one["method"] in HOMES
     run = explorer.first_records()[one["method"]]
@@ -128,8 +119,10 @@ def test_a_stored_system_is_whole_and_near_its_record(one):
     assert "first" in one["stages"]
     for name, both in one["stages"].items():
         assert name in KNOWN["stages"]
-        for side, n, items in (("t2i", len(texts), len(kinds)),
-                               ("i2t", len(kinds), len(texts))):
+        for side, n, items in (
+            ("t2i", len(texts), len(kinds)),
+            ("i2t", len(kinds), len(texts)),
+        ):
             numbers = np.array(explorer.unpacked(both[side]))
             rows = numbers.reshape(n, explorer.TOP + 1)
             assert rows[:, 0].min() >= 1 and rows[:, 0].max() <= items
@@ -138,9 +131,7 @@ def test_a_stored_system_is_whole_and_near_its_record(one):
                 assert len(set(row[1:])) == explorer.TOP
 
 
-@pytest.mark.parametrize(
-    "one", KNOWN["systems"], ids=lambda one: one["method"]
-)
+@pytest.mark.parametrize("one", KNOWN["systems"], ids=lambda one: one["method"])
 def test_places_and_marks_agree(one):
     """A right item in the top ten stands where the place says."""
     captions = KNOWN["scenes"]["captions"]
@@ -150,9 +141,7 @@ def test_places_and_marks_agree(one):
     }
     for both in one["stages"].values():
         for side, good in right.items():
-            rows = np.array(explorer.unpacked(both[side])).reshape(
-                len(good), -1
-            )
+            rows = np.array(explorer.unpacked(both[side])).reshape(len(good), -1)
             for row, own in zip(rows, good, strict=True):
                 at = [i for i, x in enumerate(row[1:], 1) if x in own]
                 assert row[0] == at[0] if at else row[0] > explorer.TOP
@@ -162,9 +151,9 @@ def test_the_recall_is_near_that_of_the_record():
     """The list of the page and the ranks of the record tell one story."""
     for one in KNOWN["systems"]:
         run = explorer.first_records()[one["method"]]
-        rows = np.array(
-            explorer.unpacked(one["stages"]["first"]["i2t"])
-        ).reshape(-1, explorer.TOP + 1)
+        rows = np.array(explorer.unpacked(one["stages"]["first"]["i2t"])).reshape(
+            -1, explorer.TOP + 1
+        )
         known = metrics.recalls_from_ranks(run.ranks(), "expected")
         ours = 100 * np.mean(rows[:, 0] <= 10)
         assert abs(ours - known["i2t"]["R@10"]) < 8

@@ -13,9 +13,7 @@ PAGE = "book/explorer.html"
 def page(request, browser, site):
     """The page in a window; nothing may be said or fail in it."""
     width, height = WIDTHS[request.param]
-    window = browser.new_context(
-        viewport={"width": width, "height": height}
-    )
+    window = browser.new_context(viewport={"width": width, "height": height})
     visit = Visit(window, site, PAGE)
     yield visit.page
     assert visit.said == [] and visit.failed == []
@@ -32,7 +30,7 @@ def answers(known, method, stage, way, query) -> list[int]:
     (one,) = [s for s in known["systems"] if s["method"] == method]
     numbers = explorer.unpacked(one["stages"][stage][way])
     width = explorer.TOP + 1
-    return numbers[query * width:(query + 1) * width]
+    return numbers[query * width : (query + 1) * width]
 
 
 def shown(page, method) -> list[str]:
@@ -62,15 +60,11 @@ def test_a_sentence_gets_what_the_data_say(page, known):
     for one in known["systems"]:
         place, *top = answers(known, one["method"], "first", "t2i", text)
         labels = shown(page, one["method"])
-        for number, (item, label) in enumerate(
-            zip(top, labels, strict=True), 1
-        ):
+        for number, (item, label) in enumerate(zip(top, labels, strict=True), 1):
             hit = ", hit" if item in good else ""
             kind = kinds[item].replace("_", " ")
             assert label.startswith(f"Place {number}{hit}. {kind}: ")
-        said = page.inner_text(
-            f"[data-system={one['method']}] .ex-place"
-        )
+        said = page.inner_text(f"[data-system={one['method']}] .ex-place")
         assert said == f"Own picture at place {place}."
     assert f"query={text}" in page.url
 
@@ -83,9 +77,7 @@ def test_a_second_look_shows_before_and_after(page, known):
             answers(known, one["method"], stage, "t2i", query)[0]
             for stage in ("first", "ppsr")
         )
-        said = page.inner_text(
-            f"[data-system={one['method']}] .ex-place"
-        )
+        said = page.inner_text(f"[data-system={one['method']}] .ex-place")
         assert f"at place {before} before, {after} after" in said
         assert len(shown(page, one["method"])) == 2 * explorer.TOP
     assert "after" in page.inner_text("#ex-said")
@@ -163,7 +155,10 @@ def test_controls_have_names_and_targets_are_large(page):
         "all => all.filter(e => e.offsetParent).map(e => e.offsetHeight)",
     )
     assert min(heights) >= 24
-    assert page.evaluate(
-        "document.documentElement.scrollWidth"
-        " - document.documentElement.clientWidth"
-    ) <= 1
+    assert (
+        page.evaluate(
+            "document.documentElement.scrollWidth"
+            " - document.documentElement.clientWidth"
+        )
+        <= 1
+    )

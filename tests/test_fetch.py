@@ -15,10 +15,8 @@ from small_data import NAMES, karpathy, run
 from small_server import Page, serving
 
 from rsir.data import catalog, load_dataset
-from rsir.data.download import ManualSteps, fetch
-from rsir.data.transfer import Ledger
-from rsir.data.unpack import unpack, unrar, unzip
-from rsir.errors import RsirError
+from rsir.data.download import Ledger, ManualSteps, fetch, unpack, unrar, unzip
+from rsir.utils.errors import RsirError
 
 QUICK = {"tries": 2, "wait": 0.0, "timeout": 5.0}
 
@@ -58,11 +56,14 @@ def from_web(web, monkeypatch):
     address, pages = web
     entry = catalog.RSICD
     manual = [s for s in entry.sources if s.kind == "manual"]
-    source = catalog.Source(
-        "https", "here", (("RSICD.zip", f"{address}/RSICD.zip"),))
-    monkeypatch.setitem(catalog.CATALOG, "rsicd", replace(
-        entry, sources=(source, *manual), images=10, captions=50,
-        splits=(6, 2, 2)))
+    source = catalog.Source("https", "here", (("RSICD.zip", f"{address}/RSICD.zip"),))
+    monkeypatch.setitem(
+        catalog.CATALOG,
+        "rsicd",
+        replace(
+            entry, sources=(source, *manual), images=10, captions=50, splits=(6, 2, 2)
+        ),
+    )
     return pages
 
 
@@ -75,7 +76,10 @@ def test_fetch_and_load(from_web, tmp_path):
     assert "verify rsicd" in said[-1]
     names = sorted(p.name for p in tmp_path.iterdir())
     assert [n for n in names if n != ".fetch.lock"] == [
-        "checksums.json", "downloads", "rsicd"]
+        "checksums.json",
+        "downloads",
+        "rsicd",
+    ]
     assert not any((tmp_path / "downloads").iterdir())
     asked = len(from_web["/RSICD.zip"].asked)
     assert fetch("rsicd", tmp_path) == folder
@@ -95,23 +99,29 @@ def test_a_changed_archive_is_refused_later(from_web, tmp_path):
     assert not (tmp_path / "rsicd").exists() and not store.exists()
 
 
-@pytest.mark.parametrize("top, extra", [
-    ("RSICD_optimal/data/", None),
-    ("", {"__MACOSX/._dataset_rsicd.json": "x"}),
-])
+@pytest.mark.parametrize(
+    "top, extra",
+    [
+        ("RSICD_optimal/data/", None),
+        ("", {"__MACOSX/._dataset_rsicd.json": "x"}),
+    ],
+)
 def test_folders_in_the_archive(from_web, tmp_path, top, extra):
     from_web["/RSICD.zip"] = Page(archive(top, extra))
     folder = fetch("rsicd", tmp_path, **QUICK)
     assert sorted(p.name for p in folder.iterdir()) == [
-        "RSICD_images", "dataset_rsicd.json"]
+        "RSICD_images",
+        "dataset_rsicd.json",
+    ]
 
 
 def test_an_archive_in_the_archive(from_web, tmp_path):
-    pictures = zipped({
-        f"RSICD_images/{n}.jpg": jpeg(i) for i, n in enumerate(NAMES)})
-    from_web["/RSICD.zip"] = Page(zipped({
-        "dataset_rsicd.json": json.dumps(karpathy()),
-        "RSICD_images.zip": pictures}))
+    pictures = zipped({f"RSICD_images/{n}.jpg": jpeg(i) for i, n in enumerate(NAMES)})
+    from_web["/RSICD.zip"] = Page(
+        zipped(
+            {"dataset_rsicd.json": json.dumps(karpathy()), "RSICD_images.zip": pictures}
+        )
+    )
     fetch("rsicd", tmp_path, **QUICK)
     assert len(load_dataset("rsicd", tmp_path).train) == 6
 
@@ -126,18 +136,24 @@ def test_no_source_leads_to_the_manual_steps(from_web, tmp_path):
     assert Ledger(tmp_path).read() == {}
 
 
-def test_an_archive_without_captions_says_what_it_has(
-        from_web, tmp_path):
-    from_web["/RSICD.zip"] = Page(zipped({
-        "images/a.jpg": jpeg(1), "pairs_test.csv": "filepath,title\n"}))
+def test_an_archive_without_captions_says_what_it_has(from_web, tmp_path):
+    from_web["/RSICD.zip"] = Page(
+        zipped({"images/a.jpg": jpeg(1), "pairs_test.csv": "filepath,title\n"})
+    )
     with pytest.raises(RsirError, match=r"1 images.*pairs_test\.csv"):
         fetch("rsicd", tmp_path, **QUICK)
 
 
-@pytest.mark.parametrize("name", [
-    "../evil.txt", "/evil.txt", "a/../../evil.txt", "C:/evil.txt",
-    "..\\evil.txt",
-])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../evil.txt",
+        "/evil.txt",
+        "a/../../evil.txt",
+        "C:/evil.txt",
+        "..\\evil.txt",
+    ],
+)
 def test_members_that_lead_out(tmp_path, name):
     path = tmp_path / "a.zip"
     path.write_bytes(zipped({"good.txt": "x", name: "x"}))
@@ -179,13 +195,13 @@ def test_rar_without_a_tool(tmp_path, monkeypatch):
 
 # --- the hub --------------------------------------------------------
 
+
 class FakeTable:
     """Stands in for pyarrow's ParquetFile on rows kept as JSON."""
 
     def __init__(self, path):
         self.rows = json.loads(path.read_bytes()[4:-4])
-        self.schema_arrow = types.SimpleNamespace(
-            names=sorted(self.rows[0]))
+        self.schema_arrow = types.SimpleNamespace(names=sorted(self.rows[0]))
 
     def iter_batches(self, size):
         for row in self.rows:
@@ -227,19 +243,22 @@ def hub(web, request, monkeypatch):
     data = karpathy()["images"]
     base = "/datasets/arampacha/rsicd/resolve/abc/"
     siblings = [{"rfilename": "README.md"}]
-    for split, title in (("test", "test"), ("train", "train"),
-                         ("val", "valid")):
+    for split, title in (("test", "test"), ("train", "train"), ("val", "valid")):
         rows = [
-            {"filename": f"rsicd_images/{d['filename']}",
-             "captions": [s["raw"] for s in d["sentences"]],
-             "image": {"bytes": jpeg(i)}}
-            for i, d in enumerate(data) if d["split"] == split
+            {
+                "filename": f"rsicd_images/{d['filename']}",
+                "captions": [s["raw"] for s in d["sentences"]],
+                "image": {"bytes": jpeg(i)},
+            }
+            for i, d in enumerate(data)
+            if d["split"] == split
         ]
         body = request.param(rows)
         name = f"data/{title}-00000-of-00001-12ab.parquet"
         pages[base + name] = Page(body)
-        siblings.append({"rfilename": name, "lfs": {
-            "sha256": hashlib.sha256(body).hexdigest()}})
+        siblings.append(
+            {"rfilename": name, "lfs": {"sha256": hashlib.sha256(body).hexdigest()}}
+        )
     listing = json.dumps({"sha": "abc", "siblings": siblings}).encode()
     pages["/api/datasets/arampacha/rsicd/revision/main"] = Page(listing)
     pages["/api/datasets/arampacha/rsicd/revision/abc"] = Page(listing)
@@ -286,6 +305,7 @@ def test_hub_without_pyarrow(web, tmp_path, monkeypatch):
 
 # --- Drive ----------------------------------------------------------
 
+
 def drive(monkeypatch, bring):
     fake = types.ModuleType("gdown")
     fake.download = bring
@@ -295,8 +315,12 @@ def drive(monkeypatch, bring):
 def test_drive(tmp_path, monkeypatch):
     asked = []
     data = karpathy(dataset="sydney")
-    body = zipped({"x/dataset.json": json.dumps(data), **{
-        f"x/imgs/{n}.jpg": jpeg(i) for i, n in enumerate(NAMES)}})
+    body = zipped(
+        {
+            "x/dataset.json": json.dumps(data),
+            **{f"x/imgs/{n}.jpg": jpeg(i) for i, n in enumerate(NAMES)},
+        }
+    )
 
     def bring(url, output, **options):
         asked.append((url, options["resume"]))
@@ -305,8 +329,9 @@ def test_drive(tmp_path, monkeypatch):
 
     drive(monkeypatch, bring)
     fetch("sydney", tmp_path)
-    assert asked == [("https://drive.google.com/uc?id="
-                      "1zAA8qG8FZLCj2t4t9JPgNS48sA2iltaU", True)]
+    assert asked == [
+        ("https://drive.google.com/uc?id=1zAA8qG8FZLCj2t4t9JPgNS48sA2iltaU", True)
+    ]
     assert len(load_dataset("sydney", tmp_path).val) == 2
 
 
@@ -330,6 +355,7 @@ def test_drive_refuses_or_sends_a_page(tmp_path, monkeypatch):
 
 # --- refusals -------------------------------------------------------
 
+
 def test_wrong_names_and_places(tmp_path):
     with pytest.raises(RsirError, match="nothing to fetch"):
         fetch("toy", tmp_path)
@@ -345,12 +371,15 @@ def test_wrong_names_and_places(tmp_path):
 def test_two_fetches_at_once(tmp_path):
     from filelock import FileLock
 
-    with (FileLock(tmp_path / ".fetch.lock"),
-          pytest.raises(RsirError, match="another fetch")):
+    with (
+        FileLock(tmp_path / ".fetch.lock"),
+        pytest.raises(RsirError, match="another fetch"),
+    ):
         fetch("rsicd", tmp_path)
 
 
 # --- the command ----------------------------------------------------
+
 
 def test_command_fetch(from_web, tmp_path):
     from_web["/RSICD.zip"] = Page(archive())

@@ -7,8 +7,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
-
-from rsir.figures import (  # noqa: E402
+from rsir.plots.figures import (
     SENTENCE,
     cost_plane,
     flow_chart,
@@ -20,8 +19,7 @@ from rsir.figures import (  # noqa: E402
 
 
 def test_a_chart_has_its_boxes_and_arrows():
-    fig = flow_chart({"a": (0, 0), "b": (1, 0), "c": (2, 1)},
-                     "a>b|b>c", sentence=["c"])
+    fig = flow_chart({"a": (0, 0), "b": (1, 0), "c": (2, 1)}, "a>b|b>c", sentence=["c"])
     ax = fig.axes[0]
     words = [t for t in ax.texts if t.get_text()]
     assert [t.get_text() for t in words] == ["a", "b", "c"]
@@ -35,8 +33,10 @@ def test_a_chart_has_its_boxes_and_arrows():
 
 
 def test_groups_share_a_colour():
-    groups = [np.array([[0, 0, 0.2, 0.2], [0.5, 0.5, 0.7, 0.7]]),
-              np.array([[0.8, 0, 1, 0.2]])]
+    groups = [
+        np.array([[0, 0, 0.2, 0.2], [0.5, 0.5, 0.7, 0.7]]),
+        np.array([[0.8, 0, 1, 0.2]]),
+    ]
     fig = region_groups(np.zeros((8, 8, 3)), {"on": groups, "off": []})
     on, off = fig.axes
     assert on.get_title(loc="left") or on.get_title() == "on"
@@ -48,12 +48,12 @@ def test_groups_share_a_colour():
 
 
 def test_a_system_keeps_its_colour_where_another_is_missing():
-    fig = system_panels({"ucm": {"a": (3, 2, 4), "b": (5, 4, 6)},
-                         "rsicd": {"b": (2, 1, 3)}},
-                        {"ucm": 1, "rsicd": 0.5})
+    fig = system_panels(
+        {"ucm": {"a": (3, 2, 4), "b": (5, 4, 6)}, "rsicd": {"b": (2, 1, 3)}},
+        {"ucm": 1, "rsicd": 0.5},
+    )
     one, two = fig.axes
-    marks = [[x for x in ax.lines if len(x.get_xdata()) == 1]
-             for ax in (one, two)]
+    marks = [[x for x in ax.lines if len(x.get_xdata()) == 1] for ax in (one, two)]
     assert [list(m.get_ydata()) for m in marks[0]] == [[3], [5]]
     assert marks[1][0].get_color() == marks[0][1].get_color()
     assert marks[1][0].get_xdata() == marks[0][1].get_xdata()
@@ -62,28 +62,33 @@ def test_a_system_keeps_its_colour_where_another_is_missing():
 
 
 def test_the_plane_names_each_point_where_it_lies():
-    ax, = cost_plane({"ucm": {"a": (1.0, 40), "b": (9.0, 45)}},
-                     xlabel="minutes").axes
-    assert {t.get_text(): t.xy for t in ax.texts} == {
-        "a": (1.0, 40), "b": (9.0, 45)}
+    (ax,) = cost_plane({"ucm": {"a": (1.0, 40), "b": (9.0, 45)}}, xlabel="minutes").axes
+    assert {t.get_text(): t.xy for t in ax.texts} == {"a": (1.0, 40), "b": (9.0, 45)}
     plt.close("all")
 
 
 def test_the_ladder_is_sorted_and_ours_are_diamonds():
-    ax, = ladder({"x": 30.0, "y": 10.0}, {"ours": 20.0},
-                 xlabel="mR").axes
-    assert [t.get_text() for t in ax.get_yticklabels()] == [
-        "y", "ours", "x"]
+    (ax,) = ladder({"x": 30.0, "y": 10.0}, {"ours": 20.0}, xlabel="mR").axes
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["y", "ours", "x"]
     assert [line.get_marker() for line in ax.lines] == ["o", "D", "o"]
     plt.close("all")
 
 
 def test_sizes_of_an_index_have_a_panel_each():
-    table = [{"kind": kind, "n": n, "one_query_seconds": n / 1e6,
-              "queries_per_s": 1e6 / n, "recall_at_10": 100}
-             for kind in ("flat", "hnsw") for n in (10, 1000)]
-    limits = [{"n": n, "read_seconds": n / 1e7, "count_seconds": 1e-5}
-              for n in (10, 1000)]
+    table = [
+        {
+            "kind": kind,
+            "n": n,
+            "one_query_seconds": n / 1e6,
+            "queries_per_s": 1e6 / n,
+            "recall_at_10": 100,
+        }
+        for kind in ("flat", "hnsw")
+        for n in (10, 1000)
+    ]
+    limits = [
+        {"n": n, "read_seconds": n / 1e7, "count_seconds": 1e-5} for n in (10, 1000)
+    ]
     fig = scale_panels(table, limits)
     one, rate, found = fig.axes
     names = [line.get_label() for line in one.lines]

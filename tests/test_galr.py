@@ -6,10 +6,8 @@ import torch.nn.functional as F
 from tiny import TinyEncoder
 from torch import nn
 
-from rsir.errors import RsirError
-from rsir.layers.attention import SA, SGA, Attention, LayerNorm
-from rsir.layers.graph import GCN
-from rsir.models.galr import FUSIONS, MIDF, GaLR
+from rsir.models.galr import FUSIONS, GCN, MIDF, SA, SGA, Attention, GaLR, LayerNorm
+from rsir.utils.errors import RsirError
 
 DIM = 16
 
@@ -53,8 +51,8 @@ def test_attention_over_one_item_is_a_linear_map():
     torch.testing.assert_close(read, linear)
     torch.testing.assert_close(read, attention(torch.randn_like(x), one))
     torch.testing.assert_close(
-        attention(x, 0.3 * one + 0.7 * two),
-        0.3 * read + 0.7 * attention(x, two))
+        attention(x, 0.3 * one + 0.7 * two), 0.3 * read + 0.7 * attention(x, two)
+    )
     read.pow(2).sum().backward()
     for idle in (attention.query, attention.key):
         assert idle.weight.grad.abs().max() < 1e-6
@@ -73,8 +71,7 @@ def test_attention_over_many_items_is_torchs():
         theirs.out_proj.weight.copy_(ours.merge.weight)
         theirs.out_proj.bias.copy_(ours.merge.bias)
         x, y = torch.randn(2, 3, DIM), torch.randn(2, 5, DIM)
-        torch.testing.assert_close(
-            ours(x, y), theirs(x, y, y)[0], atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(ours(x, y), theirs(x, y, y)[0], atol=1e-5, rtol=1e-4)
 
 
 def test_layer_norm_is_the_released_one():
@@ -98,8 +95,9 @@ def test_blocks_forget_scale_and_drop_only_in_training():
         still = block(*inputs)
         assert torch.equal(still, block(*inputs))
         assert still.mean(-1).abs().max() < 1e-5
-        torch.testing.assert_close(still.std(-1), torch.ones(3, 1),
-                                   atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(
+            still.std(-1), torch.ones(3, 1), atol=1e-4, rtol=1e-4
+        )
         block.train()
         assert (block(*inputs) - still).abs().max() > 0.01
     guided = SGA(DIM).eval()
@@ -123,11 +121,14 @@ def test_gcn_is_its_equations_node_by_node():
     assert gcn.fc2.out_features == 3
 
 
-@pytest.mark.parametrize("A, X, says", [
-    ((2, 20, 20), (2, 19, 20), "X: shape \\(2, 19, 20\\)"),
-    ((3, 20, 20), (2, 20, 20), "A: shape \\(3, 20, 20\\)"),
-    ((2, 20), (2, 20, 20), "expected \\(2, 20, 20\\)"),
-])
+@pytest.mark.parametrize(
+    "A, X, says",
+    [
+        ((2, 20, 20), (2, 19, 20), "X: shape \\(2, 19, 20\\)"),
+        ((3, 20, 20), (2, 20, 20), "A: shape \\(3, 20, 20\\)"),
+        ((2, 20), (2, 20, 20), "expected \\(2, 20, 20\\)"),
+    ],
+)
 def test_wrong_shapes_of_a_graph_are_named(A, X, says):
     with pytest.raises(RsirError, match=says):
         GCN()(torch.zeros(A), torch.zeros(X))
@@ -153,12 +154,12 @@ def test_midf_weighs_two_terms():
         direction = F.normalize(slipped, dim=1)
         midf.dynamic_weight[3].bias += torch.tensor([2.0, -1.0])
         assert (midf(g, loc) - slipped).abs().max() > 0.01
-        torch.testing.assert_close(
-            F.normalize(midf(g, loc), dim=1), direction)
+        torch.testing.assert_close(F.normalize(midf(g, loc), dim=1), direction)
         # with both weights it decides
         midf.released = False
-        assert (F.normalize(midf(g, loc), dim=1) - F.normalize(
-            mended, dim=1)).abs().max() > 0.01
+        assert (
+            F.normalize(midf(g, loc), dim=1) - F.normalize(mended, dim=1)
+        ).abs().max() > 0.01
 
 
 def head_gradients(model, features):
@@ -169,15 +170,20 @@ def head_gradients(model, features):
     sum(model.losses(scores, pairs).values()).backward()
     grads = [p.grad for p in model.midf.dynamic_weight.parameters()]
     assert all(g is not None for g in grads)
-    return (max(g.abs().max().item() for g in grads),
-            model.gcn.fc1.weight.grad.abs().max().item())
+    return (
+        max(g.abs().max().item() for g in grads),
+        model.gcn.fc1.weight.grad.abs().max().item(),
+    )
 
 
-@pytest.mark.parametrize("options, learns", [
-    ({"variant": "paper"}, True),
-    ({"variant": "released"}, False),
-    ({"variant": "paper", "fusion": "midf-released"}, False),
-])
+@pytest.mark.parametrize(
+    "options, learns",
+    [
+        ({"variant": "paper"}, True),
+        ({"variant": "released"}, False),
+        ({"variant": "paper", "fusion": "midf-released"}, False),
+    ],
+)
 def test_the_released_head_gets_no_gradient(options, learns, features):
     head, graph = head_gradients(galr(**options), features)
     assert graph > 1e-3
@@ -196,8 +202,7 @@ def test_score_is_the_cosine_of_two_sides(fusion, features):
     model = galr(fusion=fusion)
     with torch.no_grad():
         found = model(images, texts)
-        visual = {"global": model.global_vector,
-                  "local": model.local_vector}
+        visual = {"global": model.global_vector, "local": model.local_vector}
         if fusion in visual:
             v = visual[fusion](images)
         else:
@@ -216,8 +221,7 @@ def test_each_part_can_be_left_out(features):
     alone = galr(fusion="local")
     assert alone.reads == () and not hasattr(alone, "standardise")
     needed = {k: images[k] for k in alone.reads_local}
-    torch.testing.assert_close(alone(needed, texts),
-                               alone(images, texts))
+    torch.testing.assert_close(alone(needed, texts), alone(images, texts))
     alone = galr(fusion="global", mvsa=False)
     assert (alone.reads, alone.reads_local) == (("pooled",), ())
     assert alone.gcn is None and alone.midf is None
@@ -238,8 +242,7 @@ def test_pictures_and_graphs_go_in_side_by_side(features):
         encoded |= {"nodes": X, "adjacency": A}
         assert torch.equal(found, model(encoded, texts))
         alone = galr(fusion="local")
-        assert torch.equal(alone(pictures, X, A, texts),
-                           alone(images, texts))
+        assert torch.equal(alone(pictures, X, A, texts), alone(images, texts))
     with pytest.raises(RsirError, match="3 arguments"):
         model(pictures, X, texts)
 
@@ -248,8 +251,9 @@ def test_half_precision_features_are_read(features):
     images, texts = features
     model = galr()
     stored = {k: v.half() for k, v in images.items()}
-    torch.testing.assert_close(model(stored, texts),
-                               model(images, texts), atol=1e-2, rtol=0.1)
+    torch.testing.assert_close(
+        model(stored, texts), model(images, texts), atol=1e-2, rtol=0.1
+    )
 
 
 def test_released_text_has_no_negative_numbers(features):
@@ -261,27 +265,28 @@ def test_released_text_has_no_negative_numbers(features):
 
 def test_losses_follow_the_switches():
     scores = torch.rand(4, 4)
-    pairs = {"positive": torch.eye(4, dtype=torch.bool),
-             "similarity": torch.rand(4, 4)}
+    pairs = {"positive": torch.eye(4, dtype=torch.bool), "similarity": torch.rand(4, 4)}
     fixed = galr()
     assert not fixed.wants_similarity
     assert set(fixed.losses(scores, pairs)) == {"triplet_all"}
     moving = galr(margin=None, loss="both")
     assert moving.wants_similarity
-    assert set(moving.losses(scores, pairs)) == {
-        "triplet_all", "triplet_hard"}
+    assert set(moving.losses(scores, pairs)) == {"triplet_all", "triplet_hard"}
     pairs["positive"][0, 1] = True
     less = galr(mask_shared=True).losses(scores, pairs)["triplet_all"]
     assert less < fixed.losses(scores, pairs)["triplet_all"]
 
 
-@pytest.mark.parametrize("options, says", [
-    ({"fusion": "mean"}, "fusion is 'mean'"),
-    ({"variant": "mine"}, "variant is 'mine'"),
-    ({"loss": "some"}, "loss is 'some'"),
-    ({"margin": None, "gamma": 2.0}, "gamma is 2.0"),
-    ({"dim": 12}, "8 heads need a multiple of 8"),
-])
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        ({"fusion": "mean"}, "fusion is 'mean'"),
+        ({"variant": "mine"}, "variant is 'mine'"),
+        ({"loss": "some"}, "loss is 'some'"),
+        ({"margin": None, "gamma": 2.0}, "gamma is 2.0"),
+        ({"dim": 12}, "8 heads need a multiple of 8"),
+    ],
+)
 def test_wrong_options_are_named(options, says):
     with pytest.raises(RsirError, match=says):
         galr(**options)
@@ -291,12 +296,10 @@ def test_a_dropped_picture_is_its_global_vector_alone(features):
     images, _ = features
     model = galr(fusion="sum", local_dropout=0.5)
     whole = model.local_vector(images)
-    torch.testing.assert_close(
-        whole.norm(dim=1), torch.ones(len(whole)))
+    torch.testing.assert_close(whole.norm(dim=1), torch.ones(len(whole)))
     model.train()
     torch.manual_seed(3)
-    lengths = torch.cat([
-        model.local_vector(images).norm(dim=1) for _ in range(40)])
+    lengths = torch.cat([model.local_vector(images).norm(dim=1) for _ in range(40)])
     none = (lengths == 0).float().mean()
     assert 0.3 < none < 0.7
     assert torch.allclose(lengths[lengths > 0], torch.tensor(1.0))

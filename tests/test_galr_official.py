@@ -6,8 +6,8 @@ import torch
 from released_amfmn import WORDS
 
 from rsir.data.text import Vocabulary
-from rsir.errors import RsirError
 from rsir.models.galr import GaLR
+from rsir.utils.errors import RsirError
 
 EMBEDDING = "text_feature.seq2vec.embedding.weight"
 SLOT = "fusion.g2l_SGA.mhatt2.linear_q.weight"
@@ -61,18 +61,16 @@ def test_each_part_agrees_before_they_meet(state, model, inputs):
     images, X, A, _ = inputs
     close = {"atol": 3e-5, "rtol": 1e-4}  # float32, any threads
     with torch.no_grad():
-        features = model.image_features(images) | {
-            "nodes": X, "adjacency": A}
-        g, loc = (model.global_vector(features),
-                  model.local_vector(features))
-        torch.testing.assert_close(
-            loc, released.local_vectors(state, X, A), **close)
+        features = model.image_features(images) | {"nodes": X, "adjacency": A}
+        g, loc = (model.global_vector(features), model.local_vector(features))
+        torch.testing.assert_close(loc, released.local_vectors(state, X, A), **close)
         for mended in (False, True):
             model.midf.released = not mended
             torch.testing.assert_close(
                 model.midf(g, loc),
                 released.image_vectors(state, images, X, A, mended),
-                **close)
+                **close,
+            )
     assert model.midf.released is False
     model.midf.released = True
 
@@ -94,16 +92,22 @@ def test_inputs_are_not_interchangeable(state, inputs):
 
 
 def test_wrappings_of_a_checkpoint_are_taken_off(state, model):
-    wrapped = {"epoch": 7, "model": {
-        f"module.{k}": v for k, v in state.items()
-        if not k.endswith("num_batches_tracked") and ".fc." not in k
-        or ".mlp." in k
-    }}
+    wrapped = {
+        "epoch": 7,
+        "model": {
+            f"module.{k}": v
+            for k, v in state.items()
+            if not k.endswith("num_batches_tracked") and ".fc." not in k or ".mlp." in k
+        },
+    }
     ours, plain = GaLR.from_official(wrapped), model
     ours, plain = ours.state_dict(), plain.state_dict()
     assert ours.keys() == plain.keys()
-    assert all(torch.equal(ours[k], plain[k]) for k in ours
-               if not k.endswith("num_batches_tracked"))
+    assert all(
+        torch.equal(ours[k], plain[k])
+        for k in ours
+        if not k.endswith("num_batches_tracked")
+    )
 
 
 def fails(state, says, **options):
@@ -114,8 +118,7 @@ def fails(state, says, **options):
 
 def test_every_fault_is_listed(state):
     broken = dict(state)
-    gone = [EMBEDDING, SLOT, "local_feature.fc2.weight",
-            "fusion.l2g_SGA.norm3.a_2"]
+    gone = [EMBEDDING, SLOT, "local_feature.fc2.weight", "fusion.l2g_SGA.norm3.a_2"]
     for name in gone:
         del broken[name]
     broken["fusion.g2g_SA.norm3.a_2"] = torch.zeros(512)
@@ -128,8 +131,9 @@ def test_every_fault_is_listed(state):
         assert name in missing
     assert "fusion.g2g_SA.norm3.a_2" in rest
     assert "fusion.extra.weight" in rest
-    assert ("shape of fusion.dynamic_weight.3.weight: (3, 512), "
-            "expected (2, 512)") in rest
+    assert (
+        "shape of fusion.dynamic_weight.3.weight: (3, 512), expected (2, 512)"
+    ) in rest
     assert "shape of fusion.l2l_SA.ffn.mlp.fc.linear.bias: (7,)" in rest
 
 

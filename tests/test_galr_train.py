@@ -14,14 +14,19 @@ from tiny import (  # noqa: F401
     tiny_recipe,
 )
 
-from rsir.batches import Corpus
-from rsir.encoders.graphs import cached_graphs, graphs_seconds
-from rsir.encoders.local import DREA, graph_of
-from rsir.encoders.regions import region_source, regions_of_pyramid
-from rsir.errors import RsirError
+from rsir.encoders.object_graph import (
+    DREA,
+    cached_graphs,
+    graph_of,
+    graphs_seconds,
+    region_source,
+    regions_of_pyramid,
+)
 from rsir.models import build
-from rsir.recipes import ROWS, recipe
-from rsir.train import score_split, train
+from rsir.models.recipes import ROWS, recipe
+from rsir.training.batches import Corpus
+from rsir.training.trainer import score_split, train
+from rsir.utils.errors import RsirError
 
 pytestmark = pytest.mark.usefixtures("cached")
 
@@ -41,17 +46,18 @@ def test_graphs_are_made_once(splits, monkeypatch):
     def never(*_, **__):
         raise AssertionError("made twice")
 
-    monkeypatch.setattr("rsir.encoders.graphs.local_of_split", never)
+    monkeypatch.setattr("rsir.encoders.object_graph.local_of_split", never)
     again = cached_graphs(source, encoder, splits.val, progress=False)
     for name, x in first.items():
         assert np.array_equal(again[name], x)
-    for other in ((source, TinyEncoder(seed=1), True),
-                  (source, TinyEncoder(64), True),
-                  (source, encoder, DREA(boost=0)),
-                  (region_source("pyramid", seed=1), encoder, True)):
+    for other in (
+        (source, TinyEncoder(seed=1), True),
+        (source, TinyEncoder(64), True),
+        (source, encoder, DREA(boost=0)),
+        (region_source("pyramid", seed=1), encoder, True),
+    ):
         with pytest.raises(AssertionError, match="made twice"):
-            cached_graphs(other[0], other[1], splits.val, other[2],
-                          progress=False)
+            cached_graphs(other[0], other[1], splits.val, other[2], progress=False)
 
 
 def test_other_boxes_are_other_graphs(splits):
@@ -92,8 +98,7 @@ def test_a_look_is_the_mean_over_the_merged():
 
 @pytest.mark.parametrize("fusion", ["midf", "local", "global"])
 def test_a_corpus_feeds_the_branches(fusion, splits):
-    model = build(pyramid_recipe(fusion=fusion, look_width=6),
-                  splits.train)
+    model = build(pyramid_recipe(fusion=fusion, look_width=6), splits.train)
     corpus = Corpus(splits.val, model, progress=False)
     assert set(corpus.features) == {*model.reads, *model.reads_local}
     assert ("looks" in corpus.features) == (fusion != "global")
@@ -109,8 +114,7 @@ def test_missing_nodes_stay_silent():
     class Text(torch.nn.Module):
         pretrained, dim = False, 12
 
-    model = GaLR(TinyEncoder(), Text(), dim=16, fusion="local",
-                 look_width=6).eval()
+    model = GaLR(TinyEncoder(), Text(), dim=16, fusion="local", look_width=6).eval()
     X = torch.randn(2, 20, 20)
     A = torch.rand(2, 20, 20)
     looks = torch.randn(2, 20, 9)
@@ -130,8 +134,12 @@ def test_training_moves_both_branches(splits):
     run = train(pyramid_recipe(look_width=6), splits, progress=False)
     fresh = build(pyramid_recipe(look_width=6), splits.train)
     torch.manual_seed(0)
-    for name in ("gcn.fc1.weight", "see.weight", "project.weight",
-                 "midf.dynamic_weight.3.weight"):
+    for name in (
+        "gcn.fc1.weight",
+        "see.weight",
+        "project.weight",
+        "midf.dynamic_weight.3.weight",
+    ):
         now = run.model.state_dict()[name]
         assert (now - fresh.state_dict()[name]).abs().max() > 1e-3
     assert run.val_mR > 100 * 7 / 24  # better than chance
@@ -149,7 +157,16 @@ def test_the_rows_differ_in_what_they_say():
 def test_the_same_encoders_as_amfmn():
     for preset in ("toy", "cpu"):
         ours, theirs = (recipe(m, preset) for m in ("galr", "amfmn"))
-        for name in ("image_encoder", "image_size", "views",
-                     "text_encoder", "text_layers", "lr", "batch",
-                     "loss", "gamma", "margin"):
+        for name in (
+            "image_encoder",
+            "image_size",
+            "views",
+            "text_encoder",
+            "text_layers",
+            "lr",
+            "batch",
+            "loss",
+            "gamma",
+            "margin",
+        ):
             assert getattr(ours, name) == getattr(theirs, name), name

@@ -4,12 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from rsir import losses
-from rsir.layers.heads import head
-from rsir.models import build
+from rsir.models import build, losses
 from rsir.models.amfmn import VGMF
-from rsir.models.tasks import contrasted
-from rsir.recipes import recipe
+from rsir.models.cross_encoder import contrasted
+from rsir.models.layers import head
+from rsir.models.recipes import recipe
 
 
 def test_a_head_is_two_layers_or_one_matrix():
@@ -21,8 +20,7 @@ def test_a_head_is_two_layers_or_one_matrix():
 
 
 def test_the_mlp_bends_what_the_linear_baseline_cannot():
-    plain, bent = (build(recipe(name, "toy")).eval()
-                   for name in ("linear", "mlp"))
+    plain, bent = (build(recipe(name, "toy")).eval() for name in ("linear", "mlp"))
     draw = torch.Generator().manual_seed(0)
     x = torch.randn(2, bent.image_encoder.dim, generator=draw)
 
@@ -40,13 +38,12 @@ def test_the_gate_adds_a_second_loss():
     positive = torch.eye(4).bool()
     alone = contrasted({"v": v}, {"t": t}, None, 0.1, positive)
     assert set(alone) == {"contrastive"}
-    assert torch.equal(alone["contrastive"], losses.contrastive(
-        v @ t.T, 0.1, positive))
+    assert torch.equal(alone["contrastive"], losses.contrastive(v @ t.T, 0.1, positive))
     gate = VGMF(6, "soft", "paper")
     images = {"v": v} | gate.image_side(v)
     both = contrasted(images, {"t": t}, gate, 0.1, positive)
     assert torch.equal(both["contrastive"], alone["contrastive"])
-    slow = F.cosine_similarity(
-        v[:, None], images["gate"][:, None] * t[None], dim=-1)
-    assert torch.allclose(both["weighing"], losses.contrastive(
-        slow, 0.1, positive), atol=1e-5)
+    slow = F.cosine_similarity(v[:, None], images["gate"][:, None] * t[None], dim=-1)
+    assert torch.allclose(
+        both["weighing"], losses.contrastive(slow, 0.1, positive), atol=1e-5
+    )

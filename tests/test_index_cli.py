@@ -10,12 +10,17 @@ from PIL import Image
 from test_cli_core import fails, rsir
 from tiny import TinyEncoder, draw
 
-from rsir import folders
-from rsir.errors import RsirError
-from rsir.folders import build_folder, fingerprint, search_folder
-from rsir.journal import Journal, held
 from rsir.models.base import Retriever
-from rsir.search import Index
+from rsir.retrieval import index as folders
+from rsir.retrieval.index import (
+    Index,
+    Journal,
+    build_folder,
+    fingerprint,
+    held,
+    search_folder,
+)
+from rsir.utils.errors import RsirError
 
 
 class Words:
@@ -83,11 +88,9 @@ def test_own_pictures_are_found_best_first(pictures):
     assert len(index) == 70 and index.kind == "flat"
     hits = search_folder(model, pictures, "red", k=4)
     assert names(hits)[0] == "69.png"
-    assert [h.score for h in hits] == sorted(
-        (h.score for h in hits), reverse=True)
+    assert [h.score for h in hits] == sorted((h.score for h in hits), reverse=True)
     fine = search_folder(model, pictures, "red", k=2, fine=5)
-    assert names(fine) == names(search_folder(
-        model, pictures, "red", k=5))[::-1][:2]
+    assert names(fine) == names(search_folder(model, pictures, "red", k=5))[::-1][:2]
 
 
 def test_codes_get_a_binary_index(pictures):
@@ -145,15 +148,13 @@ def test_a_line_that_a_kill_cut_off_is_dropped(pictures):
 def test_new_pictures_are_read_and_nothing_else(pictures):
     model = Mean().eval()
     build_folder(model, pictures, progress=False)
-    Image.new("RGB", (40, 40), (255, 0, 0)).save(
-        pictures / "area 1" / "new.png")
+    Image.new("RGB", (40, 40), (255, 0, 0)).save(pictures / "area 1" / "new.png")
     with pytest.raises(RsirError, match="come, gone or changed"):
         search_folder(model, pictures, "red")
     model.seen = 0
     build_folder(model, pictures, progress=False)
     assert model.seen == 1 + 1
-    assert names(search_folder(model, pictures, "red", k=1)) == [
-        "new.png"]
+    assert names(search_folder(model, pictures, "red", k=1)) == ["new.png"]
     (pictures / "area 1" / "new.png").unlink()
     with pytest.raises(RsirError, match="come, gone or changed"):
         search_folder(model, pictures, "red")
@@ -177,20 +178,21 @@ def every_score(model, pictures):
     return [(h.path.name, h.score) for h in hits]
 
 
-@pytest.mark.parametrize("name, damage", [
-    ("journal.json", lambda raw: None),
-    ("journal.json", lambda raw: b"{}"),
-    ("journal.json", lambda raw: b"[]"),
-    ("rows.bin", lambda raw: None),
-    ("rows.bin", lambda raw: raw[:100] + bytes(24) + raw[124:]),
-    ("pictures.jsonl", lambda raw: None),
-    ("pictures.jsonl", lambda raw: raw[:500] + bytes(9) + raw[509:]),
-    ("pictures.jsonl", lambda raw: raw[:500] + b"{}\n" + raw[500:]),
-    ("pictures.jsonl", lambda raw: raw + raw.splitlines(True)[0]),
-])
-def test_damage_is_read_again_and_never_believed(
-    pictures, name, damage
-):
+@pytest.mark.parametrize(
+    "name, damage",
+    [
+        ("journal.json", lambda raw: None),
+        ("journal.json", lambda raw: b"{}"),
+        ("journal.json", lambda raw: b"[]"),
+        ("rows.bin", lambda raw: None),
+        ("rows.bin", lambda raw: raw[:100] + bytes(24) + raw[124:]),
+        ("pictures.jsonl", lambda raw: None),
+        ("pictures.jsonl", lambda raw: raw[:500] + bytes(9) + raw[509:]),
+        ("pictures.jsonl", lambda raw: raw[:500] + b"{}\n" + raw[500:]),
+        ("pictures.jsonl", lambda raw: raw + raw.splitlines(True)[0]),
+    ],
+)
+def test_damage_is_read_again_and_never_believed(pictures, name, damage):
     model = Mean().eval()
     build_folder(model, pictures, progress=False)
     want = every_score(model, pictures)
@@ -225,7 +227,9 @@ def test_a_build_that_cannot_work_keeps_the_old_rows(pictures):
         build_folder(codes, pictures, kind="hnsw", progress=False)
     several = Mean(seed=2).eval()
     several.encode_images = lambda features: {
-        "v": features["pooled"], "gate": features["pooled"]}
+        "v": features["pooled"],
+        "gate": features["pooled"],
+    }
     with pytest.raises(RsirError, match="more than one vector"):
         build_folder(several, pictures, progress=False)
     model.seen = 0
@@ -240,8 +244,7 @@ def test_pictures_that_would_be_misread_are_refused(pictures):
         build_folder(Mean().eval(), pictures, progress=False)
     deep.unlink()
     model = Mean().eval()
-    model.encode_images = lambda features: {
-        "v": features["pooled"] * np.nan}
+    model.encode_images = lambda features: {"v": features["pooled"] * np.nan}
     with pytest.raises(RsirError, match="0.png: the model makes a NaN"):
         build_folder(model, pictures, progress=False)
 
@@ -250,12 +253,12 @@ def test_unchanged_files_are_not_read_to_search(pictures, monkeypatch):
     model = Mean().eval()
     build_folder(model, pictures, progress=False)
     read = []
-    monkeypatch.setattr(folders, "image_hashes", lambda paths: read.extend(
-        paths) or ["0"] * len(paths))
+    monkeypatch.setattr(
+        folders, "image_hashes", lambda paths: read.extend(paths) or ["0"] * len(paths)
+    )
     search_folder(model, pictures, "red")
     assert read == []
-    Image.new("RGB", (40, 40), (9, 9, 9)).save(
-        pictures / "area 0" / "0.png")
+    Image.new("RGB", (40, 40), (9, 9, 9)).save(pictures / "area 0" / "0.png")
     with pytest.raises(RsirError, match="changed since"):
         search_folder(model, pictures, "red")
     assert [p.name for p in read] == ["0.png"]
@@ -275,26 +278,26 @@ def test_reading_in_parts_with_some_of_its_weight(pictures):
     """More candidates than a batch; the weight is given back."""
     model = Mean().eval()
     model.joint = lambda images, texts, pairs: (
-        model.reading * Mean.joint(model, images, texts, pairs))
+        model.reading * Mean.joint(model, images, texts, pairs)
+    )
     model.reading = 0.7
     build_folder(model, pictures, progress=False)
-    whole, half = (search_folder(model, pictures, "red", k=20, fine=20,
-                                 reading=r) for r in (1.0, 0.5))
+    whole, half = (
+        search_folder(model, pictures, "red", k=20, fine=20, reading=r)
+        for r in (1.0, 0.5)
+    )
     assert names(whole) == names(half)
     assert [h.score for h in half] == [h.score / 2 for h in whole]
     assert model.reading == 0.7
 
 
-def test_the_command_searches_a_folder(
-    tmp_path, monkeypatch, capsys
-):
+def test_the_command_searches_a_folder(tmp_path, monkeypatch, capsys):
     folder = draw(tmp_path / "squares", sizes=(6, 2, 2))
     model = Mean().eval()
     monkeypatch.setattr("rsir.cli.index.model_of", lambda *_: model)
     said = rsir("index", "build", folder)
     assert "10 pictures" in said and "reading 10 new of 10" in said
-    head, *rows = rsir(
-        "index", "search", folder, "red", "--k", 3).splitlines()
+    head, *rows = rsir("index", "search", folder, "red", "--k", 3).splitlines()
     assert head.split() == ["rank", "score", "picture"]
     assert [r.split()[0] for r in rows] == ["1", "2", "3"]
     assert all(str(folder) in r for r in rows)
@@ -309,8 +312,7 @@ def test_the_command_searches_a_folder(
     taken = tmp_path / "taken"
     taken.write_text("a file")
     for home in (taken, taken / "below"):
-        assert "cannot be written there" in says(
-            "build", folder, "--index", home)
+        assert "cannot be written there" in says("build", folder, "--index", home)
     assert "the sentence is empty" in says("search", folder, " ")
     (folder / "bad.png").write_bytes(b"x")
     assert "bad.png" in says("build", folder)

@@ -9,25 +9,23 @@ from PIL import Image
 from tiny import TinyEncoder
 
 from rsir.data import Box, Split
-from rsir.encoders.local import (
+from rsir.encoders.object_graph import (
+    DOTA,
     DREA,
+    DetectorSource,
     adjacency_of,
+    code_of,
     groups_of,
     local_features,
     local_identity,
     local_of_split,
     nodes_of,
     overlaps,
-)
-from rsir.encoders.regions import (
-    DOTA,
-    DetectorSource,
-    code_of,
     region_source,
     regions_of_boxes,
     regions_of_pyramid,
 )
-from rsir.errors import RsirError
+from rsir.utils.errors import RsirError
 
 SIZE = (200, 100)
 
@@ -52,9 +50,11 @@ def test_the_numbers_of_a_node_are_those_of_its_box():
     assert X.shape == A.shape == (20, 20)
     assert X.dtype == A.dtype == np.float32
     assert X[0, :8].tolist() == pytest.approx(
-        [0.25, 0.4, 0.5, 0.8, 0, 0, 1 / 8, 0.4 ** 0.5])
+        [0.25, 0.4, 0.5, 0.8, 0, 0, 1 / 8, 0.4**0.5]
+    )
     assert X[1, :8].tolist() == pytest.approx(
-        [0.8, 0.7, 0.1, 0.2, 0, 0, 1 / 8, 0.02 ** 0.5])
+        [0.8, 0.7, 0.1, 0.2, 0, 0, 1 / 8, 0.02**0.5]
+    )
     assert np.allclose(X[0, 8:16], code_of("lake", 8))
     assert (X[0, 16:] == 0).all()  # it has no attribute
     assert np.allclose(X[1, 8:16], code_of("car", 8))
@@ -70,7 +70,8 @@ def test_codes_tell_words_apart_and_never_change():
     assert np.allclose(np.diag(alike), 1)
     assert (alike - np.eye(6)).max() < 0.9
     assert code_of("car", 4) == pytest.approx(
-        [-0.8046, 0.3371, 0.4651, 0.1505], abs=1e-4)
+        [-0.8046, 0.3371, 0.4651, 0.1505], abs=1e-4
+    )
 
 
 def test_redundant_nodes_become_one_with_a_count():
@@ -105,8 +106,7 @@ def test_what_was_seen_twice_counts_once():
     assert groups_of(at(twice)) == [[0, 2]]
     other = [car(10, 10), car(12, 11, "blue"), car(150, 10)]
     assert len(groups_of(at(other))) == 2  # another colour: a thing apart
-    assert overlaps(at(twice).boxes)[0, 1] == pytest.approx(
-        8 * 9 / (200 - 8 * 9))
+    assert overlaps(at(twice).boxes)[0, 1] == pytest.approx(8 * 9 / (200 - 8 * 9))
 
 
 def test_the_threshold_decides_what_is_redundant():
@@ -119,8 +119,7 @@ def test_the_threshold_decides_what_is_redundant():
 
 
 def test_twenty_nodes_are_kept_the_most_salient():
-    row = [Box(f"thing {i}", 8 * i, 0, 8 * i + 4, i + 1)
-           for i in range(25)]
+    row = [Box(f"thing {i}", 8 * i, 0, 8 * i + 4, i + 1) for i in range(25)]
     X, A = local_features(at(row))
     assert X[:, 3] == pytest.approx(np.arange(25, 5, -1) / 100)
     assert (A > 0).all()
@@ -162,7 +161,8 @@ def test_adjacency_is_its_formula():
         for i in range(5):
             row = [
                 np.exp(-((nodes[i, :2] - n[:2]) ** 2).sum() / 0.125)
-                * (1 + boost * n[7] / nodes[0, 7]) for n in nodes
+                * (1 + boost * n[7] / nodes[0, 7])
+                for n in nodes
             ]
             assert A[i] == pytest.approx(np.array(row) / sum(row))
 
@@ -173,7 +173,7 @@ def test_enhancing_makes_the_salient_heard():
     _, louder = local_features(regions, DREA(boost=2))
     for A in (plain, louder):
         assert A[:3].sum(1) == pytest.approx(1)
-    assert (louder[:3, 0] > plain[:3, 0]).all()   # the lake
+    assert (louder[:3, 0] > plain[:3, 0]).all()  # the lake
     assert (louder[1:3, 1] < plain[1:3, 1]).all()
 
 
@@ -200,10 +200,10 @@ def test_salient_cells_of_the_pyramid_lead():
     assert regions.boxes[18] == pytest.approx([0, 0.5, 0.5, 1])
     groups = groups_of(regions)
     assert groups[0] == [18] and groups[1] == [3]
-    assert [0, 15] in groups                      # the two roofs
+    assert [0, 15] in groups  # the two roofs
     grass = next(g for g in groups if 5 in g)
-    assert len(grass) == 13                       # one node, not 13
-    assert len(groups) == 5                       # and the rest of f4
+    assert len(grass) == 13  # one node, not 13
+    assert len(groups) == 5  # and the rest of f4
     assert len(groups_of(regions, False)) == 20
 
 
@@ -212,8 +212,7 @@ def test_nodes_of_cells_keep_geometry_and_content():
     regions = regions_of_pyramid(f3, f4)
     nodes, groups = nodes_of(regions, groups_of(regions))
     roofs = nodes[groups.index([0, 15])]
-    assert roofs[:6] == pytest.approx(
-        [0.5, 0.5, 0.25, 0.25, 0.375, 0.375])
+    assert roofs[:6] == pytest.approx([0.5, 0.5, 0.25, 0.25, 0.375, 0.375])
     assert roofs[6] == pytest.approx(np.log2(3) / 8)
     # equal channels have equal content, whatever their brightness
     assert np.allclose(roofs[8:], regions.content[0])
@@ -226,19 +225,16 @@ def test_nodes_of_cells_keep_geometry_and_content():
 def test_the_random_matrix_is_fixed_by_its_seed():
     one = regions_of_pyramid(*pyramid())
     two = regions_of_pyramid(*pyramid(), seed=1)
-    assert np.array_equal(
-        one.content, regions_of_pyramid(*pyramid()).content)
+    assert np.array_equal(one.content, regions_of_pyramid(*pyramid()).content)
     assert np.abs(one.content - two.content).max() > 0.1
     assert np.array_equal(one.look, two.look)
     x = np.array([2, 0, 0]) / 2
     matrix = np.random.RandomState([0, 0]).standard_normal((3, 12))
-    assert one.content[1] == pytest.approx(x @ matrix / 12 ** 0.5,
-                                           rel=1e-5)
+    assert one.content[1] == pytest.approx(x @ matrix / 12**0.5, rel=1e-5)
 
 
 def test_an_even_picture_has_nodes_but_no_salience():
-    X, A = local_features(regions_of_pyramid(
-        np.ones((3, 4, 4)), np.ones((2, 2, 2))))
+    X, A = local_features(regions_of_pyramid(np.ones((3, 4, 4)), np.ones((2, 2, 2))))
     assert np.isfinite(X).all() and np.isfinite(A).all()
     assert (X[:, 7] == 0).all() and A.sum(1) == pytest.approx(1)
 
@@ -253,9 +249,15 @@ def split(tmp_path):
         paths.append(tmp_path / f"{i}.png")
         noise = np.random.default_rng(i).integers(0, 256, (100, 200, 3))
         Image.fromarray(noise.astype("uint8")).save(paths[-1])
-    return Split("mine", "val", tuple(paths), ("a", "b", "c"),
-                 np.arange(3), ("0.png", "1.png", "2.png"),
-                 objects=(tuple(SCENE), (), (LAKE,)))
+    return Split(
+        "mine",
+        "val",
+        tuple(paths),
+        ("a", "b", "c"),
+        np.arange(3),
+        ("0.png", "1.png", "2.png"),
+        objects=(tuple(SCENE), (), (LAKE,)),
+    )
 
 
 def test_boxes_of_a_split(split, capsys):
@@ -269,23 +271,22 @@ def test_boxes_of_a_split(split, capsys):
     assert local["nodes"].dtype == np.float32
     plain = local_of_split(source, split, drea=False, progress=False)
     assert np.count_nonzero(plain["nodes"][0, :, 6]) == 5
-    bare = Split("mine", "val", split.images, split.captions,
-                 split.owner, split.ids)
+    bare = Split("mine", "val", split.images, split.captions, split.owner, split.ids)
     with pytest.raises(RsirError, match="mine: this data set has no bo"):
         local_of_split(source, bare, progress=False)
 
 
 def test_pyramids_of_a_split(split):
     encoder = TinyEncoder(64)
-    pictures = torch.from_numpy(np.stack([
-        encoder.pixels(Image.open(p)) for p in split.images]))
+    pictures = torch.from_numpy(
+        np.stack([encoder.pixels(Image.open(p)) for p in split.images])
+    )
     with torch.no_grad():
         maps = encoder(encoder.normalise(pictures)).maps
     maps = {"f3": maps[2].half().numpy(), "f4": maps[3].half().numpy()}
     source = region_source("pyramid")
     local = local_of_split(source, split, maps, progress=False)
-    X, A = local_features(regions_of_pyramid(
-        maps["f3"][1], maps["f4"][1]))
+    X, A = local_features(regions_of_pyramid(maps["f3"][1], maps["f4"][1]))
     assert np.array_equal(local["nodes"][1], X)
     assert np.array_equal(local["adjacency"][1], A)
     assert np.isfinite(local["nodes"].astype("f2")).all()
@@ -315,17 +316,25 @@ class Stub:
 
     def __call__(self, picture, *, candidate_labels, threshold):
         self.calls.append((picture.size, candidate_labels, threshold))
-        return [self.found(*x) for x in [
-            (0.8, "car", 10, 10, 20, 20), (0.5, "car", 11, 11, 21, 21),
-            (0.6, "car", -5, 50, 15, 60), (0.4, "bridge", 90, 0, 110, 90),
-            (0.3, "car", 200, 20, 230, 40),
-        ]]
+        return [
+            self.found(*x)
+            for x in [
+                (0.8, "car", 10, 10, 20, 20),
+                (0.5, "car", 11, 11, 21, 21),
+                (0.6, "car", -5, 50, 15, 60),
+                (0.4, "bridge", 90, 0, 110, 90),
+                (0.3, "car", 200, 20, 230, 40),
+            ]
+        ]
 
     @staticmethod
     def found(score, label, *corners):
         names = ("xmin", "ymin", "xmax", "ymax")
-        return {"score": score, "label": label,
-                "box": dict(zip(names, corners, strict=True))}
+        return {
+            "score": score,
+            "label": label,
+            "box": dict(zip(names, corners, strict=True)),
+        }
 
 
 def test_a_detector_gives_boxes_with_confidence(split):
@@ -335,7 +344,7 @@ def test_a_detector_gives_boxes_with_confidence(split):
     assert stub.calls == [((200, 100), list(DOTA), 0.25)]
     assert regions.names == ("car", "car", "car", "bridge")
     assert regions.boxes[2] == pytest.approx([0, 0.5, 0.075, 0.6])
-    assert regions.salience[3] == pytest.approx(0.09 ** 0.5 * 0.4)
+    assert regions.salience[3] == pytest.approx(0.09**0.5 * 0.4)
     # the second car is the first one, seen twice
     assert sorted(groups_of(regions)) == [[0, 2], [3]]
     X, _ = local_features(regions)

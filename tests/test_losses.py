@@ -5,12 +5,7 @@ import math
 import pytest
 import torch
 
-from rsir.losses import (
-    contrastive,
-    dynamic_margin,
-    triplet_all,
-    triplet_hard,
-)
+from rsir.models.losses import contrastive, dynamic_margin, triplet_all, triplet_hard
 
 
 @pytest.fixture
@@ -39,13 +34,11 @@ def hinges(scores, margin, positive=None):
             m = float(margin[i, j]) if torch.is_tensor(margin) else margin
             if positive is None or not positive[i, j]:
                 # image i, its caption i, the wrong caption j
-                of_image.append(max(
-                    0, m - float(scores[i, i]) + float(scores[i, j])))
+                of_image.append(max(0, m - float(scores[i, i]) + float(scores[i, j])))
             m = float(margin[j, i]) if torch.is_tensor(margin) else margin
             if positive is None or not positive[j, i]:
                 # caption i, its image i, the wrong image j
-                of_caption.append(max(
-                    0, m - float(scores[i, i]) + float(scores[j, i])))
+                of_caption.append(max(0, m - float(scores[i, i]) + float(scores[j, i])))
         captions.append(of_image)
         images.append(of_caption)
     return captions, images
@@ -110,9 +103,10 @@ def test_equation_29_from_gamma_to_zero():
 def test_contrastive_spreads_over_shared_captions(scores, shared):
     logits = (scores / 0.1).tolist()
     expected = 0.0
-    for rows, positive in ((logits, shared.tolist()), (
-        torch.tensor(logits).T.tolist(), shared.T.tolist()
-    )):
+    for rows, positive in (
+        (logits, shared.tolist()),
+        (torch.tensor(logits).T.tolist(), shared.T.tolist()),
+    ):
         for row, right in zip(rows, positive):
             total = math.log(sum(map(math.exp, row)))
             logs = [x - total for x, ok in zip(row, right) if ok]
@@ -123,10 +117,13 @@ def test_contrastive_spreads_over_shared_captions(scores, shared):
 
 def test_contrastive_without_a_mask_is_cross_entropy(scores):
     target = torch.arange(5)
-    expected = sum(
-        torch.nn.functional.cross_entropy(s / 0.07, target)
-        for s in (scores, scores.T)
-    ) / 2
+    expected = (
+        sum(
+            torch.nn.functional.cross_entropy(s / 0.07, target)
+            for s in (scores, scores.T)
+        )
+        / 2
+    )
     torch.testing.assert_close(contrastive(scores, 0.07), expected)
 
 

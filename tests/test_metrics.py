@@ -5,8 +5,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from rsir import metrics
-from rsir.metrics import Ranks, evaluate, ranks
+from rsir.evaluation import metrics
+from rsir.evaluation.metrics import Ranks, evaluate, ranks
 
 KS = (1, 5, 10)
 KINDS = {
@@ -33,10 +33,7 @@ def uneven_owner(rng, n_images):
 def queries(scores, owner):
     """(scores of the gallery, set of correct items) of every query."""
     n_images, n_captions = scores.shape
-    i2t = [
-        (scores[i], set(np.flatnonzero(owner == i)))
-        for i in range(n_images)
-    ]
+    i2t = [(scores[i], set(np.flatnonzero(owner == i))) for i in range(n_images)]
     t2i = [(scores[:, j], {owner[j]}) for j in range(n_captions)]
     return i2t, t2i
 
@@ -62,9 +59,7 @@ def test_rules_with_a_place_equal_sorting(kind, seed):
     scores = KINDS[kind](rng, (40 + seed, len(owner)))
     found = ranks(scores, owner)
     scores = scores.astype(float)
-    for side, plain in zip(
-        (found.i2t, found.t2i), queries(scores, owner), strict=True
-    ):
+    for side, plain in zip((found.i2t, found.t2i), queries(scores, owner), strict=True):
         for rule in ("optimistic", "pessimistic", "released"):
             want = [place_by_sorting(v, c, rule) + 1 for v, c in plain]
             got = metrics.positions(side, rule)
@@ -82,20 +77,15 @@ def test_expected_is_the_mean_over_all_orders_of_the_equals(seed):
     owner = rng.permutation([0, 1, 2, *rng.integers(0, n, 3)])
     scores = rng.integers(0, 2 + seed % 2, (n, len(owner)))
     found = ranks(scores, owner)
-    for side, plain in zip(
-        (found.i2t, found.t2i), queries(scores, owner), strict=True
-    ):
+    for side, plain in zip((found.i2t, found.t2i), queries(scores, owner), strict=True):
         for q, (values, correct) in enumerate(plain):
             orders = [
-                sorted(
-                    range(len(values)), key=lambda k: (-values[k], p[k])
-                )
+                sorted(range(len(values)), key=lambda k: (-values[k], p[k]))
                 for p in permutations(range(len(values)))
             ]
-            first = np.array([
-                next(i for i, k in enumerate(o) if k in correct)
-                for o in orders
-            ])
+            first = np.array(
+                [next(i for i, k in enumerate(o) if k in correct) for o in orders]
+            )
             for k in range(1, len(values) + 2):
                 got = metrics.hits(side, k)[q]
                 assert got == pytest.approx((first < k).mean(), abs=1e-12)
@@ -125,8 +115,8 @@ def test_blocks_do_not_show(monkeypatch):
     owner = uneven_owner(rng, 150)
     scores = rng.integers(0, 9, (150, len(owner))).astype(np.float32)
     whole = ranks(scores, owner).to_arrays()
-    monkeypatch.setattr("rsir.counting.COLUMNS", 37)
-    monkeypatch.setattr("rsir.counting.ROWS", 7)
+    monkeypatch.setattr("rsir.evaluation.ranks.COLUMNS", 37)
+    monkeypatch.setattr("rsir.evaluation.ranks.ROWS", 7)
     for name, array in ranks(scores, owner).to_arrays().items():
         np.testing.assert_array_equal(array, whole[name])
 
@@ -174,23 +164,26 @@ def nan_at(i, j):
 TEN = np.zeros((5, 10))
 
 
-@pytest.mark.parametrize("scores, owner, words", [
-    (nan_at(180, 7), None, "2 value.* NaN, the first at image 180, cap"),
-    (nan_at(0, 0), None, "NaN, the first at image 0, caption 0"),
-    (np.zeros(5), None, "1 axes"),
-    (np.zeros((2, 3, 4)), None, "3 axes"),
-    (np.zeros((0, 5)), None, "empty"),
-    (np.array([["a", "b"]]), None, "cannot be ranked"),
-    (np.zeros((2, 2), complex), None, "cannot be ranked"),
-    (np.zeros((3, 10)), None, "cannot be dealt evenly"),
-    (TEN, [0, 1, 2, 3], "10 columns"),
-    (TEN, [0, 1, 2, 3, 4], "transposed"),
-    (TEN, np.zeros((10, 1), int), "shape"),
-    (TEN, np.arange(10) // 2 + 1, "subtract 1"),
-    (TEN, np.arange(10) // 2 - 1, "from -1 to 3"),
-    (TEN, np.arange(10) / 2, "not integer"),
-    (TEN, [0, 0, 0, 1, 1, 1, 3, 3, 3, 4], "first is image 2"),
-])
+@pytest.mark.parametrize(
+    "scores, owner, words",
+    [
+        (nan_at(180, 7), None, "2 value.* NaN, the first at image 180, cap"),
+        (nan_at(0, 0), None, "NaN, the first at image 0, caption 0"),
+        (np.zeros(5), None, "1 axes"),
+        (np.zeros((2, 3, 4)), None, "3 axes"),
+        (np.zeros((0, 5)), None, "empty"),
+        (np.array([["a", "b"]]), None, "cannot be ranked"),
+        (np.zeros((2, 2), complex), None, "cannot be ranked"),
+        (np.zeros((3, 10)), None, "cannot be dealt evenly"),
+        (TEN, [0, 1, 2, 3], "10 columns"),
+        (TEN, [0, 1, 2, 3, 4], "transposed"),
+        (TEN, np.zeros((10, 1), int), "shape"),
+        (TEN, np.arange(10) // 2 + 1, "subtract 1"),
+        (TEN, np.arange(10) // 2 - 1, "from -1 to 3"),
+        (TEN, np.arange(10) / 2, "not integer"),
+        (TEN, [0, 0, 0, 1, 1, 1, 3, 3, 3, 4], "first is image 2"),
+    ],
+)
 def test_bad_input_is_named(scores, owner, words):
     with pytest.raises(ValueError, match=words):
         evaluate(scores, owner)
@@ -206,13 +199,16 @@ def test_a_single_nan_is_found_wherever_it_is():
             evaluate(scores)
 
 
-@pytest.mark.parametrize("options, words", [
-    ({"ties": "lucky"}, "expected, optimistic"),
-    ({"ks": ()}, "whole numbers"),
-    ({"ks": (0, 1)}, "whole numbers"),
-    ({"bootstrap": -1}, "0 or more"),
-    ({"captions": ["a"]}, "one text for each"),
-])
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"ties": "lucky"}, "expected, optimistic"),
+        ({"ks": ()}, "whole numbers"),
+        ({"ks": (0, 1)}, "whole numbers"),
+        ({"bootstrap": -1}, "0 or more"),
+        ({"captions": ["a"]}, "one text for each"),
+    ],
+)
 def test_bad_options_are_named(options, words):
     with pytest.raises(ValueError, match=words):
         evaluate(TEN, **options)
@@ -226,9 +222,9 @@ def test_ranks_survive_a_file(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["r.npz"]
     again = Ranks.load(tmp_path / "r.npz")
     for rule in metrics.TIES:
-        assert metrics.evaluate_ranks(
-            again, ties=rule
-        ) == metrics.evaluate_ranks(found, ties=rule)
+        assert metrics.evaluate_ranks(again, ties=rule) == metrics.evaluate_ranks(
+            found, ties=rule
+        )
     stored = found.to_arrays()
     assert stored["i2t_better"].dtype == np.uint8
     del stored["t2i_own"]
@@ -252,7 +248,13 @@ def test_equal_captions_can_count_as_correct():
 def test_the_report_prints_itself():
     report = evaluate(np.random.default_rng(0).random((20, 100)))
     assert set(report.to_dict()) == {
-        "i2t", "t2i", "mR", "ties", "n_images", "n_captions", "ci95",
+        "i2t",
+        "t2i",
+        "mR",
+        "ties",
+        "n_images",
+        "n_captions",
+        "ci95",
         "median_rank",
     }
     for text in (str(report), report._repr_html_()):

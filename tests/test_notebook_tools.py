@@ -23,9 +23,7 @@ def draft() -> nbformat.NotebookNode:
     nb = nbformat.v4.new_notebook(
         cells=[
             new_markdown_cell("# A chapter"),
-            new_code_cell(
-                "for i in range(3):\n    print(i, end='\\r')\nprint()"
-            ),
+            new_code_cell("for i in range(3):\n    print(i, end='\\r')\nprint()"),
             new_code_cell("x = 2\nprint('x', x)"),
         ]
     )
@@ -150,9 +148,7 @@ def test_colab_keeps_its_torch_and_numpy(monkeypatch, tmp_path):
 
 def test_at_home_nothing_is_installed(monkeypatch):
     folder = ROOT / "tests"
-    calls = run_bootstrap(
-        monkeypatch, folder, missing=["rsir", "timm"], colab=False
-    )
+    calls = run_bootstrap(monkeypatch, folder, missing=["rsir", "timm"], colab=False)
     assert calls == []
     assert sys.path[0] == str(ROOT)
 

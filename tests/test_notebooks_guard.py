@@ -77,9 +77,7 @@ def test_every_chapter_is_in_the_book():
 def test_every_page_of_the_contents_exists():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     files = [toc["root"]] + [
-        chapter["file"]
-        for part in toc["parts"]
-        for chapter in part["chapters"]
+        chapter["file"] for part in toc["parts"] for chapter in part["chapters"]
     ]
     for name in files:
         found = [
@@ -95,9 +93,7 @@ def test_every_page_of_the_contents_exists():
 
 def karpathy(folder: Path, *sentences: str) -> Path:
     folder.mkdir()
-    document = {
-        "images": [{"sentences": [{"raw": s} for s in sentences]}]
-    }
+    document = {"images": [{"sentences": [{"raw": s} for s in sentences]}]}
     (folder / "dataset.json").write_text(json.dumps(document))
     return folder
 

@@ -5,8 +5,8 @@ import released_amfmn as released
 import torch
 
 from rsir.data.text import Vocabulary
-from rsir.errors import RsirError
 from rsir.models.amfmn import AMFMN
+from rsir.utils.errors import RsirError
 
 ATTENTIONS = ["soft", "fusion", "sim"]
 EMBEDDING = "text_feature.seq2vec.embedding.weight"
@@ -21,7 +21,7 @@ def inputs():
     ids[1, 4:] = 0
     ids[2, 1:] = 0
     ids[:, 7:] = 0  # columns that pad every row
-    ids[3] = 0      # a blank caption
+    ids[3] = 0  # a blank caption
     return images, ids
 
 
@@ -65,8 +65,8 @@ def test_parts_agree_before_they_meet(state, inputs):
 def same_weights(a, b):
     a, b = a.state_dict(), b.state_dict()
     return a.keys() == b.keys() and all(
-        torch.equal(a[k], b[k]) for k in a
-        if not k.endswith("num_batches_tracked"))
+        torch.equal(a[k], b[k]) for k in a if not k.endswith("num_batches_tracked")
+    )
 
 
 def test_wrappings_of_a_checkpoint_are_taken_off(state):
@@ -74,10 +74,16 @@ def test_wrappings_of_a_checkpoint_are_taken_off(state):
     for wrapped in (
         {"epoch": 7, "model": state, "best_rsum": 1.0},
         {"state_dict": {f"module.{k}": v for k, v in state.items()}},
-        {k: v for k, v in state.items()  # an older torch has none
-         if not k.endswith("num_batches_tracked")},
-        {k: v for k, v in state.items()  # never called when released
-         if not k.startswith("vgmf_gate.") and ".fc." not in k},
+        {
+            k: v
+            for k, v in state.items()  # an older torch has none
+            if not k.endswith("num_batches_tracked")
+        },
+        {
+            k: v
+            for k, v in state.items()  # never called when released
+            if not k.startswith("vgmf_gate.") and ".fc." not in k
+        },
     ):
         assert same_weights(AMFMN.from_official(wrapped), plain)
 
@@ -101,8 +107,11 @@ def fails(state, says, **options):
 
 def test_every_fault_is_listed(state):
     broken = dict(state)
-    gone = [EMBEDDING, "mvsa.LF_conv.weight",
-            "extract_feature.resnet.layer4.1.bn2.running_var"]
+    gone = [
+        EMBEDDING,
+        "mvsa.LF_conv.weight",
+        "extract_feature.resnet.layer4.1.bn2.running_var",
+    ]
     for name in gone:
         del broken[name]
     broken["mvsa.extra.weight"] = torch.zeros(1)
@@ -114,8 +123,9 @@ def test_every_fault_is_listed(state):
     unexpected = text.split("unexpected: ")[1]
     assert "mvsa.extra.weight" in unexpected
     assert "text_feature.seq2vec.rnn.oops" in unexpected
-    assert ("shape of text_feature.to_out.weight: (512, 100), "
-            "expected (512, 2400)") in text
+    assert (
+        "shape of text_feature.to_out.weight: (512, 100), expected (512, 2400)"
+    ) in text
 
 
 def test_another_kind_of_attention_is_not_accepted(state):

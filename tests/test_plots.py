@@ -6,8 +6,9 @@ import pytest
 from matplotlib.colors import same_color, to_rgb
 from PIL import Image
 
-from rsir import metrics, plots
 from rsir.data import Split
+from rsir.evaluation import metrics
+from rsir.plots import core as plots
 
 
 @pytest.fixture(autouse=True)
@@ -25,9 +26,12 @@ def split_named(name, tmp_path):
     path = tmp_path / "a_1.png"
     Image.fromarray(pictures(1)[0]).save(path)
     return Split(
-        name, "test", (path,),
+        name,
+        "test",
+        (path,),
         ("there are nine white planes on the grey airfield .",),
-        np.zeros(1, int), ("a_1.png",),
+        np.zeros(1, int),
+        ("a_1.png",),
     )
 
 
@@ -55,9 +59,7 @@ def test_green_and_red_differ_in_brightness_for_all_eyes():
 
 
 def test_sentences_stand_in_order_beside_their_picture():
-    fig = plots.sentence_list(
-        pictures(1)[0], ["a red roof", "a lake"], [False, True]
-    )
+    fig = plots.sentence_list(pictures(1)[0], ["a red roof", "a lake"], [False, True])
     assert texts(fig) == ["✗", "a red roof", "✓", "a lake"]
     first, second = (t.get_position()[1] for t in fig.axes[1].texts[1::2])
     assert first > second
@@ -99,30 +101,20 @@ def test_tie_bars_span_the_rules():
     rng = np.random.default_rng(1)
     scores = rng.integers(0, 3, (12, 60))
     found = metrics.ranks(scores)
-    recalls = {
-        rule: metrics.recalls_from_ranks(found, rule)
-        for rule in metrics.TIES
-    }
+    recalls = {rule: metrics.recalls_from_ranks(found, rule) for rule in metrics.TIES}
     ax = plots.tie_bars(recalls).axes[0]
     bar = ax.patches[0]
-    low, high = (
-        recalls[rule]["i2t"]["R@1"]
-        for rule in ("pessimistic", "optimistic")
-    )
+    low, high = (recalls[rule]["i2t"]["R@1"] for rule in ("pessimistic", "optimistic"))
     assert high > low
     assert bar.get_y() == pytest.approx(low)
     assert bar.get_height() == pytest.approx(high - low)
     assert f"{high - low:.1f}" in [t.get_text() for t in ax.texts]
     expected = ax.lines[0].get_ydata()
-    assert expected[3] == pytest.approx(
-        recalls["expected"]["t2i"]["R@1"]
-    )
+    assert expected[3] == pytest.approx(recalls["expected"]["t2i"]["R@1"])
 
 
 def test_intervals_stand_in_order_from_the_top():
-    fig = plots.interval_plot(
-        {"first": (1, 0, 2), "second": (-1, -2, 0.5)}, zero=True
-    )
+    fig = plots.interval_plot({"first": (1, 0, 2), "second": (-1, -2, 0.5)}, zero=True)
     ax = fig.axes[0]
     names = [t.get_text() for t in ax.get_yticklabels()]
     assert names == ["first", "second"]
@@ -136,24 +128,31 @@ def test_the_histogram_counts_texts():
     ax = plots.duplicate_histogram([1, 1, 1, 2, 4]).axes[0]
     assert [bar.get_height() for bar in ax.patches] == [3, 1, 0, 1]
     assert [bool(b.get_hatch()) for b in ax.patches] == [
-        False, True, True, True,
+        False,
+        True,
+        True,
+        True,
     ]
 
 
 def test_size_bars_mark_the_right_bar():
     fig = plots.size_bars(
-        [10, 11, 12], {"a": [5, 90, 5], "b": [5, 5, 80]},
-        marked={"a": 11, "b": 12}, chance={"a": 10, "b": 10},
+        [10, 11, 12],
+        {"a": [5, 90, 5], "b": [5, 5, 80]},
+        marked={"a": 11, "b": 12},
+        chance={"a": 10, "b": 10},
     )
     for ax, place in zip(fig.axes, (1, 2)):
-        colours = [same_color(b.get_facecolor(), plots.ORANGE)
-                   for b in ax.patches]
+        colours = [same_color(b.get_facecolor(), plots.ORANGE) for b in ax.patches]
         assert colours == [k == place for k in range(3)]
 
 
 def test_lines_differ_in_their_marks():
     fig = plots.curves(
-        [1, 2], {"a": [1, 2], "b": [2, 3]}, xlabel="x", ylabel="y",
+        [1, 2],
+        {"a": [1, 2], "b": [2, 3]},
+        xlabel="x",
+        ylabel="y",
         log=True,
     )
     marks = {line.get_marker() for line in fig.axes[0].lines}
@@ -187,7 +186,6 @@ def test_every_mark_of_the_style_can_be_drawn():
 
 
 def test_whole_numbers_get_whole_ticks():
-    fig = plots.curves(range(1, 9), {"a": range(8)}, xlabel="epoch",
-                       ylabel="mR")
+    fig = plots.curves(range(1, 9), {"a": range(8)}, xlabel="epoch", ylabel="mR")
     ticks = fig.axes[0].get_xticks()
     assert all(tick == int(tick) for tick in ticks)

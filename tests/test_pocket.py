@@ -8,14 +8,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rsir import metrics
 from rsir.data import Split
-from rsir.data import duplicates as dup
-from rsir import pocket
+from rsir.data import caption_statistics as dup
+from rsir.evaluation import metrics
+from rsir.models import baselines as pocket
 
 ROOT = Path(__file__).resolve().parent.parent
-WORDS = {"red": (200, 30, 30), "green": (30, 160, 40),
-         "blue": (30, 40, 200), "grey": (128, 128, 128)}
+WORDS = {
+    "red": (200, 30, 30),
+    "green": (30, 160, 40),
+    "blue": (30, 40, 200),
+    "grey": (128, 128, 128),
+}
 
 
 def scenes(folder, count, seed):
@@ -31,8 +35,14 @@ def scenes(folder, count, seed):
         paths.append(path)
         captions += [f"a {word} field .", f"the field is {word} ."]
         owner += [i, i]
-    return Split("made", "train", tuple(paths), tuple(captions),
-                 np.array(owner), tuple(p.name for p in paths))
+    return Split(
+        "made",
+        "train",
+        tuple(paths),
+        tuple(captions),
+        np.array(owner),
+        tuple(p.name for p in paths),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +90,7 @@ def test_bags_are_centred_and_know_rare_words(fitted):
     unknown = model.words.encode(["zebra zebra", "."])
     assert unknown == pytest.approx(np.stack([-model.words.mean] * 2))
     by_hand = bags.reshape(train.n_images, 2, -1).mean(axis=1)
-    assert model.words.of_images(train) == pytest.approx(
-        by_hand, abs=1e-6
-    )
+    assert model.words.of_images(train) == pytest.approx(by_hand, abs=1e-6)
 
 
 def test_statistics_have_their_size_and_ignore_a_half_turn(tmp_path):
@@ -106,10 +114,14 @@ def test_statistics_have_their_size_and_ignore_a_half_turn(tmp_path):
 def split_of(*captions):
     """One string an image; its letters are the captions."""
     owner = np.repeat(np.arange(len(captions)), [len(c) for c in captions])
-    return Split("made", "train", [f"{i}.png" for i in
-                                   range(len(captions))],
-                 "".join(captions), owner,
-                 [str(i) for i in range(len(captions))])
+    return Split(
+        "made",
+        "train",
+        [f"{i}.png" for i in range(len(captions))],
+        "".join(captions),
+        owner,
+        [str(i) for i in range(len(captions))],
+    )
 
 
 def test_sharing_counts_captions_of_other_images():
@@ -117,9 +129,14 @@ def test_sharing_counts_captions_of_other_images():
     assert dup.sharing(split).tolist() == [2, 2, 0, 3, 0, 0, 0, 3]
     facts = dup.duplicate_facts(split)
     assert facts == {
-        "n_images": 4, "n_captions": 8, "n_texts": 4,
-        "shared_captions": 4, "shared_images": 3,
-        "repeating_images": 2, "one_text_images": 2, "commonest": 4,
+        "n_images": 4,
+        "n_captions": 8,
+        "n_texts": 4,
+        "shared_captions": 4,
+        "shared_images": 3,
+        "repeating_images": 2,
+        "one_text_images": 2,
+        "commonest": 4,
     }
 
 
@@ -139,20 +156,15 @@ def test_false_negatives_equal_all_batches_counted(batch):
     hit_captions = hit_batches = total = 0
     for chosen in itertools.combinations(range(8), batch):
         false = [
-            any(captions[i] == captions[j] and owner[i] != owner[j]
-                for j in chosen)
+            any(captions[i] == captions[j] and owner[i] != owner[j] for j in chosen)
             for i in chosen
         ]
         hit_captions += sum(false)
         hit_batches += any(false)
         total += 1
     found = dup.false_negatives(split, batch, draws=3000)
-    assert found["captions"] == pytest.approx(
-        100 * hit_captions / total / batch
-    )
-    assert found["batches"] == pytest.approx(
-        100 * hit_batches / total, abs=4
-    )
+    assert found["captions"] == pytest.approx(100 * hit_captions / total / batch)
+    assert found["batches"] == pytest.approx(100 * hit_batches / total, abs=4)
 
 
 def test_a_hash_knows_words_and_owners():
@@ -177,8 +189,7 @@ def test_a_record_is_whole_and_holds_together(name):
         for side, k in itertools.product(("i2t", "t2i"), metrics.KS):
             low, mid, done, high = (
                 by_rule[rule][side][f"R@{k}"]
-                for rule in ("pessimistic", "expected", "released",
-                             "optimistic")
+                for rule in ("pessimistic", "expected", "released", "optimistic")
             )
             assert low <= mid <= high
             assert low <= done <= high

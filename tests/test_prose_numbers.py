@@ -11,7 +11,7 @@ import re
 import pytest
 from nbkit import ROOT, chapters, execute
 
-from rsir.reported import load_claims, load_reported
+from rsir.experiments.claims import load_claims, load_reported
 
 TOPIC = re.compile(r"\bmR\b|\bR@\d+|\brecalls?\b", re.I)
 NUMBER = re.compile(r"(?<![\w.@/-])\d{1,3}\.\d+(?![\w.]|-\d)")
@@ -61,8 +61,12 @@ def typed(text: str, known: set[str]) -> list[str]:
 
 def prose() -> dict[str, str]:
     """{page: its Markdown} of all that people wrote."""
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md",
-             ROOT / "CHANGELOG.md", *sorted((ROOT / "book").glob("*.md"))]
+    pages = [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "CHANGELOG.md",
+        *sorted((ROOT / "book").glob("*.md")),
+    ]
     found = {path.name: path.read_text() for path in pages}
     for path in chapters():
         found[path.name] = "\n\n".join(

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rsir.repeat import exactly
+from rsir.utils.seed import exactly
 
 
 @pytest.fixture

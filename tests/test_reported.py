@@ -7,18 +7,18 @@ import types
 import numpy as np
 import pytest
 
-from rsir import metrics
-from rsir.errors import RsirError
-from rsir.reported import (
+from rsir.evaluation import metrics
+from rsir.experiments.claims import (
     Range,
     check_direction,
-    check_short_list,
     check_reported,
+    check_short_list,
     load_claims,
     load_reported,
     recorded_range,
     reported_range,
 )
+from rsir.utils.errors import RsirError
 
 SIX = ["i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10"]
 CLAIMS = {c.id: c for c in load_claims()}
@@ -42,8 +42,10 @@ def test_every_row_is_whole_and_has_a_public_source(table):
     values = table[[*SIX, "mr"]]
     assert ((values > 0) & (values < 100)).all().all()
     rises = table.apply(
-        lambda r: r.i2t_r1 <= r.i2t_r5 <= r.i2t_r10
-        and r.t2i_r1 <= r.t2i_r5 <= r.t2i_r10, axis=1,
+        lambda r: (
+            r.i2t_r1 <= r.i2t_r5 <= r.i2t_r10 and r.t2i_r1 <= r.t2i_r5 <= r.t2i_r10
+        ),
+        axis=1,
     )
     assert rises.all()
     assert not table.system.str.contains("quoted|,").any()
@@ -57,8 +59,7 @@ def test_a_printed_mr_is_its_mean_or_the_note_says_so(table):
 
 
 def test_known_disagreements_are_noted(table):
-    amfmn = table[table.system.str.startswith("AMFMN-")
-                  & (table.dataset == "RSICD")]
+    amfmn = table[table.system.str.startswith("AMFMN-") & (table.dataset == "RSICD")]
     assert len(amfmn) == 3
     assert (amfmn.n_images == 1094).all()
     assert amfmn.note.str.contains("1093").all()
@@ -68,9 +69,7 @@ def test_known_disagreements_are_noted(table):
 
 def test_claims_are_whole_and_agree_with_the_table(table):
     assert len(CLAIMS) == len(load_claims())
-    assert {c.method for c in CLAIMS.values()} == {
-        "AMFMN", "GaLR", "EnVLF", "CFITR"
-    }
+    assert {c.method for c in CLAIMS.values()} == {"AMFMN", "GaLR", "EnVLF", "CFITR"}
     for c in CLAIMS.values():
         assert c.kind in {"range", "direction", "qualitative"}, c.id
         assert c.text and c.check and c.sources, c.id
@@ -141,37 +140,51 @@ def test_a_recorded_range_is_never_narrower_than_its_floor():
 
 
 def short_lists(*lists):
-    return {"n_images": 7, "runs": 3, "subsets": 2, "coarse_to_fine": [
-        {"M": m, "loss": loss, "loss_ci95": [loss - wide, loss + wide],
-         "faster": faster} for m, loss, wide, faster in lists]}
+    return {
+        "n_images": 7,
+        "runs": 3,
+        "subsets": 2,
+        "coarse_to_fine": [
+            {
+                "M": m,
+                "loss": loss,
+                "loss_ci95": [loss - wide, loss + wide],
+                "faster": faster,
+            }
+            for m, loss, wide, faster in lists
+        ],
+    }
 
 
-@pytest.mark.parametrize("test, outcome", [
-    ([(10, 0, .1, 30), (20, .5, .1, 10)], "holds"),
-    ([(10, 0, .1, 30), (20, .5, .1, 9.9)], "does not hold"),
-    ([(10, 0, .1, 30), (20, .6, .1, 10)], "does not hold"),
-])
+@pytest.mark.parametrize(
+    "test, outcome",
+    [
+        ([(10, 0, 0.1, 30), (20, 0.5, 0.1, 10)], "holds"),
+        ([(10, 0, 0.1, 30), (20, 0.5, 0.1, 9.9)], "does not hold"),
+        ([(10, 0, 0.1, 30), (20, 0.6, 0.1, 10)], "does not hold"),
+    ],
+)
 def test_a_short_list_is_as_good_and_much_faster(test, outcome):
     """Its length is the shortest good one of val, whatever test says.
 
     Good is what val shows: a loss of 0.45 may as well be one of 0.6.
     """
-    val = short_lists((50, 0, .1, 3), (20, .4, .1, 1),
-                      (10, .45, .15, 30))
+    val = short_lists((50, 0, 0.1, 3), (20, 0.4, 0.1, 1), (10, 0.45, 0.15, 30))
     verdict = check_short_list("cfitr-real-time", val, short_lists(*test))
     assert (verdict.outcome, verdict.ours) == (outcome, test[1][3])
     assert verdict.notes[0].startswith("M = 20 loses 0.")
     assert "galleries of 7 pictures: 2; seeds: 3" in verdict.notes[0]
-    assert verdict.notes[1] == ("by its mean alone val would choose M = "
-                                "10, which loses 0.00 [-0.10, 0.10]")
+    assert verdict.notes[1] == (
+        "by its mean alone val would choose M = 10, which loses 0.00 [-0.10, 0.10]"
+    )
     if outcome != "holds":
         with pytest.raises(AssertionError):
             verdict.require()
 
 
 def test_a_short_list_needs_a_length():
-    bad = short_lists((10, 1, .1, 30))
-    good = short_lists((20, 0, .1, 30))
+    bad = short_lists((10, 1, 0.1, 30))
+    good = short_lists((20, 0, 0.1, 30))
     with pytest.raises(RsirError, match="val shows of none"):
         check_short_list("a list is good", bad, good)
     with pytest.raises(RsirError, match="M = 20 and M = 20 were"):
@@ -179,16 +192,23 @@ def test_a_short_list_needs_a_length():
     with pytest.raises(RsirError, match="no id of claims.yml"):
         check_short_list("cfitr-no-time", good, good)
     assert check_short_list("a list is good", good, good).line == (
-        "a list is good: holds")
+        "a list is good: holds"
+    )
 
 
 # ---- verdicts on numbers -------------------------------------------
 
 
-@pytest.mark.parametrize("ours, outcome", [
-    (18.60, "below"), (18.70, "reached"), (19.38, "reached"),
-    (35.0, "reached"), (0, "below"),
-])
+@pytest.mark.parametrize(
+    "ours, outcome",
+    [
+        (18.60, "below"),
+        (18.70, "reached"),
+        (19.38, "reached"),
+        (35.0, "reached"),
+        (0, "below"),
+    ],
+)
 def test_outcomes(ours, outcome):
     verdict = check_reported(ours, "AMFMN", "RSICD")
     assert verdict.outcome == outcome
@@ -205,9 +225,7 @@ def test_the_line_is_the_same_on_every_data_set():
         check_reported(60, "AMFMN", "ucm").line,
         check_reported(60, "AMFMN", "RSICD").line,
         check_reported(60, "AMFMN", "toy", recorded=[59, 60]).line,
-        check_reported(
-            60, "AMFMN", "toy", recorded=Range(50, 45, 55, "so")
-        ).line,
+        check_reported(60, "AMFMN", "toy", recorded=Range(50, 45, 55, "so")).line,
     }
     assert lines == {"mR against its reported range: reached"}
     assert not re.search(r"\d", lines.pop())
@@ -263,24 +281,33 @@ def test_what_is_no_percentage_gets_no_verdict(ours):
 
 
 def record(**changes):
-    recalls = {"mR": 19.5, "i2t": {"R@1": 7.0, "R@5": 1, "R@10": 2},
-               "t2i": {"R@1": 5, "R@5": 20.5, "R@10": 30}}
+    recalls = {
+        "mR": 19.5,
+        "i2t": {"R@1": 7.0, "R@5": 1, "R@10": 2},
+        "t2i": {"R@1": 5, "R@5": 20.5, "R@10": 30},
+    }
     return {
         "recalls": {"expected": recalls, "optimistic": {"mR": 90}},
-        "dataset": "rsicd", "n_images": 1093,
-        "encoders": {"image": "a net", "text": "a GRU"}, **changes,
+        "dataset": "rsicd",
+        "n_images": 1093,
+        "encoders": {"image": "a net", "text": "a GRU"},
+        **changes,
     }
 
 
 def test_ours_may_be_a_number_a_report_a_record_or_runs():
-    for ours in (19.5, np.float32(19.5), [19, 20], np.array([19, 20]),
-                 record(), [record(), record()]):
+    for ours in (
+        19.5,
+        np.float32(19.5),
+        [19, 20],
+        np.array([19, 20]),
+        record(),
+        [record(), record()],
+    ):
         verdict = check_reported(ours, "AMFMN", "RSICD")
         assert verdict.ours == pytest.approx(19.5)
         assert verdict.outcome == "reached"
-    assert "ours a net, a GRU" in check_reported(
-        record(), "AMFMN", "RSICD"
-    ).details()
+    assert "ours a net, a GRU" in check_reported(record(), "AMFMN", "RSICD").details()
     one = check_reported(record(), "AMFMN", "RSICD", "t2i R@5")
     assert one.ours == 20.5
     assert one.line == "t2i R@5 against its reported range: reached"
@@ -315,9 +342,14 @@ def comparison(gain, seed=0):
     return metrics.compare(a, metrics.ranks(base + 2 * truth), draws=500)
 
 
-@pytest.mark.parametrize("gain, outcome", [
-    (0.5, "holds"), (0, "not decided"), (-0.5, "does not hold"),
-])
+@pytest.mark.parametrize(
+    "gain, outcome",
+    [
+        (0.5, "holds"),
+        (0, "not decided"),
+        (-0.5, "does not hold"),
+    ],
+)
 def test_directions(gain, outcome):
     verdict = check_direction("amfmn-visual-guidance", comparison(gain))
     assert verdict.line == f"visual guidance helps: {outcome}"
@@ -329,17 +361,14 @@ def test_directions(gain, outcome):
         said = check_direction(
             "amfmn-mvsa", comparison(gain), declared="frozen encoders"
         )
-        assert said.require().line == "MVSA helps: does not hold, as " \
-            "declared"
+        assert said.require().line == "MVSA helps: does not hold, as declared"
     else:
         verdict.require()
 
 
 def test_a_direction_may_be_a_text_or_another_recall():
     found = comparison(0.5)
-    assert check_direction("more helps more", found).line == (
-        "more helps more: holds"
-    )
+    assert check_direction("more helps more", found).line == ("more helps more: holds")
     one = check_direction("envlf-rescoring", found, quantity="t2i R@1")
     assert one.line == "re-scoring the short list helps (t2i R@1): holds"
     assert one.ours == found.difference["t2i"]["R@1"]

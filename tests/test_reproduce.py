@@ -11,12 +11,12 @@ from filelock import FileLock
 from tiny import cache, cached, folder, splits  # noqa: F401
 
 import rsir.data
-from rsir import reproduce as queue
-from rsir.errors import RsirError
-from rsir.metrics import evaluate, ranks
-from rsir.recipes import recipe
-from rsir.records import read_record, recalls_under_every_rule
-from rsir.reproduce import clean_commit, reproduce, run_job
+from rsir.evaluation.metrics import evaluate, ranks
+from rsir.experiments import run as queue
+from rsir.experiments.records import read_record, recalls_under_every_rule
+from rsir.experiments.run import clean_commit, reproduce, run_job
+from rsir.models.recipes import recipe
+from rsir.utils.errors import RsirError
 
 
 @pytest.fixture
@@ -25,19 +25,17 @@ def checkout(tmp_path, monkeypatch):
     home = tmp_path / "checkout"
     (home / "rsir").mkdir(parents=True)
     (home / "rsir" / "reproduce.py").write_text("x = 1\n")
-    monkeypatch.setattr(
-        queue, "__file__", str(home / "rsir" / "reproduce.py"))
+    monkeypatch.setattr(queue, "__file__", str(home / "rsir" / "reproduce.py"))
     git(home, "init", "-q")
     git(home, "add", ".")
-    git(home, "-c", "user.name=a", "-c", "user.email=a@b", "commit",
-        "-qm", "one")
+    git(home, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "one")
     return home
 
 
 def git(home, *words):
     return subprocess.run(
-        ["git", "-C", str(home), *words], check=True,
-        capture_output=True, text=True).stdout
+        ["git", "-C", str(home), *words], check=True, capture_output=True, text=True
+    ).stdout
 
 
 @pytest.fixture
@@ -48,27 +46,37 @@ def jobs(checkout, tmp_path, monkeypatch):
 
     def pretend(job):
         done.append((job["row"], job["seed"]))
-        asked = recipe(job["method"], job["preset"], job["row"],
-                       seed=job["seed"])
+        asked = recipe(job["method"], job["preset"], job["row"], seed=job["seed"])
         found = ranks(np.eye(5), np.arange(5))
-        queue.write_record({
-            **{k: job[k] for k in ("method", "dataset", "row", "preset",
-                                   "seed", "commit")},
-            "command": "", "modules": {}, "versions": {},
-            "hardware": {}, "seconds": {"total": 1.0},
-            "peak_memory_gb": 0, "val_mR": 0,
-            "recalls": recalls_under_every_rule(found),
-            "config": json.loads(json.dumps(asked.to_dict())),
-            "created": "",
-        }, found, Path(job["results"]))
+        queue.write_record(
+            {
+                **{
+                    k: job[k]
+                    for k in ("method", "dataset", "row", "preset", "seed", "commit")
+                },
+                "command": "",
+                "modules": {},
+                "versions": {},
+                "hardware": {},
+                "seconds": {"total": 1.0},
+                "peak_memory_gb": 0,
+                "val_mR": 0,
+                "recalls": recalls_under_every_rule(found),
+                "config": json.loads(json.dumps(asked.to_dict())),
+                "created": "",
+            },
+            found,
+            Path(job["results"]),
+        )
 
     monkeypatch.setattr(queue, "_in_own_process", pretend)
 
     def run(*args, **options):
         done.clear()
         said = []
-        paths = reproduce(*args, results=tmp_path / "results",
-                          say=said.append, **options)
+        paths = reproduce(
+            *args, results=tmp_path / "results", say=said.append, **options
+        )
         return paths, list(done), said
 
     return run
@@ -101,40 +109,44 @@ def test_a_record_needs_a_commit(tmp_path, monkeypatch):
 def test_standing_records_are_not_made_again(jobs, checkout):
     paths, done, said = jobs("linear", "toy", "toy", range(2))
     assert done == [("linear", 0), ("linear", 1)]
-    assert [p.name for p in paths] == [
-        "linear-s0.json", "linear-s1.json"]
+    assert [p.name for p in paths] == ["linear-s0.json", "linear-s1.json"]
     assert said[0] == "linear-s0: running" and "mR 100.00" in said[1]
     again, done, said = jobs("linear", "toy", "toy", range(3))
     assert done == [("linear", 2)] and len(again) == 3
     assert said[:2] == ["linear-s0: stands", "linear-s1: stands"]
     # stale, another preset, or forced: again
     facts = json.loads(paths[0].read_text())
-    facts["modules"] = {"rsir.losses": "0" * 16}
+    facts["modules"] = {"rsir.models.losses": "0" * 16}
     paths[0].write_text(json.dumps(facts))
     assert jobs("linear", "toy", "toy", range(2))[1] == [("linear", 0)]
     assert jobs("linear", "toy", "cpu", [1])[1] == [("linear", 1)]
     assert read_record(paths[1]).preset == "cpu"
     assert jobs("linear", "toy", "cpu", [1])[1] == []
-    assert jobs("linear", "toy", "cpu", [1], force=True)[1] == [
-        ("linear", 1)]
+    assert jobs("linear", "toy", "cpu", [1], force=True)[1] == [("linear", 1)]
 
 
 def test_rows_run_one_after_the_other(jobs):
-    _, done, _ = jobs("amfmn", "toy", "toy", [0, 1],
-                      ["soft-gru", "abl-fixed"])
-    assert done == [("soft-gru", 0), ("soft-gru", 1),
-                    ("abl-fixed", 0), ("abl-fixed", 1)]
+    _, done, _ = jobs("amfmn", "toy", "toy", [0, 1], ["soft-gru", "abl-fixed"])
+    assert done == [
+        ("soft-gru", 0),
+        ("soft-gru", 1),
+        ("abl-fixed", 0),
+        ("abl-fixed", 1),
+    ]
     _, done, _ = jobs("amfmn", "toy", "toy")
     assert done == [("soft-minilm", 0)]  # the headline
 
 
-@pytest.mark.parametrize("words, says", [
-    (("nothing", "toy"), "method 'nothing'"),
-    (("linear", "toy", "huge"), "preset 'huge'"),
-    (("linear", "mars"), "data set 'mars'"),
-    (("linear", "/some/folder"), "rsir train"),
-    (("linear", "toy", "toy", [0], ["odd"]), "row of linear 'odd'"),
-])
+@pytest.mark.parametrize(
+    "words, says",
+    [
+        (("nothing", "toy"), "method 'nothing'"),
+        (("linear", "toy", "huge"), "preset 'huge'"),
+        (("linear", "mars"), "data set 'mars'"),
+        (("linear", "/some/folder"), "rsir train"),
+        (("linear", "toy", "toy", [0], ["odd"]), "row of linear 'odd'"),
+    ],
+)
 def test_wrong_words_are_named_before_anything_runs(jobs, words, says):
     with pytest.raises(RsirError, match=says):
         jobs(*words)
@@ -171,39 +183,52 @@ def fail(**job):
 def test_a_failed_run_is_named(monkeypatch):
     monkeypatch.setattr(queue, "run_job", fail)
     fork = multiprocessing.get_context("fork")
-    monkeypatch.setattr(
-        queue.multiprocessing, "get_context", lambda kind: fork)
+    monkeypatch.setattr(queue.multiprocessing, "get_context", lambda kind: fork)
     with pytest.raises(RsirError, match="linear-s4.*code 3"):
         queue._in_own_process({"row": "linear", "seed": 4})
 
 
-def test_a_job_trains_scores_and_writes(
-    splits, cached, tmp_path, monkeypatch
-):
+def test_a_job_trains_scores_and_writes(splits, cached, tmp_path, monkeypatch):
     monkeypatch.setattr(rsir.data, "load_dataset", lambda *_: splits)
-    small = recipe("linear", "toy", seed=3, epochs=2, image_size=32,
-                   batch=8, dim=16, precision="no")
+    small = recipe(
+        "linear",
+        "toy",
+        seed=3,
+        epochs=2,
+        image_size=32,
+        batch=8,
+        dim=16,
+        precision="no",
+    )
     monkeypatch.setattr(queue, "recipe", lambda *_, **__: small)
-    job = dict(method="linear", dataset="toy", preset="toy",
-               row="linear", seed=3, root="/where/data/lie",
-               results=str(tmp_path), commit="c" * 40)
+    job = dict(
+        method="linear",
+        dataset="toy",
+        preset="toy",
+        row="linear",
+        seed=3,
+        root="/where/data/lie",
+        results=str(tmp_path),
+        commit="c" * 40,
+    )
     run_job(**job)
     path = tmp_path / "linear" / "toy" / "linear-s3.json"
     record = read_record(path)
     assert record.command == (
-        "rsir reproduce linear --dataset toy --preset toy "
-        "--row linear --seed 3")
+        "rsir reproduce linear --dataset toy --preset toy --row linear --seed 3"
+    )
     assert "/where" not in path.read_text()
     assert record.commit == "c" * 40 and record.epochs_run == 2
-    assert record.modules["rsir.train"] and record.versions["torch"]
+    assert record.modules["rsir.training.trainer"] and record.versions["torch"]
     assert record.hardware["cores"] >= 1
     assert record.peak_memory_gb > 0.05
     parts = record.seconds
     assert parts["total"] == pytest.approx(
-        sum(v for k, v in parts.items() if k != "total"), abs=0.2)
+        sum(v for k, v in parts.items() if k != "total"), abs=0.2
+    )
     # the numbers are those of the model in the run folder
-    from rsir.baseline import load_run
-    from rsir.train import score_split
+    from rsir.retrieval.search import load_run
+    from rsir.training.trainer import score_split
 
     home = cached / "runs" / "linear" / "toy" / "toy-linear-s3"
     scores = score_split(load_run(home), splits.test)

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from rsir import metrics, rerank
-from rsir.rerank import multivariate_rerank, ppsr, reverse_only_rerank
+from rsir.evaluation import metrics
+from rsir.retrieval import rerank
+from rsir.retrieval.rerank import multivariate_rerank, ppsr, reverse_only_rerank
 
 KINDS = {
     "cosines": lambda rng, shape: rng.uniform(0.1, 1, shape),
@@ -51,8 +52,14 @@ def look_back(s, i, t, bank):
 
 
 def loop_mr(
-    scores, direction, k=30, w_sig=0.3, w_rev=1.1, xi=0.05,
-    style="released", bank=None,
+    scores,
+    direction,
+    k=30,
+    w_sig=0.3,
+    w_rev=1.1,
+    xi=0.05,
+    style="released",
+    bank=None,
 ):
     s = lists(scores, direction)
     bank = None if bank is None else lists(bank, direction)
@@ -147,9 +154,7 @@ def test_a_bank_equals_the_loops():
                 close(got, loop_mr(scores, direction, **options))
             got = reverse_only_rerank(scores, direction, k=8, bank=bank)
             close(got, loop_reverse_only(scores, direction, 8, bank))
-        banks = {
-            "image_bank": banks["i2t"], "caption_bank": banks["t2i"]
-        }
+        banks = {"image_bank": banks["i2t"], "caption_bank": banks["t2i"]}
         close(ppsr(scores, k=3, **banks), loop_ppsr(scores, 3, **banks))
 
 
@@ -175,12 +180,14 @@ def test_the_other_queries_are_a_bank():
         close(one, want[i : i + 1])
 
 
-HAND = np.array([
-    [0.9, 0.8, 0.7, 0.1, 0.1, 0.1],
-    [0.1, 0.9, 0.2, 0.2, 0.1, 0.1],
-    [0.5, 0.1, 0.1, 0.9, 0.8, 0.1],
-    [0.5, 0.2, 0.1, 0.1, 0.1, 0.9],
-])
+HAND = np.array(
+    [
+        [0.9, 0.8, 0.7, 0.1, 0.1, 0.1],
+        [0.1, 0.9, 0.2, 0.2, 0.1, 0.1],
+        [0.5, 0.1, 0.1, 0.9, 0.8, 0.1],
+        [0.5, 0.2, 0.1, 0.1, 0.1, 0.9],
+    ]
+)
 
 
 def test_the_reverse_lists_by_hand():
@@ -203,7 +210,9 @@ def test_mr_by_hand():
         share[0] + 1 / 2 + 2 * 1 / 2,
         share[1] + 1 / 4 + 2 * 1 / 4,
         share[2] + 1 / 8 + 2 * 1 / 2,
-        0, 0, 0,
+        0,
+        0,
+        0,
     ]
     close(got[0], np.array(want))
     # one candidate: image 0 is not the first of caption 1's list
@@ -216,7 +225,8 @@ def test_mr_by_hand():
     got = multivariate_rerank(HAND, "i2t", k=3, **options)
     first, back = [0, 1, 2, 3, 4, 5], [0, 2, 1, 5, 3, 4]
     want = [
-        HAND[0, t] / HAND[:, t].sum() + 2.0 ** -(first[t] + 1)
+        HAND[0, t] / HAND[:, t].sum()
+        + 2.0 ** -(first[t] + 1)
         + 2 * 2.0 ** -(back[t] + 1)
         for t in range(6)
     ]
@@ -258,9 +268,16 @@ def test_w_sig_0_needs_no_sum():
 
 
 @pytest.mark.parametrize("direction", ["i2t", "t2i"])
-@pytest.mark.parametrize("kind", [
-    np.float64, np.float32, np.float16, np.int8, np.int64,
-])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        np.float64,
+        np.float32,
+        np.float16,
+        np.int8,
+        np.int64,
+    ],
+)
 def test_signs_and_both_zeros(kind, direction):
     values = np.array([-2.5, -2, -1, -0.0, 0.0, 1, 2.5], kind)
     scores = np.random.default_rng(12).choice(values, (30, 60))
@@ -294,16 +311,19 @@ def spoiled(value):
     return scores
 
 
-@pytest.mark.parametrize("change, words", [
-    ({"scores": spoiled(np.nan)}, "scores: row 2, column 5 is NaN"),
-    ({"scores": spoiled(-np.inf)}, "scores: row 2, column 5 is inf"),
-    ({"scores": np.ones(4)}, r"scores: shape \(4,\); give"),
-    ({"scores": np.ones((0, 4))}, "scores: shape.*filled"),
-    ({"scores": np.array([["a"]])}, "scores: type.*real numbers"),
-    ({"scores": np.array([[1j]])}, "scores: type.*real numbers"),
-    ({"k": 0}, "k: 0; give a whole number from 1"),
-    ({"k": 2.5}, "k: 2.5; give a whole number from 1"),
-])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"scores": spoiled(np.nan)}, "scores: row 2, column 5 is NaN"),
+        ({"scores": spoiled(-np.inf)}, "scores: row 2, column 5 is inf"),
+        ({"scores": np.ones(4)}, r"scores: shape \(4,\); give"),
+        ({"scores": np.ones((0, 4))}, "scores: shape.*filled"),
+        ({"scores": np.array([["a"]])}, "scores: type.*real numbers"),
+        ({"scores": np.array([[1j]])}, "scores: type.*real numbers"),
+        ({"k": 0}, "k: 0; give a whole number from 1"),
+        ({"k": 2.5}, "k: 2.5; give a whole number from 1"),
+    ],
+)
 def test_what_all_refuse(change, words):
     options = {"scores": np.ones((4, 6)), **change}
     scores = options.pop("scores")
@@ -315,16 +335,19 @@ def test_what_all_refuse(change, words):
         ppsr(scores, **options)
 
 
-@pytest.mark.parametrize("options, words", [
-    ({"direction": "both"}, "direction: 'both'.*i2t.*t2i"),
-    ({"style": "paper"}, "style: 'paper'.*released, figure"),
-    ({"xi": -1}, "xi: -1 .*0 or more"),
-    ({"w_sig": np.nan}, "w_sig: nan; give a finite"),
-    ({"w_rev": np.inf}, "w_rev: inf; give a finite"),
-    ({"bank": np.ones((4, 5))}, r"bank: .*gallery.* 6 captions"),
-    ({"bank": np.ones((5, 6)), "direction": "t2i"}, "bank: .* 4 images"),
-    ({"bank": spoiled(np.nan)}, "bank: row 2, column 5 is NaN"),
-])
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"direction": "both"}, "direction: 'both'.*i2t.*t2i"),
+        ({"style": "paper"}, "style: 'paper'.*released, figure"),
+        ({"xi": -1}, "xi: -1 .*0 or more"),
+        ({"w_sig": np.nan}, "w_sig: nan; give a finite"),
+        ({"w_rev": np.inf}, "w_rev: inf; give a finite"),
+        ({"bank": np.ones((4, 5))}, r"bank: .*gallery.* 6 captions"),
+        ({"bank": np.ones((5, 6)), "direction": "t2i"}, "bank: .* 4 images"),
+        ({"bank": spoiled(np.nan)}, "bank: row 2, column 5 is NaN"),
+    ],
+)
 def test_what_mr_refuses(options, words):
     options = {"direction": "i2t", **options}
     with pytest.raises(ValueError, match=words):

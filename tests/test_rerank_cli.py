@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from light import light
 
-from rsir import rerank
+from rsir.retrieval import rerank
 
 
 @pytest.fixture
@@ -19,14 +19,24 @@ def scores(shape=(12, 60), seed=0):
 
 
 MR_OPTIONS = {
-    "k": 11, "w_sig": 0.5, "w_rev": 0.9, "xi": 0.1, "style": "figure",
+    "k": 11,
+    "w_sig": 0.5,
+    "w_rev": 0.9,
+    "xi": 0.1,
+    "style": "figure",
 }
 
 
 @pytest.mark.parametrize("direction", ["i2t", "t2i"])
-@pytest.mark.parametrize("options", [
-    {}, {"style": "released"}, {"style": "figure"}, MR_OPTIONS,
-])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"style": "released"},
+        {"style": "figure"},
+        MR_OPTIONS,
+    ],
+)
 def test_mr_is_the_function(run, saved, tmp_path, direction, options):
     words = []
     for name, value in options.items():
@@ -34,8 +44,15 @@ def test_mr_is_the_function(run, saved, tmp_path, direction, options):
         words += [f"--{name}", value]
     out = tmp_path / "R.npy"
     code, said, err = run(
-        "--method", "mr", "--scores", saved("S", scores()), "--out", out,
-        "--direction", direction, *words,
+        "--method",
+        "mr",
+        "--scores",
+        saved("S", scores()),
+        "--out",
+        out,
+        "--direction",
+        direction,
+        *words,
     )
     assert code == 0 and err == ""
     assert "R.npy" in said and "12 x 60" in said
@@ -45,15 +62,25 @@ def test_mr_is_the_function(run, saved, tmp_path, direction, options):
     assert np.array_equal(got, want)
 
 
-@pytest.mark.parametrize("k, more", [
-    (10, []), (3, ["--k", 3]), (10, ["--direction", "t2i"]),
-])
+@pytest.mark.parametrize(
+    "k, more",
+    [
+        (10, []),
+        (3, ["--k", 3]),
+        (10, ["--direction", "t2i"]),
+    ],
+)
 def test_ppsr_is_the_function(run, saved, tmp_path, k, more):
     hamming = -np.random.default_rng(1).integers(0, 9, (12, 60))
     out = tmp_path / "R.npy"
     code, _, err = run(
-        "--method", "ppsr", "--scores", saved("S", hamming),
-        "--out", out, *more,
+        "--method",
+        "ppsr",
+        "--scores",
+        saved("S", hamming),
+        "--out",
+        out,
+        *more,
     )
     assert code == 0 and err == ""
     got = np.load(out)
@@ -67,15 +94,20 @@ def test_a_bank_is_heard(run, saved, tmp_path):
     for direction, bank in banks.items():
         for method in ("mr", "ppsr"):
             code, _, _ = run(
-                "--method", method, "--scores", saved("S", scores()),
-                "--out", out, "--direction", direction,
-                "--bank", saved("B", bank),
+                "--method",
+                method,
+                "--scores",
+                saved("S", scores()),
+                "--out",
+                out,
+                "--direction",
+                direction,
+                "--bank",
+                saved("B", bank),
             )
             assert code == 0
             if method == "mr":
-                want = rerank.multivariate_rerank(
-                    scores(), direction, bank=bank
-                )
+                want = rerank.multivariate_rerank(scores(), direction, bank=bank)
             elif direction == "i2t":
                 want = rerank.ppsr(scores(), image_bank=bank)
             else:
@@ -85,9 +117,7 @@ def test_a_bank_is_heard(run, saved, tmp_path):
 
 def test_the_input_may_be_the_output(run, saved):
     path = saved("S", scores())
-    code, _, _ = run(
-        "--method", "ppsr", "--scores", path, "--out", path
-    )
+    code, _, _ = run("--method", "ppsr", "--scores", path, "--out", path)
     assert code == 0
     assert np.array_equal(np.load(path), rerank.ppsr(scores()))
 
@@ -102,31 +132,32 @@ MR = ["--method", "mr", "--direction", "i2t"]
 PPSR = ["--method", "ppsr"]
 
 
-@pytest.mark.parametrize("matrix, words, said", [
-    (spoiled(), MR, ["S.npy", "row 3, column 4", "NaN"]),
-    (spoiled(), PPSR, ["S.npy", "row 3, column 4", "NaN"]),
-    (scores() * 1e300, PPSR, ["S.npy", "too large for float32"]),
-    (np.ones(4), MR, ["S.npy", "shape (4,)"]),
-    (np.ones((0, 3)), PPSR, ["S.npy", "shape (0, 3)"]),
-    (np.array([[None]]), MR, ["S.npy", "pickled"]),
-    (np.zeros((3, 4)), MR, ["S.npy", "sum to 0", "w_sig"]),
-    (scores(), [*MR, "--k", 0], ["k: 0", "from 1"]),
-    (scores(), [*PPSR, "--k", -1], ["k: -1", "from 1"]),
-    (scores(), [*MR, "--xi", "nan"], ["xi: nan"]),
-    (scores(), [*MR, "--as", "paper"], ["style", "released, figure"]),
-    (scores(), MR[:2], ["--direction", "missing", "i2t"]),
-    (scores(), [*MR[:3], "up"], ["--direction", "'up'", "t2i"]),
-    (scores(), [*PPSR, "--direction", "up"], ["'up'", "t2i"]),
-    (scores(), [*PPSR, "--w-sig", 1], ["--w-sig", "--method mr"]),
-    (scores(), [*PPSR, "--as", "figure"], ["--as", "--method mr"]),
-    (scores(), ["--method", "csls"], ["'csls'", "mr, ppsr"]),
-])
+@pytest.mark.parametrize(
+    "matrix, words, said",
+    [
+        (spoiled(), MR, ["S.npy", "row 3, column 4", "NaN"]),
+        (spoiled(), PPSR, ["S.npy", "row 3, column 4", "NaN"]),
+        (scores() * 1e300, PPSR, ["S.npy", "too large for float32"]),
+        (np.ones(4), MR, ["S.npy", "shape (4,)"]),
+        (np.ones((0, 3)), PPSR, ["S.npy", "shape (0, 3)"]),
+        (np.array([[None]]), MR, ["S.npy", "pickled"]),
+        (np.zeros((3, 4)), MR, ["S.npy", "sum to 0", "w_sig"]),
+        (scores(), [*MR, "--k", 0], ["k: 0", "from 1"]),
+        (scores(), [*PPSR, "--k", -1], ["k: -1", "from 1"]),
+        (scores(), [*MR, "--xi", "nan"], ["xi: nan"]),
+        (scores(), [*MR, "--as", "paper"], ["style", "released, figure"]),
+        (scores(), MR[:2], ["--direction", "missing", "i2t"]),
+        (scores(), [*MR[:3], "up"], ["--direction", "'up'", "t2i"]),
+        (scores(), [*PPSR, "--direction", "up"], ["'up'", "t2i"]),
+        (scores(), [*PPSR, "--w-sig", 1], ["--w-sig", "--method mr"]),
+        (scores(), [*PPSR, "--as", "figure"], ["--as", "--method mr"]),
+        (scores(), ["--method", "csls"], ["'csls'", "mr, ppsr"]),
+    ],
+)
 def test_errors_end_with_2(run, saved, tmp_path, matrix, words, said):
     out = tmp_path / "R.npy"
     out.write_text("what stood here")
-    code, printed, err = run(
-        "--scores", saved("S", matrix), "--out", out, *words
-    )
+    code, printed, err = run("--scores", saved("S", matrix), "--out", out, *words)
     assert code == 2 and printed == ""
     assert err.count("\n") == 1
     for word in said:
@@ -145,9 +176,7 @@ def test_bad_places_end_with_2(run, saved, tmp_path):
         (good, out, saved("S", scores()), None),
     ]:
         more = ["--bank", bank] if bank else []
-        code, _, err = run(
-            *MR, "--scores", source, "--out", target, *more
-        )
+        code, _, err = run(*MR, "--scores", source, "--out", target, *more)
         if said is None:  # the scores themselves fit as a bank
             assert code == 0
             continue
@@ -155,13 +184,16 @@ def test_bad_places_end_with_2(run, saved, tmp_path):
         for word in said:
             assert word in err
         assert sorted(tmp_path.iterdir()) == before
-    code, _, err = run(
-        *PPSR, "--scores", good, "--out", out, "--bank", good
-    )
+    code, _, err = run(*PPSR, "--scores", good, "--out", out, "--bank", good)
     assert code == 2 and "--direction" in err and "--bank" in err
     code, _, err = run(
-        *MR, "--scores", good, "--out", out,
-        "--bank", saved("B", scores((5, 59))),
+        *MR,
+        "--scores",
+        good,
+        "--out",
+        out,
+        "--bank",
+        saved("B", scores((5, 59))),
     )
     assert code == 2 and "B.npy" in err and "60 captions" in err
 

@@ -7,13 +7,13 @@ import pytest
 from tiny import cache, cached, folder, splits  # noqa: F401
 
 import rsir.data
-from rsir import reproduce as queue
-from rsir import reranked
-from rsir.errors import RsirError
-from rsir.metrics import evaluate_ranks, ranks
-from rsir.recipes import recipe
-from rsir.records import read_record
-from rsir.rerank import multivariate_rerank
+from rsir.evaluation.metrics import evaluate_ranks, ranks
+from rsir.experiments import run as queue
+from rsir.experiments import run as reranked
+from rsir.experiments.records import read_record
+from rsir.models.recipes import recipe
+from rsir.retrieval.rerank import multivariate_rerank
+from rsir.utils.errors import RsirError
 
 pytestmark = pytest.mark.usefixtures("cached")
 
@@ -26,13 +26,21 @@ def made(splits, cache, tmp_path_factory):
         patch.setenv("RSIR_CACHE", str(cache))
         for module in (rsir.data, reranked):
             patch.setattr(module, "load_dataset", lambda *_: splits)
-        small = recipe("galr", "toy", "midf", seed=1, epochs=2, dim=16,
-                       image_size=32, batch=8, regions="pyramid",
-                       precision="no")
+        small = recipe(
+            "galr",
+            "toy",
+            "midf",
+            seed=1,
+            epochs=2,
+            dim=16,
+            image_size=32,
+            batch=8,
+            regions="pyramid",
+            precision="no",
+        )
         patch.setattr(queue, "recipe", lambda *_, **__: small)
         for row in ("midf", "midf+mr", "midf+mr-bank"):
-            queue.run_job("galr", "toy", "toy", row, 1, None,
-                          str(results), "c" * 40)
+            queue.run_job("galr", "toy", "toy", row, 1, None, str(results), "c" * 40)
     home = results / "galr" / "toy"
     return {p.stem: read_record(p) for p in home.glob("*.json")}
 
@@ -44,7 +52,7 @@ def test_a_rerank_has_a_record_of_its_own(made):
     assert mr.rerank["transductive"] and mr.rerank["bank"] is None
     assert mr.rerank["of"] == "midf-s1"
     assert mr.rerank["of_mR"] == run.mR
-    assert mr.modules["rsir.rerank"] and mr.modules["rsir.models.galr"]
+    assert mr.modules["rsir.retrieval.rerank"] and mr.modules["rsir.models.galr"]
     assert mr.config == run.config and mr.val_mR == run.val_mR
     assert mr.seconds["total"] >= run.seconds["total"]
     again = evaluate_ranks(mr.ranks(), bootstrap=0)
@@ -64,8 +72,7 @@ def test_it_is_stale_with_its_run(made, tmp_path):
     assert "midf-s1" in read_record(tmp_path / mr.path.name).stale()
 
 
-def test_a_folder_of_another_run_is_refused(made, tmp_path, splits,
-                                            monkeypatch):
+def test_a_folder_of_another_run_is_refused(made, tmp_path, splits, monkeypatch):
     monkeypatch.setattr(reranked, "load_dataset", lambda *_: splits)
     run = made["midf-s1"]
     facts = json.loads(run.path.read_text())
@@ -76,9 +83,14 @@ def test_a_folder_of_another_run_is_refused(made, tmp_path, splits,
 
     with pytest.raises(RsirError, match="make the record again"):
         reranked.run_rerank(
-            "midf+mr", path,
+            "midf+mr",
+            path,
             cache_dir() / "runs" / "galr" / "toy" / "toy-midf-s1",
-            "toy", None, tmp_path, "c" * 40)
+            "toy",
+            None,
+            tmp_path,
+            "c" * 40,
+        )
 
 
 def test_both_directions_for_themselves():
@@ -90,8 +102,9 @@ def test_both_directions_for_themselves():
         new = multivariate_rerank(scores, way, style="figure", k=5)
         alone = getattr(ranks(new, owner), way)
         for name in ("better", "equal", "own", "released"):
-            assert np.array_equal(getattr(getattr(found, way), name),
-                                  getattr(alone, name))
+            assert np.array_equal(
+                getattr(getattr(found, way), name), getattr(alone, name)
+            )
     bank = {"i2t": draw.random((7, 24)), "t2i": draw.random((12, 9))}
     other = reranked.rerank_both(scores, owner, bank)
     assert not np.array_equal(other.i2t.better, found.i2t.better)
@@ -99,7 +112,8 @@ def test_both_directions_for_themselves():
 
 def test_a_row_names_its_rerank():
     assert recipe("amfmn", "cpu", "soft-minilm+mr") == recipe(
-        "amfmn", "cpu", "soft-minilm")
+        "amfmn", "cpu", "soft-minilm"
+    )
     with pytest.raises(RsirError, match="re-ranking 'xx'"):
         recipe("galr", "cpu", "midf+xx")
 
@@ -108,5 +122,4 @@ def test_the_queue_wants_the_run_first(tmp_path, monkeypatch):
     monkeypatch.setenv("RSIR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(queue, "clean_commit", lambda: "c" * 40)
     with pytest.raises(RsirError, match="reproduce the row midf first"):
-        queue.reproduce("galr", "toy", "toy", [0], ["midf+mr"],
-                        results=tmp_path)
+        queue.reproduce("galr", "toy", "toy", [0], ["midf+mr"], results=tmp_path)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from rsir.metrics import ranks
-from rsir.rescore import rescore, rescore_both, short_pairs
+from rsir.evaluation.metrics import ranks
+from rsir.retrieval.two_stage import rescore, rescore_both, short_pairs
 
 
 def matrix(n=7, m=11, seed=0):
@@ -23,8 +23,7 @@ def test_the_top_is_reordered_and_the_rest_stays(direction):
         cheap, truth, new = cheap.T, truth.T, new.T
     for before, wanted, after in zip(cheap, truth, new):
         top = (-before).argsort()[:k]
-        expected = [*top[(-wanted[top]).argsort()],
-                    *(-before).argsort()[k:]]
+        expected = [*top[(-wanted[top]).argsort()], *(-before).argsort()[k:]]
         assert list((-after).argsort()) == expected
         rest = np.setdiff1d(np.arange(len(before)), top)
         assert np.array_equal(before[rest], after[rest])
@@ -101,19 +100,27 @@ def test_each_direction_is_read_from_its_own_matrix():
     before = ranks(cheap, owner)
     for d in ("i2t", "t2i"):
         after = getattr(ranks(both[d], owner), d).better
-        assert (after == 0).mean() > (
-            getattr(before, d).better == 0).mean()
+        assert (after == 0).mean() > (getattr(before, d).better == 0).mean()
 
 
-@pytest.mark.parametrize("change, word", [
-    ({"k": 0}, "k:"), ({"direction": "both"}, "direction"),
-    ({"tied": "first"}, "tied"), ({"scores": np.ones(3)}, "scores"),
-    ({"scores": np.full((2, 2), np.nan)}, "NaN"),
-    ({"score_pairs": lambda p: np.zeros((len(p), 1))}, "score_pairs"),
-    ({"score_pairs": lambda p: np.full(len(p), np.nan)}, "NaN"),
-])
+@pytest.mark.parametrize(
+    "change, word",
+    [
+        ({"k": 0}, "k:"),
+        ({"direction": "both"}, "direction"),
+        ({"tied": "first"}, "tied"),
+        ({"scores": np.ones(3)}, "scores"),
+        ({"scores": np.full((2, 2), np.nan)}, "NaN"),
+        ({"score_pairs": lambda p: np.zeros((len(p), 1))}, "score_pairs"),
+        ({"score_pairs": lambda p: np.full(len(p), np.nan)}, "NaN"),
+    ],
+)
 def test_faults_are_named(change, word):
-    words = {"scores": matrix(), "score_pairs": dear(matrix()), "k": 2,
-             "direction": "i2t"}
+    words = {
+        "scores": matrix(),
+        "score_pairs": dear(matrix()),
+        "k": 2,
+        "direction": "i2t",
+    }
     with pytest.raises(ValueError, match=word):
         rescore(**(words | change))

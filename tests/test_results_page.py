@@ -14,8 +14,8 @@ from pages import claims as claims_page
 from pages import landing, results, teach
 from result_samples import record
 
-from rsir.metrics import evaluate_ranks, random_baseline
-from rsir.reported import load_reported
+from rsir.evaluation.metrics import evaluate_ranks, random_baseline
+from rsir.experiments.claims import load_reported
 
 STRENGTHS = {
     "abl-global": 0.6, "abl-mvsa": 2.0, "abl-sim": 1.6,
@@ -28,8 +28,7 @@ def some(tmp_path):
     """Records on RSICD: a baseline, a headline, four ablations."""
     record(tmp_path, "linear", "rsicd", "linear", 1.0)
     for seed in range(3):
-        record(tmp_path, "amfmn", "rsicd", "soft-minilm", 2.0, seed,
-               n_images=1093)
+        record(tmp_path, "amfmn", "rsicd", "soft-minilm", 2.0, seed, n_images=1093)
     for row, strength in STRENGTHS.items():
         record(tmp_path, "amfmn", "rsicd", row, strength)
     return tmp_path
@@ -44,13 +43,9 @@ def cells(text, name) -> list[str]:
 def test_a_row_is_counted_from_its_ranks(some):
     text = results.render(some)["results.md"]
     row = cells(text, "AMFMN `soft-minilm`")
-    runs = measured.pick(
-        measured.rows(some), ("amfmn", "soft-minilm"), "rsicd"
-    ).runs
+    runs = measured.pick(measured.rows(some), ("amfmn", "soft-minilm"), "rsicd").runs
     mrs = [evaluate_ranks(run.ranks(), bootstrap=0).mR for run in runs]
-    assert row[1] == (
-        f"{np.mean(mrs):.2f} ± {np.std(mrs, ddof=1):.2f} (3)"
-    )
+    assert row[1] == (f"{np.mean(mrs):.2f} ± {np.std(mrs, ddof=1):.2f} (3)")
     low, high = map(float, row[2].split(" to "))
     assert low < np.mean(mrs) < high
     released = [run.recalls["released"]["mR"] for run in runs]
@@ -66,27 +61,25 @@ def test_a_row_is_counted_from_its_ranks(some):
 
 def test_rows_with_other_encoders_are_named(tmp_path):
     for row in ("linear", "soft-minilm", "soft-gru"):
-        record(tmp_path, "linear" if row == "linear" else "amfmn",
-               "rsicd", row, 2.0)
+        record(tmp_path, "linear" if row == "linear" else "amfmn", "rsicd", row, 2.0)
     text = results.render(tmp_path)["results.md"]
-    assert ("Encoders of most rows: `efficientnet_lite0` (frozen), "
-            "`minilm` (frozen); AMFMN `soft-gru`: `efficientnet_lite0` "
-            "(frozen), `gru` (learns).") in text
+    assert (
+        "Encoders of most rows: `efficientnet_lite0` (frozen), "
+        "`minilm` (frozen); AMFMN `soft-gru`: `efficientnet_lite0` "
+        "(frozen), `gru` (learns)."
+    ) in text
 
 
 def test_a_changed_json_does_not_change_the_page(some):
     """A printed number read back from a record is no result."""
     before = results.render(some)["results.md"]
     path = some / "results/linear/rsicd/linear-s0.json"
-    path.write_text(re.sub(r'"mR": [\d.]+', '"mR": 99.0',
-                           path.read_text()))
+    path.write_text(re.sub(r'"mR": [\d.]+', '"mR": 99.0', path.read_text()))
     assert results.render(some)["results.md"] == before
 
 
 def test_one_run_alone_has_the_interval_of_its_report(some):
-    row = measured.pick(
-        measured.rows(some), ("linear", "linear"), "rsicd"
-    )
+    row = measured.pick(measured.rows(some), ("linear", "linear"), "rsicd")
     report = evaluate_ranks(row.ranks()[0])
     assert row.interval() == pytest.approx(report.ci95["mR"])
 
@@ -165,10 +158,18 @@ def test_commands_are_exact_and_cover_the_seeds(some):
 
 def test_stale_records_are_marked(some):
     assert "†" not in results.render(some)["results.md"]
-    record(some, "amfmn", "rsicd", "soft-minilm", 2.0, seed=1,
-           n_images=1093, modules={"rsir.losses": "another"})
+    record(
+        some,
+        "amfmn",
+        "rsicd",
+        "soft-minilm",
+        2.0,
+        seed=1,
+        n_images=1093,
+        modules={"rsir.models.losses": "another"},
+    )
     made = results.render(some)["results.md"]
-    assert "1 of 3 runs were made before a change of `rsir.losses`" in made
+    assert "1 of 3 runs were made before a change of `rsir.models.losses`" in made
     assert cells(made, "AMFMN `soft-minilm`")[0].endswith("†")
     assert "AMFMN `soft-minilm` †" in readme.results_table(some)
     assert "stale" in claims_page.render(some)["claims.md"]
@@ -190,8 +191,14 @@ def test_nothing_is_printed_for_toy_scenes(tmp_path):
 
 def test_a_paper_that_was_not_at_hand_is_said_to_be(tmp_path):
     for kind in ("toy", "rsicd"):
-        record(tmp_path, "envlf", kind, "rescored", 2,
-               preset="toy" if kind == "toy" else "cpu")
+        record(
+            tmp_path,
+            "envlf",
+            kind,
+            "rescored",
+            2,
+            preset="toy" if kind == "toy" else "cpu",
+        )
     made = landing.render(tmp_path)["landing.md"]
     assert cells(made, "RSICD")[3] == "not at hand"
     assert "Toy scenes" not in made.split("## Where")[1]
@@ -202,7 +209,7 @@ def test_the_landing_page_shows_what_ties_can_do(some):
     made = landing.render(some)["landing.md"]
     low, high = re.search(r": ([\d.]+) or ([\d.]+)\*", made).groups()
     assert float(low) < float(high)
-    assert f'--share: {low}%' in made and f'--share: {high}%' in made
+    assert f"--share: {low}%" in made and f"--share: {high}%" in made
     assert cells(made, "RSICD")[1] == "AMFMN `soft-minilm`"
     assert f"of {low} or of" in " ".join(readme.finding(some).split())
 
@@ -237,9 +244,9 @@ def test_systems_are_named_as_they_land(tmp_path, monkeypatch):
     assert one.method == "amfmn"
     after = systems.sentence(tmp_path)
     assert after.startswith("So far AMFMN has its chapter; GaLR is in")
-    assert "[One](../notebooks/02_amfmn.ipynb)" in landing.render(
-        tmp_path
-    )["chapters.md"]
+    assert (
+        "[One](../notebooks/02_amfmn.ipynb)" in landing.render(tmp_path)["chapters.md"]
+    )
 
 
 def test_the_plan_of_a_course_follows_the_contents(tmp_path):
@@ -286,9 +293,7 @@ def test_the_tool_writes_and_checks(some, monkeypatch, capsys):
 # -- prose ------------------------------------------------------------
 
 RECALL = re.compile(r"\bmR\b|\bR@\d+|\brecall", re.IGNORECASE)
-GENERATED = re.compile(
-    r"<!-- (\w+):begin -->.*?<!-- \1:end -->", re.DOTALL
-)
+GENERATED = re.compile(r"<!-- (\w+):begin -->.*?<!-- \1:end -->", re.DOTALL)
 
 
 def recalls_in_prose(text: str) -> set[str]:
@@ -299,9 +304,7 @@ def recalls_in_prose(text: str) -> set[str]:
         number
         for part in text.split("\n\n")
         if RECALL.search(part)
-        for number in re.findall(
-            r"(?<![\d.])\d{1,2}\.\d{1,2}(?!\d|\.\d)", part
-        )
+        for number in re.findall(r"(?<![\d.])\d{1,2}\.\d{1,2}(?!\d|\.\d)", part)
     }
 
 
@@ -312,8 +315,7 @@ def test_prose_names_no_recall_that_is_not_on_record():
             found = row.mean(ties)
             known.add(f"{found['mR']:.2f}")
             known |= {
-                f"{v:.2f}" for side in ("i2t", "t2i")
-                for v in found[side].values()
+                f"{v:.2f}" for side in ("i2t", "t2i") for v in found[side].values()
             }
     for page in [ROOT / "README.md", *(ROOT / "book").glob("*.md")]:
         unknown = recalls_in_prose(page.read_text()) - known
@@ -328,8 +330,14 @@ def test_a_typed_recall_would_be_found():
 def test_a_reranked_row_stands_apart_and_says_what_it_saw(tmp_path):
     record(tmp_path, "galr", "rsicd", "midf", 2.0)
     for row, seen in (("midf+mr", True), ("midf+mr-bank", False)):
-        record(tmp_path, "galr", "rsicd", row, 2.5, rerank={
-            "transductive": seen, "of": "midf-s0", "of_ranks": "0"})
+        record(
+            tmp_path,
+            "galr",
+            "rsicd",
+            row,
+            2.5,
+            rerank={"transductive": seen, "of": "midf-s0", "of_ranks": "0"},
+        )
     text = results.render(tmp_path)["results.md"]
     recalls, rest = text.split("**Reported against ours**")
     verdicts, apart = rest.split("**Re-ranked**")

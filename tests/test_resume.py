@@ -1,6 +1,5 @@
 """A run that is killed goes on to exactly the same result."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +14,8 @@ from tiny import (  # noqa: F401
     tiny_recipe,
 )
 
-from rsir.checkpoints import BEST
-from rsir.train import train
+from rsir.training.checkpoints import BEST
+from rsir.training.trainer import train
 
 HERE = Path(__file__).resolve().parent
 EPOCHS = 5
@@ -28,7 +27,7 @@ sys.path.insert(0, {tests!r})
 from tiny import tiny_recipe
 from rsir import batches, checkpoints
 from rsir.data import load_dataset
-from rsir.train import train
+from rsir.training.trainer import train
 folder, run_dir, where, at = sys.argv[1:]
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -51,15 +50,16 @@ def whole(splits, cache, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RSIR_CACHE", str(cache))
         home = tmp_path_factory.mktemp("whole") / "run"
-        return train(tiny_recipe(epochs=EPOCHS), splits, home,
-                     progress=False), home
+        return train(tiny_recipe(epochs=EPOCHS), splits, home, progress=False), home
 
 
 def killed(folder, run_dir, where, at):
     code = CHILD.format(tests=str(HERE), epochs=EPOCHS)
     done = subprocess.run(
-        [sys.executable, "-c", code, str(folder), str(run_dir), where,
-         str(at)], cwd=HERE.parent, timeout=300, text=True,
+        [sys.executable, "-c", code, str(folder), str(run_dir), where, str(at)],
+        cwd=HERE.parent,
+        timeout=300,
+        text=True,
         capture_output=True,
     )
     assert done.returncode == -9, done.stderr
@@ -79,8 +79,7 @@ def test_killed_twice_and_resumed(folder, splits, whole, cached, tmp_path):
     killed(folder, run_dir, "rename", "state-2")
     assert states(run_dir) == ["state-1"]
     assert (run_dir / "state.tmp").exists()
-    resumed = train(tiny_recipe(epochs=EPOCHS), splits, run_dir,
-                    progress=False)
+    resumed = train(tiny_recipe(epochs=EPOCHS), splits, run_dir, progress=False)
     assert resumed.history == undisturbed.history
     assert resumed.val_mR == undisturbed.val_mR
     a, b = resumed.model.state_dict(), undisturbed.model.state_dict()
@@ -96,8 +95,7 @@ def test_stopped_between_epochs(splits, whole, cached, tmp_path):
     undisturbed, _ = whole
     recipe = tiny_recipe(epochs=EPOCHS)
     for until in (1, 3, None):
-        run = train(recipe, splits, tmp_path / "run", epochs=until,
-                    progress=False)
+        run = train(recipe, splits, tmp_path / "run", epochs=until, progress=False)
     assert run.history == undisturbed.history
     a, b = run.model.state_dict(), undisturbed.model.state_dict()
     assert all(torch.equal(a[k], b[k]) for k in a)

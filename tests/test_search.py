@@ -5,14 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from rsir.errors import RsirError
-from rsir.search import (
-    KINDS,
-    Index,
-    coarse_to_fine,
-    hamming,
-    pack,
-)
+from rsir.retrieval.index import KINDS, Index, coarse_to_fine, hamming, pack
+from rsir.utils.errors import RsirError
 
 BINARY = [kind for kind in KINDS if kind.startswith("binary-")]
 FLOAT = [kind for kind in KINDS if kind not in BINARY]
@@ -38,8 +32,7 @@ def vectors():
 
 def test_pack_keeps_every_sign():
     codes = np.array([[1, -1, 0, 2, -3, 1, 1, -1]])
-    assert np.unpackbits(pack(codes), axis=1).tolist() == [
-        [1, 0, 0, 1, 0, 1, 1, 0]]
+    assert np.unpackbits(pack(codes), axis=1).tolist() == [[1, 0, 0, 1, 0, 1, 1, 0]]
     with pytest.raises(RsirError, match="multiple of 8"):
         pack(np.ones((2, 12)))
 
@@ -64,13 +57,11 @@ def test_flat_binary_is_exact_and_orders_equals_by_number(codes):
 def test_flat_takes_the_cosine(vectors):
     rows, queries = vectors
     scores, found = Index.build("flat", rows).search(3 * queries, 5)
-    unit = [x / np.linalg.norm(x, axis=1)[:, None]
-            for x in (queries, rows)]
+    unit = [x / np.linalg.norm(x, axis=1)[:, None] for x in (queries, rows)]
     cosines = unit[0] @ unit[1].T
     order = np.argsort(-cosines, axis=1)[:, :5]
     assert (found == order).all()
-    assert np.allclose(scores, np.take_along_axis(cosines, order, 1),
-                       atol=1e-5)
+    assert np.allclose(scores, np.take_along_axis(cosines, order, 1), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -101,18 +92,21 @@ def test_a_handful_of_rows_will_do(kind, codes, vectors, capfd):
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize("kind, more", [
-    ("binary-ivf", {"nprobe": 1}), ("binary-hash", {"nflip": 0}),
-    ("ivf-pq", {"nprobe": 1}),
-])
+@pytest.mark.parametrize(
+    "kind, more",
+    [
+        ("binary-ivf", {"nprobe": 1}),
+        ("binary-hash", {"nflip": 0}),
+        ("ivf-pq", {"nprobe": 1}),
+    ],
+)
 def test_looking_harder_finds_more(kind, more, codes, vectors):
     rows, _ = codes if kind in BINARY else vectors
     queries = rows[100:300].copy()
     if kind in BINARY:
         queries ^= np.uint8(0b0010_0000)
     else:
-        queries += 0.9 * np.random.default_rng(2).normal(
-            size=queries.shape)
+        queries += 0.9 * np.random.default_rng(2).normal(size=queries.shape)
     index = Index.build(kind, rows, **more)
     truth = np.arange(100, 300)
     lazy = (index.search(queries, 1)[1][:, 0] == truth).mean()
@@ -138,8 +132,12 @@ def test_a_damaged_index_is_refused(codes, tmp_path):
     path = tmp_path / "one.index"
     Index.build("binary-flat", codes[0]).save(path)
     whole = path.read_bytes()
-    for broken in (whole[:-200], whole[:9000] + b"\0\0\0\xff"
-                   + whole[9004:], b"", b"no index"):
+    for broken in (
+        whole[:-200],
+        whole[:9000] + b"\0\0\0\xff" + whole[9004:],
+        b"",
+        b"no index",
+    ):
         path.write_bytes(broken)
         with pytest.raises(RsirError, match="damaged"):
             Index.load(path)
@@ -150,8 +148,10 @@ def test_a_damaged_index_is_refused(codes, tmp_path):
 def test_wrong_rows_are_user_errors(codes):
     rows, queries = codes
     index = Index.build("binary-flat", rows)
-    for bad, says in ((queries[:, :4], r"takes \[n, 8\]"),
-                      (queries.astype(float), "pack the codes")):
+    for bad, says in (
+        (queries[:, :4], r"takes \[n, 8\]"),
+        (queries.astype(float), "pack the codes"),
+    ):
         with pytest.raises(RsirError, match=says):
             index.search(bad, 2)
     with pytest.raises(RsirError, match="whole number"):
@@ -182,19 +182,20 @@ def test_vectors_of_any_length_are_found_by_direction():
     assert np.allclose(scores, 1)
 
 
-@pytest.mark.parametrize("kind, options, says", [
-    ("binary-ivf", {"nprobe": 0}, "'nprobe': 0; give a whole number"),
-    ("binary-ivf", {"nlist": 2.5}, "'nlist': 2.5"),
-    ("binary-ivf", {"nlist": 10_000}, "FAISS refuses"),
-    ("binary-hnsw", {"links": 1}, "from 2"),
-    ("binary-hash", {"nflip": -1}, "from 0"),
-    ("binary-hash", {"tables": 9, "key_bits": 8}, "9 x 8 bits"),
-    ("ivf-pq", {"parts": 7}, "7 does not divide"),
-    ("ivf-pq", {"nprobe": True}, "'nprobe': True"),
-])
-def test_options_out_of_range_are_user_errors(
-    kind, options, says, codes, vectors
-):
+@pytest.mark.parametrize(
+    "kind, options, says",
+    [
+        ("binary-ivf", {"nprobe": 0}, "'nprobe': 0; give a whole number"),
+        ("binary-ivf", {"nlist": 2.5}, "'nlist': 2.5"),
+        ("binary-ivf", {"nlist": 10_000}, "FAISS refuses"),
+        ("binary-hnsw", {"links": 1}, "from 2"),
+        ("binary-hash", {"nflip": -1}, "from 0"),
+        ("binary-hash", {"tables": 9, "key_bits": 8}, "9 x 8 bits"),
+        ("ivf-pq", {"parts": 7}, "7 does not divide"),
+        ("ivf-pq", {"nprobe": True}, "'nprobe': True"),
+    ],
+)
+def test_options_out_of_range_are_user_errors(kind, options, says, codes, vectors):
     rows, _ = codes if kind in BINARY else vectors
     with pytest.raises(RsirError, match=says):
         Index.build(kind, rows, **options)
@@ -221,8 +222,7 @@ def test_a_file_that_is_something_else_is_refused(codes, tmp_path):
 
     assert "damaged" in says([1])
     assert "another version" in says(facts | {"format": 0})
-    assert "'kind' is missing" in says(
-        {k: v for k, v in facts.items() if k != "kind"})
+    assert "'kind' is missing" in says({k: v for k, v in facts.items() if k != "kind"})
     assert "not 2000 of 128" in says(facts | {"width": 128})
     np.save(tmp_path / "plain.npy", np.ones(3))
     with pytest.raises(RsirError, match="damaged, or not an index"):
@@ -232,14 +232,13 @@ def test_a_file_that_is_something_else_is_refused(codes, tmp_path):
 def test_a_fine_score_that_is_no_number_is_refused(codes):
     index = Index.build("binary-flat", codes[0])
     with pytest.raises(RsirError, match="gave NaN for query 0"):
-        coarse_to_fine(index, codes[1], lambda _, c: c * np.nan, m=5,
-                       k=2)
+        coarse_to_fine(index, codes[1], lambda _, c: c * np.nan, m=5, k=2)
     with pytest.raises(RsirError, match="k is 0"):
         coarse_to_fine(index, codes[1], lambda _, c: c, k=0)
-    far = Index.build("binary-hash", codes[0], nflip=0, tables=1,
-                      key_bits=60)
+    far = Index.build("binary-hash", codes[0], nflip=0, tables=1, key_bits=60)
     scores, found = coarse_to_fine(  # its tables hold none of these
-        far, ~codes[1][:2], lambda _, c: c, m=5, k=2)
+        far, ~codes[1][:2], lambda _, c: c, m=5, k=2
+    )
     assert (found == -1).all() and (scores == -np.inf).all()
 
 

@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 
 from rsir.data import load_dataset
-from rsir.metrics import Ranks, evaluate_ranks, ranks
-from rsir.search import Index, hamming
+from rsir.evaluation.metrics import Ranks, evaluate_ranks, ranks
+from rsir.retrieval.index import Index, hamming
 
 HOME = Path(__file__).resolve().parent.parent / "benchmarks"
 
 
 def script(name):
-    spec = importlib.util.spec_from_file_location(
-        f"{name}_bench", HOME / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(f"{name}_bench", HOME / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -71,11 +70,19 @@ def test_the_limit_is_the_larger_of_reading_and_counting(bench):
 
 def test_sizes_are_kept_as_they_are_done(bench, capsys):
     kept = []
-    facts = bench.scale((1000, 2000), 3, 0, 0, lambda facts: kept.append(
-        [row["n"] for row in facts["limits"]]))
+    facts = bench.scale(
+        (1000, 2000),
+        3,
+        0,
+        0,
+        lambda facts: kept.append([row["n"] for row in facts["limits"]]),
+    )
     assert kept == [[1000], [1000, 2000]]
     assert {row["kind"] for row in facts["table"]} == {
-        "binary-flat", "binary-ivf", "binary-hash"}
+        "binary-flat",
+        "binary-ivf",
+        "binary-hash",
+    }
     assert "limited by" not in capsys.readouterr().out  # too small
     assert bench.unplaced("/somewhere/runs/one") == "one"
 
@@ -133,14 +140,13 @@ def test_stages_hold_the_short_list_against_all_pairs(stages):
         assert stages.mR(found[m]) == row["mR"]
 
 
-def test_of_val_only_what_train_does_not_hold_is_measured(
-    stages, monkeypatch
-):
+def test_of_val_only_what_train_does_not_hold_is_measured(stages, monkeypatch):
     splits = load_dataset("toy")
     val, n = splits.val, splits.val.n_images // 3
     new = np.arange(val.n_images) % 4 > 0
-    monkeypatch.setattr("rsir.data.duplicates.to_choose_on",
-                        lambda val, train: new)
+    monkeypatch.setattr(
+        "rsir.data.caption_statistics.to_choose_on", lambda val, train: new
+    )
     parts = stages.subsets(splits, "val", n)
     names = [name for part in parts for name in part.ids]
     assert [part.n_images for part in parts] == [n, n]
@@ -149,28 +155,27 @@ def test_of_val_only_what_train_does_not_hold_is_measured(
     again = stages.subsets(splits, "val", n)
     assert [x.ids for x in again] == [x.ids for x in parts]
     of_test = stages.subsets(splits, "test", splits.test.n_images // 3)
-    assert len({x for part in of_test for x in part.ids}) == \
-        3 * (splits.test.n_images // 3)
-    (small,) = stages.subsets(splits, "test", 10 ** 6)
+    assert len({x for part in of_test for x in part.ids}) == 3 * (
+        splits.test.n_images // 3
+    )
+    (small,) = stages.subsets(splits, "test", 10**6)
     assert small.ids == splits.test.ids
 
 
 def test_runs_and_subsets_are_averaged(stages, monkeypatch):
     monkeypatch.setattr(stages, "subsets", lambda *_: [1, 2])
-    monkeypatch.setattr(stages, "trained",
-                        lambda run, *_: SimpleNamespace(run=run))
-    monkeypatch.setattr("rsir.coarsefine.choose_reading",
-                        lambda *_: (0.25, []))
+    monkeypatch.setattr(stages, "trained", lambda run, *_: SimpleNamespace(run=run))
     monkeypatch.setattr(
-        stages, "Subset", lambda model, chosen, part: Known(
-            10 * model.run + part))
+        "rsir.retrieval.two_stage.choose_reading", lambda *_: (0.25, [])
+    )
+    monkeypatch.setattr(
+        stages, "Subset", lambda model, chosen, part: Known(10 * model.run + part)
+    )
     facts = stages.of_runs([0, 1], "toy", "val", 12, (3, 24))
-    each = [stages.of_subset(Known(n), (3, 24))[0]
-            for n in (1, 2, 11, 12)]
+    each = [stages.of_subset(Known(n), (3, 24))[0] for n in (1, 2, 11, 12)]
     short, whole = facts["coarse_to_fine"]
     mR = [x["fine"]["mR"] for x in each]
-    loss = [x - one["coarse_to_fine"][0]["mR"]
-            for x, one in zip(mR, each)]
+    loss = [x - one["coarse_to_fine"][0]["mR"] for x, one in zip(mR, each)]
     assert short["loss"] == pytest.approx(np.mean(loss))
     low, high = short["loss_ci95"]
     assert low < short["loss"] < high

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from result_samples import N, PER, ranks_of_strength
+from result_samples import PER, N, ranks_of_strength
 
-from rsir import metrics, sidebyside
+from rsir.evaluation import compare as sidebyside
+from rsir.evaluation import metrics
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +41,9 @@ def test_the_mean_of_runs_is_the_mean_of_their_recalls(systems):
 
 def test_runs_on_other_queries_are_refused(systems):
     with pytest.raises(ValueError, match="different queries"):
-        sidebyside.mean_interval([
-            systems["weak"][0], ranks_of_strength(1.0, 0, n=N + 1)])
+        sidebyside.mean_interval(
+            [systems["weak"][0], ranks_of_strength(1.0, 0, n=N + 1)]
+        )
     with pytest.raises(ValueError, match="none"):
         sidebyside.mean_interval([])
 
@@ -49,15 +51,16 @@ def test_runs_on_other_queries_are_refused(systems):
 def test_all_pairs_finds_the_stronger_and_pays_for_looking(systems):
     table = sidebyside.all_pairs(systems, draws=500)
     assert list(zip(table.a, table.b)) == [
-        ("weak", "strong"), ("weak", "strong too"),
-        ("strong", "strong too")]
+        ("weak", "strong"),
+        ("weak", "strong too"),
+        ("strong", "strong too"),
+    ]
     assert (table.difference[:2] < 0).all()
     assert (table.high[:2] < 0).all()
     assert table.difference[2] == 0
     assert (table.p_holm >= table.p).all()
     smallest = table.p.idxmin()
-    assert table.p_holm[smallest] == pytest.approx(
-        min(1, 3 * table.p[smallest]))
+    assert table.p_holm[smallest] == pytest.approx(min(1, 3 * table.p[smallest]))
 
 
 def test_all_pairs_of_one_system_is_an_empty_table(systems):
@@ -66,30 +69,36 @@ def test_all_pairs_of_one_system_is_an_empty_table(systems):
 
 
 def test_solved_is_a_majority_of_runs():
-    a, b, c = (identity_ranks(np.array(x, bool)) for x in (
-        [1, 1, 0, 0], [1, 0, 1, 0], [1, 1, 1, 0]))
+    a, b, c = (
+        identity_ranks(np.array(x, bool))
+        for x in ([1, 1, 0, 0], [1, 0, 1, 0], [1, 1, 1, 0])
+    )
     assert sidebyside.solved([a]).tolist() == [True, True, False, False]
-    assert sidebyside.solved([a, b]).tolist() == [
-        True, False, False, False]
-    assert sidebyside.solved([a, b, c]).tolist() == [
-        True, True, True, False]
+    assert sidebyside.solved([a, b]).tolist() == [True, False, False, False]
+    assert sidebyside.solved([a, b, c]).tolist() == [True, True, True, False]
 
 
 def test_agreement_is_one_for_equals_and_minus_one_for_opposites():
     one = np.array([1, 1, 0, 0], bool)
-    table = sidebyside.agreement({
-        "a": [identity_ranks(one)], "same": [identity_ranks(one)],
-        "other": [identity_ranks(~one)]})
+    table = sidebyside.agreement(
+        {
+            "a": [identity_ranks(one)],
+            "same": [identity_ranks(one)],
+            "other": [identity_ranks(~one)],
+        }
+    )
     assert table.loc["a", "same"] == pytest.approx(1)
     assert table.loc["a", "other"] == pytest.approx(-1)
 
 
 def test_solved_alone_is_what_no_other_solves():
-    alone = sidebyside.solved_alone({
-        "a": [identity_ranks(np.array([1, 1, 0, 0], bool))],
-        "b": [identity_ranks(np.array([1, 0, 1, 0], bool))]})
-    assert {n: q.tolist() for n, q in alone.items()} == {
-        "a": [1], "b": [2]}
+    alone = sidebyside.solved_alone(
+        {
+            "a": [identity_ranks(np.array([1, 1, 0, 0], bool))],
+            "b": [identity_ranks(np.array([1, 0, 1, 0], bool))],
+        }
+    )
+    assert {n: q.tolist() for n, q in alone.items()} == {"a": [1], "b": [2]}
 
 
 def test_i2t_asks_as_many_queries_as_there_are_pictures(systems):

@@ -6,9 +6,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from rsir.data.similarity import CaptionSimilarity
 from rsir.data.text import stem, tokenize
-from rsir.errors import RsirError
+from rsir.models.caption_similarity import CaptionSimilarity
+from rsir.utils.errors import RsirError
 
 SENTENCE = (
     "a plane planes is are parked near the green green tree trees road "
@@ -18,9 +18,7 @@ WORDS = SENTENCE.split()
 
 
 def grams(words, n):
-    return Counter(
-        tuple(words[i:i + n]) for i in range(len(words) - n + 1)
-    )
+    return Counter(tuple(words[i : i + n]) for i in range(len(words) - n + 1))
 
 
 def bleu_loop(text, refs, max_n):
@@ -61,7 +59,7 @@ def meteor_loop(text, refs):
         f = 10 * p * r / (r + 9 * p)
         chunks = max(1, m - sum((grams(text, 2) & grams(ref, 2)).values()))
         apart = (chunks - 1) / (m - 1) if m > 1 else 0
-        best = max(best, f * (1 - 0.5 * apart ** 3))
+        best = max(best, f * (1 - 0.5 * apart**3))
     return best
 
 
@@ -83,8 +81,7 @@ def test_agrees_with_the_loop(seed, weight, max_n):
     order = np.random.default_rng(seed).permutation(len(owner))
     captions = [captions[i] for i in order]
     owner = owner[order]
-    fast = CaptionSimilarity(
-        captions, owner, weight=weight, max_n=max_n)
+    fast = CaptionSimilarity(captions, owner, weight=weight, max_n=max_n)
     texts = np.arange(len(captions))[::-1]
     images = np.array([3, 0, 6, 6, 1])
     got = fast.block(texts, images)
@@ -93,10 +90,9 @@ def test_agrees_with_the_loop(seed, weight, max_n):
     for a, t in enumerate(texts):
         for b, i in enumerate(images):
             refs = [w for w, o in zip(words, owner, strict=True) if o == i]
-            want[a, b] = (
-                weight * bleu_loop(words[t], refs, max_n)
-                + (1 - weight) * meteor_loop(words[t], refs)
-            )
+            want[a, b] = weight * bleu_loop(words[t], refs, max_n) + (
+                1 - weight
+            ) * meteor_loop(words[t], refs)
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, want, atol=1e-6)
     assert want.std() > 0.05
@@ -114,9 +110,12 @@ def test_own_image_is_exactly_one_and_all_lie_in_0_1():
 
 def test_stems_match_in_part_and_order_counts():
     s = CaptionSimilarity(
-        ["two white planes near the road", "a green lake",
-         "two white plane near the roads",
-         "road the near planes white two"],
+        [
+            "two white planes near the road",
+            "a green lake",
+            "two white plane near the roads",
+            "road the near planes white two",
+        ],
         [0, 1, 2, 3],
     )
     same, other, stems, turned = s.block([0, 1, 2, 3], [0])[:, 0]

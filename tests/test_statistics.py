@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from rsir import metrics
-from rsir.metrics import Places, Ranks, evaluate, ranks
+from rsir.evaluation import metrics
+from rsir.evaluation.metrics import Places, Ranks, evaluate, ranks
 
 
 def uneven_owner(rng, n_images):
@@ -15,10 +15,12 @@ def uneven_owner(rng, n_images):
 
 def crafted(hit_i2t, hit_t2i, owner):
     """Ranks whose R@1 outcomes are the given booleans."""
+
     def places(hit):
         miss = np.where(hit, 0, 99)
         zero = np.zeros_like(miss)
         return Places(miss, zero, zero + 1, miss)
+
     return Ranks(places(hit_i2t), places(hit_t2i), np.asarray(owner))
 
 
@@ -30,9 +32,9 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
         # the five captions of an image succeed or fail together
         hit = rng.random(n) < truth
         r = crafted(hit, hit[owner], owner)
-        low, high = metrics.evaluate_ranks(
-            r, ks=(1,), bootstrap=300, seed=trial
-        ).ci95["t2i"]["R@1"]
+        low, high = metrics.evaluate_ranks(r, ks=(1,), bootstrap=300, seed=trial).ci95[
+            "t2i"
+        ]["R@1"]
         inside += low <= 100 * truth <= high
     assert 0.88 < inside / 200 < 0.99
 
@@ -98,8 +100,11 @@ def test_p_values_are_even_where_nothing_differs():
     for trial in range(200):
         a, b = rng.random((2, 200)) < 0.3
         c = metrics.compare(
-            crafted(a, a, owner), crafted(b, b, owner), ks=(1,),
-            draws=200, seed=trial,
+            crafted(a, a, owner),
+            crafted(b, b, owner),
+            ks=(1,),
+            draws=200,
+            seed=trial,
         )
         small += c.p["mR"] < 0.05
     assert small / 200 < 0.1

@@ -13,8 +13,7 @@ def encoded(size):
     said = PngImagePlugin.PngInfo()
     said.add_text("Software", "Matplotlib version 3")
     out = io.BytesIO()
-    Image.fromarray(pixels.astype(np.uint8)).save(
-        out, "PNG", pnginfo=said)
+    Image.fromarray(pixels.astype(np.uint8)).save(out, "PNG", pnginfo=said)
     return base64.b64encode(out.getvalue()).decode()
 
 

@@ -5,34 +5,31 @@ import json
 import numpy as np
 import pytest
 
-from rsir.data.text import (
-    PUNCTUATION,
-    Vocabulary,
-    split_words,
-    stem,
-    tokenize,
+from rsir.data.text import PUNCTUATION, Vocabulary, split_words, stem, tokenize
+from rsir.utils.errors import RsirError
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("Many planes are parked.", "many planes are parked"),
+        ("It can't be seen .", "it ca n't be seen"),
+        ("it's a road, isn't it?", "it 's a road is n't it"),
+        ("we cannot see", "we can not see"),
+        ("the boats' wake", "the boats ' wake"),
+        ("a T-shaped road (new)", "a t-shaped road new"),
+        ("1,000 cars, 3.5 m wide", "1,000 cars 3.5 m wide"),
+        ("two,three:four;five", "two three four five"),
+        ("trees. some roads", "trees some roads"),
+        ("very green.there is a lake", "very green there is a lake"),
+        ("50% of it & more!", "50 of it more"),
+        ("it\u2019s \u201cbig\u201d", "it 's `` big ''"),
+        ("houses ... and -- trees", "houses ... and -- trees"),
+        ('house."', "house ''"),
+        (" .", ""),
+        ("", ""),
+    ],
 )
-from rsir.errors import RsirError
-
-
-@pytest.mark.parametrize("text, words", [
-    ("Many planes are parked.", "many planes are parked"),
-    ("It can't be seen .", "it ca n't be seen"),
-    ("it's a road, isn't it?", "it 's a road is n't it"),
-    ("we cannot see", "we can not see"),
-    ("the boats' wake", "the boats ' wake"),
-    ("a T-shaped road (new)", "a t-shaped road new"),
-    ("1,000 cars, 3.5 m wide", "1,000 cars 3.5 m wide"),
-    ("two,three:four;five", "two three four five"),
-    ("trees. some roads", "trees some roads"),
-    ("very green.there is a lake", "very green there is a lake"),
-    ("50% of it & more!", "50 of it more"),
-    ("it\u2019s \u201cbig\u201d", "it 's `` big ''"),
-    ("houses ... and -- trees", "houses ... and -- trees"),
-    ("house.\"", "house ''"),
-    (" .", ""),
-    ("", ""),
-])
 def test_tokens(text, words):
     assert tokenize(text) == words.split()
 
@@ -85,10 +82,15 @@ def test_save_and_load(tmp_path):
 
 def test_released_vocabulary_keeps_its_ids(tmp_path):
     path = tmp_path / "rsicd_vocab.json"
-    path.write_text(json.dumps({
-        "word2idx": {"road": 1, "lake": 2, "<unk>": 3},
-        "idx2word": {"1": "road", "2": "lake", "3": "<unk>"}, "idx": 4,
-    }))
+    path.write_text(
+        json.dumps(
+            {
+                "word2idx": {"road": 1, "lake": 2, "<unk>": 3},
+                "idx2word": {"1": "road", "2": "lake", "3": "<unk>"},
+                "idx": 4,
+            }
+        )
+    )
     v = Vocabulary.load(path)
     assert v.encode("lake of road") == [2, 3, 1]
     assert len(v) == 4
@@ -107,13 +109,16 @@ def test_word_list(tmp_path):
     assert (v["the"], v.unk, len(v)) == (1, 2, 3)
 
 
-@pytest.mark.parametrize("text, message", [
-    ("{", "not JSON"),
-    ("[]", "no vocabulary"),
-    ('{"words": ["a"]}', "<pad> at id 0"),
-    ('{"words": ["<pad>", "a"]}', "<unk>"),
-    ('{"word2idx": {"a": "b"}}', "word2idx"),
-])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("{", "not JSON"),
+        ("[]", "no vocabulary"),
+        ('{"words": ["a"]}', "<pad> at id 0"),
+        ('{"words": ["<pad>", "a"]}', "<unk>"),
+        ('{"word2idx": {"a": "b"}}', "word2idx"),
+    ],
+)
 def test_bad_vocabulary_files(tmp_path, text, message):
     path = tmp_path / "v.json"
     path.write_text(text)

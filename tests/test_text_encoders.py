@@ -10,10 +10,9 @@ from rsir.data.text import Vocabulary
 from rsir.encoders import text as text_module
 from rsir.encoders import text_encoder
 from rsir.encoders.text import BiGRU, UniSkip, masked_mean
-from rsir.errors import RsirError
+from rsir.utils.errors import RsirError
 
-CAPTIONS = ["a red roof", "two planes stand near a long grey runway",
-            "water"]
+CAPTIONS = ["a red roof", "two planes stand near a long grey runway", "water"]
 SIGMOID = torch.sigmoid
 
 
@@ -55,13 +54,20 @@ def test_bigru_is_equations_10_to_12(words):
         known = ids[row, : len(caption.split())]
         x = encoder.embedding.weight.detach()[known]
         forth = gru_states(
-            x, p["weight_ih_l0"], p["bias_ih_l0"], p["weight_hh_l0"],
-            p["bias_hh_l0"], 4,
+            x,
+            p["weight_ih_l0"],
+            p["bias_ih_l0"],
+            p["weight_hh_l0"],
+            p["bias_hh_l0"],
+            4,
         )
         back = gru_states(
-            x.flip(0), p["weight_ih_l0_reverse"],
-            p["bias_ih_l0_reverse"], p["weight_hh_l0_reverse"],
-            p["bias_hh_l0_reverse"], 4,
+            x.flip(0),
+            p["weight_ih_l0_reverse"],
+            p["bias_ih_l0_reverse"],
+            p["weight_hh_l0_reverse"],
+            p["bias_hh_l0_reverse"],
+            4,
         ).flip(0)
         s = (forth + back) / 2
         n = len(known)
@@ -74,13 +80,11 @@ def test_uniskip_is_a_gru_word_by_word(words):
     torch.manual_seed(0)
     encoder = UniSkip(words, embed=5, hidden=4).eval()
     ids = encoder.tokenize(CAPTIONS)
-    cell = {k: v.detach() for k, v in
-            encoder.rnn.gru_cell.named_parameters()}
+    cell = {k: v.detach() for k, v in encoder.rnn.gru_cell.named_parameters()}
 
     def at(gate, x, h):
         put = cell[f"weight_i{gate}.weight"] @ x
-        return put + cell[f"weight_i{gate}.bias"], (
-            cell[f"weight_h{gate}.weight"] @ h)
+        return put + cell[f"weight_i{gate}.bias"], (cell[f"weight_h{gate}.weight"] @ h)
 
     with torch.no_grad():
         pooled = encoder(pad(ids, 3)).pooled
@@ -132,7 +136,8 @@ def test_padding_changes_nothing(name, words, request):
         )
         n = one.tokens.shape[1]
         assert whole.mask[row].tolist() == [True] * n + [False] * (
-            whole.mask.shape[1] - n)
+            whole.mask.shape[1] - n
+        )
 
 
 @pytest.mark.parametrize("name", ["gru", "uniskip"])
@@ -157,9 +162,7 @@ def test_minilm_is_the_mean_of_its_tokens(minilm):
         with torch.no_grad():
             plain = model(**inputs).last_hidden_state[0]  # (L, 384)
             ours = minilm(minilm.tokenize([caption])).pooled[0]
-        torch.testing.assert_close(
-            ours, sum(plain) / len(plain), atol=1e-5, rtol=1e-4
-        )
+        torch.testing.assert_close(ours, sum(plain) / len(plain), atol=1e-5, rtol=1e-4)
 
 
 def test_masked_mean_leaves_padding_out():
@@ -170,15 +173,14 @@ def test_masked_mean_leaves_padding_out():
 
 def trained_blocks(encoder):
     blocks = encoder.model.encoder.layer
-    return [i for i, b in enumerate(blocks)
-            if any(p.requires_grad for p in b.parameters())]
+    return [
+        i for i, b in enumerate(blocks) if any(p.requires_grad for p in b.parameters())
+    ]
 
 
 def test_only_the_last_blocks_learn(minilm):
     assert trained_blocks(minilm) == [4, 5]
-    assert not any(
-        p.requires_grad for p in minilm.model.embeddings.parameters()
-    )
+    assert not any(p.requires_grad for p in minilm.model.embeddings.parameters())
     out = minilm(minilm.tokenize(["a roof"])).pooled
     out.sum().backward()
     assert minilm.model.encoder.layer[4].output.dense.weight.grad.any()
@@ -231,7 +233,8 @@ def files(tmp_path):
     draw = np.random.default_rng(0)
     # a sign at which str.splitlines would part the line
     (tmp_path / "dictionary.txt").write_bytes(
-        "<eos>\nUNK\nodd\x85word\nroof\nred\n".encode())
+        "<eos>\nUNK\nodd\x85word\nroof\nred\n".encode()
+    )
     table = draw.normal(size=(5, 3)).astype("float32")
     np.save(tmp_path / "utable.npy", table)
     arrays = {
@@ -257,8 +260,7 @@ def test_skip_thought_files_are_read_by_line(files, words):
         x = table[row].astype(float)
         gates = x @ a["encoder_W"] + h @ a["encoder_U"] + a["encoder_b"]
         r, u = np.split(1 / (1 + np.exp(-gates)), 2)
-        n = np.tanh(x @ a["encoder_Wx"] + a["encoder_bx"]
-                    + r * (h @ a["encoder_Ux"]))
+        n = np.tanh(x @ a["encoder_Wx"] + a["encoder_bx"] + r * (h @ a["encoder_Ux"]))
         h = u * h + (1 - u) * n
     with torch.no_grad():
         found = encoder(ids).pooled[0].numpy()
@@ -275,8 +277,10 @@ def test_faults_of_skip_thought_files_are_named(files, words):
     with pytest.raises(RsirError, match=r"utable.*\(4, 3\).*5 words"):
         load()
     np.save(folder / "utable.npy", table)
-    np.savez(folder / "uni_skip.npz", **{
-        k: v for k, v in arrays.items() if k != "encoder_Ux"})
+    np.savez(
+        folder / "uni_skip.npz",
+        **{k: v for k, v in arrays.items() if k != "encoder_Ux"},
+    )
     with pytest.raises(RsirError, match="encoder_Ux"):
         load()
     (folder / "dictionary.txt").unlink()
@@ -296,10 +300,8 @@ def test_groups_of_like_length_change_nothing(minilm, monkeypatch):
         stem = minilm.stem(ids)
         upper = minilm(ids, stem)
     assert stem.dtype == torch.float16
-    torch.testing.assert_close(parts.pooled, whole.pooled,
-                               atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(upper.pooled, whole.pooled,
-                               atol=2e-3, rtol=1e-2)
+    torch.testing.assert_close(parts.pooled, whole.pooled, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(upper.pooled, whole.pooled, atol=2e-3, rtol=1e-2)
 
 
 def test_kept_states_give_the_same_gradients(minilm):
@@ -309,8 +311,13 @@ def test_kept_states_give_the_same_gradients(minilm):
     for stem in (None, minilm.stem(ids)):
         minilm.zero_grad()
         (minilm(ids, stem).pooled * weight).sum().backward()
-        found.append({k: p.grad.clone() for k, p in
-                      minilm.named_parameters() if p.grad is not None})
+        found.append(
+            {
+                k: p.grad.clone()
+                for k, p in minilm.named_parameters()
+                if p.grad is not None
+            }
+        )
     whole, upper = found
     assert whole.keys() == upper.keys()
     for name, grad in whole.items():

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rsir.data.toy import contact_sheet, kinds, load_toy
-from rsir.data.toy.captions import describe
-from rsir.data.toy.draw import draw, kind_of, stream
-from rsir.data.toy.kind_words import KIND_WORDS
-from rsir.data.toy.make import ANNOTATION
-from rsir.data.toy.paint import PAINTS
-from rsir.data.toy.scenes import SCENES
-from rsir.data.toy.stage import Stage
-from rsir.data.toy.words import NOUNS, NUMBERS, PLACES
-from rsir.data.toy.words import SIZES as SIZES_SAID
-from rsir.errors import RsirError
+from rsir.utils.errors import RsirError
+from toyscenes import kinds, load_toy
+from toyscenes.captions import describe
+from toyscenes.draw import draw, kind_of, stream
+from toyscenes.kind_words import KIND_WORDS
+from toyscenes.make import ANNOTATION
+from toyscenes.paint import PAINTS
+from toyscenes.scenes import SCENES
+from toyscenes.stage import Stage
+from toyscenes.words import NOUNS, NUMBERS, PLACES
+from toyscenes.words import SIZES as SIZES_SAID
 
 SIZES = (34, 4, 4)
 
@@ -38,8 +38,7 @@ def stages():
     out = []
     for k, kind in enumerate(SCENES):
         for i in (0, 1):
-            stage = Stage(kind, 0.1, stream(3, i, k, 0),
-                          stream(3, i, k, 1))
+            stage = Stage(kind, 0.1, stream(3, i, k, 0), stream(3, i, k, 1))
             SCENES[kind](stage)
             out.append(stage)
     return out
@@ -48,9 +47,10 @@ def stages():
 @pytest.fixture(scope="module")
 def told(stages):
     """Each stage with thirty specific captions of it."""
-    return [(s, [t for j in range(6)
-                 for t in describe(s, stream(4, j, n, 2), 0.0)])
-            for n, s in enumerate(stages)]
+    return [
+        (s, [t for j in range(6) for t in describe(s, stream(4, j, n, 2), 0.0)])
+        for n, s in enumerate(stages)
+    ]
 
 
 def pixels(split):
@@ -70,8 +70,7 @@ def test_a_split_holds_every_kind_and_five_captions(splits):
 
 
 def test_same_seed_same_bytes_with_any_number_of_processes(home, splits):
-    again = load_toy(home / "pool", sizes=SIZES, duplicates=0.3,
-                     workers=2)
+    again = load_toy(home / "pool", sizes=SIZES, duplicates=0.3, workers=2)
     for a, b in zip(splits, again):
         assert a.captions == b.captions and a.ids == b.ids
         assert a.objects == b.objects
@@ -84,9 +83,10 @@ def test_a_picture_depends_on_its_own_numbers_only(home, splits):
     for few, many in zip(small, splits):
         n = few.n_images
         assert few.ids == many.ids[:n]
-        assert few.captions == many.captions[:5 * n]
+        assert few.captions == many.captions[: 5 * n]
         assert [p.read_bytes() for p in few.images] == [
-            p.read_bytes() for p in many.images[:n]]
+            p.read_bytes() for p in many.images[:n]
+        ]
 
 
 def test_another_seed_draws_other_pictures():
@@ -127,13 +127,11 @@ def test_a_white_plane_is_brighter_than_the_ground_around_it():
 
 
 def test_size_scales_pictures_and_boxes(home, splits):
-    half = load_toy(home / "half", sizes=(2, 1, 1), duplicates=0.3,
-                    size=128)
+    half = load_toy(home / "half", sizes=(2, 1, 1), duplicates=0.3, size=128)
     assert Image.open(half.train.images[0]).size == (128, 128)
     for small, full in zip(half.train.objects, splits.train.objects):
         assert [b.label for b in small] == [b.label for b in full]
-        assert all(abs(2 * b.x1 - c.x1) <= 0.2
-                   for b, c in zip(small, full))
+        assert all(abs(2 * b.x1 - c.x1) <= 0.2 for b, c in zip(small, full))
 
 
 # captions -----------------------------------------------------------
@@ -153,8 +151,7 @@ def test_captions_are_clean_sentences(told):
             assert not vowel.search(text), text
             assert not re.search(r"\b(\w+) \1\b", text), text
             assert not re.search(r"\b(is|has) (are|is)\b", text), text
-            assert not re.search(
-                r"^(two|three|four|five|six) \w+s? is\b", text), text
+            assert not re.search(r"^(two|three|four|five|six) \w+s? is\b", text), text
 
 
 def adjectives(stage):
@@ -173,15 +170,18 @@ def test_stated_counts_are_the_number_of_boxes(told):
             numbers = "|".join(NUMBERS[2:])
             pattern = re.compile(
                 rf"\b({numbers}) ((?:(?:{adjectives(stage)}) )*)"
-                rf"(?:{plural})\b")
+                rf"(?:{plural})\b"
+            )
             for text in captions:
                 for number, words in pattern.findall(text):
                     marks = [m for m in stage.marks if m.label == label]
                     if any(w in PAINTS for w in words.split()):
-                        marks = [m for m in marks if m.attributes.get(
-                            "colour", "none") in words]
-                    assert NUMBERS[len(marks)] == number, (
-                        stage.kind, text)
+                        marks = [
+                            m
+                            for m in marks
+                            if m.attributes.get("colour", "none") in words
+                        ]
+                    assert NUMBERS[len(marks)] == number, (stage.kind, text)
                     checked += 1
     assert checked > 80
 
@@ -195,8 +195,9 @@ def test_vague_amounts_are_not_wrong(told):
             n += stage.cut.get(label, 0)
             for word, low in least.items():
                 for noun in (p for _, p in NOUNS[label].forms if p):
-                    hit = any(re.search(rf"\b{word} (\w+ )?{noun}\b", t)
-                              for t in captions)
+                    hit = any(
+                        re.search(rf"\b{word} (\w+ )?{noun}\b", t) for t in captions
+                    )
                     checked += hit
                     assert not hit or n >= low, (stage.kind, word, noun)
     assert checked > 15
@@ -207,16 +208,16 @@ def test_colour_words_stand_for_colours_of_the_boxes(told):
     checked = 0
     for stage, captions in told:
         for label in {m.label for m in stage.marks}:
-            have = {m.attributes.get("colour") for m in stage.marks
-                    if m.label == label} - {None}
+            have = {
+                m.attributes.get("colour") for m in stage.marks if m.label == label
+            } - {None}
             if not have:
                 continue
             noun = "|".join(nouns_of(label))
             pattern = re.compile(rf"\b({colours}) (?:{noun})\b")
             for text in captions:
                 for colour in pattern.findall(text):
-                    assert any(colour in h for h in have), (
-                        stage.kind, text, have)
+                    assert any(colour in h for h in have), (stage.kind, text, have)
                     checked += 1
     assert checked > 150
 
@@ -225,15 +226,17 @@ def test_a_stated_place_is_where_the_boxes_are(told):
     words = {w: p for p, forms in PLACES.items() for w in forms}
     checked = 0
     for stage, captions in told:
-        placed = {t.label: t.place for t in stage.things
-                  if t.place and t.count}
+        placed = {t.label: t.place for t in stage.things if t.place and t.count}
         for text in captions:
             hit = re.match(r"(.*?) there (?:is|are) (.*) \.$", text)
             head = re.sub(r" of the \w+$", "", hit[1]) if hit else ""
             if head not in words:
                 continue
-            names = [label for label in placed
-                     if any(hit[2].endswith(n) for n in nouns_of(label))]
+            names = [
+                label
+                for label in placed
+                if any(hit[2].endswith(n) for n in nouns_of(label))
+            ]
             for label in names:
                 assert placed[label] == words[head], text
                 for m in (m for m in stage.marks if m.label == label):
@@ -267,8 +270,11 @@ def test_captions_of_one_picture_differ(told):
 
 # knobs --------------------------------------------------------------
 def shared(stages, duplicates):
-    texts = [t for n, s in enumerate(stages)
-             for t in describe(s, stream(8, 0, n, 2), duplicates)]
+    texts = [
+        t
+        for n, s in enumerate(stages)
+        for t in describe(s, stream(8, 0, n, 2), duplicates)
+    ]
     return 1 - len(set(texts)) / len(texts)
 
 
@@ -288,11 +294,13 @@ def traits(similarity):
     """What captions could tell of eight airports."""
     out = []
     for i in range(8):
-        s = Stage("airport", similarity, stream(5, 0, i, 0),
-                  stream(5, 0, i, 1))
+        s = Stage("airport", similarity, stream(5, 0, i, 0), stream(5, 0, i, 1))
         SCENES["airport"](s)
-        out.append(tuple((t.label, t.count, t.colour) for t in s.things
-                         if t.label != "terminal"))
+        out.append(
+            tuple(
+                (t.label, t.count, t.colour) for t in s.things if t.label != "terminal"
+            )
+        )
     return out
 
 
@@ -302,9 +310,17 @@ def test_similarity_knob_makes_a_kind_alike():
     assert variety[0] >= variety[1] >= variety[2]
 
 
-@pytest.mark.parametrize("wrong", [
-    {"duplicates": 1.5}, {"similarity": -0.1}, {"sizes": (0, 1, 1)},
-    {"sizes": (5, 5)}, {"seed": -1}, {"size": 8}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"duplicates": 1.5},
+        {"similarity": -0.1},
+        {"sizes": (0, 1, 1)},
+        {"sizes": (5, 5)},
+        {"seed": -1},
+        {"size": 8},
+    ],
+)
 def test_a_wrong_knob_is_named(home, wrong):
     with pytest.raises(RsirError, match=next(iter(wrong))):
         load_toy(home / "wrong", **wrong)
@@ -324,7 +340,7 @@ def test_second_load_reads_the_cache(tmp_path, capsys, monkeypatch):
     def never(*_):
         raise AssertionError("drawn again")
 
-    monkeypatch.setattr("rsir.data.toy.make.make", never)
+    monkeypatch.setattr("toyscenes.make.make", never)
     again = load_toy(tmp_path, **TINY)
     assert capsys.readouterr().out == ""
     assert again.train.captions == first.train.captions
@@ -336,11 +352,13 @@ def test_other_knobs_have_their_own_folder(tmp_path):
     b = load_toy(tmp_path, **TINY, duplicates=0.9)
     assert a.root != b.root and a.root.exists() and b.root.exists()
     assert [p.read_bytes() for p in a.train.images] == [
-        p.read_bytes() for p in b.train.images]
+        p.read_bytes() for p in b.train.images
+    ]
 
 
-@pytest.mark.parametrize("damage", [
-    "no annotation", "annotation cut", "picture gone", "picture cut"])
+@pytest.mark.parametrize(
+    "damage", ["no annotation", "annotation cut", "picture gone", "picture cut"]
+)
 def test_a_half_written_cache_is_made_anew(tmp_path, damage):
     good = load_toy(tmp_path, **TINY)
     notes, picture = good.root / ANNOTATION, good.train.images[1]
@@ -374,7 +392,8 @@ def test_failing_processes_are_made_up_for(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.executable", str(tmp_path / "missing"))
     got = load_toy(tmp_path / "b", sizes=(3, 1, 1), workers=2)
     assert [p.read_bytes() for p in got.train.images] == [
-        p.read_bytes() for p in want.train.images]
+        p.read_bytes() for p in want.train.images
+    ]
 
 
 def test_annotation_is_laid_out_like_karpathys(splits):

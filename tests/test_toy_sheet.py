@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rsir.data.toy import contact_sheet, kinds, load_toy
+from toyscenes import contact_sheet, kinds, load_toy
 
 
 def test_contact_sheet_shows_a_picture_of_each_kind(tmp_path):
@@ -12,6 +12,5 @@ def test_contact_sheet_shows_a_picture_of_each_kind(tmp_path):
     assert sheet.width == 6 * 68 + 4 and sheet.height > rows * 68
     array = np.asarray(sheet)
     for k in range(len(kinds())):
-        x, y = 4 + (k % 6) * 68, 4 + (k // 6) * (
-            sheet.height - 4) // rows
-        assert array[y:y + 64, x:x + 64].std() > 3
+        x, y = 4 + (k % 6) * 68, 4 + (k // 6) * (sheet.height - 4) // rows
+        assert array[y : y + 64, x : x + 64].std() > 3

@@ -13,13 +13,13 @@ from tiny import (  # noqa: F401
     tiny_recipe,
 )
 
-import rsir.train as train_module
-from rsir.baseline import load_run, search
-from rsir.checkpoints import BEST, VOCABULARY
-from rsir.errors import RsirError
-from rsir.metrics import evaluate
+import rsir.training.trainer as train_module
+from rsir.evaluation.metrics import evaluate
 from rsir.models import build
-from rsir.train import parameter_groups, score_split, train
+from rsir.retrieval.search import load_run, search
+from rsir.training.checkpoints import BEST, VOCABULARY
+from rsir.training.trainer import parameter_groups, score_split, train
+from rsir.utils.errors import RsirError
 
 pytestmark = pytest.mark.usefixtures("cached")
 
@@ -30,13 +30,15 @@ def quiet(recipe, splits, run_dir=None, **options):
 
 def learned(model):
     """What training may change."""
-    return {k: v.clone() for k, v in model.state_dict().items()
-            if not k.startswith("image_encoder.")}
+    return {
+        k: v.clone()
+        for k, v in model.state_dict().items()
+        if not k.startswith("image_encoder.")
+    }
 
 
 def equal(a, b):
-    return a.keys() == b.keys() and all(
-        torch.equal(a[k], b[k]) for k in a)
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +57,16 @@ def steps(monkeypatch):
 
     class Watched(torch.optim.AdamW):
         def step(self, *args, **kwargs):
-            seen.append({
-                "rates": [g["lr"] for g in self.param_groups],
-                "grads": [
-                    p.grad.clone() if p.grad is not None else None
-                    for g in self.param_groups for p in g["params"]
-                ],
-            })
+            seen.append(
+                {
+                    "rates": [g["lr"] for g in self.param_groups],
+                    "grads": [
+                        p.grad.clone() if p.grad is not None else None
+                        for g in self.param_groups
+                        for p in g["params"]
+                    ],
+                }
+            )
             return super().step(*args, **kwargs)
 
     monkeypatch.setattr(torch.optim, "AdamW", Watched)
@@ -87,8 +92,9 @@ def script(monkeypatch):
 
 def test_it_learns(kept, splits):
     run, _ = kept
-    losses = [sum(v for k, v in row.items() if k.startswith("triplet"))
-              for row in run.history]
+    losses = [
+        sum(v for k, v in row.items() if k.startswith("triplet")) for row in run.history
+    ]
     assert losses[-1] < 0.8 * losses[0]
     assert run.val_mR > 60  # chance is 32: eight pictures
     assert [row["epoch"] for row in run.history] == [1, 2, 3, 4, 5, 6]
@@ -210,36 +216,33 @@ def test_accumulated_gradients_are_the_mean(splits, steps):
     quiet(tiny_recipe(accumulate=3, **frozen), splits)
     assert len(steps) == 1
     for parts, joint in zip(zip(*three), steps[0]["grads"]):
-        torch.testing.assert_close(
-            sum(parts) / 3, joint, atol=1e-6, rtol=1e-4)
+        torch.testing.assert_close(sum(parts) / 3, joint, atol=1e-6, rtol=1e-4)
 
 
-@pytest.mark.parametrize("batch, accumulate, count", [
-    (8, 1, 3),     # 24 pictures
-    (8, 2, 2),     # the second step holds one batch
-    (8, 9, 1),     # more than there are
-    (9, 1, 2),     # the rest is dropped
-    (1000, 1, 1),  # more than all pictures
-])
-def test_steps_and_schedule_end_together(
-    splits, steps, batch, accumulate, count
-):
-    recipe = tiny_recipe(epochs=2, batch=batch, accumulate=accumulate,
-                         warmup=0.0)
+@pytest.mark.parametrize(
+    "batch, accumulate, count",
+    [
+        (8, 1, 3),  # 24 pictures
+        (8, 2, 2),  # the second step holds one batch
+        (8, 9, 1),  # more than there are
+        (9, 1, 2),  # the rest is dropped
+        (1000, 1, 1),  # more than all pictures
+    ],
+)
+def test_steps_and_schedule_end_together(splits, steps, batch, accumulate, count):
+    recipe = tiny_recipe(epochs=2, batch=batch, accumulate=accumulate, warmup=0.0)
     run = quiet(recipe, splits)
     rates = [s["rates"][0] / recipe.lr for s in steps]
     assert len(rates) == 2 * count
     assert all(np.isfinite(row["val_mR"]) for row in run.history)
     done = np.maximum(np.arange(2 * count) - 1, 0) / (2 * count - 1)
-    assert rates == pytest.approx(
-        (1 + np.cos(np.pi * done)) / 2, abs=1e-9)
+    assert rates == pytest.approx((1 + np.cos(np.pi * done)) / 2, abs=1e-9)
 
 
 def test_clip_bounds_the_gradient(splits, steps):
     quiet(tiny_recipe(epochs=1, clip=1e-3), splits)
     for step in steps:
-        squares = sum(g.square().sum() for g in step["grads"]
-                      if g is not None)
+        squares = sum(g.square().sum() for g in step["grads"] if g is not None)
         assert squares.sqrt() <= 1.01e-3
 
 
@@ -249,17 +252,16 @@ def test_rates_over_a_run():
     assert rates[:10] == pytest.approx([k / 10 for k in range(1, 11)])
     assert rates[10] == 1 and rates[99] < 0.001
     assert all(a >= b for a, b in zip(rates[10:], rates[11:]))
-    falls = train_module._rate(
-        tiny_recipe(schedule="step", epochs=50), 500)
-    assert [falls(s) for s in (0, 199, 200, 400)] == pytest.approx(
-        [1, 1, 0.7, 0.49])
+    falls = train_module._rate(tiny_recipe(schedule="step", epochs=50), 500)
+    assert [falls(s) for s in (0, 199, 200, 400)] == pytest.approx([1, 1, 0.7, 0.49])
     with pytest.raises(RsirError, match="schedule 'flat'"):
         train_module._rate(tiny_recipe(schedule="flat"), 10)
 
 
 def test_pretrained_text_learns_slowly():
-    recipe = tiny_recipe(text_encoder="minilm", text_layers=1,
-                         text_lr=1e-5, weight_decay=0.3)
+    recipe = tiny_recipe(
+        text_encoder="minilm", text_layers=1, text_lr=1e-5, weight_decay=0.3
+    )
     model = build(recipe)
     model.image_encoder.requires_grad_(False)
     of = {id(p): k for k, p in model.named_parameters()}
@@ -271,32 +273,39 @@ def test_pretrained_text_learns_slowly():
     assert [g["lr"] for g in groups] == [1e-5, recipe.lr, recipe.lr]
     assert groups[1]["weight_decay"] == 0.3
     assert groups[2]["weight_decay"] == 0
-    trainable = {k for k, p in model.named_parameters()
-                 if p.requires_grad}
+    trainable = {k for k, p in model.named_parameters() if p.requires_grad}
     assert set(sum(names, [])) == trainable
 
 
 def test_two_precisions_in_one_process():
     for precision in ("no", "bf16", "no"):
-        accelerator = train_module._accelerator(
-            tiny_recipe(), precision)
+        accelerator = train_module._accelerator(tiny_recipe(), precision)
         assert accelerator.mixed_precision == precision
 
 
 def test_scores_stay_float32_under_autocast(splits):
     model = build(tiny_recipe(), splits.train)
     seen = []
-    model.score = lambda v, t: seen.append(
-        [x.dtype for x in (*v.values(), *t.values())]
-    ) or v["v"] @ t["t"].T
-    images = {f"f{i}": torch.zeros(2, *s) for i, s in
-              enumerate(model.image_encoder.map_sizes(), 1)}
+    model.score = lambda v, t: (
+        seen.append([x.dtype for x in (*v.values(), *t.values())]) or v["v"] @ t["t"].T
+    )
+    images = {
+        f"f{i}": torch.zeros(2, *s)
+        for i, s in enumerate(model.image_encoder.map_sizes(), 1)
+    }
     images["pooled"] = torch.zeros(2, 1280)
-    pairs = {"positive": torch.eye(2, dtype=torch.bool),
-             "similarity": torch.zeros(2, 2)}
+    pairs = {
+        "positive": torch.eye(2, dtype=torch.bool),
+        "similarity": torch.zeros(2, 2),
+    }
     with torch.autocast("cpu", dtype=torch.bfloat16):
         terms = model.training_losses(
-            {"images": images, "texts": {"ids": torch.ones(2, 1).long()},
-             "pairs": pairs}, lambda x: x)
+            {
+                "images": images,
+                "texts": {"ids": torch.ones(2, 1).long()},
+                "pairs": pairs,
+            },
+            lambda x: x,
+        )
     assert set(seen[0]) == {torch.float32}
     assert {t.dtype for t in terms.values()} == {torch.float32}

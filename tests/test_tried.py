@@ -5,25 +5,32 @@ from types import SimpleNamespace
 
 import pytest
 
-from rsir import tried
-from rsir.errors import RsirError
-from rsir.recipes import recipe
+from rsir.experiments import trials as tried
+from rsir.models.recipes import recipe
+from rsir.utils.errors import RsirError
 
 
 def line(**options):
     run = SimpleNamespace(
-        val_mR=26.678, seconds={"train": 472.6}, history=[
-            {"epoch": 3, "val_mR": 26.678}, {"epoch": 6, "val_mR": 25.0}])
+        val_mR=26.678,
+        seconds={"train": 472.6},
+        history=[{"epoch": 3, "val_mR": 26.678}, {"epoch": 6, "val_mR": 25.0}],
+    )
     asked = recipe("galr", "cpu", "sum", **options)
     return tried.line_of(
-        run, asked, dataset="rsicd", preset="cpu", row="sum",
-        commit="0123456789abcdef", created="2026-01-02T03:04:05")
+        run,
+        asked,
+        dataset="rsicd",
+        preset="cpu",
+        row="sum",
+        commit="0123456789abcdef",
+        created="2026-01-02T03:04:05",
+    )
 
 
 def test_a_line_names_what_leaves_the_row():
     made = line(seed=1, look_width=64, mvsa=False)
-    assert sorted(made["changes"].split()) == [
-        "look_width=64", "mvsa=False"]
+    assert sorted(made["changes"].split()) == ["look_width=64", "mvsa=False"]
     assert made["seed"] == 1 and made["val_mR"] == "26.68"
     assert made["best_epoch"] == 3 and made["seconds"] == 473
     assert made["commit"] == "0123456789"
@@ -55,9 +62,8 @@ def test_the_command_refuses_a_wrong_table_before_it_trains(
 
     path = tmp_path / "mine.csv"
     path.write_text("image,caption\na.jpg,a harbor\n")
-    monkeypatch.setattr("rsir.train.train", None)
-    monkeypatch.setattr(sys, "argv", [
-        "rsir", "train", "linear", "--tried", str(path)])
+    monkeypatch.setattr("rsir.training.trainer.train", None)
+    monkeypatch.setattr(sys, "argv", ["rsir", "train", "linear", "--tried", str(path)])
     with pytest.raises(SystemExit) as stop:
         cli.main()
     assert stop.value.code == 2

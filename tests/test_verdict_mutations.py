@@ -8,8 +8,8 @@ size is broken in the ways that really happen. A verdict that still says
 import numpy as np
 import pytest
 
-from rsir import metrics
-from rsir.reported import check_direction, check_reported, recorded_range
+from rsir.evaluation import metrics
+from rsir.experiments.claims import check_direction, check_reported, recorded_range
 
 N, PER = 210, 5
 NOISE = 1.2  # so that the sound system has an mR of about 50
@@ -85,20 +85,28 @@ def coarse(scores, rng):
 
 
 DAMAGES = [
-    shuffled_rows, shuffled_columns, shuffled_scores, untrained, constant,
-    distances_for_scores, wrong_owner, owner_off_by_one,
-    owner_dealt_round, reshaped_for_transposed, one_caption_off,
-    half_mislabelled, coarse,
+    shuffled_rows,
+    shuffled_columns,
+    shuffled_scores,
+    untrained,
+    constant,
+    distances_for_scores,
+    wrong_owner,
+    owner_off_by_one,
+    owner_dealt_round,
+    reshaped_for_transposed,
+    one_caption_off,
+    half_mislabelled,
+    coarse,
 ]
 
 
 def verdicts(scores, owner):
     """Against the printed range, and against a recorded one."""
     report = metrics.evaluate(scores, owner, bootstrap=0)
-    recorded = recorded_range([
-        metrics.evaluate(trained(s), OWNER, bootstrap=0).mR
-        for s in range(3)
-    ])
+    recorded = recorded_range(
+        [metrics.evaluate(trained(s), OWNER, bootstrap=0).mR for s in range(3)]
+    )
     return (
         check_reported(report, "AMFMN", "UCM"),
         check_reported(report, "AMFMN", "toy", recorded=recorded),
@@ -148,9 +156,6 @@ def test_swapped_places_turn_a_direction_round():
 
 def test_an_untrained_pair_decides_nothing():
     rng = np.random.default_rng(0)
-    a, b = (
-        metrics.ranks(rng.standard_normal((N, N * PER)))
-        for _ in range(2)
-    )
+    a, b = (metrics.ranks(rng.standard_normal((N, N * PER))) for _ in range(2))
     found = metrics.compare(a, b, draws=500)
     assert check_direction("amfmn-mvsa", found).outcome == "not decided"

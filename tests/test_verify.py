@@ -6,9 +6,9 @@ import pytest
 from small_data import karpathy, picture, rsicd, run, write
 
 from rsir.data import catalog
-from rsir.data.assemble import Record
+from rsir.data.readers import Record
 from rsir.data.verify import record_hashes, verify
-from rsir.errors import RsirError
+from rsir.utils.errors import RsirError
 
 __all__ = ["rsicd"]  # fixture
 
@@ -17,12 +17,21 @@ __all__ = ["rsicd"]  # fixture
 def small_catalogue(monkeypatch):
     """RSICD with the counts and hashes of the small one."""
     records = [
-        Record(i["filename"], tuple(s["raw"] for s in i["sentences"]),
-               i["split"], "") for i in karpathy()["images"]]
-    monkeypatch.setitem(catalog.CATALOG, "rsicd", replace(
-        catalog.RSICD, images=10, captions=50, splits=(6, 2, 2),
-        hashes=tuple(record_hashes(records).items()),
-        known=(((6, 2, 2), "the small counts"),)))
+        Record(i["filename"], tuple(s["raw"] for s in i["sentences"]), i["split"], "")
+        for i in karpathy()["images"]
+    ]
+    monkeypatch.setitem(
+        catalog.CATALOG,
+        "rsicd",
+        replace(
+            catalog.RSICD,
+            images=10,
+            captions=50,
+            splits=(6, 2, 2),
+            hashes=tuple(record_hashes(records).items()),
+            known=(((6, 2, 2), "the small counts"),),
+        ),
+    )
 
 
 def test_verify_knows_the_official_split(rsicd, small_catalogue):
@@ -35,16 +44,16 @@ def test_verify_knows_the_official_split(rsicd, small_catalogue):
     assert any("10 of 10 images" in note for note in seen.notes)
 
 
-def test_verify_tells_the_same_from_text_files(
-        rsicd, small_catalogue, tmp_path):
+def test_verify_tells_the_same_from_text_files(rsicd, small_catalogue, tmp_path):
     data = karpathy()["images"]
     for part, times in (("train", 1), ("test", 5)):
-        mine = [d for d in data if (d["split"] == "test") == (
-            part == "test")]
-        (rsicd / f"{part}_filename.txt").write_text("".join(
-            f"{d['filename']}\n" * times for d in mine))
-        (rsicd / f"{part}_caps.txt").write_text("".join(
-            s["raw"] + "\n" for d in mine for s in d["sentences"]))
+        mine = [d for d in data if (d["split"] == "test") == (part == "test")]
+        (rsicd / f"{part}_filename.txt").write_text(
+            "".join(f"{d['filename']}\n" * times for d in mine)
+        )
+        (rsicd / f"{part}_caps.txt").write_text(
+            "".join(s["raw"] + "\n" for d in mine for s in d["sentences"])
+        )
     (rsicd / "dataset_rsicd.json").unlink()
     seen = verify("rsicd", rsicd)
     assert seen.layout == "precomp"
@@ -79,11 +88,9 @@ def test_verify_lists_what_is_wrong(rsicd, small_catalogue):
     assert "5 stand in train word for word" in notes
 
 
-def test_verify_takes_the_options_of_the_reader(
-        rsicd, small_catalogue, tmp_path):
+def test_verify_takes_the_options_of_the_reader(rsicd, small_catalogue, tmp_path):
     (rsicd / "RSICD_images").rename(tmp_path / "elsewhere")
-    seen = verify(
-        "rsicd", rsicd, decode=False, images=tmp_path / "elsewhere")
+    seen = verify("rsicd", rsicd, decode=False, images=tmp_path / "elsewhere")
     assert seen.ok and not any("can be read" in n for n in seen.notes)
 
 

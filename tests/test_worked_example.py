@@ -24,11 +24,11 @@ BLOCKS = re.findall(
 )  # fmt: skip
 IMPORTS = """\
 from rsir.data import load_dataset
-from rsir.metrics import evaluate, evaluate_ranks
-from rsir.recipes import recipe
-from rsir.records import load_records
-from rsir.reported import check_reported
-from rsir.train import score_split, train
+from rsir.evaluation.metrics import evaluate, evaluate_ranks
+from rsir.models.recipes import recipe
+from rsir.experiments.records import load_records
+from rsir.experiments.claims import check_reported
+from rsir.training.trainer import score_split, train
 """
 
 
@@ -64,33 +64,42 @@ def add_code(home) -> None:
     """The model, its recipe, and the lines that name them."""
     for text in BLOCKS:
         if found := re.match(r"# (rsir/\S+)\n", text):
-            (home / found.group(1)).write_text(text[found.end():])
-    change(home / "rsir/models/registry.py", "HOMES = {\n",
-           "HOMES = {\n    " + block('("rsir.models.oneside"'))
+            (home / found.group(1)).write_text(text[found.end() :])
+    change(
+        home / "rsir/models/registry.py",
+        "HOMES = {\n",
+        "HOMES = {\n    " + block('("rsir.models.oneside"'),
+    )
     recipes = home / "rsir/recipes/__init__.py"
-    change(recipes, "from rsir.errors import RsirError\n",
-           "from rsir.errors import RsirError\n"
-           + block("from rsir.recipes import oneside"))
-    change(recipes, "_METHODS = {\n",
-           "_METHODS = {\n    " + block("oneside.OneSideRecipe"))
-    change(home / "rsir/published.py", 'OURS = ("linear", "mlp")\n',
-           block("OURS = "))
+    change(
+        recipes,
+        "from rsir.utils.errors import RsirError\n",
+        "from rsir.utils.errors import RsirError\n"
+        + block("from rsir.models.recipes import oneside"),
+    )
+    change(
+        recipes, "_METHODS = {\n", "_METHODS = {\n    " + block("oneside.OneSideRecipe")
+    )
+    change(home / "rsir/published.py", 'OURS = ("linear", "mlp")\n', block("OURS = "))
 
 
 def add_notebook(home) -> None:
     """The heart of a chapter: knobs, training, both verdicts."""
+
     def code(source, *tags):
         return new_code_cell(source.strip(), metadata={"tags": list(tags)})
 
     checked = "nbval-check-output"
-    nb = new_notebook(cells=[
-        new_markdown_cell("# One side\n\n*Pictures move.*"),
-        code(IMPORTS),
-        code('dataset = preset = "toy"', "knobs"),
-        code(block("score_split(run.model")),
-        code(block("live = check_reported"), "verdict-live", checked),
-        code(block("record = check_reported"), "verdict-record", checked),
-    ])
+    nb = new_notebook(
+        cells=[
+            new_markdown_cell("# One side\n\n*Pictures move.*"),
+            code(IMPORTS),
+            code('dataset = preset = "toy"', "knobs"),
+            code(block("score_split(run.model")),
+            code(block("live = check_reported"), "verdict-live", checked),
+            code(block("record = check_reported"), "verdict-record", checked),
+        ]
+    )
     execute.write(home / "notebooks/07_oneside.ipynb", nb)
     toc = home / "_toc.yml"
     lines = toc.read_text().splitlines()
@@ -107,8 +116,11 @@ def example(tmp_path_factory):
     add_code(home)
     add_notebook(home)
     who = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
-    for words in (["init", "-q"], ["add", "-A"],
-                  [*who, "commit", "-q", "-m", "a system more"]):
+    for words in (
+        ["init", "-q"],
+        ["add", "-A"],
+        [*who, "commit", "-q", "-m", "a system more"],
+    ):
         subprocess.run(["git", "-C", str(home), *words], check=True)
     # a cache of its own, so that no other queue is in the way; the toy
     # scenes and their features are taken as they are
@@ -118,8 +130,13 @@ def example(tmp_path_factory):
     for name in ("toy", "features"):
         (cache_dir() / name).mkdir(parents=True, exist_ok=True)
         (cache / name).symlink_to(cache_dir() / name)
-    env = dict(os.environ, PYTHONPATH=str(home), RSIR_CACHE=str(cache),
-               RSIR_DATASET="toy", RSIR_PRESET="toy")
+    env = dict(
+        os.environ,
+        PYTHONPATH=str(home),
+        RSIR_CACHE=str(cache),
+        RSIR_DATASET="toy",
+        RSIR_PRESET="toy",
+    )
 
     def run(*words):
         done = subprocess.run(
@@ -138,8 +155,18 @@ def test_the_document_has_the_blocks():
 
 def test_a_record_a_notebook_and_the_pages(example):
     home, run = example
-    code, said = run("-m", "rsir", "reproduce", "oneside", "--dataset",
-                     "toy", "--preset", "toy", "--seeds", "1")
+    code, said = run(
+        "-m",
+        "rsir",
+        "reproduce",
+        "oneside",
+        "--dataset",
+        "toy",
+        "--preset",
+        "toy",
+        "--seeds",
+        "1",
+    )
     assert code == 0, said
     path = home / "results/oneside/toy/oneside-s0.json"
     facts = json.loads(path.read_text())
@@ -167,9 +194,7 @@ def test_a_record_a_notebook_and_the_pages(example):
     assert code == 0, said
     made = (home / "book/_generated/results.md").read_text()
     assert "oneside" in made
-    assert "rsir.models.oneside" in (
-        home / "book/_generated/api.md"
-    ).read_text()
+    assert "rsir.models.oneside" in (home / "book/_generated/api.md").read_text()
 
 
 def test_it_keeps_the_house_rules(example):

@@ -11,7 +11,7 @@ from torch import nn
 
 from rsir.data import load_dataset
 from rsir.encoders.image import ImageEncoder
-from rsir.recipes import recipe
+from rsir.models.recipes import recipe
 
 COLOURS = {
     "red": (200, 40, 40), "green": (40, 170, 60), "blue": (40, 70, 200),
@@ -34,9 +34,7 @@ def draw(folder, sizes=(24, 8, 8)):
             array[16:48, 20:44] = COLOURS[roof]
             array += noise.normal(0, 8, array.shape)
             name = f"{split}_{i}.png"
-            Image.fromarray(array.clip(0, 255).astype("uint8")).save(
-                folder / name
-            )
+            Image.fromarray(array.clip(0, 255).astype("uint8")).save(folder / name)
             rows += [
                 (name, f"a {roof} roof on {ground} ground", split),
                 (name, f"{ground} ground with one roof", split),
@@ -94,8 +92,7 @@ class TinyEncoder(ImageEncoder):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.convs = nn.ModuleList(
-                nn.Conv2d(3, c, s, s)
-                for c, s in zip(self.channels, (4, 8, 16, 32))
+                nn.Conv2d(3, c, s, s) for c, s in zip(self.channels, (4, 8, 16, 32))
             )
             self.head = nn.Linear(5, 6)
 

@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from small_envlf import batch_of, small_model
 
-from rsir.processes import gather_with_grad
+from rsir.training.distributed import gather_with_grad
 
 
 def main(out):
@@ -19,8 +19,7 @@ def main(out):
     rank = int(os.environ.get("RANK", 0))
     if world > 1:
         dist.init_process_group("gloo")
-    model = small_model(mlm_share=1.0, turns=False, dropout=0.0,
-                        block_dropout=0.0)
+    model = small_model(mlm_share=1.0, turns=False, dropout=0.0, block_dropout=0.0)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0

@@ -11,13 +11,12 @@ from pathlib import Path
 import torch
 from tiny import tiny_recipe
 
-from rsir.batches import Batches
 from rsir.data import load_dataset
-from rsir.train import score_split, train
+from rsir.training.batches import Batches
+from rsir.training.trainer import score_split, train
 
 RECIPES = {
-    "amfmn": {"margin": None, "loss": "both", "gamma": 0.6,
-              "mask_shared": True},
+    "amfmn": {"margin": None, "loss": "both", "gamma": 0.6, "mask_shared": True},
     "linear": {"warmup": 0.5},
     "accumulated": {"accumulate": 2, "margin": 0.2, "loss": "all"},
 }
@@ -30,11 +29,14 @@ def watch(recipe, splits):
 
     class Watched(adam):
         def step(self, *args, **kwargs):
-            steps.append({
-                "rates": [g["lr"] for g in self.param_groups],
-                "grads": [p.grad.clone() for g in self.param_groups
-                          for p in g["params"]],
-            })
+            steps.append(
+                {
+                    "rates": [g["lr"] for g in self.param_groups],
+                    "grads": [
+                        p.grad.clone() for g in self.param_groups for p in g["params"]
+                    ],
+                }
+            )
             return super().step(*args, **kwargs)
 
     def fetch(self, places):
@@ -47,7 +49,9 @@ def watch(recipe, splits):
     finally:
         torch.optim.AdamW, Batches.__getitems__ = adam, real
     return {
-        "steps": steps, "sizes": sizes, "history": run.history,
+        "steps": steps,
+        "sizes": sizes,
+        "history": run.history,
         "scores": torch.from_numpy(score_split(run.model, splits.test)),
     }
 

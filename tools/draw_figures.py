@@ -27,7 +27,9 @@ INK, FRAME, ACCENT = "#333333", "#b8bec6", "#0173b2"
 def save(picture: Image.Image, path: Path) -> None:
     """A PNG of 256 colours, a third of the size; written aside."""
     small = picture.convert("RGB").quantize(
-        256, method=Image.Quantize.MAXCOVERAGE, kmeans=3,
+        256,
+        method=Image.Quantize.MAXCOVERAGE,
+        kmeans=3,
         dither=Image.Dither.FLOYDSTEINBERG,
     )
     part = path.with_name(f".{path.name}.part")
@@ -41,15 +43,26 @@ def search_box(fig, sentence: str, width: float, high: float) -> None:
     ax = fig.add_axes((0, 1 - TOP / high, 1, TOP / high))
     ax.set(xlim=(0, width), ylim=(0, TOP))
     ax.set_axis_off()
-    ax.add_patch(FancyBboxPatch(
-        (GAP + 0.05, 0.16), width - 2 * GAP - 0.1, 0.34,
-        boxstyle="round,pad=0.05,rounding_size=0.2", fc="white",
-        ec=FRAME, lw=1.4,
-    ))
+    ax.add_patch(
+        FancyBboxPatch(
+            (GAP + 0.05, 0.16),
+            width - 2 * GAP - 0.1,
+            0.34,
+            boxstyle="round,pad=0.05,rounding_size=0.2",
+            fc="white",
+            ec=FRAME,
+            lw=1.4,
+        )
+    )
     x, y = GAP + 0.24, 0.35
     ax.add_patch(plt.Circle((x, y), 0.065, fill=False, ec=ACCENT, lw=2))
-    ax.plot([x + 0.05, x + 0.13], [y - 0.05, y - 0.13], color=ACCENT,
-            lw=2.6, solid_capstyle="round")
+    ax.plot(
+        [x + 0.05, x + 0.13],
+        [y - 0.05, y - 0.13],
+        color=ACCENT,
+        lw=2.6,
+        solid_capstyle="round",
+    )
     ax.text(x + 0.28, 0.33, sentence, size=13, color=INK, va="center")
 
 
@@ -62,18 +75,21 @@ def query_picture(sentence: str, pictures: list) -> Image.Image:
     search_box(fig, sentence, width, high)
     for place, pixels in enumerate(pictures):
         left = GAP + place * (EDGE + GAP)
-        ax = fig.add_axes(
-            (left / width, GAP / high, EDGE / width, EDGE / high)
-        )
+        ax = fig.add_axes((left / width, GAP / high, EDGE / width, EDGE / high))
         ax.imshow(pixels, interpolation="lanczos")
         ax.set(xticks=[], yticks=[])
         for spine in ax.spines.values():
             spine.set(visible=True, color=FRAME, linewidth=0.8)
         ax.text(
-            0.07, 0.93, str(place + 1), transform=ax.transAxes,
-            va="top", color="white", size=10, weight="bold",
-            bbox={"boxstyle": "circle,pad=0.25", "fc": ACCENT,
-                  "ec": "white"},
+            0.07,
+            0.93,
+            str(place + 1),
+            transform=ax.transAxes,
+            va="top",
+            color="white",
+            size=10,
+            weight="bold",
+            bbox={"boxstyle": "circle,pad=0.25", "fc": ACCENT, "ec": "white"},
         )
     file = io.BytesIO()
     fig.savefig(file, format="png")
@@ -83,9 +99,9 @@ def query_picture(sentence: str, pictures: list) -> Image.Image:
 
 def main() -> int:
     sys.path.insert(0, str(ROOT))
-    from rsir.baseline import baseline, search
     from rsir.data import load_dataset, open_image
-    from rsir.data.toy import contact_sheet
+    from rsir.retrieval.search import baseline, search
+    from toyscenes import contact_sheet
 
     OUT.mkdir(parents=True, exist_ok=True)
     splits = load_dataset("toy")

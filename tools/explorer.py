@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from measured import SYSTEMS
 
-from rsir.data.paths import atomic_write
+from rsir.utils.io import atomic_write
 
 OUT = ROOT / "web/explorer"
 DATA, SHEET = "data.js", "scenes.jpg"
@@ -47,13 +47,11 @@ STAGES = {
 
 def packed(numbers) -> str:
     """Two digits of base 36 a number, below 1,296."""
-    return "".join(
-        DIGITS[n // 36] + DIGITS[n % 36] for n in map(int, numbers)
-    )
+    return "".join(DIGITS[n // 36] + DIGITS[n % 36] for n in map(int, numbers))
 
 
 def unpacked(text: str) -> list[int]:
-    return [int(text[i:i + 2], 36) for i in range(0, len(text), 2)]
+    return [int(text[i : i + 2], 36) for i in range(0, len(text), 2)]
 
 
 def lists(scores: np.ndarray, right: list[list[int]]) -> str:
@@ -66,9 +64,7 @@ def lists(scores: np.ndarray, right: list[list[int]]) -> str:
     """
     order = np.argsort(-scores, axis=1, kind="stable")
     place = np.empty_like(order)
-    np.put_along_axis(
-        place, order, np.arange(order.shape[1])[None], axis=1
-    )
+    np.put_along_axis(place, order, np.arange(order.shape[1])[None], axis=1)
     return "".join(
         packed([min(place[q, right[q]]) + 1, *order[q, :TOP]])
         for q in range(len(scores))
@@ -108,9 +104,7 @@ def sheet(split) -> Image.Image:
     rows = -(-split.n_images // COLUMNS)
     page = Image.new("RGB", (COLUMNS * EDGE, rows * EDGE))
     for number, path in enumerate(split.images):
-        small = open_image(path).resize(
-            (EDGE, EDGE), Image.Resampling.LANCZOS
-        )
+        small = open_image(path).resize((EDGE, EDGE), Image.Resampling.LANCZOS)
         at = number % COLUMNS * EDGE, number // COLUMNS * EDGE
         page.paste(small, at)
     return page
@@ -121,9 +115,9 @@ def sheet(split) -> Image.Image:
 
 def first_records() -> dict:
     """{method: its record} on toy scenes: headline row, least seed."""
+    from rsir.experiments.records import load_records
+    from rsir.models.recipes import ROWS
     from rsir.models.registry import HOMES
-    from rsir.recipes import ROWS
-    from rsir.records import load_records
 
     found = {}
     for run in load_records(dataset="toy"):
@@ -135,12 +129,11 @@ def first_records() -> dict:
 
 def trained(record, splits):
     """(recipe, model, test split as the model reads it)."""
-    from rsir.batches import Corpus
-    from rsir.recipes import recipe
-    from rsir.train import train
+    from rsir.models.recipes import recipe
+    from rsir.training.batches import Corpus
+    from rsir.training.trainer import train
 
-    asked = recipe(record.method, record.preset, record.row,
-                   seed=record.seed)
+    asked = recipe(record.method, record.preset, record.row, seed=record.seed)
     run = train(asked, splits, progress=False)
     corpus = Corpus(splits.test, run.model, progress=False)
     return asked, run.model, corpus
@@ -153,8 +146,9 @@ def stages(model, corpus, read: dict) -> tuple[dict, float]:
         how much of its "reading" counts; empty if it has none. The mR
         is then that of the second stage, as in a record.
     """
-    from rsir import metrics, rerank
-    from rsir.train import encode_corpus
+    from rsir.evaluation import metrics
+    from rsir.retrieval import rerank
+    from rsir.training.trainer import encode_corpus
 
     images, texts = encode_corpus(model, corpus)
     scores = model.score(images, texts).float().cpu().numpy()
@@ -167,9 +161,7 @@ def stages(model, corpus, read: dict) -> tuple[dict, float]:
     found["mr"] = tuple(
         matrix.T if side == "t2i" else matrix
         for side in ("t2i", "i2t")
-        for matrix in [rerank.multivariate_rerank(
-            scores, side, w_sig=0.0
-        )]
+        for matrix in [rerank.multivariate_rerank(scores, side, w_sig=0.0)]
     )
     popular = rerank.ppsr(scores)
     found["ppsr"] = popular.T, popular
@@ -177,24 +169,23 @@ def stages(model, corpus, read: dict) -> tuple[dict, float]:
     six = [
         value
         for side, matrix in (("t2i", last["t2i"]), ("i2t", last["i2t"]))
-        for value in metrics.evaluate(
-            matrix[:, corpus.text_id], owner, bootstrap=0
-        ).to_dict()[side].values()
+        for value in metrics.evaluate(matrix[:, corpus.text_id], owner, bootstrap=0)
+        .to_dict()[side]
+        .values()
     ]
     return found, float(np.mean(six))
 
 
-def own_second_stage(model, images, texts, scores, read
-                     ) -> dict | None:
+def own_second_stage(model, images, texts, scores, read) -> dict | None:
     """Both lists ordered anew by a model that reads both sides."""
-    from rsir.models.joint import JointRetriever
-    from rsir.rescore import rescore_both
-    from rsir.twostage import reader
+    from rsir.models.base import JointRetriever
+    from rsir.retrieval.two_stage import reader, rescore_both
 
     if not read.get("k") or not isinstance(model, JointRetriever):
         return None
     return rescore_both(
-        scores, reader(model, images, texts, read.get("reading", 1.0)),
+        scores,
+        reader(model, images, texts, read.get("reading", 1.0)),
         read["k"],
     )
 
@@ -203,9 +194,7 @@ def system_facts(record, splits, scenes: dict) -> dict:
     """What the page knows about one system."""
     asked, model, corpus = trained(record, splits)
     # how far to read was chosen on val when the record was made
-    read = record.facts.get("rescored") or {
-        "k": getattr(asked, "rescore", 0)
-    }
+    read = record.facts.get("rescored") or {"k": getattr(asked, "rescore", 0)}
     made, mR = stages(model, corpus, read)
     right = owners(scenes["captions"], len(scenes["texts"]))
     return {
@@ -257,12 +246,8 @@ def make(names: list[str], known: dict | None, out: Path = OUT) -> dict:
     if known is None or not (out / SHEET).exists():
         out.mkdir(parents=True, exist_ok=True)
         with atomic_write(out / SHEET, "wb") as file:
-            sheet(splits.test).save(
-                file, format="JPEG", quality=QUALITY, optimize=True
-            )
-    made = {one["method"]: one for one in (known or {}).get(
-        "systems", ()
-    )}
+            sheet(splits.test).save(file, format="JPEG", quality=QUALITY, optimize=True)
+    made = {one["method"]: one for one in (known or {}).get("systems", ())}
     records = first_records()
     for name in names:
         print(f"explorer: {name} ...", flush=True)
@@ -297,8 +282,7 @@ def main(argv: list[str]) -> int:
         names = args.systems or list(first_records())
     facts = make(names, known if args.missing or args.systems else None)
     size = sum(p.stat().st_size for p in (OUT / DATA, OUT / SHEET))
-    print(f"explorer: {len(facts['systems'])} systems, "
-          f"{size // 1024} kB")
+    print(f"explorer: {len(facts['systems'])} systems, {size // 1024} kB")
     return 0
 
 

@@ -15,18 +15,18 @@ from pathlib import Path
 import numpy as np
 from steps import HEADLINES, STEPS
 
-from rsir import records
-from rsir.metrics import Comparison, Ranks, compare, recalls_from_ranks
-from rsir.recipes import ROWS
-from rsir.records import Record, load_records
-from rsir.reported import (
+from rsir.evaluation.compare import mean_interval
+from rsir.evaluation.metrics import Comparison, Ranks, compare, recalls_from_ranks
+from rsir.experiments import records
+from rsir.experiments.claims import (
     Verdict,
     check_direction,
     check_reported,
     load_claims,
     reported_range,
 )
-from rsir.sidebyside import mean_interval
+from rsir.experiments.records import Record, load_records
+from rsir.models.recipes import ROWS
 
 DATASETS = {
     "rsicd": "RSICD", "ucm": "UCM-Captions", "rsitmd": "RSITMD",
@@ -92,8 +92,11 @@ class Row:
         """Image and text encoder, and how much of each learns."""
         config = self.runs[0].config
         start = config.get("start")
-        seen = f"above {start} learns" if start and config.get(
-            "stages_trained", True) else "frozen"
+        seen = (
+            f"above {start} learns"
+            if start and config.get("stages_trained", True)
+            else "frozen"
+        )
         image, text = config["image_encoder"], config["text_encoder"]
         learns = {None: "all of it learns", 0: "frozen"}.get(
             config.get("text_layers"),
@@ -124,9 +127,7 @@ class Row:
     def spread(self) -> str:
         """`21.30 ± 0.12 (3)`: mean, standard deviation, runs."""
         values = self.values()
-        std = (
-            f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else ""
-        )
+        std = f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else ""
         return f"{np.mean(values):.2f}{std} ({len(values)})"
 
     def interval(self) -> tuple[float, float]:
@@ -159,8 +160,7 @@ class Row:
         if not system or not reported_range(system, self.dataset):
             return None
         runs = [
-            run.facts | {"recalls": {"expected": recalls_of(run)}}
-            for run in self.runs
+            run.facts | {"recalls": {"expected": recalls_of(run)}} for run in self.runs
         ]
         claim = next(
             (
@@ -223,12 +223,8 @@ def paired(found: list[Row], better, worse, dataset) -> Comparison | str:
     seeds = set(a.seeds) & set(b.seeds)
     if not seeds or a.preset != b.preset:
         return "no seed of one preset in common"
-    sides = [
-        [run for run in row.runs if run.seed in seeds] for row in (a, b)
-    ]
-    owners = {
-        ranks_of(run).owner.tobytes() for side in sides for run in side
-    }
+    sides = [[run for run in row.runs if run.seed in seeds] for row in (a, b)]
+    owners = {ranks_of(run).owner.tobytes() for side in sides for run in side}
     if len(owners) > 1:
         return "measured on different test sets"
     return compared(*(tuple(map(_key, side)) for side in sides))

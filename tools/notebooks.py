@@ -95,9 +95,7 @@ def main() -> int:
     sub.add_argument("branch", nargs="?", default="main")
     args = parser.parse_args()
     if args.command != "address":
-        args.notebooks = [
-            p.resolve() for p in args.notebooks
-        ] or chapters()
+        args.notebooks = [p.resolve() for p in args.notebooks] or chapters()
     return globals()[f"cmd_{args.command}"](args)
 
 

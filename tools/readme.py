@@ -20,7 +20,7 @@ from nbkit import template
 from pages import landing, results, table
 from steps import HEADLINES
 
-from rsir.data.paths import atomic_write
+from rsir.utils.io import atomic_write
 
 
 def results_table(root: Path) -> str:
@@ -45,7 +45,7 @@ def results_table(root: Path) -> str:
             "Ours: mean over runs with different seeds, ± their standard "
             "deviation, number of runs in brackets; ties at their "
             "expectation. The encoders are not the papers': a verdict is "
-            "on the system as built here. \"Not at hand\": the paper's "
+            'on the system as built here. "Not at hand": the paper\'s '
             "recalls could not be read for this edition. The book's "
             "results page has "
             "the six recalls, intervals, ablations, cost and the command "
@@ -115,8 +115,11 @@ def filled(root: Path) -> tuple[str, str]:
     """(the README as it is, as it should be)."""
     text = (root / "README.md").read_text(encoding="utf-8")
     right = fill(text, "results", results_table(root))
-    for name, make in (("chapters", chapters_table),
-                       ("systems", systems_line), ("finding", finding)):
+    for name, make in (
+        ("chapters", chapters_table),
+        ("systems", systems_line),
+        ("finding", finding),
+    ):
         if f"<!-- {name}:begin -->" in text:
             right = fill(right, name, make(root))
     return text, right

@@ -56,9 +56,7 @@ def listed(block: list[str], at: int, always=False) -> list[str]:
         for i, line in enumerate(block)
         if depth(line) == at and ITEM.match(line.strip())
     ]
-    hangs = any(
-        i + 1 < len(block) and depth(block[i + 1]) > at for i in items
-    )
+    hangs = any(i + 1 < len(block) and depth(block[i + 1]) > at for i in items)
     if not items or not (hangs or always):
         return block
     out, inside = [], False
@@ -129,9 +127,7 @@ def hanging_lists(lines: list[str]) -> list[str]:
 
 
 def _docstring(_app, _what, _name, _obj, _options, lines):
-    lines[:] = [
-        chapter_link(plain_bars(line)) for line in hanging_lists(lines)
-    ]
+    lines[:] = [chapter_link(plain_bars(line)) for line in hanging_lists(lines)]
 
 
 def _without_thebe(app, _config):
@@ -166,9 +162,7 @@ class Style(UnsrtStyle):
 
 
 def setup(app):
-    pybtex.plugin.register_plugin(
-        "pybtex.style.formatting", "rsir", Style
-    )
+    pybtex.plugin.register_plugin("pybtex.style.formatting", "rsir", Style)
     app.connect("config-inited", _without_thebe, priority=1)
     app.connect("autodoc-process-docstring", _docstring, priority=1)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

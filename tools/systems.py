@@ -11,8 +11,8 @@ from pathlib import Path
 import yaml
 from nbkit import execute
 
+from rsir.experiments.records import load_records
 from rsir.models.registry import HOMES
-from rsir.records import load_records
 
 PUBLISHED = {
     "amfmn": "AMFMN", "galr": "GaLR", "envlf": "EnVLF",
@@ -92,9 +92,7 @@ def systems(root: Path) -> list[System]:
 
 def joined(names: list[str]) -> str:
     """`A`, `A and B`, `A, B and C`."""
-    return " and ".join(
-        part for part in (", ".join(names[:-1]), *names[-1:]) if part
-    )
+    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
 
 
 def sentence(root: Path, show=lambda system: system.name) -> str:
@@ -111,8 +109,7 @@ def sentence(root: Path, show=lambda system: system.name) -> str:
     parts = []
     if ready:
         named = joined([show(s) for s in ready])
-        verb = "have their chapters" if len(ready) > 1 else \
-            "has its chapter"
+        verb = "have their chapters" if len(ready) > 1 else "has its chapter"
         parts.append(f"So far {named} {verb}")
     if bare:
         verb = "are" if len(bare) > 1 else "is"

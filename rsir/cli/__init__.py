@@ -41,7 +41,7 @@ for _name in COMMANDS:
 
 def main() -> None:
     """Run the command; a user error is one line and exit code 2."""
-    from rsir.errors import RsirError
+    from rsir.utils.errors import RsirError
 
     try:
         app()

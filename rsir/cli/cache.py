@@ -4,9 +4,7 @@ from typing import Annotated, Optional
 
 import typer
 
-cache = typer.Typer(
-    help="Features of frozen encoders on disk.", no_args_is_help=True
-)
+cache = typer.Typer(help="Features of frozen encoders on disk.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +20,7 @@ def list_command() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from rsir.encoders.cache import feature_sets, features_dir
+    from rsir.encoders.feature_cache import feature_sets, features_dir
 
     table = Table(box=None, pad_edge=False)
     for name in ("data set", "split", "images", "encoder", "px", "MB"):
@@ -33,22 +31,25 @@ def list_command() -> None:
         total += size
         table.add_row(
             facts.get("dataset", "(unfinished)"),
-            facts.get("split", ""), str(facts.get("n_images", "")),
-            facts.get("encoder", ""), str(facts.get("size", "")),
-            f"{size / 2 ** 20:.0f}",
+            facts.get("split", ""),
+            str(facts.get("n_images", "")),
+            facts.get("encoder", ""),
+            str(facts.get("size", "")),
+            f"{size / 2**20:.0f}",
         )
     console = Console(file=sys.stdout, soft_wrap=True)
     console.print(table)
-    console.print(f"{total / 2 ** 20:.0f} MB in {features_dir()}")
+    console.print(f"{total / 2**20:.0f} MB in {features_dir()}")
 
 
 @cache.command("clear")
 def clear_command(
-    dataset: Annotated[Optional[str], typer.Argument(
-        help="Only this data set; default: all.")] = None,
+    dataset: Annotated[
+        Optional[str], typer.Argument(help="Only this data set; default: all.")
+    ] = None,
 ) -> None:
     """Remove cached features; they are computed again when needed."""
-    from rsir.encoders.cache import clear_features
+    from rsir.encoders.feature_cache import clear_features
 
     freed = clear_features(dataset)
-    print(f"freed {freed / 2 ** 20:.0f} MB")
+    print(f"freed {freed / 2**20:.0f} MB")

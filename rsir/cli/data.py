@@ -28,25 +28,34 @@ def _table(*heads: str):
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for head in heads:
         right = head in ("images", "captions", "distinct", "MB")
-        table.add_column(
-            head, justify="right" if right else "left", overflow="fold")
+        table.add_column(head, justify="right" if right else "left", overflow="fold")
     return table
 
 
 def list_sets(root: Root = None) -> None:
     """Show the data sets, their sizes, licences and sources."""
     from rsir.data.catalog import CATALOG
-    from rsir.data.locate import locate
-    from rsir.data.paths import data_root
-    from rsir.errors import RsirError
+    from rsir.data.readers import locate
+    from rsir.utils.errors import RsirError
+    from rsir.utils.io import data_root
 
     table = _table(
-        "name", "images", "captions", "train/val/test", "licence",
-        "sources", "here",
+        "name",
+        "images",
+        "captions",
+        "train/val/test",
+        "licence",
+        "sources",
+        "here",
     )
     table.add_row(
-        "toy", "1,300", "6,500", "1000/150/150", "MIT, drawn by rsir",
-        "none needed", "yes",
+        "toy",
+        "1,300",
+        "6,500",
+        "1000/150/150",
+        "MIT, drawn by rsir",
+        "none needed",
+        "yes",
     )
     for e in CATALOG.values():
         try:
@@ -56,8 +65,13 @@ def list_sets(root: Root = None) -> None:
             here = "no"
         parts = "/".join("cut" if n is None else str(n) for n in e.splits)
         table.add_row(
-            e.name, f"{e.images:,}", f"{e.captions:,}", parts, e.licence,
-            ", ".join(s.kind for s in e.sources), here,
+            e.name,
+            f"{e.images:,}",
+            f"{e.captions:,}",
+            parts,
+            e.licence,
+            ", ".join(s.kind for s in e.sources),
+            here,
         )
     out = _console()
     out.print(table)
@@ -72,18 +86,20 @@ def fetch_set(
         Optional[str],  # noqa: UP045
         typer.Option(help="hub, drive or https; default: in order."),
     ] = None,
-    keep: Annotated[
-        bool, typer.Option(help="Keep the archives.")] = False,
-    quiet: Annotated[
-        bool, typer.Option(help="No progress bar.")] = False,
+    keep: Annotated[bool, typer.Option(help="Keep the archives.")] = False,
+    quiet: Annotated[bool, typer.Option(help="No progress bar.")] = False,
 ) -> None:
     """Download a data set; run it again to go on after a break."""
     from rsir.data.download import ManualSteps, fetch
-    from rsir.errors import RsirError
+    from rsir.utils.errors import RsirError
 
     try:
         fetch(
-            name, root, source=source, keep=keep, progress=not quiet,
+            name,
+            root,
+            source=source,
+            keep=keep,
+            progress=not quiet,
             say=lambda text: print(text, flush=True),
         )
     except ManualSteps as error:
@@ -98,12 +114,11 @@ def fetch_set(
 def verify_set(
     name: Annotated[str, typer.Argument(help="ucm, rsicd, ...")],
     root: Root = None,
-    decode: Annotated[
-        bool, typer.Option(help="Open every image.")] = True,
+    decode: Annotated[bool, typer.Option(help="Open every image.")] = True,
 ) -> None:
     """Tell what a folder holds, which split it is, and its faults."""
     from rsir.data.verify import verify
-    from rsir.errors import RsirError
+    from rsir.utils.errors import RsirError
 
     seen = verify(name, root, decode=decode)
     out = _console()
@@ -112,7 +127,9 @@ def verify_set(
         table = _table("split", "images", "captions", "distinct")
         for s in seen.splits:
             table.add_row(
-                s.name, f"{len(s):,}", f"{s.n_captions:,}",
+                s.name,
+                f"{len(s):,}",
+                f"{s.n_captions:,}",
                 f"{len(set(s.captions)):,}",
             )
         out.print(table)
@@ -123,7 +140,8 @@ def verify_set(
         out.print(table)
     print(f"split: {seen.identity}")
     for title, lines in (
-        ("note", seen.notes), ("repaired", seen.repairs),
+        ("note", seen.notes),
+        ("repaired", seen.repairs),
         ("problem", seen.problems),
     ):
         for line in lines:

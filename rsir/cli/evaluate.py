@@ -15,10 +15,16 @@ from typing import Annotated
 
 import typer
 
-from rsir.errors import RsirError
+from rsir.utils.errors import RsirError
 
 JSON_KEYS = (
-    "i2t", "t2i", "mR", "ties", "n_images", "n_captions", "ci95",
+    "i2t",
+    "t2i",
+    "mR",
+    "ties",
+    "n_images",
+    "n_captions",
+    "ci95",
 )
 
 
@@ -28,42 +34,66 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate_command(
-    scores: Annotated[Path, typer.Option(
-        help="scores[n_images, n_captions] as .npy; higher is closer.",
-    )],
-    owner: Annotated[Path | None, typer.Option(
-        help="owner[n_captions] as .npy: the image of each caption, "
-        "counted from 0. Without it captions are dealt evenly in order.",
-    )] = None,
-    ties: Annotated[str, typer.Option(
-        help="expected, optimistic, pessimistic or released.",
-    )] = "expected",
-    captions: Annotated[Path | None, typer.Option(
-        help="The captions as text, one a line, in the order of the "
-        "columns; for --gallery.",
-    )] = None,
-    gallery: Annotated[str, typer.Option(
-        help="full, or deduplicated: of each image every text once, "
-        "as the code of CFITR does. Not the field's protocol.",
-    )] = "full",
-    as_json: Annotated[bool, typer.Option(
-        "--json", help="Print one JSON object and nothing else.",
-    )] = False,
-    bootstrap: Annotated[int, typer.Option(
-        help="Draws behind the 95 % intervals; 0 leaves them out.",
-    )] = 1000,
-    seed: Annotated[int, typer.Option(
-        help="Seed of the bootstrap.",
-    )] = 0,
+    scores: Annotated[
+        Path,
+        typer.Option(
+            help="scores[n_images, n_captions] as .npy; higher is closer.",
+        ),
+    ],
+    owner: Annotated[
+        Path | None,
+        typer.Option(
+            help="owner[n_captions] as .npy: the image of each caption, "
+            "counted from 0. Without it captions are dealt evenly in order.",
+        ),
+    ] = None,
+    ties: Annotated[
+        str,
+        typer.Option(
+            help="expected, optimistic, pessimistic or released.",
+        ),
+    ] = "expected",
+    captions: Annotated[
+        Path | None,
+        typer.Option(
+            help="The captions as text, one a line, in the order of the "
+            "columns; for --gallery.",
+        ),
+    ] = None,
+    gallery: Annotated[
+        str,
+        typer.Option(
+            help="full, or deduplicated: of each image every text once, "
+            "as the code of CFITR does. Not the field's protocol.",
+        ),
+    ] = "full",
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print one JSON object and nothing else.",
+        ),
+    ] = False,
+    bootstrap: Annotated[
+        int,
+        typer.Option(
+            help="Draws behind the 95 % intervals; 0 leaves them out.",
+        ),
+    ] = 1000,
+    seed: Annotated[
+        int,
+        typer.Option(
+            help="Seed of the bootstrap.",
+        ),
+    ] = 0,
 ) -> None:
     """Recall@1/5/10 both ways and mR of a score matrix, in percent."""
-    from rsir import metrics
-    from rsir.gallery import GALLERIES
+    from rsir.evaluation import metrics
+    from rsir.evaluation.metrics import GALLERIES
 
     if gallery not in GALLERIES:
         raise RsirError(
-            f"--gallery: {gallery!r} is no gallery; "
-            f"use one of {', '.join(GALLERIES)}."
+            f"--gallery: {gallery!r} is no gallery; use one of {', '.join(GALLERIES)}."
         )
     if (gallery != "full") != (captions is not None):
         raise RsirError(
@@ -72,8 +102,7 @@ def evaluate_command(
         )
     if ties not in metrics.TIES:
         raise RsirError(
-            f"--ties: {ties!r} is not a tie rule; "
-            f"use one of {', '.join(metrics.TIES)}."
+            f"--ties: {ties!r} is not a tie rule; use one of {', '.join(metrics.TIES)}."
         )
     matrix = load_array(scores, "--scores")
     owners = None if owner is None else load_array(owner, "--owner")
@@ -82,13 +111,13 @@ def evaluate_command(
         if captions is None:
             report = metrics.evaluate(matrix, owners, **options)
         else:
-            from rsir.gallery import evaluate
+            from rsir.evaluation.metrics import evaluate_gallery
 
-            report = evaluate(matrix, owners, load_lines(captions),
-                              gallery, **options)
+            report = evaluate_gallery(
+                matrix, owners, load_lines(captions), gallery, **options
+            )
     except ValueError as error:
-        files = ", ".join(
-            str(x) for x in (scores, owner, captions) if x is not None)
+        files = ", ".join(str(x) for x in (scores, owner, captions) if x is not None)
         raise RsirError(f"{files}: {error}") from error
     if as_json:
         full = report.to_dict()
@@ -137,11 +166,16 @@ def load_array(path: Path, option: str):
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except PermissionError as error:
         raise RsirError(
-            f"{path}: {option}: no permission to read; "
-            "change the file's mode."
+            f"{path}: {option}: no permission to read; change the file's mode."
         ) from error
-    except (ValueError, EOFError, OSError, SyntaxError,
-            zipfile.BadZipFile, tokenize.TokenError) as error:
+    except (
+        ValueError,
+        EOFError,
+        OSError,
+        SyntaxError,
+        zipfile.BadZipFile,
+        tokenize.TokenError,
+    ) as error:
         text = one_line(error)
         if "pickle" in text or "Python objects" in text:
             text = "no .npy file, or one with pickled objects"

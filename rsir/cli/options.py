@@ -5,14 +5,14 @@ from typing import Annotated, Optional
 
 import typer
 
-Dataset = Annotated[str, typer.Option(
-    help="toy, ucm, rsicd, rsitmd, sydney, or a folder.")]
-Root = Annotated[Optional[Path], typer.Option(
-    help="Data root; default RSIR_DATA, else the cache.")]
-Preset = Annotated[str, typer.Option(
-    help="toy, cpu or paper.")]
-Row = Annotated[Optional[str], typer.Option(
-    help="A named variation of the method.")]
+Dataset = Annotated[
+    str, typer.Option(help="toy, ucm, rsicd, rsitmd, sydney, or a folder.")
+]
+Root = Annotated[
+    Optional[Path], typer.Option(help="Data root; default RSIR_DATA, else the cache.")
+]
+Preset = Annotated[str, typer.Option(help="toy, cpu or paper.")]
+Row = Annotated[Optional[str], typer.Option(help="A named variation of the method.")]
 
 
 def changes(pairs: list[str]) -> dict:
@@ -23,7 +23,7 @@ def changes(pairs: list[str]) -> dict:
     """
     import ast
 
-    from rsir.errors import RsirError
+    from rsir.utils.errors import RsirError
 
     words = {"true": True, "false": False, "none": None}
     found = {}

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from rsir.cli.evaluate import load_array, one_line
-from rsir.errors import RsirError
+from rsir.utils.errors import RsirError
 
 METHODS = ("mr", "ppsr")
 
@@ -23,47 +23,81 @@ def register(app: typer.Typer) -> None:
 
 
 def rerank_command(
-    method: Annotated[str, typer.Option(
-        help="mr (GaLR) or ppsr (CFITR).",
-    )],
-    scores: Annotated[Path, typer.Option(
-        help="scores[n_images, n_captions] as .npy; higher is closer.",
-    )],
-    out: Annotated[Path, typer.Option(
-        help="Where to write: .npy, float32, shape as --scores.",
-    )],
-    k: Annotated[int | None, typer.Option(
-        "--k", help="Candidates (mr, 30) or neighbours (ppsr, 10).",
-    )] = None,
-    direction: Annotated[str | None, typer.Option(
-        help="i2t (images ask) or t2i (captions ask); mr needs it.",
-    )] = None,
-    w_sig: Annotated[float | None, typer.Option(
-        "--w-sig", help="mr: weight of the significance [0.3].",
-    )] = None,
-    w_rev: Annotated[float | None, typer.Option(
-        "--w-rev", help="mr: weight of the reverse rank [1.1].",
-    )] = None,
-    xi: Annotated[float | None, typer.Option(
-        "--xi", help="mr: decay of a place [0.05].",
-    )] = None,
-    style: Annotated[str | None, typer.Option(
-        "--as", help="mr: released or figure [released].",
-    )] = None,
-    bank: Annotated[Path | None, typer.Option(
-        help="Scores of training queries with the same gallery, .npy; "
-        "makes --direction inductive.",
-    )] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="mr (GaLR) or ppsr (CFITR).",
+        ),
+    ],
+    scores: Annotated[
+        Path,
+        typer.Option(
+            help="scores[n_images, n_captions] as .npy; higher is closer.",
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Where to write: .npy, float32, shape as --scores.",
+        ),
+    ],
+    k: Annotated[
+        int | None,
+        typer.Option(
+            "--k",
+            help="Candidates (mr, 30) or neighbours (ppsr, 10).",
+        ),
+    ] = None,
+    direction: Annotated[
+        str | None,
+        typer.Option(
+            help="i2t (images ask) or t2i (captions ask); mr needs it.",
+        ),
+    ] = None,
+    w_sig: Annotated[
+        float | None,
+        typer.Option(
+            "--w-sig",
+            help="mr: weight of the significance [0.3].",
+        ),
+    ] = None,
+    w_rev: Annotated[
+        float | None,
+        typer.Option(
+            "--w-rev",
+            help="mr: weight of the reverse rank [1.1].",
+        ),
+    ] = None,
+    xi: Annotated[
+        float | None,
+        typer.Option(
+            "--xi",
+            help="mr: decay of a place [0.05].",
+        ),
+    ] = None,
+    style: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            help="mr: released or figure [released].",
+        ),
+    ] = None,
+    bank: Annotated[
+        Path | None,
+        typer.Option(
+            help="Scores of training queries with the same gallery, .npy; "
+            "makes --direction inductive.",
+        ),
+    ] = None,
 ) -> None:
     """Re-rank a score matrix: mr or ppsr, float32 as .npy."""
     import numpy as np
 
-    from rsir import rerank
+    from rsir.retrieval import rerank
 
     if method not in METHODS:
         raise RsirError(
-            f"--method: {method!r} is unknown; "
-            f"use one of {', '.join(METHODS)}."
+            f"--method: {method!r} is unknown; use one of {', '.join(METHODS)}."
         )
     if direction not in (None, *rerank.ANSWERS):
         raise RsirError(
@@ -77,7 +111,11 @@ def rerank_command(
             "i2t (images ask) or t2i (captions ask)."
         )
     given = {
-        "k": k, "w_sig": w_sig, "w_rev": w_rev, "xi": xi, "style": style,
+        "k": k,
+        "w_sig": w_sig,
+        "w_rev": w_rev,
+        "xi": xi,
+        "style": style,
     }
     given = {key: v for key, v in given.items() if v is not None}
     options = {"style": "--as"}
@@ -91,12 +129,9 @@ def rerank_command(
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # see below
             if method == "mr":
-                new = rerank.multivariate_rerank(
-                    matrix, direction, bank=side, **given
-                )
+                new = rerank.multivariate_rerank(matrix, direction, bank=side, **given)
             else:
-                name = ("image_bank" if direction == "i2t"
-                        else "caption_bank")
+                name = "image_bank" if direction == "i2t" else "caption_bank"
                 new = rerank.ppsr(matrix, **{name: side}, **given)
     except ValueError as error:
         files = str(scores) if bank is None else f"{scores}, {bank}"
@@ -118,12 +153,10 @@ def write_array(path: Path, array) -> None:
     """
     import numpy as np
 
-    from rsir.data.paths import atomic_write
+    from rsir.utils.io import atomic_write
 
     if not path.parent.is_dir():
-        raise RsirError(
-            f"{path}: --out: no folder {path.parent}; make it first."
-        )
+        raise RsirError(f"{path}: --out: no folder {path.parent}; make it first.")
     if path.is_dir():
         raise RsirError(f"{path}: --out: is a folder; name a file in it.")
     try:

@@ -14,22 +14,22 @@ def register(app: typer.Typer) -> None:
 
 
 def search_command(
-    sentence: Annotated[str, typer.Argument(
-        help="What the picture should show.")],
-    run: Annotated[Optional[Path], typer.Option(
-        help="Run folder of `rsir train`; default: the frozen "
-        "baseline, made once.")] = None,
+    sentence: Annotated[str, typer.Argument(help="What the picture should show.")],
+    run: Annotated[
+        Optional[Path],
+        typer.Option(
+            help="Run folder of `rsir train`; default: the frozen baseline, made once."
+        ),
+    ] = None,
     dataset: Dataset = "toy",
-    split: Annotated[str, typer.Option(
-        help="train, val or test.")] = "test",
-    k: Annotated[int, typer.Option(
-        "--k", min=1, help="How many pictures.")] = 5,
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    k: Annotated[int, typer.Option("--k", min=1, help="How many pictures.")] = 5,
     root: Root = None,
 ) -> None:
     """Find pictures by a sentence; prints score and file."""
-    from rsir.baseline import baseline, load_run, search
     from rsir.data import load_dataset
-    from rsir.errors import RsirError
+    from rsir.retrieval.search import baseline, load_run, search
+    from rsir.utils.errors import RsirError
 
     if not sentence.strip():
         raise RsirError("the sentence is empty; say what to look for")
@@ -38,8 +38,7 @@ def search_command(
     splits = load_dataset(dataset, root)
     model = load_run(run) if run else baseline(splits)
     hits = search(model, splits[split], sentence, k)
-    print_hits([(score, splits[split].images[image])
-                for image, score in hits])
+    print_hits([(score, splits[split].images[image]) for image, score in hits])
 
 
 def print_hits(hits) -> None:

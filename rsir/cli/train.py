@@ -14,20 +14,26 @@ def register(app: typer.Typer) -> None:
 
 
 def train_command(
-    method: Annotated[str, typer.Argument(
-        help="linear, mlp, amfmn, galr, envlf or cfitr.")],
+    method: Annotated[
+        str, typer.Argument(help="linear, mlp, amfmn, galr, envlf or cfitr.")
+    ],
     dataset: Dataset = "toy",
     preset: Preset = "toy",
     row: Row = None,
     root: Root = None,
-    run: Annotated[Optional[Path], typer.Option(
-        help="Run folder; default runs/METHOD-DATASET-sSEED.")] = None,
+    run: Annotated[
+        Optional[Path],
+        typer.Option(help="Run folder; default runs/METHOD-DATASET-sSEED."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the run.")] = 0,
-    change: Annotated[Optional[list[str]], typer.Option(
-        "--set", help="Another value of an option: NAME=VALUE.")] = None,
-    tried: Annotated[Optional[Path], typer.Option(
-        help="Table to add a line to: what was tried, and its val mR."
-    )] = None,
+    change: Annotated[
+        Optional[list[str]],
+        typer.Option("--set", help="Another value of an option: NAME=VALUE."),
+    ] = None,
+    tried: Annotated[
+        Optional[Path],
+        typer.Option(help="Table to add a line to: what was tried, and its val mR."),
+    ] = None,
 ) -> None:
     """Train a method; the run folder then serves `rsir search`.
 
@@ -38,16 +44,15 @@ def train_command(
 
     from rsir.cli.options import changes
     from rsir.data import load_dataset
-    from rsir.recipes import recipe
-    from rsir.repeat import exactly
-    from rsir.train import train
+    from rsir.models.recipes import recipe
+    from rsir.training.trainer import train
+    from rsir.utils.seed import exactly
 
     exactly(seed)
-    asked = recipe(method, preset, row,
-                   **{"seed": seed} | changes(change or []))
+    asked = recipe(method, preset, row, **{"seed": seed} | changes(change or []))
     if tried:
-        from rsir import tried as table
-        from rsir.reproduce import clean_commit
+        from rsir.experiments import trials as table
+        from rsir.experiments.run import clean_commit
 
         table.read(tried)  # refuse before the training, not after it
         commit = clean_commit()
@@ -55,11 +60,18 @@ def train_command(
     folder = run or Path("runs") / f"{method}-{dataset}-s{seed}"
     done = train(asked, splits, folder)
     for entry in done.history:
-        print(f"epoch {entry['epoch']:3d}  val mR "
-              f"{entry['val_mR']:.2f}")
+        print(f"epoch {entry['epoch']:3d}  val mR {entry['val_mR']:.2f}")
     print(f"best val mR {done.val_mR:.2f}; run folder: {folder}")
     if tried:
-        table.add(tried, table.line_of(
-            done, asked, dataset=dataset, preset=preset, row=row,
-            commit=commit,
-            created=datetime.now().isoformat(timespec="seconds")))
+        table.add(
+            tried,
+            table.line_of(
+                done,
+                asked,
+                dataset=dataset,
+                preset=preset,
+                row=row,
+                commit=commit,
+                created=datetime.now().isoformat(timespec="seconds"),
+            ),
+        )

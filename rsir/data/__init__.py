@@ -12,16 +12,24 @@ from functools import partial
 from pathlib import Path
 
 from rsir.data.images import content_hash, image_hashes, open_image
-from rsir.data.paths import cache_dir, data_root
 from rsir.data.split import Box, DataRepairWarning, Split, Splits
-from rsir.errors import RsirError
+from rsir.utils.errors import RsirError
+from rsir.utils.io import cache_dir, data_root
 
 NAMES = ("toy", "ucm", "rsicd", "rsitmd", "sydney")
 
 __all__ = [
-    "NAMES", "Box", "DataRepairWarning", "Split", "Splits",
-    "cache_dir", "content_hash", "data_root", "image_hashes",
-    "load_dataset", "open_image",
+    "NAMES",
+    "Box",
+    "DataRepairWarning",
+    "Split",
+    "Splits",
+    "cache_dir",
+    "content_hash",
+    "data_root",
+    "image_hashes",
+    "load_dataset",
+    "open_image",
 ]
 
 
@@ -43,7 +51,7 @@ def load_dataset(
             they are drawn to.
         seed: of the shuffle that cuts val where the files have none;
             for toy, of the scenes.
-        **options: for toy, see `rsir.data.toy.load_toy`. For files:
+        **options: for toy, see `toyscenes.load_toy`. For files:
             val_fraction: share of train that becomes val; joins a
                 val of the file with train and cuts anew. Default: val
                 as the file has it, else as many images as test (at
@@ -66,7 +74,7 @@ def load_dataset(
         DataRepairWarning: a fault was repaired, and how.
     """
     if isinstance(name, str) and name == "toy":
-        from rsir.data.toy import load_toy
+        from toyscenes import load_toy
 
         return load_toy(root, seed=seed, **options)
     if isinstance(name, str) and name in NAMES:
@@ -75,8 +83,7 @@ def load_dataset(
     if folder.is_dir():
         if root is not None:
             raise RsirError(
-                f"{folder} is a folder and needs no root; leave out "
-                f"root={str(root)!r}"
+                f"{folder} is a folder and needs no root; leave out root={str(root)!r}"
             )
         return _load_folder(folder, seed, options)
     raise RsirError(
@@ -87,7 +94,7 @@ def load_dataset(
 
 
 def _rules(seed: int, options: dict, **defaults):
-    from rsir.data.assemble import Rules
+    from rsir.data.readers import Rules
 
     known = ("val_fraction", "captions_per_image", "verify")
     wrong = set(options) - {*known, "layout", "images"}
@@ -102,18 +109,20 @@ def _rules(seed: int, options: dict, **defaults):
 
 def _load_named(name, root, seed, options) -> Splits:
     from rsir.data.catalog import entry, scene_of
-    from rsir.data.locate import locate
+    from rsir.data.readers import locate
 
     rules = _rules(seed, options)
     place = locate(
-        entry(name), data_root(root), options.get("layout", "auto"),
+        entry(name),
+        data_root(root),
+        options.get("layout", "auto"),
         options.get("images"),
     )
     return _read(name, place, rules, partial(scene_of, name))
 
 
 def _load_folder(folder: Path, seed, options) -> Splits:
-    from rsir.data.locate import Located, annotation, image_folder
+    from rsir.data.readers import Located, annotation, image_folder
 
     found = annotation(folder, layout=options.get("layout", "auto"))
     if found is None:
@@ -124,8 +133,7 @@ def _load_folder(folder: Path, seed, options) -> Splits:
     layout, source = found
     images = options.get("images")
     if images is None:
-        images = (folder if layout == "folder"
-                  else image_folder(folder, source))
+        images = folder if layout == "folder" else image_folder(folder, source)
     defaults = {"captions_per_image": None} if layout == "folder" else {}
     rules = _rules(seed, options, **defaults)
     place = Located(layout, folder, source, Path(images).expanduser())
@@ -134,16 +142,13 @@ def _load_folder(folder: Path, seed, options) -> Splits:
 
 def _read(name, place, rules, label_of=None) -> Splits:
     if place.layout == "karpathy":
-        from rsir.data.karpathy import read_karpathy
+        from rsir.data.readers import read_karpathy
 
-        return read_karpathy(
-            name, place.source, place.images, rules, label_of)
+        return read_karpathy(name, place.source, place.images, rules, label_of)
     if place.layout == "precomp":
-        from rsir.data.precomp import read_precomp
+        from rsir.data.readers import read_precomp
 
-        return read_precomp(
-            name, place.source, place.images, rules, label_of)
-    from rsir.data.folder import read_folder
+        return read_precomp(name, place.source, place.images, rules, label_of)
+    from rsir.data.readers import read_folder
 
-    return read_folder(
-        place.folder, place.source, place.images, rules, name)
+    return read_folder(place.folder, place.source, place.images, rules, name)

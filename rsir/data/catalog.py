@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rsir.errors import RsirError
+from rsir.utils.errors import RsirError
 
 
 @dataclass(frozen=True)
@@ -81,16 +81,14 @@ class Entry:
     note: str = ""
 
 
-_S3 = ("https://opendatasharing.s3.us-west-2.amazonaws.com/"
-       "SkyScript/benchmark/")
+_S3 = "https://opendatasharing.s3.us-west-2.amazonaws.com/SkyScript/benchmark/"
 _NONE = "none stated by the owners; do not redistribute"
 _PARTIAL = "SkyScript benchmark archive (test pairs, a table of its own)"
 
 RSICD = Entry(
     name="rsicd",
     title="RSICD (Lu et al., TGRS 2018)",
-    licence=_NONE + " (images: Google Earth, Baidu Map, MapABC, "
-    "Tianditu)",
+    licence=_NONE + " (images: Google Earth, Baidu Map, MapABC, Tianditu)",
     folders=("rsicd", "RSICD", "RSICD_optimal", "rsicd_precomp"),
     annotations=("dataset_rsicd.json", "dataset_RSICD.json"),
     image_folders=("RSICD_images", "rsicd_images", "images", "imgs"),
@@ -100,44 +98,62 @@ RSICD = Entry(
     pixels="224x224",
     sources=(
         Source(
-            "hub", "Hugging Face data set, parquet with images",
-            (("parquet", "arampacha/rsicd"),), bytes=526_000_288,
+            "hub",
+            "Hugging Face data set, parquet with images",
+            (("parquet", "arampacha/rsicd"),),
+            bytes=526_000_288,
         ),
         Source(
-            "drive", "Google Drive: the authors' JSON and images",
+            "drive",
+            "Google Drive: the authors' JSON and images",
             (
-                ("dataset_rsicd.json",
-                 "1q8EcBWuCbvtTnMILE60WOhd9S0C4rsfT"),
+                ("dataset_rsicd.json", "1q8EcBWuCbvtTnMILE60WOhd9S0C4rsfT"),
                 ("RSICD_images.rar", "0B1jt7lJDEXy3SmZEdDd0aWpXcWc"),
             ),
         ),
         Source(
-            "https", _PARTIAL, (("RSICD.zip", _S3 + "RSICD.zip"),),
+            "https",
+            _PARTIAL,
+            (("RSICD.zip", _S3 + "RSICD.zip"),),
             complete=False,
         ),
-        Source("manual", "MEGA or Baidu", steps=(
-            "open github.com/201528014227051/RSICD_optimal and follow "
-            "its MEGA link (folder EOpjTAwL#LWdHVjKAJbd3NbLsCvzDGA) or "
-            "Baidu 1lH5m047P9m2IvoZMPsoDsQ (password NIST)",
-            "unpack the images into {folder}/RSICD_images/",
-            "put dataset_rsicd.json into {folder}/",
-            "run: rsir data verify rsicd",
-        )),
+        Source(
+            "manual",
+            "MEGA or Baidu",
+            steps=(
+                "open github.com/201528014227051/RSICD_optimal and follow "
+                "its MEGA link (folder EOpjTAwL#LWdHVjKAJbd3NbLsCvzDGA) or "
+                "Baidu 1lH5m047P9m2IvoZMPsoDsQ (password NIST)",
+                "unpack the images into {folder}/RSICD_images/",
+                "put dataset_rsicd.json into {folder}/",
+                "run: rsir data verify rsicd",
+            ),
+        ),
     ),
     hashes=(
-        ("test_caps", "6c454afb21934c8fc75077d4d2695057"
-                      "a74c531d177c542e8bc9bd051990ed37"),
-        ("test_filename", "d6e0279f45797226f452f017c7ac055a"
-                          "291c4115c05b14606be78be6f2867102"),
-        ("train_caps", "dfaee64764a29af37f50c2bf5a8a7d28"
-                       "ec37045e4870e063ac315bfe68b32215"),
-        ("train_filename", "07ba36e2a4286f88e94a0765dd7288c1"
-                           "33ed810ae22b216a75a18e729bb944f7"),
+        (
+            "test_caps",
+            "6c454afb21934c8fc75077d4d2695057a74c531d177c542e8bc9bd051990ed37",
+        ),
+        (
+            "test_filename",
+            "d6e0279f45797226f452f017c7ac055a291c4115c05b14606be78be6f2867102",
+        ),
+        (
+            "train_caps",
+            "dfaee64764a29af37f50c2bf5a8a7d28ec37045e4870e063ac315bfe68b32215",
+        ),
+        (
+            "train_filename",
+            "07ba36e2a4286f88e94a0765dd7288c133ed810ae22b216a75a18e729bb944f7",
+        ),
     ),
     known=(
         ((8_734, 1_094, 1_093), "the official counts"),
-        ((7_862, 1_966, 1_093), "80/20 cut of train, as AMFMN, GaLR, "
-         "PIR, SWAN, HarMA count"),
+        (
+            (7_862, 1_966, 1_093),
+            "80/20 cut of train, as AMFMN, GaLR, PIR, SWAN, HarMA count",
+        ),
     ),
     note="AMFMN's printed numbers fit a test set of 1,094 images; the "
     "list its authors ship has 1,093.",
@@ -156,36 +172,48 @@ RSITMD = Entry(
     pixels="256x256",
     sources=(
         Source(
-            "drive", "Google Drive: the authors' archive",
+            "drive",
+            "Google Drive: the authors' archive",
             (("RSITMD.zip", "1NJY86TAAUd8BVs7hyteImv8I2_Lh95W6"),),
         ),
         Source(
-            "https", _PARTIAL, (("RSITMD.zip", _S3 + "RSITMD.zip"),),
+            "https",
+            _PARTIAL,
+            (("RSITMD.zip", _S3 + "RSITMD.zip"),),
             complete=False,
         ),
-        Source("manual", "Google Drive in a browser, or Baidu", steps=(
-            "open drive.google.com/file/d/"
-            "1NJY86TAAUd8BVs7hyteImv8I2_Lh95W6 or Baidu "
-            "1gDj38mzUL-LmQX32PYxr0Q (password NIST)",
-            "unpack, so that {folder}/images/ and "
-            "{folder}/dataset_RSITMD.json exist",
-            "run: rsir data verify rsitmd",
-        )),
+        Source(
+            "manual",
+            "Google Drive in a browser, or Baidu",
+            steps=(
+                "open drive.google.com/file/d/"
+                "1NJY86TAAUd8BVs7hyteImv8I2_Lh95W6 or Baidu "
+                "1gDj38mzUL-LmQX32PYxr0Q (password NIST)",
+                "unpack, so that {folder}/images/ and "
+                "{folder}/dataset_RSITMD.json exist",
+                "run: rsir data verify rsitmd",
+            ),
+        ),
     ),
     hashes=(
-        ("test_caps", "c3e72a13ecafcbae0913edd2e9de87e8"
-                      "e77acad97b5635f3ba2f56a628b83c0f"),
-        ("test_filename", "183cbcd9d9a49fb92cd7aca3fe6bd411"
-                          "705ea3f590ac1dd572ace29c52b045bd"),
-        ("train_caps", "e303a2794afc7414b233823951238ab5"
-                       "20419c2ac076472637d4c4f122fada1d"),
-        ("train_filename", "e0ab67beacc1b751679b18adc6ce15bd"
-                           "73cc70c30de13b29cb319834c9200886"),
+        (
+            "test_caps",
+            "c3e72a13ecafcbae0913edd2e9de87e8e77acad97b5635f3ba2f56a628b83c0f",
+        ),
+        (
+            "test_filename",
+            "183cbcd9d9a49fb92cd7aca3fe6bd411705ea3f590ac1dd572ace29c52b045bd",
+        ),
+        (
+            "train_caps",
+            "e303a2794afc7414b233823951238ab520419c2ac076472637d4c4f122fada1d",
+        ),
+        (
+            "train_filename",
+            "e0ab67beacc1b751679b18adc6ce15bd73cc70c30de13b29cb319834c9200886",
+        ),
     ),
-    known=(
-        ((3_435, 856, 452), "80/20 cut of train, as PIR, SWAN, HarMA "
-         "count"),
-    ),
+    known=(((3_435, 856, 452), "80/20 cut of train, as PIR, SWAN, HarMA count"),),
     note="The caption files shipped with AMFMN and GaLR have twenty "
     "blank captions in four images.",
 )
@@ -194,10 +222,8 @@ UCM = Entry(
     name="ucm",
     title="UCM-Captions (Qu et al., CITS 2016)",
     licence="images: USGS, public domain; captions: none stated",
-    folders=("ucm", "UCM", "UCM_captions", "UCM-captions", "UCMD",
-             "ucm_precomp"),
-    annotations=("dataset.json", "dataset_ucm.json",
-                 "dataset_ucmd.json"),
+    folders=("ucm", "UCM", "UCM_captions", "UCM-captions", "UCMD", "ucm_precomp"),
+    annotations=("dataset.json", "dataset_ucm.json", "dataset_ucmd.json"),
     image_folders=("imgs", "UCM_imgs", "images", "Images"),
     images=2_100,
     captions=10_500,
@@ -205,35 +231,46 @@ UCM = Entry(
     pixels="about 256x256",
     sources=(
         Source(
-            "drive", "Google Drive: the authors' archive",
-            (("UCM_captions.zip",
-              "1WNAQgdgghz0cz4rV_KmTNyNGF_m8cNkt"),),
+            "drive",
+            "Google Drive: the authors' archive",
+            (("UCM_captions.zip", "1WNAQgdgghz0cz4rV_KmTNyNGF_m8cNkt"),),
         ),
         Source(
-            "https", _PARTIAL,
+            "https",
+            _PARTIAL,
             (("ucmcaptions.zip", _S3 + "ucmcaptions.zip"),),
             complete=False,
         ),
-        Source("manual", "MEGA or Baidu", steps=(
-            "open MEGA folder wCpSzSoS#RXzIlrv--TDt3ENZdKN8JA or Baidu "
-            "1mjPToHq",
-            "unpack imgs.rar into {folder}/imgs/ and put dataset.json "
-            "into {folder}/",
-            "the pictures alone, named by class, are at "
-            "weegee.vision.ucmerced.edu/datasets/UCMerced_LandUse.zip",
-            "run: rsir data verify ucm",
-        )),
+        Source(
+            "manual",
+            "MEGA or Baidu",
+            steps=(
+                "open MEGA folder wCpSzSoS#RXzIlrv--TDt3ENZdKN8JA or Baidu 1mjPToHq",
+                "unpack imgs.rar into {folder}/imgs/ and put dataset.json "
+                "into {folder}/",
+                "the pictures alone, named by class, are at "
+                "weegee.vision.ucmerced.edu/datasets/UCMerced_LandUse.zip",
+                "run: rsir data verify ucm",
+            ),
+        ),
     ),
     hashes=(
-        ("test_caps", "b896d49fe5544fcec3b24d556793e51e"
-                      "1b0c0b46fa5595bd77965b2a494a32c1"),
-        ("test_filename", "84552a920cef691291cfdedfb7912828"
-                          "d52c160154eb519d412a726d8165169f"),
+        (
+            "test_caps",
+            "b896d49fe5544fcec3b24d556793e51e1b0c0b46fa5595bd77965b2a494a32c1",
+        ),
+        (
+            "test_filename",
+            "84552a920cef691291cfdedfb7912828d52c160154eb519d412a726d8165169f",
+        ),
     ),
     known=(
         ((1_680, 210, 210), "the authors' JSON, 8:1:1"),
-        ((1_480, 210, 110), "the JGDN repository; its 210-image file "
-         "has the size of the usual test set"),
+        (
+            (1_480, 210, 110),
+            "the JGDN repository; its 210-image file "
+            "has the size of the usual test set",
+        ),
     ),
 )
 
@@ -241,8 +278,13 @@ SYDNEY = Entry(
     name="sydney",
     title="Sydney-Captions (Qu et al., CITS 2016)",
     licence=_NONE,
-    folders=("sydney", "Sydney", "Sydney_captions", "Sydney-captions",
-             "sydney_precomp"),
+    folders=(
+        "sydney",
+        "Sydney",
+        "Sydney_captions",
+        "Sydney-captions",
+        "sydney_precomp",
+    ),
     annotations=("dataset.json", "dataset_sydney.json"),
     image_folders=("imgs", "images", "Sydney_imgs"),
     images=613,
@@ -251,36 +293,56 @@ SYDNEY = Entry(
     pixels="500x500",
     sources=(
         Source(
-            "drive", "Google Drive: the authors' archive",
-            (("Sydney_captions.zip",
-              "1zAA8qG8FZLCj2t4t9JPgNS48sA2iltaU"),),
+            "drive",
+            "Google Drive: the authors' archive",
+            (("Sydney_captions.zip", "1zAA8qG8FZLCj2t4t9JPgNS48sA2iltaU"),),
         ),
-        Source("manual", "MEGA, Baidu, or the hub", steps=(
-            "open MEGA folder pG4yTYYA#4c4buNFLibryZnlujsrwEQ, Baidu "
-            "1hujEmcG, or huggingface.co/datasets/isaaccorley/"
-            "Sydney-Captions (355 MB zip)",
-            "unpack, so that {folder}/imgs/ and {folder}/dataset.json "
-            "exist",
-            "run: rsir data verify sydney",
-        )),
+        Source(
+            "manual",
+            "MEGA, Baidu, or the hub",
+            steps=(
+                "open MEGA folder pG4yTYYA#4c4buNFLibryZnlujsrwEQ, Baidu "
+                "1hujEmcG, or huggingface.co/datasets/isaaccorley/"
+                "Sydney-Captions (355 MB zip)",
+                "unpack, so that {folder}/imgs/ and {folder}/dataset.json exist",
+                "run: rsir data verify sydney",
+            ),
+        ),
     ),
     known=(
         ((497, 58, 58), "the authors' JSON, about 8:1:1"),
-        ((497, 58, 28), "the JGDN repository; its 58-image file has "
-         "the size that AMFMN's numbers imply"),
+        (
+            (497, 58, 28),
+            "the JGDN repository; its 58-image file has "
+            "the size that AMFMN's numbers imply",
+        ),
     ),
 )
 
-CATALOG: dict[str, Entry] = {
-    e.name: e for e in (UCM, RSICD, RSITMD, SYDNEY)
-}
+CATALOG: dict[str, Entry] = {e.name: e for e in (UCM, RSICD, RSITMD, SYDNEY)}
 
 UCM_CLASSES = (
-    "agricultural", "airplane", "baseballdiamond", "beach", "buildings",
-    "chaparral", "denseresidential", "forest", "freeway", "golfcourse",
-    "harbor", "intersection", "mediumresidential", "mobilehomepark",
-    "overpass", "parkinglot", "river", "runway", "sparseresidential",
-    "storagetanks", "tenniscourt",
+    "agricultural",
+    "airplane",
+    "baseballdiamond",
+    "beach",
+    "buildings",
+    "chaparral",
+    "denseresidential",
+    "forest",
+    "freeway",
+    "golfcourse",
+    "harbor",
+    "intersection",
+    "mediumresidential",
+    "mobilehomepark",
+    "overpass",
+    "parkinglot",
+    "river",
+    "runway",
+    "sparseresidential",
+    "storagetanks",
+    "tenniscourt",
 )
 
 
@@ -296,10 +358,7 @@ def entry(name: str) -> Entry:
             "to fetch or verify: load_dataset('toy')"
         )
     if name not in CATALOG:
-        raise RsirError(
-            f"unknown data set {name!r}; there are "
-            f"{', '.join(CATALOG)}"
-        )
+        raise RsirError(f"unknown data set {name!r}; there are {', '.join(CATALOG)}")
     return CATALOG[name]
 
 

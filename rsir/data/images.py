@@ -13,12 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from rsir.data.paths import read_bytes
 from rsir.data.split import Split
-from rsir.errors import RsirError
+from rsir.utils.errors import RsirError
+from rsir.utils.io import read_bytes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
 
 SUFFIXES = (".jpg", ".jpeg", ".tif", ".tiff", ".png")
 
@@ -76,16 +77,16 @@ class ImageFolder:
         suffix = pure.suffix if pure.suffix.lower() in SUFFIXES else ""
         cut = -len(suffix) or None
         for table, key in (
-            (self._exact, whole), (self._exact, last),
-            (self._stem, whole[:cut]), (self._stem, last[:cut]),
+            (self._exact, whole),
+            (self._exact, last),
+            (self._stem, whole[:cut]),
+            (self._stem, last[:cut]),
         ):
             found = table.get(key)
             if not found:
                 continue
             if len(found) > 1:
-                some = ", ".join(
-                    str(p.relative_to(self.path)) for p in found[:3]
-                )
+                some = ", ".join(str(p.relative_to(self.path)) for p in found[:3])
                 raise RsirError(
                     f"several files in {self.path} fit the image name "
                     f"{name!r}: {some}; keep one of them"
@@ -121,8 +122,7 @@ def open_image(path: str | os.PathLike) -> Image:
         ) from None
     except (OSError, SyntaxError, ValueError) as error:
         raise RsirError(
-            f"image {path} is truncated or damaged ({error}); "
-            "fetch it again"
+            f"image {path} is truncated or damaged ({error}); fetch it again"
         ) from None
     except Image.DecompressionBombError as error:
         raise RsirError(f"image {path} is too large: {error}") from None

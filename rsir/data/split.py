@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rsir.errors import RsirError
+from rsir.utils.errors import RsirError
 
 SPLIT_NAMES = ("train", "val", "test")
 
@@ -100,8 +100,7 @@ class Split:
             put(self, key, tuple(value))
             if len(value) != n:
                 raise RsirError(
-                    f"{where}: {len(value)} {key} for {n} images; "
-                    "give one per image"
+                    f"{where}: {len(value)} {key} for {n} images; give one per image"
                 )
         order = np.argsort(owner, kind="stable")
         starts = np.searchsorted(owner[order], np.arange(n + 1))
@@ -122,7 +121,7 @@ class Split:
     def caption_indices(self, i: int) -> np.ndarray:
         """Indices of the captions of image `i`, in file order."""
         i = range(self.n_images)[i]
-        return self._order[self._starts[i]:self._starts[i + 1]]
+        return self._order[self._starts[i] : self._starts[i + 1]]
 
     def captions_of(self, i: int) -> list[str]:
         """The captions of image `i`, in file order."""
@@ -201,14 +200,12 @@ class Splits:
     def __getitem__(self, name: str) -> Split:
         if name not in SPLIT_NAMES:
             raise RsirError(
-                f"no split {name!r} in {self.name}; "
-                "there are train, val and test"
+                f"no split {name!r} in {self.name}; there are train, val and test"
             )
         return getattr(self, name)
 
     def __repr__(self) -> str:
-        lines = [f"{self.name:<8} {'images':>8} {'captions':>9}"
-                 f" {'distinct':>9}"]
+        lines = [f"{self.name:<8} {'images':>8} {'captions':>9} {'distinct':>9}"]
         for s in self:
             lines.append(
                 f"{s.name:<8} {s.n_images:>8,} {s.n_captions:>9,}"

@@ -20,22 +20,21 @@ from functools import cache, lru_cache
 
 import numpy as np
 
-from rsir.data.paths import atomic_write, read_text
-from rsir.errors import RsirError
+from rsir.utils.errors import RsirError
+from rsir.utils.io import atomic_write, read_text
 
 PUNCTUATION = frozenset(",.:;?()[]&!*@#$%")
 """The signs that both released codes drop."""
 
 PAD, UNK = "<pad>", "<unk>"
 
-_QUOTES = str.maketrans(
-    {"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"'}
-)
+_QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"'})
 _STEPS = [
-    (re.compile(pattern), by) for pattern, by in (
-        (r'(^|[\s(\[{<])"', r"\1 `` "),     # opening quotes
-        (r'"', " '' "),                     # the others close
-        (r"([:,])(?=\D|$)", r" \1 "),       # not inside 1,000
+    (re.compile(pattern), by)
+    for pattern, by in (
+        (r'(^|[\s(\[{<])"', r"\1 `` "),  # opening quotes
+        (r'"', " '' "),  # the others close
+        (r"([:,])(?=\D|$)", r" \1 "),  # not inside 1,000
         (r"\.{2,}", " ... "),
         (r"([;@#$%&?!()\[\]{}<>])", r" \1 "),
         (r"--+", " -- "),
@@ -44,7 +43,7 @@ _STEPS = [
         (r"(?<=[^\s'])('(?:s|m|d|ll|re|ve))(?=\s|$)", r" \1"),
         (r"(?<=[a-z])(n't)(?=\s|$)", r" \1"),
         (r"\bcannot\b", "can not"),
-        (r"(?<=[^\s'])'(?=\s|$)", " '"),    # the boats' wake
+        (r"(?<=[^\s'])'(?=\s|$)", " '"),  # the boats' wake
     )
 ]
 
@@ -105,12 +104,9 @@ class Vocabulary:
         for i, word in enumerate(self.words):
             if word is not None:
                 self._id.setdefault(word, i)
-        if self._id.get(PAD, 0) != 0 or self.words[:1] not in (
-            (PAD,), (None,)
-        ):
+        if self._id.get(PAD, 0) != 0 or self.words[:1] not in ((PAD,), (None,)):
             raise RsirError(
-                f"a vocabulary has {PAD} at id 0; this one has "
-                f"{self.words[:1]}"
+                f"a vocabulary has {PAD} at id 0; this one has {self.words[:1]}"
             )
         if UNK not in self._id:
             raise RsirError(f"a vocabulary needs the word {UNK}")
@@ -135,17 +131,15 @@ class Vocabulary:
         """
         count = Counter(w for c in captions for w in tokenize(c))
         kept = [
-            w for w, n in count.items()
-            if n >= threshold and w not in stop_words
-            and w not in (PAD, UNK)
+            w
+            for w, n in count.items()
+            if n >= threshold and w not in stop_words and w not in (PAD, UNK)
         ]
         kept.sort(key=lambda w: (-count[w], w))
         return cls([PAD, UNK, *kept])
 
     @classmethod
-    def from_word_list(
-        cls, path: str | os.PathLike, first_id: int = 1
-    ) -> Vocabulary:
+    def from_word_list(cls, path: str | os.PathLike, first_id: int = 1) -> Vocabulary:
         """A file with one word a line, such as skip-thoughts' table.
 
         The word on line 1 gets `first_id`, and so on; a word given
@@ -222,7 +216,9 @@ class Vocabulary:
         with atomic_write(path) as file:
             json.dump(
                 {"format": "rsir vocabulary 1", "words": self.words},
-                file, ensure_ascii=False, indent=0,
+                file,
+                ensure_ascii=False,
+                indent=0,
             )
             file.write("\n")
 
@@ -237,8 +233,7 @@ class Vocabulary:
             data = json.loads(read_text(path, "vocabulary"))
         except json.JSONDecodeError as error:
             raise RsirError(
-                f"{path} is not JSON (line {error.lineno}: "
-                f"{error.msg})"
+                f"{path} is not JSON (line {error.lineno}: {error.msg})"
             ) from None
         data = data if isinstance(data, dict) else {}
         words, table = data.get("words"), data.get("word2idx")

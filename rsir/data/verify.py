@@ -18,14 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rsir.data import load_dataset
-from rsir.data.assemble import Record, some
 from rsir.data.catalog import Entry, entry
 from rsir.data.images import image_hashes, unreadable
-from rsir.data.karpathy import parse_karpathy
-from rsir.data.locate import Located, locate
-from rsir.data.paths import data_root, read_bytes
+from rsir.data.readers import Located, Record, locate, parse_karpathy, some
 from rsir.data.split import DataRepairWarning, Splits
-from rsir.errors import RsirError
+from rsir.utils.errors import RsirError
+from rsir.utils.io import data_root, read_bytes
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,9 @@ def verify(
     """
     what = entry(name)
     place = locate(
-        what, data_root(root), options.get("layout", "auto"),
+        what,
+        data_root(root),
+        options.get("layout", "auto"),
         options.get("images"),
     )
     problems, splits, repairs = [], None, ()
@@ -90,8 +90,7 @@ def verify(
         except RsirError as error:
             problems.append(str(error))
     repairs = tuple(
-        str(w.message) for w in caught
-        if issubclass(w.category, DataRepairWarning)
+        str(w.message) for w in caught if issubclass(w.category, DataRepairWarning)
     )
     hashes: tuple = ()
     if splits is not None:
@@ -105,8 +104,14 @@ def verify(
             problems += bad
             notes += seen
     return Verification(
-        name, place.folder, place.layout, splits,
-        identify(what, splits, hashes), hashes, tuple(notes), repairs,
+        name,
+        place.folder,
+        place.layout,
+        splits,
+        identify(what, splits, hashes),
+        hashes,
+        tuple(notes),
+        repairs,
         tuple(problems),
     )
 
@@ -134,20 +139,18 @@ def caption_hashes(place: Located) -> dict[str, str]:
 def record_hashes(records: Iterable[Record]) -> dict[str, str]:
     """The same for records of a JSON."""
     lines: dict[str, list[str]] = {
-        "train_caps": [], "train_filename": [],
-        "test_caps": [], "test_filename": [],
+        "train_caps": [],
+        "train_filename": [],
+        "test_caps": [],
+        "test_filename": [],
     }
     for r in records:
         part = "test" if r.split == "test" else "train"
         times = len(r.captions) if part == "test" else 1
-        lines[f"{part}_caps"] += [
-            " ." if c == "." else c for c in r.captions
-        ]
+        lines[f"{part}_caps"] += [" ." if c == "." else c for c in r.captions]
         lines[f"{part}_filename"] += [r.id] * times
     return {
-        key: hashlib.sha256(
-            "".join(line + "\n" for line in value).encode()
-        ).hexdigest()
+        key: hashlib.sha256("".join(line + "\n" for line in value).encode()).hexdigest()
         for key, value in lines.items()
     }
 
@@ -156,8 +159,15 @@ def compare_hashes(what: Entry, found: dict[str, str]):
     """(key, digest, "same" | "other" | "not known") for each file."""
     known = dict(what.hashes)
     return tuple(
-        (key, digest, "not known" if key not in known
-         else "same" if known[key] == digest else "other")
+        (
+            key,
+            digest,
+            "not known"
+            if key not in known
+            else "same"
+            if known[key] == digest
+            else "other",
+        )
         for key, digest in found.items()
     )
 
@@ -197,9 +207,7 @@ def _count_problems(what: Entry, splits: Splits) -> list[str]:
         (len(splits.test), what.splits[2], "test images"),
     ):
         if have != want:
-            found.append(
-                f"{have:,} {noun}, but {what.title} has {want:,}"
-            )
+            found.append(f"{have:,} {noun}, but {what.title} has {want:,}")
     return found
 
 
@@ -212,9 +220,7 @@ def _caption_notes(splits: Splits) -> list[str]:
         owners = Counter(t for _, t in pairs)
         shared = sum(owners[t] > 1 for t in number.tolist())
         per_image = Counter(i for i, _ in pairs)
-        repeated = sum(
-            per_image[i] < n for i, n in enumerate(s.counts().tolist())
-        )
+        repeated = sum(per_image[i] < n for i, n in enumerate(s.counts().tolist()))
         text = (
             f"{s.name}: {len(texts):,} of {s.n_captions:,} captions "
             f"are distinct; {repeated:,} images repeat a caption of "
@@ -236,14 +242,12 @@ def _image_facts(splits: Splits) -> tuple[list[str], list[str]]:
         problems.append(f"{len(bad) - 5:,} more images cannot be read")
     groups: dict[str, list[str]] = {}
     lost = {path for path, _ in bad}
-    good = [(n, p) for n, p in zip(names, paths, strict=True)
-            if p not in lost]
+    good = [(n, p) for n, p in zip(names, paths, strict=True) if p not in lost]
     digests = image_hashes([p for _, p in good])
     for (n, _), digest in zip(good, digests, strict=True):
         groups.setdefault(digest, []).append(n)
     twins = [g for g in groups.values() if len(g) > 1]
-    across = [g for g in twins
-              if len({n.split("/")[0] for n in g}) > 1]
+    across = [g for g in twins if len({n.split("/")[0] for n in g}) > 1]
     notes = [f"{len(good):,} of {len(paths):,} images can be read"]
     if twins:
         notes.append(

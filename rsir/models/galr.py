@@ -1,16 +1,7 @@
-"""GaLR: global and local information, fused dynamically.
+"""Attention blocks of GaLR's fusion: SA and SGA.
 
-Source: Yuan et al., TGRS 2022 (doi 10.1109/TGRS.2022.3163706), read
-from the abstract, the figures of the authors' page and their released
-code; the paper's text was not at hand. Explained in chapter 03.
-
-    global = l2norm(v_g * m)           MVSA, as in AMFMN
-    local  = l2norm(GCN(A, X))         objects of the picture
-    visual = MIDF(global, local)
-    score  = cos(visual, text)
-
-No part reads both sides: pictures and sentences are encoded apart,
-and an index can hold them.
+Source: as released by GaLR's authors, in the style of MCAN. A block
+adds, then normalises; it has no positions. Explained in chapter 03.
 """
 
 from collections.abc import Mapping
@@ -22,16 +13,201 @@ from torch import Tensor, nn
 
 from rsir.data import Split
 from rsir.encoders.base import FEATURES
-from rsir.encoders.graphs import all_features_seconds, cached_graphs
 from rsir.encoders.image import ImageEncoder
-from rsir.encoders.local import DREA, WIDTH
-from rsir.encoders.regions import CONTENT, region_source
+from rsir.encoders.object_graph import (
+    CONTENT,
+    DREA,
+    WIDTH,
+    all_features_seconds,
+    cached_graphs,
+    region_source,
+)
 from rsir.encoders.text import TextEncoder
-from rsir.errors import RsirError
-from rsir.layers import MVSA, Standardise
-from rsir.layers.attention import SA, SGA
-from rsir.layers.graph import GCN
-from rsir.models.triplet import TripletRetriever
+from rsir.models.amfmn import MVSA, TripletRetriever
+from rsir.models.layers import Standardise
+from rsir.utils.errors import RsirError
+
+EPS = 1e-6
+
+
+class LayerNorm(nn.LayerNorm):
+    """(x - mean) / (std + 1e-6) * weight + bias, as released.
+
+    The deviation is the unbiased one and the small number is added to
+    it, not to the variance: torch's own layer differs in both.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean, std = x.mean(-1, keepdim=True), x.std(-1, keepdim=True)
+        return self.weight * (x - mean) / (std + EPS) + self.bias
+
+
+class Attention(nn.Module):
+    """Multi-head scaled dot-product attention.
+
+    Over a sequence of length 1 the softmax is 1, whatever query and
+    key are: what is left is `merge(value(y))`, a linear map, and
+    `query` and `key` learn nothing.
+
+    Args:
+        dim: length of the vectors (512).
+        heads: each takes `dim / heads` of it (8 heads of 64).
+        dropout: on the attention weights while training.
+    """
+
+    def __init__(self, dim: int, heads: int = 8, dropout: float = 0.1) -> None:
+        super().__init__()
+        if dim % heads:
+            raise RsirError(f"dim is {dim}: {heads} heads need a multiple of {heads}")
+        self.heads, self.dropout = heads, dropout
+        self.value = nn.Linear(dim, dim)
+        self.key = nn.Linear(dim, dim)
+        self.query = nn.Linear(dim, dim)
+        self.merge = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """What x `[B, L, dim]` reads in y `[B, M, dim]`."""
+        mixed = F.scaled_dot_product_attention(
+            self._split(self.query(x)),
+            self._split(self.key(y)),
+            self._split(self.value(y)),
+            dropout_p=self.dropout if self.training else 0.0,
+        )  # (B, heads, L, d)
+        return self.merge(mixed.transpose(1, 2).flatten(2))
+
+    def _split(self, x: Tensor) -> Tensor:
+        """`[B, L, dim]` to `[B, heads, L, dim / heads]`."""
+        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+
+
+def feed_forward(dim: int, hidden: int, dropout: float) -> nn.Module:
+    """Linear, ReLU, dropout, linear: `dim` to `hidden` and back."""
+    return nn.Sequential(
+        nn.Linear(dim, hidden),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(hidden, dim),
+    )
+
+
+class SA(nn.Module):
+    """Self-attention, then a feed-forward net; each with a residual.
+
+    Args:
+        dim: length of the vectors (512).
+        heads: of the attention (8).
+        hidden: units between (1024); None: twice `dim`.
+        dropout: 0.1 as released.
+    """
+
+    def __init__(
+        self, dim: int, heads: int = 8, hidden: int | None = None, dropout: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.attend = Attention(dim, heads, dropout)
+        self.feed = feed_forward(dim, hidden or 2 * dim, dropout)
+        self.norm1, self.norm2 = LayerNorm(dim), LayerNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[B, L, dim]` to the same shape."""
+        x = self.norm1(x + self.dropout(self.attend(x, x)))
+        return self.norm2(x + self.dropout(self.feed(x)))
+
+
+class SGA(nn.Module):
+    """Self-attention, attention to a guide, then a feed-forward net.
+
+    Args:
+        dim, heads, hidden, dropout: as in `SA`.
+    """
+
+    def __init__(
+        self, dim: int, heads: int = 8, hidden: int | None = None, dropout: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.attend = Attention(dim, heads, dropout)
+        self.guide = Attention(dim, heads, dropout)
+        self.feed = feed_forward(dim, hidden or 2 * dim, dropout)
+        self.norm1, self.norm2 = LayerNorm(dim), LayerNorm(dim)
+        self.norm3 = LayerNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, guide: Tensor) -> Tensor:
+        """x `[B, L, dim]` guided by `[B, M, dim]`; x's shape."""
+        x = self.norm1(x + self.dropout(self.attend(x, x)))
+        x = self.norm2(x + self.dropout(self.guide(x, guide)))
+        return self.norm3(x + self.dropout(self.feed(x)))
+
+
+# ----------------------------------------------------------------------
+# Graph convolution over the objects of a picture: GaLR's GCN.
+#
+# Source: as released by GaLR's authors. Explained in chapter 03.
+
+
+class GCN(nn.Module):
+    """Three graph convolutions and a linear layer.
+
+    X1 = ReLU((A X) W1), X2 = ReLU((A X1) W2), X3 = ReLU((A X2) W3),
+    local = W flatten(X3) + b. No bias inside, no residual, and A is
+    taken as it comes. The order of the nodes counts, by the flatten.
+
+    Args:
+        nodes: nodes of a graph (20).
+        width: numbers of a node (20); the middle layer has half.
+        dim: length of the result (512).
+        dropout: on the flattened nodes while training (ours).
+    """
+
+    def __init__(
+        self, nodes: int = 20, width: int = 20, dim: int = 512, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.nodes, self.width = nodes, width
+        self.fc1 = nn.Linear(width, width, bias=False)
+        self.fc2 = nn.Linear(width, width // 2, bias=False)
+        self.fc3 = nn.Linear(width // 2, width, bias=False)
+        self.dropout = nn.Dropout(dropout)
+        self.out = nn.Linear(nodes * width, dim)
+        for layer in (self.fc1, self.fc2, self.fc3):
+            # ours: three ReLU layers would shrink the signal tenfold
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+
+    def forward(self, A: Tensor, X: Tensor) -> Tensor:
+        """The local vector `[B, dim]`, not normalised.
+
+        Args:
+            A: adjacency `[B, nodes, nodes]`.
+            X: representation of the nodes `[B, nodes, width]`.
+
+        Raises:
+            RsirError: for other shapes.
+        """
+        for name, x, last in (("A", A, self.nodes), ("X", X, self.width)):
+            want = (len(X), self.nodes, last)
+            if tuple(x.shape) != want:
+                raise RsirError(f"{name}: shape {tuple(x.shape)}, expected {want}")
+        for layer in (self.fc1, self.fc2, self.fc3):
+            X = F.relu(layer(A @ X))  # (B, nodes, .)
+        return self.out(self.dropout(X.flatten(1)))
+
+
+# ----------------------------------------------------------------------
+# GaLR: global and local information, fused dynamically.
+#
+# Source: Yuan et al., TGRS 2022 (doi 10.1109/TGRS.2022.3163706), read
+# from the abstract, the figures of the authors' page and their released
+# code; the paper's text was not at hand. Explained in chapter 03.
+#
+#     global = l2norm(v_g * m)           MVSA, as in AMFMN
+#     local  = l2norm(GCN(A, X))         objects of the picture
+#     visual = MIDF(global, local)
+#     score  = cos(visual, text)
+#
+# No part reads both sides: pictures and sentences are encoded apart,
+# and an index can hold them.
+
 
 FUSIONS = ("midf", "midf-released", "sum", "global", "local")
 
@@ -51,8 +227,14 @@ class MIDF(nn.Module):
         dropout: of the blocks (0.1); the head has 0.2.
     """
 
-    def __init__(self, dim: int = 512, *, released: bool = False,
-                 heads: int = 8, dropout: float = 0.1) -> None:
+    def __init__(
+        self,
+        dim: int = 512,
+        *,
+        released: bool = False,
+        heads: int = 8,
+        dropout: float = 0.1,
+    ) -> None:
         super().__init__()
         self.released = released
         self.g2g_SA = SA(dim, heads, dropout=dropout)
@@ -60,24 +242,25 @@ class MIDF(nn.Module):
         self.g2l_SGA = SGA(dim, heads, dropout=dropout)
         self.l2g_SGA = SGA(dim, heads, dropout=dropout)
         self.dynamic_weight = nn.Sequential(
-            nn.Linear(dim, dim), nn.Sigmoid(), nn.Dropout(0.2),
+            nn.Linear(dim, dim),
+            nn.Sigmoid(),
+            nn.Dropout(0.2),
             nn.Linear(dim, 2),
         )
 
-    def terms(self, g: Tensor, loc: Tensor
-              ) -> tuple[Tensor, Tensor, Tensor]:
+    def terms(self, g: Tensor, loc: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What is added: g' and l' `[B, dim]`, and gamma `[B, 2]`.
 
         Args:
             g, loc: global and local vectors `[B, dim]`.
         """
-        g, loc = g[:, None], loc[:, None]         # (B, 1, dim)
+        g, loc = g[:, None], loc[:, None]  # (B, 1, dim)
         g, loc = self.g2g_SA(g), self.l2l_SA(loc)
         loc = self.g2l_SGA(loc, g)
-        g = self.l2g_SGA(g, loc)                  # by the new local
-        g, loc = g[:, 0], loc[:, 0]               # (B, dim)
-        g_new = torch.sigmoid(loc) * g            # g'
-        l_new = g + loc                           # l', from the old g
+        g = self.l2g_SGA(g, loc)  # by the new local
+        g, loc = g[:, 0], loc[:, 0]  # (B, dim)
+        g_new = torch.sigmoid(loc) * g  # g'
+        l_new = g + loc  # l', from the old g
         gamma = self.dynamic_weight(g_new + l_new).softmax(1)
         return g_new, l_new, gamma
 
@@ -86,7 +269,7 @@ class MIDF(nn.Module):
         g_new, l_new, gamma = self.terms(g, loc)
         first, second = gamma[:, :1], gamma[:, 1:]
         if self.released:
-            second = first                        # the slip
+            second = first  # the slip
         return first * g_new + second * l_new
 
 
@@ -104,8 +287,8 @@ class GaLR(TripletRetriever):
             one branch alone, the other is not built.
         mvsa: multiply the global vector by the MVSA mask, else v(g).
         regions: where objects come from: "pyramid", "boxes" or
-            "detector", see `rsir.encoders.regions`.
-        drea: denoise X and enhance A, see `rsir.encoders.local.DREA`.
+            "detector", see `rsir.encoders.object_graph`.
+        drea: denoise X and enhance A, see `rsir.encoders.object_graph.DREA`.
         look_width: 0: nodes are the 20 numbers of X, as in the
             paper. Otherwise (ours) the random content in X gives way
             to so many numbers, learned from the node's whole look.
@@ -147,13 +330,9 @@ class GaLR(TripletRetriever):
     ) -> None:
         super().__init__()
         if variant not in ("paper", "released"):
-            raise RsirError(
-                f"variant is {variant!r}: 'paper' or 'released'"
-            )
+            raise RsirError(f"variant is {variant!r}: 'paper' or 'released'")
         if fusion not in FUSIONS:
-            raise RsirError(
-                f"fusion is {fusion!r}: one of {', '.join(FUSIONS)}"
-            )
+            raise RsirError(f"fusion is {fusion!r}: one of {', '.join(FUSIONS)}")
         self.set_loss(loss, margin, gamma, beta, mask_shared)
         self.variant, self.fusion = variant, fusion
         self.image_encoder = image_encoder
@@ -168,8 +347,10 @@ class GaLR(TripletRetriever):
             self.project = nn.Linear(image_encoder.dim, dim)
             if mvsa:
                 self.mvsa = MVSA(
-                    image_encoder.channels, image_encoder.size // 16,
-                    dim, variant,
+                    image_encoder.channels,
+                    image_encoder.size // 16,
+                    dim,
+                    variant,
                 )
         if fusion != "global":
             self.reads_local = ("nodes", "adjacency")
@@ -179,8 +360,9 @@ class GaLR(TripletRetriever):
                 self.reads_local += ("looks",)
                 width = WIDTH - CONTENT + look_width
                 self.see = nn.Linear(
-                    sum(image_encoder.channels[2:])
-                    if self.source.reads else CONTENT, look_width)
+                    sum(image_encoder.channels[2:]) if self.source.reads else CONTENT,
+                    look_width,
+                )
             self.gcn = GCN(width=width, dim=dim, dropout=local_dropout)
             self.local_dropout = local_dropout
         if fusion.startswith("midf"):
@@ -188,29 +370,29 @@ class GaLR(TripletRetriever):
             self.midf = MIDF(dim, released=slip, heads=heads)
 
         own = text_encoder.dim == dim and variant == "paper"
-        self.to_text = nn.Identity() if own else nn.Linear(
-            text_encoder.dim, dim
-        )
+        self.to_text = nn.Identity() if own else nn.Linear(text_encoder.dim, dim)
 
     # -- the picture --------------------------------------------------
 
-    def split_features(self, split: Split, *, progress: bool = True
-                       ) -> dict[str, np.ndarray]:
+    def split_features(
+        self, split: Split, *, progress: bool = True
+    ) -> dict[str, np.ndarray]:
         """Maps, pooled vector and graphs, `[n_images, ...]` each."""
-        found = super().split_features(split, progress=progress) \
-            if self.reads else {}
+        found = super().split_features(split, progress=progress) if self.reads else {}
         if not self.reads_local:
             return found
-        graphs = cached_graphs(self.source, self.image_encoder, split,
-                               self.drea, progress=progress)
+        graphs = cached_graphs(
+            self.source, self.image_encoder, split, self.drea, progress=progress
+        )
         return found | {k: graphs[k] for k in self.reads_local}
 
     def features_seconds(self, split: Split) -> float:
         """Seconds that `split_features` took when it computed."""
         if not self.reads_local:
             return super().features_seconds(split)
-        return all_features_seconds(self.image_encoder, split,
-                                    self.reads, self.source, self.drea)
+        return all_features_seconds(
+            self.image_encoder, split, self.reads, self.source, self.drea
+        )
 
     def image_features(self, images: Tensor) -> dict[str, Tensor]:
         """What the image encoder gives, from `[B, 3, H, W]`."""
@@ -219,7 +401,7 @@ class GaLR(TripletRetriever):
     def global_vector(self, features: Mapping[str, Tensor]) -> Tensor:
         """l2norm(v_g * m), `[B, dim]`."""
         pooled = self.standardise(features["pooled"].float())
-        v = self.project(self.dropout(pooled))    # v_g
+        v = self.project(self.dropout(pooled))  # v_g
         if self.mvsa is not None:
             v = v * self.mvsa([features[f] for f in FEATURES[:4]])
         return F.normalize(v, dim=1)
@@ -230,32 +412,29 @@ class GaLR(TripletRetriever):
         Args:
             features: "nodes" X `[B, 20, 20]`, "adjacency" A
                 `[B, 20, 20]` and, if `look_width`, "looks"
-                `[B, 20, D]`, see `rsir.encoders.local`.
+                `[B, 20, D]`, see `rsir.encoders.object_graph`.
         """
         missing = [k for k in self.reads_local if k not in features]
         if missing:
             raise RsirError(
                 f"{' and '.join(missing)}: missing; this model reads "
-                "local features, see rsir.encoders.local, or set "
+                "local features, see rsir.encoders.object_graph, or set "
                 "fusion='global'"
             )
         A, X = features["adjacency"].float(), features["nodes"].float()
         if self.look_width:
-            looks = F.layer_norm(
-                features["looks"].float(), features["looks"].shape[2:])
+            looks = F.layer_norm(features["looks"].float(), features["looks"].shape[2:])
             looks = F.dropout(looks, self.local_dropout, self.training)
-            seen = F.relu(self.see(looks))        # (B, 20, look_width)
+            seen = F.relu(self.see(looks))  # (B, 20, look_width)
             seen = seen * X.any(2, keepdim=True)  # nobody sees nothing
             X = torch.cat([X[..., :-CONTENT], seen], 2)
         loc = F.normalize(self.gcn(A, X), dim=1)
         if self.training and self.local_dropout and self.reads:
             kept = torch.rand_like(loc[:, :1]) >= self.local_dropout
-            loc = loc * kept                      # whole pictures
+            loc = loc * kept  # whole pictures
         return loc
 
-    def encode_images(
-        self, features: Mapping[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def encode_images(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The visual vector of unit length, "v" `[B, dim]`."""
         if self.fusion == "global":
             return {"v": self.global_vector(features)}
@@ -268,22 +447,24 @@ class GaLR(TripletRetriever):
 
     # -- the sentence and the pair ------------------------------------
 
-    def encode_texts(
-        self, features: Mapping[str, Tensor]
-    ) -> dict[str, Tensor]:
+    def encode_texts(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The sentence vector of unit length, "t" `[T, dim]`."""
         t = self.to_text(features["pooled"])
         if self.variant == "released":
             t = F.relu(t)
         return {"t": F.normalize(t, dim=1)}
 
-    def score(self, images: Mapping[str, Tensor],
-              texts: Mapping[str, Tensor]) -> Tensor:
+    def score(
+        self, images: Mapping[str, Tensor], texts: Mapping[str, Tensor]
+    ) -> Tensor:
         """Cosines `[B, T]`, in [-1, 1]."""
         return images["v"] @ texts["t"].T
 
-    def forward(self, images: Tensor | Mapping[str, Tensor],
-                *rest: Tensor | Mapping[str, Tensor]) -> Tensor:
+    def forward(
+        self,
+        images: Tensor | Mapping[str, Tensor],
+        *rest: Tensor | Mapping[str, Tensor],
+    ) -> Tensor:
         """Scores `[B, T]`: `model(images, X, A, texts)`.
 
         Args:
@@ -322,6 +503,6 @@ class GaLR(TripletRetriever):
         Raises:
             RsirError: if names or shapes differ; it lists which.
         """
-        from rsir.models.official import load_galr
+        from rsir.models.released_weights import load_galr
 
         return load_galr(cls, state_dict, vocabulary)

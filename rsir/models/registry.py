@@ -7,8 +7,8 @@ that its run used, and a run of one system uses no other.
 from importlib import import_module
 
 HOMES = {
-    "linear": ("rsir.models.linear", "Linear"),
-    "mlp": ("rsir.models.mlp", "MLP"),
+    "linear": ("rsir.models.baselines", "Linear"),
+    "mlp": ("rsir.models.baselines", "MLP"),
     "amfmn": ("rsir.models.amfmn", "AMFMN"),
     "galr": ("rsir.models.galr", "GaLR"),
     "envlf": ("rsir.models.envlf", "EnVLF"),

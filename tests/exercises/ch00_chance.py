@@ -3,7 +3,7 @@
 SETUP = """
 from math import comb
 import numpy as np
-from rsir.metrics import random_baseline
+from rsir.evaluation.metrics import random_baseline
 scores = np.zeros((150, 750))
 owner = np.repeat(np.arange(150), 5)
 """

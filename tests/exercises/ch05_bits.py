@@ -2,7 +2,7 @@
 
 SETUP = """
 import numpy as np
-from rsir.search import hamming, pack
+from rsir.retrieval.index import hamming, pack
 code = np.sign(np.random.default_rng(0).standard_normal((6, 128)))
 """
 STUB = """

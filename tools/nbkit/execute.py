@@ -48,9 +48,7 @@ def write(path: Path, nb) -> None:
 
 def code_cells(nb) -> list:
     """The cells that hold code (blank ones do not)."""
-    return [
-        c for c in nb.cells if c.cell_type == "code" and c.source.strip()
-    ]
+    return [c for c in nb.cells if c.cell_type == "code" and c.source.strip()]
 
 
 def code_hash(nb) -> str:
@@ -115,11 +113,7 @@ def sync(nb, name: str) -> None:
             if kind == "code":
                 make = nbformat.v4.new_code_cell
                 place = next(
-                    (
-                        i
-                        for i, c in enumerate(nb.cells)
-                        if c.cell_type == "code"
-                    ),
+                    (i for i, c in enumerate(nb.cells) if c.cell_type == "code"),
                     len(nb.cells),
                 )
             cell = make(source, metadata={"tags": [tag]})

@@ -35,9 +35,7 @@ ROOTS = (
     "home|root|Users|tmp|work|content|mnt|media|opt|srv|usr|var|private|"
     "data|scratch|gpfs|nfs"
 )
-ABSOLUTE = re.compile(
-    rf"(?<![\w.:/<~-])/(?:{ROOTS})/[\w.-]+|\b[A-Z]:\\\w|file://"
-)
+ABSOLUTE = re.compile(rf"(?<![\w.:/<~-])/(?:{ROOTS})/[\w.-]+|\b[A-Z]:\\\w|file://")
 NUMPY_SCALAR = re.compile(r"\bnp\.(?:float|int|bool|str)\w*\(")
 OUTSIDE = re.compile(
     r"""<(?:script|link|img|iframe)\b[^>]*(?:src|href)=["']?"""
@@ -67,9 +65,7 @@ class Case:
         return execute.code_cells(self.nb)
 
     def tagged(self, tag: str) -> list:
-        return [
-            c for c in self.nb.cells if tag in c.metadata.get("tags", [])
-        ]
+        return [c for c in self.nb.cells if tag in c.metadata.get("tags", [])]
 
 
 def where(case: Case, cell) -> str:
@@ -87,9 +83,7 @@ def text_of(out) -> str:
         return "\n".join(out.traceback)
     data = out.get("data", {})
     return "\n".join(
-        str(value)
-        for kind, value in data.items()
-        if kind.startswith("text/")
+        str(value) for kind, value in data.items() if kind.startswith("text/")
     )
 
 
@@ -158,10 +152,7 @@ def clean_outputs(case: Case) -> Iterator[str]:
 def paths(case: Case) -> Iterator[str]:
     for cell in case.nb.cells:
         found = [ABSOLUTE.search(cell.source)]
-        found += [
-            ABSOLUTE.search(text_of(out))
-            for out in cell.get("outputs", ())
-        ]
+        found += [ABSOLUTE.search(text_of(out)) for out in cell.get("outputs", ())]
         for hit in filter(None, found):
             yield f"{where(case, cell)} names the path {hit.group()}"
 
@@ -171,9 +162,7 @@ def drawn_by_us(png: bytes) -> bool:
     try:
         with Image.open(io.BytesIO(png)) as picture:
             signed = picture.info.get("Software", "")
-            return picture.format == "PNG" and signed.startswith(
-                "Matplotlib"
-            )
+            return picture.format == "PNG" and signed.startswith("Matplotlib")
     except (OSError, SyntaxError, ValueError):
         return False
 
@@ -207,8 +196,7 @@ def described(case: Case) -> Iterator[str]:
     """A picture has words for those who cannot see it."""
     for cell in case.nb.cells:
         drawn = any(
-            "image/png" in out.get("data", {})
-            for out in cell.get("outputs", ())
+            "image/png" in out.get("data", {}) for out in cell.get("outputs", ())
         )
         known = cell.metadata.get("mystnb", {}).get("image", {})
         if drawn and len(known.get("alt", "").split()) < 3:
@@ -234,9 +222,7 @@ def shared_cells(case: Case) -> Iterator[str]:
             yield f"{len(cells)} cells have the tag {tag}, not one"
         elif cells[0].source != wanted:
             yield f"the {tag} cell differs from the template"
-    if case.code and "bootstrap" not in case.code[0].metadata.get(
-        "tags", []
-    ):
+    if case.code and "bootstrap" not in case.code[0].metadata.get("tags", []):
         yield "the bootstrap cell is not the first code cell"
 
 
@@ -256,9 +242,7 @@ def anatomy(case: Case) -> Iterator[str]:
         yield "not exactly one cell has the tag knobs"
     if not case.tagged("cost"):
         yield "no cell has the tag cost (the cost card)"
-    prose = "\n".join(
-        c.source for c in case.nb.cells if c.cell_type == "markdown"
-    )
+    prose = "\n".join(c.source for c in case.nb.cells if c.cell_type == "markdown")
     words = len(re.findall(r"[A-Za-z][\w'’-]*", prose))
     opened = len(re.findall(r"\{exercise(?:-start)?\}", prose))
     solved = len(re.findall(r"\{solution(?:-start)?\}", prose))
@@ -275,11 +259,7 @@ def anatomy(case: Case) -> Iterator[str]:
 
 
 def short_cells(case: Case) -> Iterator[str]:
-    own = [
-        c
-        for c in case.code
-        if "bootstrap" not in c.metadata.get("tags", [])
-    ]
+    own = [c for c in case.code if "bootstrap" not in c.metadata.get("tags", [])]
     lengths = [len(c.source.strip().splitlines()) for c in own]
     for cell, length in zip(own, lengths, strict=True):
         if length > LONG_CELL:

@@ -25,8 +25,8 @@ def smaller(encoded: str) -> str:
             said.add_text(name, text)
         out = io.BytesIO()
         picture.convert("RGB").quantize(256).save(
-            out, "PNG", optimize=True, pnginfo=said,
-            dpi=picture.info.get("dpi"))
+            out, "PNG", optimize=True, pnginfo=said, dpi=picture.info.get("dpi")
+        )
     if out.tell() >= len(data):
         return encoded
     return base64.b64encode(out.getvalue()).decode()

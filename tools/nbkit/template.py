@@ -91,9 +91,7 @@ def bootstrap() -> str:
     """Source of the bootstrap cell."""
     url, branch = repository()
     rows = textwrap.wrap(" ".join(needs()), 62)
-    body = "\n".join(
-        f'        "{row}{" " if row != rows[-1] else ""}"' for row in rows
-    )
+    body = "\n".join(f'        "{row}{" " if row != rows[-1] else ""}"' for row in rows)
     text = BOOTSTRAP.replace("{NEEDS}", body)
     text = text.replace("{URL}", url).replace("{BRANCH}", branch)
     return text.strip()
@@ -125,9 +123,7 @@ def set_address(url: str, branch: str, root: Path = ROOT) -> list[Path]:
         for was, is_now in pairs:
             after = after.replace(was, is_now)
         if path == config:
-            after = after.replace(
-                f"branch: {old['branch']}", f"branch: {branch}"
-            )
+            after = after.replace(f"branch: {old['branch']}", f"branch: {branch}")
         if after != before:
             path.write_text(after)
             changed.append(path)

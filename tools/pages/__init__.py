@@ -16,8 +16,7 @@ def table(head: list[str], rows: list[list[Cell]], right=()) -> str:
     rule = ["--:" if name in right else ":--" for name in head]
     lines = [head, rule, *rows]
     return "\n".join(
-        "| " + " | ".join(escape(cell) for cell in line) + " |"
-        for line in lines
+        "| " + " | ".join(escape(cell) for cell in line) + " |" for line in lines
     )
 
 

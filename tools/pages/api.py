@@ -13,32 +13,32 @@ from . import packages
 NAMES = ["api.md"]
 # Section title -> modules; "name.*" stands for the direct parts of one.
 SECTIONS = {
-    "Data": ["rsir.data", "rsir.data.*", "rsir.data.toy"],
+    "Data": ["rsir.data", "rsir.data.*", "toyscenes"],
     "Encoders": ["rsir.encoders", "rsir.encoders.*"],
-    "Layers": ["rsir.layers", "rsir.layers.*"],
+    "Layers": ["rsir.models.layers", "rsir.models.layers.*"],
     "Models": [
-        "rsir.pocket", "rsir.recipes", "rsir.recipes.*",
+        "rsir.models.baselines", "rsir.models.recipes", "rsir.models.recipes.*",
         "rsir.models", "rsir.models.*",
     ],
-    "Losses": ["rsir.losses"],
+    "Losses": ["rsir.models.losses"],
     "Training": [
-        "rsir.train", "rsir.train.*", "rsir.batches", "rsir.checkpoints",
-        "rsir.processes", "rsir.repeat",
+        "rsir.training.trainer", "rsir.training.trainer.*", "rsir.training.batches", "rsir.training.checkpoints",
+        "rsir.training.distributed", "rsir.utils.seed",
     ],
     "Search and re-ranking": [
-        "rsir.search", "rsir.search.*", "rsir.baseline", "rsir.rerank",
-        "rsir.rescore", "rsir.twostage", "rsir.looks",
-        "rsir.folders", "rsir.coarsefine", "rsir.indexkinds",
-        "rsir.flatscan", "rsir.journal",
+        "rsir.retrieval.index", "rsir.retrieval.index.*", "rsir.retrieval.search", "rsir.retrieval.rerank",
+        "rsir.retrieval.two_stage", "rsir.retrieval.two_stage", "rsir.plots.attention_maps",
+        "rsir.retrieval.index", "rsir.retrieval.two_stage", "rsir.retrieval.index",
+        "rsir.retrieval.index", "rsir.retrieval.index",
     ],
-    "Measuring": ["rsir.metrics", "rsir.gallery", "rsir.sidebyside",
-                  "rsir.byhand"],
+    "Measuring": ["rsir.evaluation.metrics", "rsir.evaluation.metrics", "rsir.evaluation.compare",
+                  "rsir.utils.byhand"],
     "Reported numbers and records": [
-        "rsir.reported", "rsir.records", "rsir.reranked",
-        "rsir.reproduce", "rsir.tried",
+        "rsir.experiments.claims", "rsir.experiments.records", "rsir.experiments.run",
+        "rsir.experiments.run", "rsir.experiments.trials",
     ],
-    "Pictures": ["rsir.plots", "rsir.plots.*", "rsir.figures"],
-    "Errors and progress": ["rsir.errors", "rsir.progress"],
+    "Pictures": ["rsir.plots.core", "rsir.plots.core.*", "rsir.plots.figures"],
+    "Errors and progress": ["rsir.utils.errors", "rsir.utils.progress"],
 }  # fmt: skip
 MODULE = """\
 (api-{label})=
@@ -69,9 +69,7 @@ def handed_on(root: Path, name: str) -> list[str]:
     return []
 
 
-def selected(
-    heads: list[str], known: list[str], root: Path
-) -> list[str]:
+def selected(heads: list[str], known: list[str], root: Path) -> list[str]:
     """The modules that `heads` stand for, each once, in order.
 
     Left out: private ones, and one that a package hides behind a function
@@ -107,7 +105,5 @@ def render(root: Path) -> dict[str, str]:
                 if skip and name.count(".") > 1
                 else ""
             )
-            parts.append(
-                MODULE.format(name=name, label=label, exclude=exclude)
-            )
+            parts.append(MODULE.format(name=name, label=label, exclude=exclude))
     return {"api.md": "\n".join(parts)}

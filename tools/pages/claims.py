@@ -7,9 +7,9 @@ from pathlib import Path
 import measured
 from measured import badge, dataset_name
 
-from rsir import records
-from rsir.recipes import RECIPES
-from rsir.reported import Claim, Verdict, check_short_list
+from rsir.experiments import records
+from rsir.experiments.claims import Claim, Verdict, check_short_list
+from rsir.models.recipes import RECIPES
 
 from . import in_book, table
 from .results import linked, sentence, wide
@@ -65,13 +65,9 @@ def outcomes(found: list, claim: Claim, root: Path) -> list[Outcome]:
         return []
     made = []
     for dataset in DATASETS:
-        verdict, pair = measured.direction(
-            found, *step, claim.id, dataset
-        )
+        verdict, pair = measured.direction(found, *step, claim.id, dataset)
         if verdict is not None:
-            numbers = (
-                f"{measured.gain(pair)} mR, seeds: {pair.runs[0]}"
-            )
+            numbers = f"{measured.gain(pair)} mR, seeds: {pair.runs[0]}"
             names = f"`{step[0][1]}` against `{step[1][1]}`"
             made.append(Outcome(dataset, verdict, names, numbers))
     return made
@@ -85,13 +81,14 @@ def short_lists(root: Path) -> list[Outcome]:
         if not all(path.exists() for path in paths):
             continue
         verdict = check_short_list(
-            SHORT_LIST, *(json.loads(x.read_text("utf-8")) for x in paths),
+            SHORT_LIST,
+            *(json.loads(x.read_text("utf-8")) for x in paths),
             declared=records.declared(
-                SHORT_LIST, dataset, "coarse-to-fine", root / "results"),
+                SHORT_LIST, dataset, "coarse-to-fine", root / "results"
+            ),
         )
-        numbers = (
-            f"{verdict.ours:.1f} times as fast<br>"
-            + verdict.notes[0].replace("; ", "<br>")
+        numbers = f"{verdict.ours:.1f} times as fast<br>" + verdict.notes[0].replace(
+            "; ", "<br>"
         )
         names = "a short list of `coarse-to-fine` against all pairs"
         made.append(Outcome(dataset, verdict, names, numbers))
@@ -113,13 +110,9 @@ def pending(claim: Claim) -> str:
 
 def render(root: Path) -> dict[str, str]:
     found = measured.rows(root)
-    made = {
-        c.id: outcomes(found, c, root) for c in measured.claims().values()
-    }
+    made = {c.id: outcomes(found, c, root) for c in measured.claims().values()}
     parts = [summary(made)]
-    for method in dict.fromkeys(
-        c.method for c in measured.claims().values()
-    ):
+    for method in dict.fromkeys(c.method for c in measured.claims().values()):
         parts.append(paper(root, method, made))
     parts += measured.stale_sentences(found)
     return {"claims.md": "\n\n".join(part for part in parts if part)}
@@ -134,10 +127,7 @@ def summary(made: dict) -> str:
                      "not decided", "not comparable")
         if word in words
     )  # fmt: skip
-    text = (
-        f"{len(made)} claims, {with_one} of them with a verdict from "
-        "records"
-    )
+    text = f"{len(made)} claims, {with_one} of them with a verdict from records"
     return f"{text}. Verdicts: {counts}." if counts else f"{text}."
 
 
@@ -174,34 +164,33 @@ def printed_numbers(root: Path, ranges: list[Claim], made: dict) -> str:
             for number, source in enumerate(claim.sources, 1)
         )
         text = f"{claim.text} `{claim.id}` ({sources})"
-        printed = (f"{claim.value:.2f}<br>"
-                   f"({claim.low:.2f}–{claim.high:.2f})")
+        printed = f"{claim.value:.2f}<br>({claim.low:.2f}–{claim.high:.2f})"
         found = made[claim.id] or [None]
         for one in found:
             why = pending(claim).removeprefix(PENDING).strip(": ")
-            ours = [badge(PENDING), why] if one is None else [
-                badge(one.word), one.row, one.numbers]
-            lines.append([text, "<br>".join(filter(None, ours)), printed,
-                          claim.dataset])
+            ours = (
+                [badge(PENDING), why]
+                if one is None
+                else [badge(one.word), one.row, one.numbers]
+            )
+            lines.append(
+                [text, "<br>".join(filter(None, ours)), printed, claim.dataset]
+            )
             text = ""
             if one and one.verdict.declared:
                 declared.append(
-                    f"- {one.row}, {dataset_name(one.dataset)}: "
-                    f"{one.verdict.declared}"
+                    f"- {one.row}, {dataset_name(one.dataset)}: {one.verdict.declared}"
                 )
     head = ["claim", "verdict: row, mR", "printed (range)", "data set"]
     parts = [wide(table(head, lines), "first")]
     notes = [
-        f"- `{claim.id}`: {sentence(claim.note)}"
-        for claim in ranges
-        if claim.note
+        f"- `{claim.id}`: {sentence(claim.note)}" for claim in ranges if claim.note
     ]
     if notes:
         parts.append("\n".join(notes))
     if declared:
         parts.append(
-            "Below its range, and why:\n\n"
-            + "\n".join(dict.fromkeys(declared))
+            "Below its range, and why:\n\n" + "\n".join(dict.fromkeys(declared))
         )
     return "\n\n".join(parts)
 
@@ -215,10 +204,7 @@ def statement(root: Path, claim: Claim, found: list[Outcome]) -> str:
     """A claim that one thing is better than another, or on cost."""
     said = claim.text
     if claim.value is not None:
-        said += (
-            f" Printed: {claim.value:+.2f} {claim.quantity} on "
-            f"{claim.dataset}."
-        )
+        said += f" Printed: {claim.value:+.2f} {claim.quantity} on {claim.dataset}."
     said += f" Source: {'; '.join(map(linked, claim.sources))}."
     how = (
         f"*How it is checked:* {claim.check}. *By:* `{TEST}`, case "
@@ -230,8 +216,7 @@ def statement(root: Path, claim: Claim, found: list[Outcome]) -> str:
     ]  # fmt: skip
     if found:
         lines = [
-            [dataset_name(one.dataset), badge(one.word), one.numbers]
-            for one in found
+            [dataset_name(one.dataset), badge(one.word), one.numbers] for one in found
         ]
         waiting = [
             [dataset_name(name), badge(PENDING), "–"]
@@ -244,12 +229,12 @@ def statement(root: Path, claim: Claim, found: list[Outcome]) -> str:
         parts.append(wide(table(head, lines + waiting)))
         parts += [
             f"*{dataset_name(one.dataset)}:* {sentence(note)}"
-            for one in found if claim.id == SHORT_LIST
+            for one in found
+            if claim.id == SHORT_LIST
             for note in one.verdict.notes[1:]
         ]
         parts += [
-            f"*Declared for {dataset_name(one.dataset)}:* "
-            f"{one.verdict.declared}"
+            f"*Declared for {dataset_name(one.dataset)}:* {one.verdict.declared}"
             for one in found
             if one.verdict.declared
         ]
@@ -268,7 +253,5 @@ def chapters(root: Path, claim: Claim) -> str:
             if c["cell_type"] == "code"
         )  # fmt: skip
         if f'"{claim.id}"' in code and in_book(root, path.stem):
-            links.append(
-                f"[{path.stem}](../notebooks/{path.name})"
-            )
+            links.append(f"[{path.stem}](../notebooks/{path.name})")
     return f", and a verdict in {', '.join(links)}" if links else ""

@@ -78,9 +78,7 @@ def shown(root: Path, entry: dict, found: list) -> str:
     ]
     parts = [
         f"(difference-{entry['id']})=\n### {entry['part']}",
-        "{.parts}\n" + "\n".join(
-            f"{name}\n: {text}\n" for name, text in lines
-        ).strip(),
+        "{.parts}\n" + "\n".join(f"{name}\n: {text}\n" for name, text in lines).strip(),
         *effect(root, entry, found),
     ]
     if proof := entry.get("test"):
@@ -107,10 +105,7 @@ def gains(entry: dict, found: list) -> list[list[str]]:
     for dataset in measured.DATASETS:
         pair = measured.paired(found, better, worse, dataset)
         if not isinstance(pair, str):
-            both = (
-                measured.pick(found, key, dataset)
-                for key in (better, worse)
-            )
+            both = (measured.pick(found, key, dataset) for key in (better, worse))
             mark = " †" if any(row.stale() for row in both) else ""
             lines.append([
                 dataset_name(dataset), measured.gain(pair) + mark,
@@ -165,6 +160,5 @@ def ties(root: Path, found: list) -> str:
     head = ["data set", "system", "mR, expected", "mR, released"]
     return (
         f"{text} In the mean of the six recalls, and with a stable sort, "
-        "less is left of it:\n\n"
-        + wide(table(head, lines, right=head[2:]))
+        "less is left of it:\n\n" + wide(table(head, lines, right=head[2:]))
     )

@@ -8,8 +8,7 @@ from . import table
 
 NAMES = ["explorer.md"]
 EMPTY = (
-    "No system has a recorded run on toy scenes yet, so there is nothing "
-    "to explore."
+    "No system has a recorded run on toy scenes yet, so there is nothing to explore."
 )
 
 

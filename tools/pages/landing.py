@@ -7,8 +7,8 @@ import measured
 import systems
 from measured import SYSTEMS, badge, dataset_name
 
-from rsir.metrics import TIES
-from rsir.reported import NOT_AT_HAND
+from rsir.evaluation.metrics import TIES
+from rsir.experiments.claims import NOT_AT_HAND
 
 from . import table
 from .results import unprinted, wide

@@ -11,17 +11,19 @@ import measured
 from measured import SYSTEMS, badge, dataset_name
 from steps import STEPS
 
-from rsir import tried
-from rsir.metrics import KS, random_baseline
-from rsir.recipes import ROWS
-from rsir.reported import NOT_AT_HAND, reported_range
+from rsir.evaluation.metrics import KS, random_baseline
+from rsir.experiments import trials as tried
+from rsir.experiments.claims import NOT_AT_HAND, reported_range
+from rsir.models.recipes import ROWS
 
 from . import table
 
 NAMES = ["results.md"]
-ASIDE = (" What is *selected on test* or measured on the *other gallery* "
-         "shows what such a step does to a recall, and compares with no "
-         "other row.")
+ASIDE = (
+    " What is *selected on test* or measured on the *other gallery* "
+    "shows what such a step does to a recall, and compares with no "
+    "other row."
+)
 #: data sets that have a tab even before they are measured
 PLANNED = ("rsicd", "ucm", "rsitmd", "toy")
 RECALLS = [(side, f"R@{k}") for side in ("i2t", "t2i") for k in KS]
@@ -38,9 +40,7 @@ def render(root: Path) -> dict[str, str]:
     sets += sorted({row.dataset for row in found} - set(sets))
     tabs = [tab(root, found, name) for name in sets]
     return {
-        "results.md": "::::{tab-set}\n\n"
-        + "\n\n".join(tabs)
-        + "\n\n::::",
+        "results.md": "::::{tab-set}\n\n" + "\n\n".join(tabs) + "\n\n::::",
     }
 
 
@@ -69,12 +69,13 @@ def data_set(root: Path, found: list) -> str:
     n_images, n_captions = len(ranks.i2t.better), len(ranks.owner)
     parts = [
         f"Test split: {n_images:,} images, {n_captions:,} captions.",
-        ("**Recalls**, in percent. mR: mean, standard deviation over "
-         "runs with different seeds, number of runs in brackets; beside "
-         "it the 95 % interval over test images. Random ranking is "
-         "exact; the {term}`ceiling` is what equal captions allow."),
-        *recall_tables(
-            root, [row for row in heads if row not in again], ranks),
+        (
+            "**Recalls**, in percent. mR: mean, standard deviation over "
+            "runs with different seeds, number of runs in brackets; beside "
+            "it the 95 % interval over test images. Random ranking is "
+            "exact; the {term}`ceiling` is what equal captions allow."
+        ),
+        *recall_tables(root, [row for row in heads if row not in again], ranks),
         *against_reported(heads),
     ]
     if others:
@@ -85,15 +86,22 @@ def data_set(root: Path, found: list) -> str:
         ]
     if again:
         parts += [
-            ("**Re-ranked**: finished lists, ordered once more. A "
-             "{term}`transductive` row was answered with all test "
-             "queries at hand, so it must not be compared with rows "
-             "above. Rows named *bank* ask training queries instead, "
-             "and answer each test query alone."),
+            (
+                "**Re-ranked**: finished lists, ordered once more. A "
+                "{term}`transductive` row was answered with all test "
+                "queries at hand, so it must not be compared with rows "
+                "above. Rows named *bank* ask training queries instead, "
+                "and answer each test query alone."
+            ),
             *recall_tables(root, again),
         ]
-    parts += [steps(found), *cost(found), commands(found), runs(found),
-              attempts(root, found[0].dataset)]
+    parts += [
+        steps(found),
+        *cost(found),
+        commands(found),
+        runs(found),
+        attempts(root, found[0].dataset),
+    ]
     parts += measured.stale_sentences(found)
     return "\n\n".join(part for part in parts if part)
 
@@ -143,8 +151,7 @@ def encoders(found: list) -> str:
     for row in found:
         if row.encoders != common:
             others.setdefault(row.encoders, []).append(row.name)
-    parts = [f"{', '.join(names)}: {kind}"
-             for kind, names in others.items()]
+    parts = [f"{', '.join(names)}: {kind}" for kind, names in others.items()]
     share = "most rows" if parts else "every row"
     return f"Encoders of {share}: {'; '.join([common, *parts])}."
 
@@ -189,10 +196,7 @@ def against_reported(heads: list) -> list[str]:
                 row.name, row.spread(), "–", unprinted(row)
             ])  # fmt: skip
             continue
-        printed = (
-            f"{verdict.reported:.2f} "
-            f"({verdict.low:.2f} to {verdict.high:.2f})"
-        )
+        printed = f"{verdict.reported:.2f} ({verdict.low:.2f} to {verdict.high:.2f})"
         lines.append([
             row.name, row.spread(), printed, badge(verdict.outcome)
         ])  # fmt: skip
@@ -244,9 +248,7 @@ def steps(found: list) -> str:
     """Each module's gain with its paired interval."""
     dataset, lines = found[0].dataset, []
     for better, worse, claim in STEPS:
-        verdict, pair = measured.direction(
-            found, better, worse, claim, dataset
-        )
+        verdict, pair = measured.direction(found, better, worse, claim, dataset)
         if verdict is None:
             continue
         printed = measured.claims().get(claim)
@@ -265,8 +267,8 @@ def steps(found: list) -> str:
     return (
         "**What each part adds.** Both rows of a step answer the same "
         "queries with the same seeds; the interval is of the paired "
-        "difference over test images. \"Holds\" means that it lies above "
-        "0, \"does not hold\" below, \"not decided\" that it contains "
+        'difference over test images. "Holds" means that it lies above '
+        '0, "does not hold" below, "not decided" that it contains '
         "0.\n\n" + wide(table(head, lines, right=head[2:5]), "first")
     )
 

@@ -29,9 +29,7 @@ def render(root: Path) -> dict[str, str]:
         for name, known in sorted(status.items())
         if (root / f"notebooks/{name}.ipynb").exists()
     ]
-    names = sorted(
-        {n for known in status.values() for n in known["versions"]}
-    )
+    names = sorted({n for known in status.values() for n in known["versions"]})
     rows = {
         (known["python"], *(known["versions"].get(n, "–") for n in names))
         for known in status.values()

@@ -127,8 +127,7 @@ def questions(root: Path) -> str:
     made = [
         two_numbers(surprise(root, heads)),
         ask(
-            "A system has a recall of 100 % on train captions. Is it "
-            "broken?",
+            "A system has a recall of 100 % on train captions. Is it broken?",
             "Not by itself: it may have learnt the captions by heart. "
             "Only the test split tells, and only if nothing was chosen "
             "on it. Ask which split chose the epoch.",
@@ -155,7 +154,7 @@ def questions(root: Path) -> str:
             "own, or a bank of training queries in place of the test's.",
         ),
         ask(
-            "Our verdict says \"reached\". Was the paper reproduced?",
+            'Our verdict says "reached". Was the paper reproduced?',
             "Not the paper's network. The system as built here, with "
             "other encoders, is not below the printed range. That is "
             "what was asked, and the page says which encoders.",
@@ -185,8 +184,7 @@ def ceilings(root: Path) -> str:
         return ""
     best = json.loads(path.read_text(encoding="utf-8"))["ceilings"]
     return ask(
-        "What is the best i2t R@1 that any model could have on "
-        "UCM-Captions?",
+        "What is the best i2t R@1 that any model could have on UCM-Captions?",
         f"{best['i2t']['R@1']:.1f} %, not 100: where equal captions "
         "belong to different pictures, no model can tell them apart. The "
         f"mean of the six recalls cannot exceed {best['mR']:.1f}.",
@@ -198,8 +196,7 @@ def baseline(found: list) -> str:
     lines = []
     for dataset in ("rsicd", "ucm"):
         plain, bent, full = (
-            measured.pick(found, row, dataset) for row in
-            (PLAIN, BENT, FULL)
+            measured.pick(found, row, dataset) for row in (PLAIN, BENT, FULL)
         )
         if plain and bent and full:
             lines.append(

@@ -1,0 +1,153 @@
+"""Where the words of a joint model look, and whether that is right.
+
+Toy scenes know the box of every object, so attention that was never
+taught any box can be held against them. Explained in chapter 04.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from rsir.data import Box, Split
+from rsir.training.batches import Corpus
+
+
+@dataclass(frozen=True)
+class Look:
+    """One word of a caption and where it looks.
+
+    Attributes:
+        image: index in the split.
+        caption: the sentence.
+        word: a word piece of it.
+        where: `[side, side]`, sums to 1.
+        boxes: objects in the picture that the word names.
+    """
+
+    image: int
+    caption: str
+    word: str
+    where: np.ndarray
+    boxes: tuple[Box, ...]
+
+    def inside(self, size: int) -> np.ndarray:
+        """Cells that touch a named object, `[side, side]` bool.
+
+        Args:
+            size: side of the stored picture in pixels.
+        """
+        side = len(self.where)
+        cell = size / side
+        out = np.zeros((side, side), dtype=bool)
+        for b in self.boxes:
+            top, left = int(b.y0 // cell), int(b.x0 // cell)
+            low, right = -int(-b.y1 // cell), -int(-b.x1 // cell)
+            out[max(0, top) : low, max(0, left) : right] = True
+        return out
+
+
+def named_boxes(split: Split, image: int, word: str) -> tuple[Box, ...]:
+    """Objects of a picture that a word names: "planes", "plane"."""
+    if split.objects is None or len(word) < 3:
+        return ()
+    one = word.removesuffix("s")
+    return tuple(b for b in split.objects[image] if one in b.label.split())
+
+
+@torch.inference_mode()
+def word_looks(model, corpus: Corpus, image: int, caption: str) -> list[Look]:
+    """Where each word piece of a caption looks in a picture.
+
+    Args:
+        model: has `looks`, such as EnVLF; put into evaluation mode.
+        corpus: the split as the model reads it.
+        image: index of the picture.
+        caption: any sentence.
+    """
+    model.eval()
+    encoder = model.text_encoder
+    ids = encoder.tokenize([caption])
+    images = model.encode_images(corpus.images([image]))
+    texts = model.encode_texts(model.text_features(ids))
+    pairs = torch.zeros(1, 2, dtype=torch.long)
+    looks = model.looks(images, texts, pairs)[0]  # (L, P)
+    side = int(looks.shape[1] ** 0.5)
+    words = encoder.tokenizer.convert_ids_to_tokens(ids[0])
+    return [
+        Look(
+            image, caption, word, where.numpy(), named_boxes(corpus.split, image, word)
+        )
+        for word, where in zip(words, looks.unflatten(1, (side, side)))
+    ]
+
+
+def looks_at_objects(
+    model, corpus: Corpus, size: int = 256, most: float = 0.5
+) -> list[Look]:
+    """Looks of all words that name an object of their picture.
+
+    Args:
+        model, corpus: as in `word_looks`. One caption a picture, the
+            first.
+        size: side of the stored pictures in pixels.
+        most: objects that touch more than this share of the cells
+            are left out: one can hardly miss them.
+    """
+    split = corpus.split
+    if split.objects is None:
+        return []
+    return [
+        look
+        for i in range(split.n_images)
+        for look in word_looks(model, corpus, i, split.captions_of(i)[0])
+        if look.boxes and look.inside(size).mean() <= most
+    ]
+
+
+def on_target(looks: list[Look], size: int = 256) -> tuple[float, float]:
+    """Attention on the cells of named objects, and by chance: percent.
+
+    Chance is the share of cells that the objects touch.
+    """
+    inside = [look.inside(size) for look in looks]
+    hit = [(k.where * m).sum() for k, m in zip(looks, inside)]
+    return (100 * float(np.mean(hit)), 100 * float(np.mean([m.mean() for m in inside])))
+
+
+def draw_looks(looks: list[Look], pictures: list):
+    """One picture a look: its heat and the boxes it should meet.
+
+    Args:
+        looks: up to five.
+        pictures: their pictures, PIL images or arrays.
+    """
+    import matplotlib.pyplot as plt
+
+    fig, axes = plt.subplots(
+        1, len(looks), squeeze=False, figsize=(7.2, 7.2 / len(looks) + 0.3)
+    )
+    for ax, look, picture in zip(axes.flat, looks, pictures):
+        high, wide = np.asarray(picture).shape[:2]
+        ax.imshow(picture)
+        ax.imshow(
+            look.where,
+            alpha=0.45,
+            cmap="magma",
+            extent=(0, wide, high, 0),
+            interpolation="bilinear",
+        )
+        for b in look.boxes:
+            ax.add_patch(
+                plt.Rectangle(
+                    (b.x0, b.y0),
+                    b.x1 - b.x0,
+                    b.y1 - b.y0,
+                    ec="white",
+                    fc="none",
+                    lw=1.5,
+                )
+            )
+        ax.set_title(f"“{look.word}”", size=10)
+        ax.set_axis_off()
+    return fig

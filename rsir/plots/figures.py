@@ -1,0 +1,240 @@
+"""More figures: flow charts, regions, systems beside each other.
+
+As in `rsir.plots.core`, functions draw and return the matplotlib figure.
+Chapters: notebooks/03_galr.ipynb and notebooks/06_comparison.ipynb.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from rsir.plots.core import BLUE, COLOURS, INK, MARKS, ORANGE, WIDTH
+
+PICTURE, SENTENCE = "#cfe3f3", "#fbe3c0"
+GAP = 0.006  # between neighbours, as a share of the picture
+
+
+def flow_chart(
+    places: Mapping[str, tuple[float, float]],
+    arrows: str,
+    *,
+    sentence: Sequence[str] = (),
+    height: float = 2.8,
+):
+    """Boxes with words, and arrows between them.
+
+    Args:
+        places: {words in a box: (x, y) of its centre}.
+        arrows: "from>to|from>to".
+        sentence: boxes of the sentence's side; the others are the
+            picture's.
+        height: of the figure, in inches.
+
+    Raises:
+        ValueError: an arrow to or from a box that is not there.
+    """
+    pairs = [tuple(arrow.split(">")) for arrow in arrows.split("|")]
+    missing = {name for pair in pairs for name in pair} - set(places)
+    if missing:
+        raise ValueError(
+            f"flow_chart: no box {', '.join(sorted(missing))}; give "
+            "each end of an arrow a place."
+        )
+    fig, ax = plt.subplots(figsize=(WIDTH, height))
+    drawn = {
+        name: ax.text(
+            *at,
+            name,
+            ha="center",
+            va="center",
+            bbox={
+                "boxstyle": "round,pad=0.5",
+                "ec": INK,
+                "fc": SENTENCE if name in sentence else PICTURE,
+            },
+        )
+        for name, at in places.items()
+    }
+    for one, two in pairs:
+        ax.annotate(
+            "",
+            places[two],
+            places[one],
+            arrowprops={
+                "arrowstyle": "-|>",
+                "color": INK,
+                "lw": 1.5,
+                "patchA": drawn[one].get_bbox_patch(),
+                "patchB": drawn[two].get_bbox_patch(),
+            },
+        )
+    x, y = np.array(list(places.values())).T
+    ax.set(xlim=(x.min() - 0.8, x.max() + 0.8), ylim=(y.min() - 0.5, y.max() + 0.5))
+    ax.set_axis_off()
+    return fig
+
+
+def region_groups(picture, panels: Mapping[str, Sequence[np.ndarray]]):
+    """One picture, some times, with groups of regions on it.
+
+    Args:
+        picture: an image, or a text where none may be shown.
+        panels: {title: groups}; a group `[n, 4]` holds left, top,
+            right and bottom of its regions, as shares of the sides,
+            and has a colour of its own.
+    """
+    fig, axes = plt.subplots(
+        1,
+        len(panels),
+        squeeze=False,
+        figsize=(WIDTH, 0.3 + WIDTH / max(2, len(panels))),
+    )
+    for ax, (title, groups) in zip(axes.flat, panels.items()):
+        if not isinstance(picture, str):
+            ax.imshow(np.asarray(picture), extent=(0, 1, 1, 0))
+        for number, group in enumerate(groups):
+            tone = plt.cm.tab20(number % 20)
+            for x0, y0, x1, y1 in np.asarray(group).reshape(-1, 4):
+                ax.add_patch(
+                    plt.Rectangle(
+                        (x0 + GAP, y0 + GAP),
+                        x1 - x0 - 2 * GAP,
+                        y1 - y0 - 2 * GAP,
+                        ec=tone,
+                        fc=(*tone[:3], 0.3),
+                        lw=1.5,
+                    )
+                )
+        ax.set(xlim=(0, 1), ylim=(1, 0), aspect=1, title=title)
+        ax.set_axis_off()
+    return fig
+
+
+def system_panels(
+    panels: Mapping[str, Mapping[str, tuple[float, float, float]]],
+    chance: Mapping[str, float],
+    *,
+    ylabel: str = "mR in %",
+):
+    """Systems with their intervals, one panel a data set.
+
+    A system keeps its place, mark and colour in every panel.
+
+    Args:
+        panels: {data set: {system: (value, low, high)}}.
+        chance: {data set: value of a random ranking}, drawn dotted.
+        ylabel: of the common axis.
+    """
+    names = list(dict.fromkeys(n for one in panels.values() for n in one))
+    fig, axes = plt.subplots(1, len(panels), squeeze=False, figsize=(WIDTH, 2.9))
+    for ax, (title, systems) in zip(axes.flat, panels.items()):
+        for name, (value, low, high) in systems.items():
+            at = names.index(name)
+            ax.plot([at, at], [low, high], color=COLOURS[at % 7], lw=3, alpha=0.6)
+            ax.plot(at, value, MARKS[at % 8], color=COLOURS[at % 7])
+        ax.axhline(chance[title], color=INK, ls=":", lw=1)
+        ax.set_xticks(range(len(names)), names, rotation=90)
+        ax.set(title=title, ylim=(0, None), xlim=(-0.5, len(names) - 0.5))
+        ax.grid(axis="x", visible=False)
+    axes[0, 0].set_ylabel(ylabel)
+    return fig
+
+
+def cost_plane(
+    panels: Mapping[str, Mapping[str, tuple[float, float]]],
+    *,
+    xlabel: str,
+    ylabel: str = "mR in %",
+):
+    """What is gained over what is spent, one panel a data set.
+
+    Args:
+        panels: {data set: {system: (cost, value)}}.
+        xlabel, ylabel: of the axes; both begin where the data do.
+    """
+    names = list(dict.fromkeys(n for one in panels.values() for n in one))
+    fig, axes = plt.subplots(1, len(panels), squeeze=False, figsize=(WIDTH, 3.2))
+    for ax, (title, systems) in zip(axes.flat, panels.items()):
+        for name, point in systems.items():
+            at = names.index(name)
+            ax.plot(*point, MARKS[at % 8], color=COLOURS[at % 7], ms=8)
+            # neighbours in the list are often neighbours in the plane
+            ax.annotate(
+                name,
+                point,
+                xytext=(7, 5 if at % 2 else -13),
+                size=9,
+                textcoords="offset points",
+            )
+        ax.margins(0.25)
+        ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    return fig
+
+
+def ladder(values: Mapping[str, float], ours: Mapping[str, float], *, xlabel: str):
+    """Many systems, the best on top; ours are marked among them.
+
+    Args:
+        values: {system: value} of others.
+        ours: {system: value} of our own runs, orange diamonds.
+        xlabel: of the axis, which begins at 0.
+    """
+    every = sorted(
+        [
+            *((v, n, False) for n, v in values.items()),
+            *((v, n, True) for n, v in ours.items()),
+        ]
+    )
+    fig, ax = plt.subplots(figsize=(WIDTH, 0.6 + 0.2 * len(every)))
+    for at, (value, _, own) in enumerate(every):
+        ax.plot(value, at, "D" if own else "o", color=ORANGE if own else BLUE)
+    ax.set_yticks(range(len(every)), [name for _, name, _ in every], size=8)
+    for label, (_, _, own) in zip(ax.get_yticklabels(), every):
+        label.set_fontweight("bold" if own else "normal")
+    ax.set(xlabel=xlabel, ylim=(-1, len(every)), xlim=(0, None))
+    return fig
+
+
+def scale_panels(table: Sequence[Mapping], limits: Sequence[Mapping]):
+    """Kinds of index as their size grows: time, rate and recall.
+
+    Args:
+        table: rows with "kind", "n", "one_query_seconds",
+            "queries_per_s" and "recall_at_10".
+        limits: rows with "n", "read_seconds" and "count_seconds"; the
+            longer of the two is drawn as the limit of a scan.
+    """
+    panels = {
+        "one_query_seconds": "seconds, one query",
+        "queries_per_s": "queries a second, together",
+        "recall_at_10": "recall at 10, %",
+    }
+    fig, axes = plt.subplots(1, 3, figsize=(WIDTH, 3.6))
+    kinds = list(dict.fromkeys(row["kind"] for row in table))
+    for ax, (what, title) in zip(axes, panels.items()):
+        for at, kind in enumerate(kinds):
+            own = [row for row in table if row["kind"] == kind]
+            ax.plot(
+                [row["n"] for row in own],
+                [row[what] for row in own],
+                marker=MARKS[at % 8],
+                color=COLOURS[at % 7],
+                label=kind,
+                ms=5,
+            )
+        ax.set(
+            xscale="log",
+            xlabel="codes",
+            title=title,
+            yscale="linear" if "recall" in what else "log",
+        )
+    n = [row["n"] for row in limits]
+    least = np.array([max(row["read_seconds"], row["count_seconds"]) for row in limits])
+    for ax, y in zip(axes, (least, 1 / least)):
+        ax.plot(n, y, "--", color=INK, label="limit of a scan")
+    axes[2].set(ylim=(0, 105))
+    fig.legend(
+        *axes[0].get_legend_handles_labels(), ncols=4, loc="outside lower center"
+    )
+    return fig

@@ -1,0 +1,114 @@
+"""The frozen baseline, made once, and search by a sentence.
+
+What `rsir search` uses when no run is named, and what chapter 00
+shows: two frozen encoders under one matrix each.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+
+from rsir.data import Split, Splits, cache_dir
+from rsir.data.images import content_hash
+from rsir.data.text import Vocabulary
+from rsir.models import build
+from rsir.models.base import Retriever
+from rsir.models.recipes import RECIPES, recipe
+from rsir.training.batches import Corpus
+from rsir.training.checkpoints import BEST, RECIPE, VOCABULARY, load_weights
+from rsir.training.trainer import encode_corpus, train
+from rsir.utils.errors import RsirError
+
+
+def baseline(splits: Splits, *, progress: bool = True) -> Retriever:
+    """The linear baseline of a data set, trained once and kept.
+
+    Args:
+        splits: toy scenes take the preset `toy`, others `cpu`.
+        progress: print progress.
+
+    Returns:
+        A model in evaluation mode.
+    """
+    preset = "toy" if splits.name == "toy" else "cpu"
+    # one view: a third of the time before the first search
+    asked = recipe("linear", preset, "one-view")
+    facts = json.dumps(asked.to_dict(), sort_keys=True)
+    key = hashlib.sha256(
+        (facts + content_hash(splits.train) + "\n".join(splits.train.captions)).encode()
+    ).hexdigest()[:16]
+    run_dir = cache_dir() / "baseline" / f"{splits.name}-{key}"
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with FileLock(run_dir / ".lock"):  # two notebooks at once
+        return train(asked, splits, run_dir, progress=progress).model
+
+
+def load_run(run_dir: str | Path) -> Retriever:
+    """The model of a run folder, in evaluation mode.
+
+    Raises:
+        RsirError: if the folder holds no run, or a damaged one.
+    """
+    run_dir = Path(run_dir)
+    try:
+        facts = json.loads((run_dir / RECIPE).read_text())
+    except (OSError, ValueError) as error:
+        raise RsirError(
+            f"{run_dir}: not a run folder ({error}); make one with rsir train"
+        ) from error
+    facts.pop("began_with_precision", None)
+    kind = RECIPES.get(facts.get("method"))
+    try:
+        asked = kind(**facts)
+    except TypeError as error:
+        raise RsirError(
+            f"{run_dir / RECIPE}: recipe of another version ({error}); train again"
+        ) from error
+    words = run_dir / VOCABULARY
+    vocabulary = Vocabulary.load(words) if words.exists() else None
+    model = build(asked, vocabulary=vocabulary)
+    load_weights(model, run_dir / BEST)
+    return model.eval()
+
+
+@torch.inference_mode()
+def search(
+    model: Retriever,
+    split: Split,
+    sentence: str,
+    k: int = 5,
+    *,
+    corpus: Corpus | None = None,
+) -> list[tuple[int, float]]:
+    """The k pictures of a split that fit a sentence best.
+
+    Args:
+        model: scores; in evaluation mode.
+        split: where to look.
+        sentence: the query.
+        k: how many.
+        corpus: the split as the model reads it, if at hand.
+
+    Returns:
+        (index of the picture, score), best first; equal scores in
+        the order of the split.
+
+    Raises:
+        RsirError: if the model needs keywords beside the sentence.
+    """
+    if getattr(model, "keywords", False):
+        raise RsirError(
+            "this model was trained with keywords beside each "
+            "sentence; train one with keywords=false to search"
+        )
+    corpus = corpus or Corpus(split, model, progress=False)
+    images, _ = encode_corpus(model, corpus, texts=False)
+    ids = model.text_encoder.tokenize([sentence])
+    ids = ids.to(next(model.parameters()).device)
+    text = model.encode_texts(model.text_features(ids))
+    scores = model.score(images, text)[:, 0]  # (n_images,)
+    order = scores.argsort(descending=True, stable=True)[:k]
+    return [(int(i), float(scores[i])) for i in order]

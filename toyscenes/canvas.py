@@ -1,0 +1,251 @@
+"""The sheet that a scene is drawn on.
+
+Drawing has two phases. First the ground, as arrays of 256 x 256: blend
+textures by soft fields (`lay`, `water`). The first stroke then turns it
+into a picture of 512 x 512, and every stroke says a colour and a height;
+heights become shadows when the picture is developed.
+"""
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from toyscenes import plants
+from toyscenes.geometry import SIZE, along, bounds, shifted
+from toyscenes.light import Sun, develop
+from toyscenes.noise import crop
+from toyscenes.texture import ground, mix, smooth
+
+UNIT = plants.UNIT
+FULL = SIZE * UNIT
+
+# shallow and deep colours
+WATERS = {
+    "blue": ((70, 108, 132), (44, 80, 114)),
+    "green": ((78, 102, 80), (52, 80, 66)),
+    "dark": ((46, 58, 56), (24, 38, 42)),
+    "brown": ((124, 104, 74), (106, 90, 64)),
+    "turquoise": ((128, 184, 178), (36, 122, 140)),
+}
+
+FOLIAGE = {
+    "green": (66, 88, 46),
+    "dark green": (48, 68, 42),
+    "bright green": (86, 108, 52),
+    "brownish": (98, 92, 58),
+}
+
+
+class Canvas:
+    """Colours, heights and trees of one picture.
+
+    All coordinates are pixels of the finished picture, 0..256, and all
+    heights too: a height of 10 is as tall as ten pixels are wide.
+    """
+
+    def __init__(self, rng, base="grass", foliage="green"):
+        self.rng = rng
+        self.sun = Sun.draw(rng)
+        self.base = ground(rng, base) if isinstance(base, str) else base
+        self.tone = np.add(FOLIAGE[foliage], rng.normal(0, 4, 3))
+        self.rgb = None
+        self.plants = np.zeros((FULL, FULL), np.uint8)
+
+    # ground -----------------------------------------------------------
+    def lay(self, field, texture, soft=1.0):
+        """Lay a texture where `field < 0`; its edge is `soft` wide.
+
+        Args:
+            field: `[256, 256]`, distance to the edge, negative inside.
+            texture: name of a ground, or an array `[3, 256, 256]`.
+            soft: width of the edge in pixels.
+        """
+        if isinstance(texture, str):
+            texture = ground(self.rng, texture)
+        cover = np.clip(0.5 - field / soft, 0, 1)
+        self.base += (texture - self.base) * cover
+
+    def water(self, field, colour, depth=45.0, shore=None, beach=8.0):
+        """Water where `field < 0`, paler at the edge than far from it.
+
+        Args:
+            field: distance to the water's edge, negative in the water.
+            colour: a key of `WATERS`.
+            depth: distance at which the deep colour is reached.
+            shore: ground along the edge, or None.
+            beach: width of that shore.
+        """
+        rng = self.rng
+        if shore:
+            wander = 0.35 * beach * crop(rng, "mottle")
+            self.lay(field - beach + wander, shore, soft=2.5)
+        low, high = np.add(WATERS[colour], rng.normal(0, 2, 3) + rng.normal(0, 4))
+        deep = smooth(-field + 5 * crop(rng, "cloud"), 0, depth)
+        wet = mix(low, high, deep)
+        rim = smooth(-field, 0, 3.0)
+        wet *= 0.025 * crop(rng, "grain") + 0.74 + 0.26 * rim
+        self.lay(field, wet, soft=1.6)
+
+    def relief(self, light):
+        """Multiply the ground by a light `[256, 256]`."""
+        self.base *= light
+
+    def start(self):
+        """End the ground phase; called by the first stroke."""
+        if self.rgb is not None:
+            return
+        self.rgb = picture(self.base).resize((FULL, FULL), Image.Resampling.NEAREST)
+        self.lift = Image.new("L", (FULL, FULL), 0)
+        self.ink = ImageDraw.Draw(self.rgb)
+        self.rise = ImageDraw.Draw(self.lift)
+
+    # strokes ----------------------------------------------------------
+    def level(self, height):
+        """A height as a length of shadow, in supersampled pixels."""
+        return max(0, min(255, round(height * UNIT * self.sun.length)))
+
+    def poly(self, points, colour, height=0.0):
+        """Fill a polygon; `height=None` leaves heights as they are."""
+        self.start()
+        flat = [(x * UNIT, y * UNIT) for x, y in points]
+        if colour is not None:
+            self.ink.polygon(flat, fill=rgb8(colour))
+        if height is not None:
+            self.rise.polygon(flat, fill=self.level(height))
+
+    def disc(self, x, y, radius, colour, height=0.0):
+        """Fill a circle."""
+        self.start()
+        box = [
+            (x - radius) * UNIT,
+            (y - radius) * UNIT,
+            (x + radius) * UNIT,
+            (y + radius) * UNIT,
+        ]
+        if colour is not None:
+            self.ink.ellipse(box, fill=rgb8(colour))
+        if height is not None:
+            self.rise.ellipse(box, fill=self.level(height))
+
+    def line(self, points, width, colour, height=None, close=False):
+        """Draw a line; by default it leaves heights as they are."""
+        self.start()
+        flat = [(x * UNIT, y * UNIT) for x, y in points]
+        if close:
+            flat.append(flat[0])
+        wide = max(1, round(width * UNIT))
+        joint = "curve" if len(flat) > 2 and wide > 3 else None
+        self.ink.line(flat, fill=rgb8(colour), width=wide, joint=joint)
+        if height is not None:
+            self.rise.line(flat, fill=self.level(height), width=wide, joint=joint)
+
+    def patch(self, points, texture, height=None):
+        """Fill a polygon with a ground texture (after the start)."""
+        self.start()
+        if isinstance(texture, str):
+            texture = ground(self.rng, texture)
+        x0, y0, x1, y1 = bounds(points)
+        x0, y0 = max(int(x0), 0), max(int(y0), 0)
+        x1, y1 = min(int(x1) + 2, SIZE), min(int(y1) + 2, SIZE)
+        if x0 >= x1 or y0 >= y1:
+            return
+        wide = ((x1 - x0) * UNIT, (y1 - y0) * UNIT)
+        part = picture(texture[:, y0:y1, x0:x1]).resize(wide, Image.Resampling.NEAREST)
+        mask = Image.new("L", wide, 0)
+        ImageDraw.Draw(mask).polygon(
+            [((x - x0) * UNIT, (y - y0) * UNIT) for x, y in points], fill=255
+        )
+        self.rgb.paste(part, (x0 * UNIT, y0 * UNIT), mask)
+        if height is not None:
+            self.poly(points, None, height)
+
+    def dashes(self, points, width, colour, on=3.0, gap=4.0):
+        """A broken line along some points."""
+        step = on + gap
+        for x, y, angle in along(points, step, step / 2):
+            dx, dy = np.cos(angle) * on / 2, np.sin(angle) * on / 2
+            self.line([(x - dx, y - dy), (x + dx, y + dy)], width, colour)
+
+    def road(
+        self,
+        points,
+        width,
+        colour=(112, 111, 110),
+        kerb=None,
+        marks="dashed",
+        height=0.0,
+    ):
+        """A paved road with kerbs and a centre line."""
+        if kerb is not None:
+            self.line(points, width + 2.4, kerb, height)
+        self.line(points, width, colour, height)
+        paint = (214, 210, 200)
+        if marks in ("dashed", "lanes"):
+            self.dashes(points, 0.5, paint)
+        if marks in ("edges", "lanes"):
+            for side in (-1, 1):
+                self.line(shifted(points, side * (width / 2 - 1.2)), 0.5, paint)
+        if marks == "yellow":
+            self.line(points, 0.6, (196, 172, 92))
+
+    # plants -----------------------------------------------------------
+    def tree(self, x, y, radius=4.0):
+        """Plant one tree."""
+        plants.stamp(self.plants, self.rng, x * UNIT, y * UNIT, radius * UNIT)
+
+    def woods(self, field, radius=4.0, clear=0.0):
+        """Trees wherever `field < 0`, in clumps if `clear` is above 0.
+
+        Args:
+            field: `[256, 256]`, negative where trees stand.
+            radius: the crowns' radius.
+            clear: share of gaps among the trees, about 0..1.
+        """
+        if clear:
+            return self._thin_woods(field, radius, clear)
+        sizes = (6, 8, 11)  # few tiles: each takes long to make
+        size = min(sizes, key=lambda r: abs(r - radius * UNIT))
+        part = plants.canopy_crop(self.rng, size, FULL)
+        inside = field < 0
+        inside = inside.repeat(2, 0).repeat(2, 1)
+        np.maximum(self.plants, np.where(inside, part, 0), out=self.plants)
+
+    def _thin_woods(self, field, radius, clear):
+        clumps = crop(self.rng, "cloud") + 0.4 * crop(self.rng, "mottle")
+        count = int((1 - clear) * 1.3 * (SIZE / radius) ** 2 / 3)
+        spots = self.rng.uniform(0, SIZE, (count, 2))
+        sizes = radius * self.rng.uniform(0.6, 1.3, count)
+        at = spots.astype(int)
+        keep = (field[at[:, 1], at[:, 0]] < -0.5 * radius) & (
+            clumps[at[:, 1], at[:, 0]] > 2.6 * clear - 1.7
+        )
+        for (x, y), r in zip(spots[keep], sizes[keep]):
+            self.tree(x, y, r)
+
+    def finish(self):
+        """Light and photograph: uint8 `[256, 256, 3]`."""
+        self.start()
+        return develop(
+            self.rgb, np.asarray(self.lift), self.plants, self.sun, self.rng, self.tone
+        )
+
+
+def picture(texture):
+    """A texture `[3, H, W]` as a PIL image."""
+    low = np.clip(texture, 0, 255).astype(np.uint8)
+    return Image.fromarray(np.ascontiguousarray(low.transpose(1, 2, 0)))
+
+
+def rgb8(colour):
+    """A colour as three whole numbers in 0..255."""
+    r, g, b = colour
+    return (
+        max(0, min(255, int(r))),
+        max(0, min(255, int(g))),
+        max(0, min(255, int(b))),
+    )
+
+
+def tone(colour, factor):
+    """A colour made lighter or darker."""
+    r, g, b = colour
+    return (r * factor, g * factor, b * factor)

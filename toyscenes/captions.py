@@ -1,0 +1,58 @@
+"""Five captions and some keywords for one picture."""
+
+from toyscenes.grammar import Speaker
+from toyscenes.kind_words import KIND_WORDS
+from toyscenes.words import NOUNS, SETTINGS
+
+PER_PICTURE = 5
+
+
+def describe(stage, rng, duplicates):
+    """Captions of a picture, specific ones and shared ones.
+
+    Args:
+        stage: the drawn stage.
+        rng: random generator of the captions.
+        duplicates: 0..1, share of captions that are general sentences
+            of the kind, or repeat a sentence of this picture.
+
+    Returns:
+        Five captions, lower case, each ending in " .".
+    """
+    kind = KIND_WORDS[stage.kind]
+    speaker = Speaker(stage, kind, rng)
+    draws = rng.random((PER_PICTURE, 3))
+    own = []
+    for _ in range(PER_PICTURE):
+        text = speaker.sentence()
+        for _ in range(12):
+            if text not in own:
+                break
+            text = speaker.sentence()
+        own.append(text)
+    out = []
+    for k, (share, which, index) in enumerate(draws):
+        if share >= duplicates:
+            out.append(own[k])
+        elif which < 0.25 and out:
+            out.append(out[int(index * len(out))])
+        else:
+            general = kind.general
+            out.append(general[int(index * len(general))])
+    return [text + " ." for text in out]
+
+
+def keywords(stage):
+    """Four to six words: the kind, its things, their colours."""
+    words = [stage.kind]
+    for thing in stage.things:
+        one, many = NOUNS[thing.label].forms[0]
+        if thing.label not in SETTINGS:
+            plural = thing.count > 1 or thing.crowd or not one
+            words.append(many if plural else one.removeprefix("the "))
+    rest = [NOUNS[t.label].forms[0] for t in stage.things if t.label in SETTINGS]
+    words += [t.colour for t in stage.things if t.colour]
+    words += [t.size for t in stage.things if t.size]
+    words += [(one or many).removeprefix("the ") for one, many in rest]
+    words += KIND_WORDS[stage.kind].names
+    return list(dict.fromkeys(words))[:6]

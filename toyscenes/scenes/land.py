@@ -1,0 +1,360 @@
+"""Farmland, circular fields, forest, meadow, desert, mountain."""
+
+import math
+
+import numpy as np
+
+from toyscenes import buildings, fields
+from toyscenes.canvas import tone
+from toyscenes.geometry import ellipse, rect, turn
+from toyscenes.light import hillshade
+from toyscenes.noise import crop, wavy
+from toyscenes.paint import roof
+from toyscenes.scenes.common import tree_row
+from toyscenes.texture import ground, mix, rows, smooth
+
+# what grows on a plot: colours of rows and gaps
+CROPS = {
+    "green": ((92, 122, 58), (72, 98, 50)),
+    "dark green": ((66, 92, 50), (52, 74, 42)),
+    "yellow": ((176, 156, 88), (158, 138, 80)),
+    "brown": ((136, 108, 80), (116, 90, 66)),
+}
+
+
+def plot(s, crop_name, angle, period):
+    """A texture of crop rows `[3, 256, 256]`."""
+    high, low = np.add(CROPS[crop_name], s.rng.normal(0, 5, 3))
+    lines = rows(s.rng, angle, period, 0.5) * s.uniform(0.25, 0.5) + 0.5
+    base = mix(low, high, lines)
+    patchy = crop(s.rng, "cloud") * 0.05 + crop(s.rng, "mottle") * 0.03
+    return base * (1 + patchy + 0.03 * crop(s.rng, "grain"))
+
+
+def farmland(s):
+    """Plots of several crops, in rows, with tracks between them."""
+    c = s.canvas("dry grass")
+    angle = s.pick((0.0, 0.35, -0.35, 0.15)) + s.uniform(-0.08, 0.08)
+    size = s.pick(("large", "small"))
+    across_n = 3 if size == "large" else 6
+    names = s.pick(
+        (
+            ("green", "dark green"),
+            ("green", "brown"),
+            ("yellow", "brown"),
+            ("green", "yellow"),
+        )
+    )
+    step = 290 / across_n
+    road = s.chance(0.6)
+    textures = [
+        (n, plot(s, n, angle + s.pick((0, math.pi / 2)), s.uniform(3.4, 7)))
+        for n in names
+        for _ in "12"
+    ]
+    u = -180.0
+    while u < 180:
+        w = step * s.uniform(0.7, 1.15)
+        v = -180 + s.uniform(-20, 0)
+        while v < 180:
+            h = step * s.uniform(0.6, 1.5)
+            corners = turn(
+                [(u, v), (u + w, v), (u + w, v + h), (u, v + h)], 128, 128, angle
+            )
+            name, texture = textures[int(s.rng.integers(len(textures)))]
+            light = s.uniform(0.88, 1.1)
+            c.patch(corners, texture * light)
+            c.line(corners, 1.3, tone((150, 134, 100), s.uniform(0.8, 1)), close=True)
+            if s.rng.random() < 0.12:
+                tree_row(s, [corners[0], corners[1]], 6, 3.2)
+            v += h
+        u += w
+    if road:
+        d = s.uniform(-60, 60)
+        line = turn([(d, -200), (d, 200)], 128, 128, angle)
+        c.line(line, 6, (188, 174, 146))
+        if s.chance(0.5):
+            tree_row(s, turn([(d + 7, -200), (d + 7, 200)], 128, 128, angle), 9, 3.4)
+    farms = s.number(0, 2)
+    tint = s.pick(("red", "gray", "white"))
+    for _ in range(farms):
+        x, y = s.rng.uniform(40, 216, 2)
+        spot = rect(x, y, 20, 30, angle)
+        if s.clear(spot, 20):
+            c.poly(rect(x, y, 44, 42, angle), (158, 146, 118))
+            buildings.house(c, x, y, 18, 28, angle, roof(s.rng, tint), 6)
+            s.mark("farmhouse", spot, colour=tint)
+            for _ in range(9):
+                a = s.uniform(0, 6.28)
+                c.tree(x + 27 * math.cos(a), y + 27 * math.sin(a), s.uniform(3, 5.5))
+    land = s.stuff("plots", " and ".join(names), size=size)
+    track = s.stuff("dirt road")
+    if road:
+        s.link(track, "across", s.stuff("farmland"))
+        s.link(track, "divide", land)
+    s.link(land, "form", s.stuff("farmland"))
+    s.link(s.seen("farmhouse", tint), "among", land)
+    s.link(land, "cover", s.stuff("ground"))
+
+
+def circular_fields(s):
+    """Fields watered by a turning pivot: discs of green on dry land."""
+    ground_name = s.pick(("sand", "bare soil", "dry grass", "red soil"))
+    c = s.canvas(ground_name)
+    count = s.number(1, 6)
+    colour = s.pick(("green", "dark green", "brown", "yellow"))
+    spots, r = {
+        1: ([(0, 0)], 92),
+        2: ([(-56, 30), (58, -26)], 56),
+        3: ([(-60, -56), (60, -56), (0, 54)], 54),
+        4: ([(u, v) for v in (-60, 60) for u in (-60, 60)], 55),
+        5: ([(-64, -64), (64, -64), (0, 0), (-64, 64), (64, 64)], 42),
+        6: ([(u, v) for v in (-44, 44) for u in (-84, 0, 84)], 39),
+    }[count]
+    size = "large" if count < 3 else "small"
+    angle = s.pick((0.0, math.pi / 2)) + s.uniform(-0.06, 0.06)
+    y, x = np.mgrid[0:256, 0:256].astype(np.float32)
+    for cx, cy in turn(spots, 128, 128, angle):
+        field = np.hypot(x - cx, y - cy)
+        high, low = np.add(CROPS[colour], s.rng.normal(0, 5, 3))
+        ring = np.sin(field * (2 * math.pi / s.uniform(3.6, 5)))
+        body = mix(low, high, 0.5 + 0.28 * ring) * (
+            1 + 0.05 * crop(s.rng, "cloud") + 0.03 * crop(s.rng, "grain")
+        )
+        c.lay(field - r - 2.5, tone3((168, 150, 116)), 2)
+        c.lay(field - r, body, 1.5)
+        if s.rng.random() < 0.4:
+            a0, a1 = s.uniform(0, 6.3), s.uniform(0.6, 1.6)
+            turned = np.mod(np.arctan2(y - cy, x - cx) - a0, 6.2832)
+            slice_ = np.maximum(field - r, (turned - a1) * 40)
+            c.lay(slice_, body * s.uniform(0.82, 1.2), 1.5)
+        s.mark("circular field", ellipse(cx, cy, r, r), colour=colour)
+    for cx, cy in turn(spots, 128, 128, angle):
+        a = s.uniform(0, 6.28)
+        c.line(
+            [(cx, cy), (cx + r * math.cos(a), cy + r * math.sin(a))],
+            1.0,
+            (206, 204, 196),
+            1,
+        )
+        c.disc(cx, cy, 2.0, (216, 210, 196), 2)
+        a = s.uniform(0, 6.28)
+        c.line(
+            [(cx, cy), (cx + r * math.cos(a), cy + r * math.sin(a))],
+            0.7,
+            (150, 138, 106),
+        )
+    for v in (-118, 118):
+        c.line(turn([(-200, v), (200, v)], 128, 128, angle), 4, (190, 174, 142))
+    plots = s.seen("circular field", colour, size)
+    land = s.stuff(ground_name)
+    s.link(plots, "surrounded", land)
+    s.link(plots, "on", land)
+    s.link(s.stuff("dirt road"), "along_run", plots)
+
+
+def tone3(colour):
+    """A flat colour as a texture."""
+    return np.asarray(colour, np.float32)[:, None, None]
+
+
+def forest(s):
+    """Closed woods, with a clearing, a road or a cabin, or nothing."""
+    foliage = s.pick(("green", "dark green", "brownish", "bright green"))
+    feature = s.pick(("none", "clearing", "dirt road", "stream", "house"))
+    dense = s.pick(("dense", "sparse"))
+    c = s.canvas("floor" if dense == "dense" else "dry grass", foliage)
+    clear = np.full((256, 256), 99.0, np.float32)
+    line = None
+    if feature in ("dirt road", "stream"):
+        angle = s.pick((0.0, math.pi / 2, 0.8, -0.8)) + s.uniform(-0.1, 0.1)
+        wide = s.uniform(7, 9) if feature == "dirt road" else 12
+        clear, line = fields.band(s.rng, angle, s.uniform(-40, 40), wide, 18, 240, 0)
+        if feature == "stream":
+            c.water(clear, s.pick(("green", "dark")), 8)
+        else:
+            c.lay(clear, "bare soil", 2)
+    if feature in ("clearing", "house"):
+        cx, cy = (128 + 56 * s.pick((-1, 0, 1)) for _ in "xy")
+        r = s.uniform(30, 42)
+        clear = fields.blob(
+            s.rng, cx, cy, r, r * s.uniform(0.7, 1), s.uniform(0, 3), 0.16
+        )
+        c.lay(
+            clear,
+            "grass"
+            if feature == "house"
+            else s.pick(("dry grass", "bare soil", "grass")),
+            3,
+        )
+    radius = s.uniform(3.6, 5.6)
+    gap = 2.5 + 2 * crop(s.rng, "mottle")
+    if dense == "dense":
+        c.woods(gap - clear, radius)
+        c.woods(4.5 + gap - clear, radius + 1.5)
+    else:
+        c.woods(gap - clear, radius, 0.22)
+    if feature == "house":
+        tint = s.pick(("gray", "red", "brown"))
+        turned = s.uniform(0, 3)
+        out = buildings.house(c, cx, cy, 16, 25, turned, roof(s.rng, tint), 6)
+        s.mark("house", out, colour=tint)
+    if feature == "clearing":
+        s.mark("clearing", ellipse(cx, cy, r * 0.85, r * 0.7))
+    leaves = {"brownish": "brown"}.get(foliage, foliage)
+    trees = s.stuff("trees", leaves, shape=dense)
+    woods = s.stuff("forest", leaves, shape=dense)
+    s.link(trees, "cover", s.stuff("land"))
+    s.link(trees, "in", woods)
+    if feature == "dirt road":
+        s.link(s.stuff("dirt road"), "across", woods)
+    if feature == "stream":
+        s.link(s.stuff("stream", size="narrow"), "flow", woods)
+    if feature == "house":
+        s.link(s.seen("house", tint), "surrounded", trees)
+        s.link(s.things[-1], "in", woods)
+    if feature == "clearing":
+        s.link(s.seen("clearing"), "surrounded", trees)
+        s.link(s.things[-1], "in", woods)
+
+
+def meadow(s):
+    """Open grass with a path, a few trees that can be counted."""
+    name = s.pick(("grass", "dry grass", "lawn"))
+    c = s.canvas(name, s.pick(("green", "dark green")))
+    u, v = fields.turned(s.uniform(0, 3))
+    swathes = rows(s.rng, s.uniform(0, 3), s.uniform(14, 22), 6.0)
+    c.relief(1 + 0.025 * swathes + 0.05 * crop(s.rng, "cloud"))
+    path = s.chance(0.6)
+    if path:
+        angle = s.pick((0.0, math.pi / 2, 0.7, -0.7)) + s.uniform(-0.2, 0.2)
+        field, _ = fields.band(s.rng, angle, s.uniform(-40, 40), 5, 14, 300, 0)
+        c.lay(field, "bare soil", 2)
+    else:
+        field = np.full((256, 256), 99.0)
+    count = s.number(0, 8)
+    placed = 0
+    for _ in range(count * 8):
+        x, y = s.rng.uniform(20, 236, 2)
+        r = s.uniform(7, 10)
+        spot = rect(x, y, 2 * r, 2 * r)
+        if fields.value(field, x, y) > 12 and s.clear(spot, 8) and placed < count:
+            c.tree(x, y, r)
+            s.mark("tree", spot)
+            placed += 1
+    for _ in range(s.number(0, 4) * 10):
+        x, y = s.rng.uniform(6, 250, 2)
+        if fields.value(field, x, y) > 5:
+            c.tree(x, y, 1.6)
+    turf = s.stuff({"lawn": "grass"}.get(name, name))
+    trees = s.seen("tree")
+    if path:
+        way = s.stuff("path", size="narrow")
+        s.link(way, "across", turf)
+        s.link(trees, "beside", way)
+    s.link(trees, "on", turf)
+    s.link(turf, "cover", s.stuff("ground"))
+    s.link(turf, "cover", s.stuff("meadow"))
+    del u, v
+
+
+def desert(s):
+    """Dunes or bare plains, perhaps with a road."""
+    kind = s.pick(("dunes", "plain"))
+    colour = s.pick(("yellow", "red", "gray"))
+    tints = {
+        "yellow": ((214, 186, 134), (196, 166, 116)),
+        "red": ((186, 128, 88), (166, 108, 72)),
+        "gray": ((178, 166, 148), (158, 146, 130)),
+    }
+    high, low = np.add(tints[colour], s.rng.normal(0, 4, 3))
+    base = mix(low, high, smooth(crop(s.rng, "cloud"), -2, 2))
+    c = s.canvas(base)
+    if kind == "dunes":
+        angle = s.uniform(-0.5, 0.5) + math.pi / 2
+        u, v = fields.turned(angle)
+        wave = s.uniform(30, 52)
+        bent = u + 13 * crop(s.rng, "swell") + wavy(s.rng, v, 10, 210)[0]
+        phase = np.mod(bent / wave, 1.0)
+        ridge = np.minimum(phase / 0.72, (1 - phase) / 0.28)
+        ridge = smooth(ridge, -0.15, 1.1)
+        tall = np.clip(0.75 + 0.45 * crop(s.rng, "swell"), 0.1, 1.6)
+        relief = ridge * tall * wave * 0.26
+        fine = rows(s.rng, angle + 0.4, 4.4, 0.6) * 0.10
+        light = hillshade(relief + fine, c.sun, 0.75)
+    else:
+        relief = crop(s.rng, "relief") * 3 + crop(s.rng, "swell") * 6
+        light = hillshade(relief, c.sun, 0.6)
+        light = light - 0.05 * smooth(crop(s.rng, "mottle"), 0.8, 2.2)
+        wash = np.abs(crop(s.rng, "swell") + 0.12 * crop(s.rng, "cloud")) - 0.05
+        light = light + 0.10 * (1 - smooth(wash, 0, 0.05))
+    c.relief(light)
+    road = s.chance(0.4)
+    if road:
+        angle = s.pick((0.0, math.pi / 2, 0.8, -0.8)) + s.uniform(-0.1, 0.1)
+        field, _ = fields.band(s.rng, angle, s.uniform(-40, 40), 7, 10, 320, 0)
+        c.lay(field, ground(s.rng, "asphalt"), 1.4)
+    bushes = s.chance(0.4)
+    if bushes:
+        for _ in range(90):
+            x, y = s.rng.uniform(2, 254, 2)
+            c.tree(x, y, s.uniform(1.1, 2.4))
+    land = s.stuff("desert", colour)
+    sand = s.stuff("sand" if kind == "dunes" else "bare soil", colour)
+    if kind == "dunes":
+        s.link(s.stuff("dunes", colour), "cover", land)
+    s.link(sand, "cover", land)
+    if road:
+        s.link(s.stuff("road", shape="lonely"), "across", land)
+    if bushes:
+        s.link(s.stuff("bushes"), "on", sand)
+    s.link(sand, "stretch", s.stuff("distance"))
+
+
+def mountain(s):
+    """Ridges and valleys lit from one side, some under snow."""
+    cover = s.pick(("bare rock", "snow", "green"))
+    c = s.canvas({"bare rock": "rock", "snow": "rock", "green": "floor"}[cover])
+    raw = crop(s.rng, "swell", zoom=2) + 0.25 * crop(s.rng, "relief")
+    spurs = 1 - np.abs(crop(s.rng, "relief", zoom=2))
+    ridged = 1 - np.abs(raw)
+    relief = 20 * ridged + 6 * spurs + 0.2 * crop(s.rng, "mottle")
+    if cover == "snow":
+        high = smooth(ridged + 0.15 * crop(s.rng, "mottle"), 0.05, 0.35)
+        c.base += (ground(s.rng, "snow") - c.base) * high
+    if cover == "green":
+        bare = smooth(ridged + 0.2 * crop(s.rng, "mottle"), 0.55, 0.9)
+        c.base += (ground(s.rng, "dry grass") - c.base) * bare
+    c.relief(hillshade(relief, c.sun))
+    feature = s.pick(("none", "valley road", "lake"))
+    if feature == "lake":
+        spot = 128 + 50 * s.pick((-1, 0, 1))
+        field = fields.blob(
+            s.rng, spot, 128 + 50 * s.pick((-1, 0, 1)), 30, 20, s.uniform(0, 3), 0.2
+        )
+        c.water(field, s.pick(("turquoise", "dark")), 20)
+        ys, xs = np.nonzero(field < 0)
+        s.mark("lake", [(xs.min(), ys.min()), (xs.max() + 1, ys.max() + 1)])
+    if feature == "valley road":
+        angle = s.pick((0.0, math.pi / 2, 0.8)) + s.uniform(-0.2, 0.2)
+        field, _ = fields.band(s.rng, angle, s.uniform(-30, 30), 5, 24, 230, 0)
+        c.lay(field, "concrete", 1.5)
+    hills = s.stuff("mountains")
+    top = s.stuff({"bare rock": "rock", "snow": "snow", "green": "plants"}[cover])
+    s.link(top, "cover", hills)
+    s.link(hills, "covered", top)
+    s.link(s.stuff("ridges"), "across", hills)
+    if feature == "lake":
+        s.link(s.seen("lake"), "between", hills, None)
+    if feature == "valley road":
+        s.link(s.stuff("road", shape="winding"), "across", hills)
+
+
+SCENES = {
+    "farmland": farmland,
+    "circular fields": circular_fields,
+    "forest": forest,
+    "meadow": meadow,
+    "desert": desert,
+    "mountain": mountain,
+}

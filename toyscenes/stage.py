@@ -1,0 +1,209 @@
+"""What a scene is told, what it draws on, and what it says it drew.
+
+A scene function gets a `Stage`. It asks the stage for the attributes of
+this picture (`pick`, `number`), draws on `stage.c`, marks each object
+that it draws, and states the facts that captions may use: things and
+links between things. A fact that a scene does not state is never said.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from toyscenes.canvas import Canvas
+from toyscenes.geometry import SIZE, bounds, place_of
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The box around one object, in pixels 0..256, and its attributes."""
+
+    label: str
+    box: tuple
+    attributes: dict
+
+
+@dataclass(frozen=True)
+class Thing:
+    """Something that a caption can name.
+
+    Attributes:
+        label: a key of `words.NOUNS`.
+        count: number of boxes meant; 0 for stuff (grass, water) and
+            for crowds that nobody counts (trees).
+        colour, size, shape: adjectives that hold for all of them.
+        place: where it is, if it is in one place.
+        row: whether the things stand in a row or in rows.
+        whole: whether these are all the boxes of the label; if not,
+            the colour must be said.
+        crowd: about how many there are, when captions say it vaguely.
+    """
+
+    label: str
+    count: int = 0
+    colour: str = ""
+    size: str = ""
+    shape: str = ""
+    place: str = ""
+    row: bool = False
+    whole: bool = True
+    crowd: int = 0
+
+
+@dataclass(frozen=True)
+class Link:
+    """A relation of `words.RELATIONS` from one thing to one or two."""
+
+    first: Thing
+    relation: str
+    second: Thing
+    third: Thing | None = None
+
+
+@dataclass
+class Stage:
+    """One picture in the making.
+
+    Attributes:
+        kind: the scene kind.
+        similarity: 0..1, how often an attribute takes the value that is
+            typical of the kind.
+        traits: random generator of the attributes.
+        rng: random generator of everything else.
+    """
+
+    kind: str
+    similarity: float
+    traits: np.random.Generator
+    rng: np.random.Generator
+    marks: list = field(default_factory=list)
+    things: list = field(default_factory=list)
+    links: list = field(default_factory=list)
+    cut: dict = field(default_factory=dict)
+    c: Canvas | None = None
+
+    # attributes -------------------------------------------------------
+    def pick(self, options):
+        """One of some options; the first is the typical one."""
+        typical = self.traits.random() < self.similarity
+        chosen = options[int(self.traits.integers(len(options)))]
+        return options[0] if typical else chosen
+
+    def number(self, low, high):
+        """A whole number in low..high; typical is the middle."""
+        typical = self.traits.random() < self.similarity
+        chosen = int(self.traits.integers(low, high + 1))
+        return (low + high) // 2 if typical else chosen
+
+    def chance(self, share):
+        """True in that share of pictures; typical is the likelier."""
+        typical = self.traits.random() < self.similarity
+        chosen = bool(self.traits.random() < share)
+        return share >= 0.5 if typical else chosen
+
+    # layout -----------------------------------------------------------
+    def uniform(self, low, high):
+        """A number that no caption speaks of."""
+        return float(self.rng.uniform(low, high))
+
+    def canvas(self, base="grass", foliage="green"):
+        """Begin the drawing."""
+        self.c = Canvas(self.rng, base, foliage)
+        return self.c
+
+    # ground truth -----------------------------------------------------
+    def fits(self, points, margin=2.0):
+        """Whether all the points lie inside the picture."""
+        x0, y0, x1, y1 = bounds(points)
+        low, high = margin, SIZE - margin
+        return x0 >= low and y0 >= low and x1 <= high and y1 <= high
+
+    def mark(self, label, points, **attributes):
+        """Record an object, if at least 0.6 of its box can be seen."""
+        x0, y0, x1, y1 = bounds(points)
+        u0, v0 = max(x0, 0.0), max(y0, 0.0)
+        u1, v1 = min(x1, float(SIZE)), min(y1, float(SIZE))
+        seen = max(u1 - u0, 0.0) * max(v1 - v0, 0.0)
+        if seen < 0.6 * (x1 - x0) * (y1 - y0) or seen < 4:
+            if seen > 0:
+                self.cut[label] = self.cut.get(label, 0) + 1
+            return False
+        box = tuple(round(float(v), 1) for v in (u0, v0, u1, v1))
+        self.marks.append(Mark(label, box, attributes))
+        return True
+
+    def clear(self, points, gap=3.0):
+        """Whether a box around the points touches no recorded box."""
+        x0, y0, x1, y1 = bounds(points)
+        return all(
+            x1 + gap < m.box[0]
+            or m.box[2] + gap < x0
+            or y1 + gap < m.box[1]
+            or m.box[3] + gap < y0
+            for m in self.marks
+        )
+
+    # facts ------------------------------------------------------------
+    def seen(self, label, colour="", size="", shape="", row=False):
+        """State the marked objects of a label (None if there are none).
+
+        With a colour, only those of that colour are meant. If the
+        picture's edge cuts some of them, nobody can count them, and
+        captions say about how many.
+        """
+        if self.cut.get(label):
+            return self.crowd(label, colour)
+        every = [m for m in self.marks if m.label == label]
+        marks = [m for m in every if not colour or m.attributes.get("colour") == colour]
+        if not marks:
+            return None
+        thing = Thing(
+            label,
+            len(marks),
+            colour,
+            size,
+            shape,
+            _place(marks),
+            row and len(marks) > 2,
+            len(marks) == len(every),
+        )
+        self.things.append(thing)
+        return thing
+
+    def crowd(self, label, colour=""):
+        """State marked objects that captions must not count.
+
+        For what the picture's edge may cut: cars on a road, houses of
+        a neighborhood. None if there are fewer than two.
+        """
+        marks = [m for m in self.marks if m.label == label]
+        many = len(marks) + self.cut.get(label, 0)
+        if many < 2:
+            return None
+        thing = Thing(label, 0, colour, crowd=many)
+        self.things.append(thing)
+        return thing
+
+    def stuff(self, label, colour="", shape="", place="", size=""):
+        """State something that is not counted: grass, water, trees."""
+        thing = Thing(label, 0, colour, size, shape, place)
+        self.things.append(thing)
+        return thing
+
+    def link(self, first, relation, second, third=None):
+        """State a relation; says nothing if an end is missing."""
+        if first is not None and second is not None:
+            self.links.append(Link(first, relation, second, third))
+
+
+def _place(marks):
+    """The place that all the boxes share, or nothing."""
+    places = set()
+    for mark in marks:
+        x0, y0, x1, y1 = mark.box
+        x, y = (x0 + x1) / 2, (y0 + y1) / 2
+        for v in (x, y):
+            if min(abs(v - 96), abs(v - 160)) < 5:
+                return ""
+        places.add(place_of(x, y))
+    return places.pop() if len(places) == 1 else ""
