@@ -1,109 +1,87 @@
-"""Small parts of what joint systems learn: whom to read, what to hide.
+"""Systems that also read a picture and a sentence together.
 
-Explained in chapters 04 and 05.
+Reading every pair is expensive: a million pairs, each through a transformer.
+So such a system has two scores. `score` compares stored vectors and makes
+the list; `score_pairs` reads the tokens of chosen pairs and orders the top of
+it. Explained in chapters 04 and 05.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
-from rsir.models import losses
-from rsir.models.amfmn import VGMF
-from rsir.models.base import hard_negatives
-from rsir.utils.errors import RsirError
+from rsir.models.base import TwoTower
 
 
-def contrasted(
-    images: Mapping[str, Tensor],
-    texts: Mapping[str, Tensor],
-    gate: VGMF | None,
-    temperature: float,
-    positive: Tensor,
-) -> dict[str, Tensor]:
-    """InfoNCE of the cosines, and of the gated ones.
+class CrossEncoder(TwoTower):
+    """A two-tower model that can also read both sides at once.
+
+    On top of `TwoTower`, `encode_images` gives "image_tokens" `[B, ...]`,
+    `encode_texts` gives "text_tokens" `[T, L, D]` and "text_mask" `[T, L]`,
+    True where a token is real. All of these can be stored: pictures and
+    sentences are read once, however many pairs are scored after.
+    """
+
+    reads_text = ("pooled", "tokens", "mask")
+
+    def score_pairs(
+        self,
+        images: Mapping[str, Tensor],
+        texts: Mapping[str, Tensor],
+        pairs: Tensor,
+    ) -> Tensor:
+        """Match scores of chosen pairs, higher is closer.
+
+        Args:
+            images: what `encode_images` gave, `[B, ...]` each.
+            texts: what `encode_texts` gave, `[T, ...]` each.
+            pairs: int64 `[N, 2]`: row in `images`, row in `texts`.
+
+        Returns:
+            `[N]`, on a scale of its own, with gradients.
+        """
+        raise NotImplementedError
+
+
+def trim_tokens(tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Drop the places that pad every sentence.
 
     Args:
-        images: "v" `[B, D]` of unit length, and what the gate gives
-            for them.
-        texts: "t" `[B, D]` of unit length.
-        gate: weighs the sentence by the picture, or None.
-        temperature: divides the cosines.
-        positive: `[B, B]`.
+        tokens: `[N, L, D]`.
+        mask: `[N, L]`, True at the first places of each row.
 
     Returns:
-        "contrastive", and "weighing" where there is a gate.
+        `[N, l, D]` and `[N, l]`, l the longest row.
     """
-
-    def nce(scores):
-        return losses.contrastive(scores, temperature, positive)
-
-    # bf16 keeps three digits: too few for what divides by 0.07
-    with torch.autocast(positive.device.type, enabled=False):
-        found = {"contrastive": nce(images["v"] @ texts["t"].T)}
-        if gate is not None:
-            found["weighing"] = nce(gate.score(images, texts))
-    return found
+    longest = max(1, int(mask.sum(1).max()))
+    return tokens[:, :longest], mask[:, :longest]
 
 
-def hidden_words(ids: Tensor, lots: Tensor, tokenizer, share: float) -> Tensor:
-    """Which word pieces the masked-word task hides: `[B, L]` bool.
+def hard_negatives(
+    scores: Tensor, barred: Tensor, n: int, temperature: float
+) -> Tensor:
+    """Wrong texts for each picture, drawn by their score: `[B, n]`.
 
-    One a sentence at least, so that no caption is idle; never a
-    special token.
+    Drawn without replacement with probability proportional to
+    exp(score / temperature), as in ALBEF: the hardest alone would often be
+    a text that fits as well. Give the transposed matrices for wrong
+    pictures of each text, and zeros for a uniform draw.
 
     Args:
-        ids: `[B, L]`.
-        lots: `[B, L]`, drawn from [0, 1).
-        tokenizer: says which ids are special.
-        share: of all pieces.
+        scores: `[B, T]`.
+        barred: `[B, T]`, pairs that are never drawn.
+        n: how many a row; -1 where no wrong partner is left.
+        temperature: a small one draws the hardest.
     """
-    special = torch.isin(
-        ids, torch.tensor(tokenizer.all_special_ids, device=ids.device)
-    )
-    lots = lots.masked_fill(special, 2.0)
-    return (lots < share) | (lots == lots.amin(1, keepdim=True)) & ~special
-
-
-def gathered(value: Tensor, gather) -> Tensor:
-    """Joined over processes; a mask keeps its type."""
-    if value.dtype == torch.bool:
-        return gather(value.float()) > 0
-    return gather(value)
-
-
-def false_partners(
-    scores: Tensor,
-    positive: Tensor,
-    hard: int,
-    easy: int,
-    pictures: int,
-    temperature: float = 0.05,
-    barred: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Wrong partners: some look right, some are drawn by chance.
-
-    Args:
-        scores: `[B, B]` of the list-making score.
-        positive: `[B, B]`, True where a text is the image's own.
-        hard, easy: wrong texts a picture, of each kind.
-        pictures: wrong pictures a text, of the hard kind.
-        temperature: of the draw of hard ones.
-        barred: `[B, B]`, texts that are never drawn; None: `positive`.
-
-    Returns:
-        Texts `[B, hard + easy]` and pictures `[B, pictures]`; -1 where
-        none is left.
-    """
-    chance = torch.zeros_like(scores)
-    barred = positive if barred is None else barred
-    return torch.cat(
-        [
-            hard_negatives(scores, barred, hard, temperature)[0],
-            hard_negatives(chance, barred, easy, 1.0)[0],
-        ],
-        1,
-    ), hard_negatives(scores, positive, pictures, temperature)[1]
+    noise = -torch.empty_like(scores).exponential_().log()  # Gumbel
+    keys = scores.detach() / temperature + noise
+    keys = keys.masked_fill(barred, float("-inf"))
+    best = keys.topk(min(n, keys.shape[1]), dim=1)
+    found = best.indices.masked_fill(best.values.isinf(), -1)
+    return pad(found, (0, n - found.shape[1]), value=-1)
 
 
 def choice_loss(logits: Tensor, there: Tensor) -> Tensor:
@@ -117,87 +95,34 @@ def choice_loss(logits: Tensor, there: Tensor) -> Tensor:
     return -logits.log_softmax(1)[:, 0].mean()
 
 
-# ----------------------------------------------------------------------
-# Options of joint systems that make no sense together are refused.
-#
-# Explained in chapters 04 and 05.
-
-
-#: what CFITR's released code does otherwise, by mistake
-SLIPS = ("table", "lfem", "patches", "false")
-
-
-def check_tasks(contrastive: float, matching: float, mlm: float, text_encoder) -> None:
-    """Refuse weights that teach nothing, or ask what nobody can do.
-
-    Raises:
-        RsirError: with the name of the weight.
-    """
-    if not (contrastive or matching):
-        raise RsirError(
-            "contrastive and matching are both 0: nothing would "
-            "teach the model to rank; keep one"
-        )
-    if mlm and getattr(text_encoder, "tokenizer", None) is None:
-        raise RsirError(
-            f"text encoder {text_encoder.name!r}: the masked-word "
-            "task needs a sentence transformer such as 'minilm'; "
-            "or set mlm=0"
-        )
-    if mlm and text_encoder.layers_trained == 0:
-        raise RsirError(
-            "text_layers is 0: sentences are read once, before "
-            "any word can be masked; set mlm=0, or keep a block "
-            "and set text_lr=0"
-        )
-
-
-def check_stages(
-    *,
-    coarse: str,
-    false_texts: int,
-    hard_texts: int,
-    vectors: int,
-    warm: int,
-    gate: bool,
-    raw: bool,
-) -> None:
-    """The same for CFITR's two stages.
+def pair_scorer(
+    model: CrossEncoder,
+    images: Mapping[str, Tensor],
+    texts: Mapping[str, Tensor],
+    batch: int = 256,
+) -> Callable[[np.ndarray], np.ndarray]:
+    """A function that maps int pairs `[N, 2]` (image, text) to float32 `[N]`.
 
     Args:
-        raw: the picture's tokens are ViLT's patches.
-        others: as in `CFITR`.
-
-    Raises:
-        RsirError: with the name of the option.
+        model: is put into evaluation mode.
+        images, texts: what `encode_sides` gave.
+        batch: pairs read at a time; memory grows with it.
     """
-    known = ["hash", "float"] + ["vectors"] * (vectors > 0) + ["gated"] * bool(gate)
-    if coarse not in known:
-        raise RsirError(
-            f"coarse is {coarse!r}: here it may be {', '.join(known)}; "
-            "'vectors' needs vectors=512, 'gated' gate=True as well"
-        )
-    if not 0 <= hard_texts <= false_texts:
-        raise RsirError(
-            f"hard_texts is {hard_texts}: 0 to false_texts, which is {false_texts}"
-        )
-    if (gate or warm) and (raw or not vectors):
-        raise RsirError(
-            f"gate is {gate} and warm {warm}: both need float vectors "
-            "of a frozen encoder; set vectors=512, or gate=False and "
-            "warm=0"
-        )
+    model.eval()
+    device = next(model.parameters()).device
+    lengths = texts["text_mask"].sum(1).cpu().numpy()
 
+    @torch.inference_mode()
+    def score(pairs: np.ndarray) -> np.ndarray:
+        pairs = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
+        # like lengths together: little of a batch is padding then
+        order = np.lexsort((pairs[:, 0], lengths[pairs[:, 1]]))
+        out = np.empty(len(pairs), dtype=np.float32)
+        for i in range(0, len(order), batch):
+            rows = order[i : i + batch]
+            part = torch.as_tensor(pairs[rows], device=device)
+            found = model.score_pairs(images, texts, part)
+            out[rows] = found.float().cpu().numpy()
+        return out
 
-def chosen_slips(variant: str, slips: Sequence[str]) -> frozenset[str]:
-    """Slips by name; "released" is all of them.
-
-    Raises:
-        RsirError: for another name.
-    """
-    if variant not in ("paper", "released"):
-        raise RsirError(f"variant is {variant!r}: 'paper' or 'released'")
-    odd = set(slips) - set(SLIPS)
-    if odd:
-        raise RsirError(f"slip {min(odd)!r}: unknown; there are {', '.join(SLIPS)}")
-    return frozenset(SLIPS if variant == "released" else slips)
+    return score

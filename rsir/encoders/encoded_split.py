@@ -1,0 +1,176 @@
+"""A split as models read it: features of pictures, ids or features of texts.
+
+Equal captions are one text: tokenised and encoded once.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from rsir.data import Split
+from rsir.encoders.feature_cache import cached_features
+from rsir.encoders.image import ImageEncoder
+from rsir.encoders.text import TextEncoder, trim
+
+NONE = -1
+
+
+class EncodedSplit:
+    """What frozen encoders say of a split, computed once.
+
+    Args:
+        split: pictures and captions.
+        image_encoder: frozen; its features come from the disk store.
+        text_encoder: if all of it is frozen, its features are kept; if its
+            lower blocks are, the states above them; else token ids.
+        reads: features of pictures, some of "f1" to "f4" and "pooled".
+        reads_text: features of texts, some of "pooled", "tokens", "mask".
+        extra_texts: further strings beside each caption, such as the
+            keywords of its picture, by name. Then no two queries are the
+            same, and each caption stands for itself.
+        progress: print progress.
+
+    Attributes:
+        features: of the pictures, `[n_images, ...]` each.
+        texts: the different captions, `[n_texts]`.
+        text_id: `[n_captions]`, the text of each caption.
+        texts_of, captions_of: `[n_images, most]`, texts and captions of an
+            image, filled up with -1.
+        n_captions_of: `[n_images]`.
+        inputs: text side, `[n_texts, ...]` each: features, or "ids" (and
+            "frozen_prefix", and "NAME_ids" of extra texts).
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        image_encoder: ImageEncoder,
+        text_encoder: TextEncoder,
+        reads: Sequence[str],
+        reads_text: Sequence[str] = ("pooled",),
+        *,
+        extra_texts: Mapping[str, Sequence[str]] | None = None,
+        progress: bool = True,
+    ) -> None:
+        self.split = split
+        self.features: dict[str, np.ndarray] = {}
+        if reads:
+            self.features |= cached_features(
+                image_encoder, split, reads, progress=progress
+            )
+        if extra_texts:
+            self.texts = list(split.captions)
+            self.text_id = np.arange(split.n_captions)
+        else:
+            self.texts, self.text_id = split.unique_texts()
+        ids = {"ids": text_encoder.tokenize(self.texts)}
+        for name, strings in (extra_texts or {}).items():
+            ids[f"{name}_ids"] = text_encoder.tokenize(strings)
+        self.inputs = _text_inputs(text_encoder, ids, reads_text)
+        self.n_captions_of = split.counts()
+        self.captions_of = np.full(
+            (split.n_images, self.n_captions_of.max(initial=0)), NONE
+        )
+        for image in range(split.n_images):
+            own = split.caption_indices(image)
+            self.captions_of[image, : len(own)] = own
+        self.texts_of = np.where(
+            self.captions_of < 0, NONE, self.text_id[self.captions_of]
+        )
+
+    def images(self, rows: Sequence[int]) -> dict[str, Tensor]:
+        """Features of some images, as they are stored."""
+        return {
+            name: torch.from_numpy(np.asarray(array[rows]))
+            for name, array in self.features.items()
+        }
+
+    def text_rows(self, rows) -> dict[str, Tensor]:
+        """Text inputs of some texts."""
+        rows = torch.as_tensor(rows)
+        return {name: value[rows] for name, value in self.inputs.items()}
+
+
+def _text_inputs(encoder: TextEncoder, ids, reads_text) -> dict[str, Tensor]:
+    encoder.eval()
+    device = next(encoder.parameters()).device
+    if not any(p.requires_grad for p in encoder.parameters()):
+        with torch.inference_mode():
+            found = over_texts(
+                ids, lambda part: text_features(encoder, part, reads_text), device
+            )
+        return {name: value.cpu().clone() for name, value in found.items()}
+    if encoder.frozen_prefix(ids["ids"][:1].to(device)) is None:
+        return ids
+    width = ids["ids"].shape[1]
+
+    def prefix(part):
+        states = encoder.frozen_prefix(trim(part["ids"])).cpu()
+        return {"frozen_prefix": pad(states, (0, 0, 0, width - states.shape[1]))}
+
+    return ids | over_texts({"ids": ids["ids"]}, prefix, device)
+
+
+def text_features(
+    encoder: TextEncoder, inputs: Mapping[str, Tensor], reads_text: Sequence[str]
+) -> dict[str, Tensor]:
+    """Features of texts from their ids.
+
+    Args:
+        encoder: reads "ids" `[T, L]` (and "frozen_prefix"), and the
+            "NAME_ids" of extra texts.
+        reads_text: some of "pooled" `[T, D]`, "tokens" `[T, L, D]` and
+            "mask" `[T, L]`.
+
+    Returns:
+        These, as wide as "ids", and NAME `[T, D]` of each extra text.
+    """
+    ids = inputs["ids"]
+    if "frozen_prefix" in inputs:
+        encoded = encoder(ids, inputs["frozen_prefix"])
+    else:
+        encoded = encoder(ids)
+    missing = ids.shape[1] - encoded.tokens.shape[1]
+    every = {
+        "pooled": lambda: encoded.pooled,
+        "tokens": lambda: pad(encoded.tokens, (0, 0, 0, missing)),
+        "mask": lambda: pad(encoded.mask, (0, missing)),
+    }
+    found = {name: every[name]() for name in reads_text}
+    for name, value in inputs.items():
+        if name.endswith("_ids"):
+            found[name.removesuffix("_ids")] = encoder(value).pooled
+    return found
+
+
+def over_texts(
+    inputs: Mapping[str, Tensor],
+    encode: Callable[[dict[str, Tensor]], dict[str, Tensor]],
+    device: torch.device | str = "cpu",
+    batch: int = 256,
+) -> dict[str, Tensor]:
+    """Encode all texts, short ones together.
+
+    Args:
+        inputs: `[n_texts, ...]` each.
+        encode: maps a part of `inputs`, moved to `device`, to tensors
+            `[b, ...]`.
+        batch: texts at a time.
+
+    Returns:
+        Tensors `[n_texts, ...]`, in the order of `inputs`.
+    """
+    n = len(next(iter(inputs.values())))
+    order = torch.arange(n)
+    if "ids" in inputs:
+        order = (inputs["ids"] != 0).sum(1).argsort(stable=True)
+    parts: dict[str, list[Tensor]] = {}
+    for rows in order.split(batch):
+        found = encode({k: v[rows].to(device) for k, v in inputs.items()})
+        for name, value in found.items():
+            parts.setdefault(name, []).append(value)
+    back = order.argsort()
+    return {k: torch.cat(v)[back.to(v[0].device)] for k, v in parts.items()}
