@@ -43,11 +43,11 @@ book: setup ## build the HTML book to _build/html
 	@$(offline) RSIR_DATASET=toy RSIR_PRESET=toy \
 	  $(PY) tools/notebooks.py execute --missing
 	@$(offline) $(PY) tools/explorer.py --missing
-	@$(PY) tools/build_pages.py
-	@$(offline) $(PY) tools/build_book.py
+	@$(PY) tools/book.py pages
+	@$(offline) $(PY) tools/book.py build
 
 archive: book ## the built book as one zip, to read anywhere
-	@$(PY) tools/archive.py
+	@$(PY) tools/book.py archive
 
 explorer: setup ## train again for the explorer page, all systems
 	@$(offline) $(PY) tools/explorer.py

@@ -27,39 +27,28 @@ def cmd_execute(args) -> int:
     os.environ.setdefault("RSIR_DATASET", "toy")
     os.environ.setdefault("RSIR_PRESET", "toy")
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
-    status = execute.load_status()
     for path in args.notebooks:
         if args.missing and execute.is_executed(execute.read(path)):
             continue
         print(f"executing {path.name} ...", end=" ", flush=True)
         cost = execute.execute(path, CELL_TIMEOUT)
         print(f"{cost['seconds']} s")
-        status = execute.load_status()
-        status[path.stem] = cost
-        execute.save_status(status)
+        execute.save_status(execute.load_status() | {path.stem: cost})
     return 0
 
 
 def cmd_verify(args) -> int:
-    if not args.notebooks:
-        print("No notebook yet.")
-        return 0
-    command = [
-        sys.executable, "-m", "pytest", "--nbval-lax",
-        "--nbval-current-env", "--durations=5", "-q",
-        f"--nbval-cell-timeout={CELL_TIMEOUT}",
-        f"--nbval-sanitize-with={ROOT / 'tests/nbval_sanitize.cfg'}",
-        *map(str, args.notebooks),
-    ]  # fmt: skip
+    command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env"]
+    command += ["--durations=5", "-q", f"--nbval-cell-timeout={CELL_TIMEOUT}"]
+    command += [f"--nbval-sanitize-with={ROOT / 'tests/nbval_sanitize.cfg'}"]
     env = dict(os.environ, JUPYTER_PREFER_ENV_PATH="1")
-    return subprocess.run(command, cwd=ROOT, env=env).returncode
+    paths = map(str, args.notebooks)
+    return subprocess.run([*command, *paths], cwd=ROOT, env=env).returncode
 
 
 def cmd_check(args) -> int:
-    complaints = []
     status = execute.load_status()
-    for path in args.notebooks:
-        complaints += guard.check(path, status)
+    complaints = [c for path in args.notebooks for c in guard.check(path, status)]
     print("\n".join(complaints) or "The notebooks are in order.")
     return bool(complaints)
 
@@ -81,8 +70,7 @@ def cmd_address(args) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("execute", "verify", "check", "sync"):

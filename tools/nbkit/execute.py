@@ -32,14 +32,13 @@ def read(path: Path):
     """The notebook as nbformat 4.5, cell ids kept or made."""
     nb = nbformat.read(path, as_version=4)
     for number, cell in enumerate(nb.cells):
-        if "id" not in cell:
-            cell["id"] = f"cell-{number:02d}"
+        cell.setdefault("id", f"cell-{number:02d}")
     nb.nbformat, nb.nbformat_minor = 4, 5
     return nb
 
 
 def write(path: Path, nb) -> None:
-    """Write beside, then replace: a kill leaves the old file whole."""
+    """Write aside, then replace: a kill leaves the old file whole."""
     nbformat.validate(nb)
     part = path.with_name(f".{path.name}.part")
     nbformat.write(nb, part)
@@ -56,11 +55,8 @@ def code_hash(nb) -> str:
 
     The shared bootstrap cell is left out: it decides no output.
     """
-    text = "\n# ---\n".join(
-        c.source.strip()
-        for c in code_cells(nb)
-        if "bootstrap" not in c.metadata.get("tags", [])
-    )
+    own = [c for c in code_cells(nb) if "bootstrap" not in c.metadata.get("tags", [])]
+    text = "\n# ---\n".join(c.source.strip() for c in own)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -70,20 +66,16 @@ def is_executed(nb) -> bool:
 
 def last_write(text: str) -> str:
     """What a terminal would show: the part after the last return."""
-    lines = []
-    for line in text.split("\n"):
-        pieces = [p for p in line.split("\r") if p]
-        lines.append(pieces[-1] if pieces else "")
-    return "\n".join(lines)
+    lines = [[p for p in line.split("\r") if p] for line in text.split("\n")]
+    return "\n".join(pieces[-1] if pieces else "" for pieces in lines)
 
 
 def strip(nb) -> None:
     """Drop what differs from run to run and says nothing."""
     nb.metadata = nbformat.from_dict(METADATA)
     for cell in nb.cells:
-        cell.metadata = nbformat.from_dict(
-            {k: v for k, v in cell.metadata.items() if k in KEPT}
-        )
+        kept = {k: v for k, v in cell.metadata.items() if k in KEPT}
+        cell.metadata = nbformat.from_dict(kept)
         cell.source = cell.source.strip("\n")
         for out in cell.get("outputs", ()):
             if out.output_type == "stream":
@@ -98,29 +90,25 @@ def strip(nb) -> None:
 
 def sync(nb, name: str) -> None:
     """Put the shared cells, as the template has them, into `nb`."""
-    wanted = {
-        "badge": ("markdown", template.badge(name)),
-        "bootstrap": ("code", template.bootstrap()),
-    }
-    for tag, (kind, source) in wanted.items():
-        for cell in nb.cells:
-            if tag in cell.metadata.get("tags", []):
-                cell.source = source
-                break
-        else:
-            make = nbformat.v4.new_markdown_cell
-            place = 1
-            if kind == "code":
-                make = nbformat.v4.new_code_cell
-                place = next(
-                    (i for i, c in enumerate(nb.cells) if c.cell_type == "code"),
-                    len(nb.cells),
-                )
-            cell = make(source, metadata={"tags": [tag]})
-            cell["id"] = tag
-            nb.cells.insert(place, cell)
-        if tag == "bootstrap":
-            cell.metadata["tags"] = [tag, "hide-input"]
+    first_code = next(
+        (i for i, c in enumerate(nb.cells) if c.cell_type == "code"), len(nb.cells)
+    )
+    for tag, tags, make, source, place in (
+        ("badge", ["badge"], nbformat.v4.new_markdown_cell, template.badge(name), 1),
+        (
+            "bootstrap",
+            ["bootstrap", "hide-input"],
+            nbformat.v4.new_code_cell,
+            template.bootstrap(),
+            first_code,
+        ),
+    ):
+        found = [c for c in nb.cells if tag in c.metadata.get("tags", [])]
+        if not found:
+            found = [make(source, id=tag)]
+            nb.cells.insert(place, found[0])
+        found[0].source = source
+        found[0].metadata["tags"] = tags
 
 
 def peak_memory(pid) -> int | None:
@@ -142,8 +130,7 @@ class Client(NotebookClient):
     async def _async_cleanup_kernel(self):
         if self.km is None:
             return
-        pid = getattr(self.km.provisioner, "pid", None)
-        self.peak = peak_memory(pid)
+        self.peak = peak_memory(getattr(self.km.provisioner, "pid", None))
         await super()._async_cleanup_kernel()
 
     _cleanup_kernel = run_sync(_async_cleanup_kernel)

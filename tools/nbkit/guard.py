@@ -1,10 +1,11 @@
 """What a notebook of this book must be: one rule, one function.
 
 A rule takes a `Case` and yields short sentences; none means that it is
-kept. `tests/test_notebooks_guard.py` runs the rules over every notebook,
+kept. `tests/book/test_notebooks_guard.py` runs the rules over every notebook,
 and each rule over a sample that breaks it.
 """
 
+import ast
 import base64
 import io
 import re
@@ -16,16 +17,13 @@ from PIL import Image
 
 from . import execute, template
 
-TAGS = {
-    # known to Jupyter Book
-    "hide-input", "hide-output", "hide-cell", "remove-input",
-    "remove-output", "remove-cell",
-    # known to nbval
-    "nbval-check-output", "nbval-ignore-output",
+TAGS = set(
+    # known to Jupyter Book, and to nbval
+    "hide-input hide-output hide-cell remove-input remove-output remove-cell "
+    "nbval-check-output nbval-ignore-output "
     # ours: shared cells, the knobs, the two kinds of verdict, exercises
-    "badge", "bootstrap", "knobs", "cost", "verdict-live",
-    "verdict-record", "solution",
-}  # fmt: skip
+    "badge bootstrap knobs cost verdict-live verdict-record solution".split()
+)
 VERDICT = re.compile(
     r"^(?P<what>\S.*) against \S.* range: "
     r"(?P<outcome>reached|below|not comparable)\b",
@@ -35,15 +33,28 @@ ROOTS = (
     "home|root|Users|tmp|work|content|mnt|media|opt|srv|usr|var|private|"
     "data|scratch|gpfs|nfs"
 )
-ABSOLUTE = re.compile(rf"(?<![\w.:/<~-])/(?:{ROOTS})/[\w.-]+|\b[A-Z]:\\\w|file://")
-NUMPY_SCALAR = re.compile(r"\bnp\.(?:float|int|bool|str)\w*\(")
-OUTSIDE = re.compile(
-    r"""<(?:script|link|img|iframe)\b[^>]*(?:src|href)=["']?"""
-    r"""(?:https?:)?//""",
-    re.IGNORECASE,
-)
-EMBEDDED = re.compile(r"data:image/|data:application/", re.IGNORECASE)
-LINKED = re.compile(r"!\[[^\]]*\]\(\s*<?(?:https?:)?//|<img\b", re.I)
+#: (where it is looked for, pattern, complaint)
+FORBIDDEN = [
+    (
+        "source output",
+        rf"(?<![\w.:/<~-])/(?:{ROOTS})/[\w.-]+|\b[A-Z]:\\\w|file://",
+        "names a path of one machine",
+    ),
+    ("output", r"\bnp\.(?:float|int|bool|str)\w*\(", "prints a bare NumPy scalar"),
+    ("output", r"\r", "stores a moving progress bar"),
+    (
+        "markdown",
+        r"!\[[^\]]*\]\(\s*<?(?:https?:)?//|<img\b",
+        "shows a picture from elsewhere",
+    ),
+    ("source output", r"data:image/|data:application/", "embeds a file"),
+    ("output", r"<svg", "embeds a picture in its text"),
+    (
+        "output",
+        r"""<(?:script|link|img|iframe)\b[^>]*(?:src|href)=["']?(?:https?:)?//""",
+        "loads something from outside",
+    ),
+]
 CELLS, CODE, WORDS, EXERCISES = (25, 45), (12, 25), (800, 2400), (2, 3)
 LONG_CELL, USUAL_CELL, WIDTH = 20, 12, 75
 
@@ -57,15 +68,15 @@ class Case:
     status: dict = field(default_factory=dict)
 
     @property
-    def number(self) -> int:
-        return int(self.name[:2])
-
-    @property
     def code(self) -> list:
         return execute.code_cells(self.nb)
 
     def tagged(self, tag: str) -> list:
-        return [c for c in self.nb.cells if tag in c.metadata.get("tags", [])]
+        return [c for c in self.nb.cells if tag in tags_of(c)]
+
+
+def tags_of(cell) -> list[str]:
+    return cell.metadata.get("tags", [])
 
 
 def where(case: Case, cell) -> str:
@@ -81,9 +92,10 @@ def text_of(out) -> str:
         return out.text
     if out.output_type == "error":
         return "\n".join(out.traceback)
-    data = out.get("data", {})
     return "\n".join(
-        str(value) for kind, value in data.items() if kind.startswith("text/")
+        str(value)
+        for kind, value in out.get("data", {}).items()
+        if kind.startswith("text/")
     )
 
 
@@ -117,23 +129,19 @@ def verdicts(case: Case) -> Iterator[str]:
     for cell in checked:
         if not cell.get("outputs"):
             yield f"{where(case, cell)} is compared but prints nothing"
-    if case.number < 2:
+    if int(case.name[:2]) < 2:
         return
     for tag in ("verdict-live", "verdict-record"):
-        cells = case.tagged(tag)
-        if not cells:
+        if not case.tagged(tag):
             yield f"no cell has the tag {tag}"
-        for cell in cells:
+        for cell in case.tagged(tag):
             said = "\n".join(map(text_of, cell.get("outputs", ())))
-            if "nbval-check-output" not in cell.metadata["tags"]:
+            if "nbval-check-output" not in tags_of(cell):
                 yield f"{where(case, cell)} is a verdict nbval skips"
             if not VERDICT.search(said):
                 yield f"{where(case, cell)} prints no verdict line"
             if re.search(r"\d", VERDICT.sub("", said)):
-                yield (
-                    f"{where(case, cell)} prints a number; numbers "
-                    "stand in the cell above the verdict"
-                )
+                yield f"{where(case, cell)} prints a number; it belongs to the cell above"
 
 
 def clean_outputs(case: Case) -> Iterator[str]:
@@ -142,19 +150,17 @@ def clean_outputs(case: Case) -> Iterator[str]:
             yield f"{where(case, cell)} stores an error"
         if out.output_type == "stream" and out.name == "stderr":
             yield f"{where(case, cell)} stores stderr"
-        text = text_of(out)
-        if NUMPY_SCALAR.search(text):
-            yield f"{where(case, cell)} prints a bare NumPy scalar"
-        if "\r" in text:
-            yield f"{where(case, cell)} stores a moving progress bar"
 
 
-def paths(case: Case) -> Iterator[str]:
+def forbidden(case: Case) -> Iterator[str]:
     for cell in case.nb.cells:
-        found = [ABSOLUTE.search(cell.source)]
-        found += [ABSOLUTE.search(text_of(out)) for out in cell.get("outputs", ())]
-        for hit in filter(None, found):
-            yield f"{where(case, cell)} names the path {hit.group()}"
+        said = "\n".join(map(text_of, cell.get("outputs", ())))
+        texts = {"source": cell.source, "output": said}
+        texts["markdown"] = cell.source if cell.cell_type == "markdown" else ""
+        for places, pattern, complaint in FORBIDDEN:
+            for place in places.split():
+                if found := re.search(pattern, texts[place], re.IGNORECASE):
+                    yield f"{where(case, cell)} {complaint}: {found.group()!r}"
 
 
 def drawn_by_us(png: bytes) -> bool:
@@ -168,61 +174,40 @@ def drawn_by_us(png: bytes) -> bool:
 
 
 def pictures(case: Case) -> Iterator[str]:
+    """Drawn by our code, and with words for those who cannot see them."""
     for cell in case.nb.cells:
         if cell.get("attachments"):
             yield f"{where(case, cell)} has an attached file"
-        if cell.cell_type == "markdown" and LINKED.search(cell.source):
-            yield f"{where(case, cell)} shows a picture from elsewhere"
-        if EMBEDDED.search(cell.source):
-            yield f"{where(case, cell)} embeds a file"
     for cell, out in outputs(case):
         for kind, value in out.get("data", {}).items():
             if kind == "image/png":
-                data = base64.b64decode(value)
-                if not drawn_by_us(data):
+                if not drawn_by_us(base64.b64decode(value)):
                     yield f"{where(case, cell)} holds a foreign picture"
-            elif kind.startswith(("image/", "video/", "audio/")):
+                alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+                if len(alt.split()) < 3:
+                    yield (
+                        f"{where(case, cell)} shows a picture without a "
+                        "description (metadata mystnb.image.alt)"
+                    )
+            elif not kind.startswith("text/"):
                 yield f"{where(case, cell)} holds {kind}"
-            elif kind.startswith("application/javascript"):
-                yield f"{where(case, cell)} holds a script"
-        text = text_of(out)
-        if EMBEDDED.search(text) or "<svg" in text.lower():
-            yield f"{where(case, cell)} embeds a picture in its text"
-        if OUTSIDE.search(text):
-            yield f"{where(case, cell)} loads something from outside"
-
-
-def described(case: Case) -> Iterator[str]:
-    """A picture has words for those who cannot see it."""
-    for cell in case.nb.cells:
-        drawn = any(
-            "image/png" in out.get("data", {}) for out in cell.get("outputs", ())
-        )
-        known = cell.metadata.get("mystnb", {}).get("image", {})
-        if drawn and len(known.get("alt", "").split()) < 3:
-            yield (
-                f"{where(case, cell)} shows a picture without a "
-                "description (metadata mystnb.image.alt)"
-            )
 
 
 def tags(case: Case) -> Iterator[str]:
     for cell in case.nb.cells:
-        for tag in set(cell.metadata.get("tags", [])) - TAGS:
+        for tag in set(tags_of(cell)) - TAGS:
             yield f"{where(case, cell)} has the unknown tag {tag}"
 
 
 def shared_cells(case: Case) -> Iterator[str]:
-    for tag, wanted in (
-        ("badge", template.badge(case.name)),
-        ("bootstrap", template.bootstrap()),
-    ):
+    wanted = {"badge": template.badge(case.name), "bootstrap": template.bootstrap()}
+    for tag, source in wanted.items():
         cells = case.tagged(tag)
         if len(cells) != 1:
             yield f"{len(cells)} cells have the tag {tag}, not one"
-        elif cells[0].source != wanted:
+        elif cells[0].source != source:
             yield f"the {tag} cell differs from the template"
-    if case.code and "bootstrap" not in case.code[0].metadata.get("tags", []):
+    if case.code and "bootstrap" not in tags_of(case.code[0]):
         yield "the bootstrap cell is not the first code cell"
 
 
@@ -243,13 +228,12 @@ def anatomy(case: Case) -> Iterator[str]:
     if not case.tagged("cost"):
         yield "no cell has the tag cost (the cost card)"
     prose = "\n".join(c.source for c in case.nb.cells if c.cell_type == "markdown")
-    words = len(re.findall(r"[A-Za-z][\w'’-]*", prose))
     opened = len(re.findall(r"\{exercise(?:-start)?\}", prose))
     solved = len(re.findall(r"\{solution(?:-start)?\}", prose))
     for what, count, (low, high) in (
         ("cells", len(case.nb.cells), CELLS),
         ("code cells", len(case.code), CODE),
-        ("words", words, WORDS),
+        ("words", len(re.findall(r"[A-Za-z][\w'’-]*", prose)), WORDS),
         ("exercises", opened, EXERCISES),
     ):
         if not low <= count <= high:
@@ -259,28 +243,50 @@ def anatomy(case: Case) -> Iterator[str]:
 
 
 def short_cells(case: Case) -> Iterator[str]:
-    own = [c for c in case.code if "bootstrap" not in c.metadata.get("tags", [])]
+    own = [c for c in case.code if "bootstrap" not in tags_of(c)]
     lengths = [len(c.source.strip().splitlines()) for c in own]
     for cell, length in zip(own, lengths, strict=True):
         if length > LONG_CELL:
             yield f"{where(case, cell)} has {length} lines"
-    long = sum(length > USUAL_CELL for length in lengths)
-    if long > 0.3 * len(own):
-        yield f"{long} of {len(own)} cells have over {USUAL_CELL} lines"
-    for cell in case.code:
         for line in cell.source.splitlines():
             if len(line) > WIDTH:
                 yield f"{where(case, cell)}: a line of {len(line)}"
+    long = sum(length > USUAL_CELL for length in lengths)
+    if long > 0.3 * len(own):
+        yield f"{long} of {len(own)} cells have over {USUAL_CELL} lines"
+
+
+def plain_code(case: Case) -> Iterator[str]:
+    """One statement a line; no tuple of calls to save a line."""
+    for cell in case.code:
+        try:
+            tree = ast.parse(cell.source)
+        except SyntaxError as error:
+            yield f"{where(case, cell)} is not Python: {error}"
+            continue
+        bodies = [
+            body
+            for node in ast.walk(tree)
+            for body in (getattr(node, "body", None), getattr(node, "orelse", None))
+            if isinstance(body, list)
+        ]
+        for before, after in ((a, b) for x in bodies for a, b in zip(x, x[1:])):
+            if before.end_lineno == after.lineno:
+                yield f"{where(case, cell)}: two statements on line {after.lineno}"
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Tuple):
+                yield f"{where(case, cell)}: a tuple as a statement"
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_":
+                yield f"{where(case, cell)}: an assignment to _"
 
 
 RULES = {
     rule.__name__: rule
     for rule in (
-        executed, fresh, verdicts, clean_outputs, paths, pictures,
-        described, tags, shared_cells, quiet_metadata, anatomy,
-        short_cells,
+        *(executed, fresh, verdicts, clean_outputs, forbidden, pictures),
+        *(tags, shared_cells, quiet_metadata, anatomy, short_cells, plain_code),
     )
-}  # fmt: skip
+}
 
 
 def check(path: Path, status: dict) -> list[str]:

@@ -1,10 +1,9 @@
-"""Executing notebooks, the cells they share, and the Colab door."""
+"""Executing notebooks, and the cells that they share."""
 
-import os
+import importlib.util
 import shutil
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import nbformat
@@ -14,9 +13,6 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from nbkit import ROOT, execute, guard, template
 
 NAME = "02_sample.ipynb"
-
-# --- the tools -----------------------------------------------------------
-
 
 def draft() -> nbformat.NotebookNode:
     """A short notebook as an author leaves it."""
@@ -43,7 +39,7 @@ def test_execution_in_place(tmp_path, monkeypatch):
     assert cost["code"] == execute.code_hash(nb)
     case = guard.Case(nb, NAME, {Path(NAME).stem: cost})
     for rule in (
-        "executed", "fresh", "clean_outputs", "paths", "shared_cells",
+        "executed", "fresh", "clean_outputs", "forbidden", "shared_cells",
         "quiet_metadata", "tags",
     ):  # fmt: skip
         assert list(guard.RULES[rule](case)) == [], rule
@@ -100,91 +96,19 @@ def test_a_new_address_goes_everywhere(tmp_path):
     }
 
 
-# --- the bootstrap cell ---
-
-
-def run_bootstrap(monkeypatch, folder, missing=(), colab=True):
-    """Run the cell with a stubbed Colab; the commands that it gave."""
-    calls = []
-
-    def fake_run(command, check):
-        assert check
-        calls.append([str(c) for c in command])
-
-    real = __import__("importlib.util").util.find_spec
-
-    def find_spec(name, *rest):
-        return None if name in missing else real(name, *rest)
-
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setenv("PYTHONPATH", "")
-    monkeypatch.setattr(subprocess, "run", fake_run)
-    monkeypatch.setattr("importlib.util.find_spec", find_spec)
-    if colab:
-        stub = types.ModuleType("google.colab")
-        monkeypatch.setitem(sys.modules, "google.colab", stub)
-    exec(template.bootstrap(), {})
-    return calls
-
-
-def test_on_colab_only_what_lacks_is_installed(monkeypatch, tmp_path):
-    calls = run_bootstrap(monkeypatch, tmp_path, ["faiss", "timm"])
-    clone, pip = calls
-    url, branch = template.repository()
-    assert clone[:2] == ["git", "clone"]
-    assert clone[clone.index("-b") + 1] == branch
-    assert url in clone
-    assert "--no-deps" in pip
-    assert pip[pip.index("--no-deps") + 1 :] == ["timm", "faiss-cpu"]
-
-
-def test_colab_keeps_its_torch_and_numpy(monkeypatch, tmp_path):
-    everything = template.needs()
-    _, pip = run_bootstrap(monkeypatch, tmp_path, everything)
-    assert not {"torch", "torchvision", "numpy"} & set(pip)
-    assert "--no-deps" in pip
-
-
 def test_at_home_nothing_is_installed(monkeypatch):
-    folder = ROOT / "tests"
-    calls = run_bootstrap(monkeypatch, folder, missing=["rsir", "timm"], colab=False)
-    assert calls == []
+    monkeypatch.chdir(ROOT / "tests")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(subprocess, "run", None)
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec",
+        lambda name, *rest: None if name == "rsir" else found(name, *rest),
+    )
+    exec(template.bootstrap(), {})
     assert sys.path[0] == str(ROOT)
 
 
 def test_needs_are_names_that_import():
-    import importlib.util
-
     for name in template.needs():
         assert importlib.util.find_spec(name), name
-
-
-def test_on_colab_the_books_own_source_is_used(tmp_path):
-    """For real: a stubbed Colab, a clone of a local repository."""
-    source = tmp_path / "source"
-    shutil.copytree(ROOT / "rsir", source / "rsir")
-    _, branch = template.repository()
-    for command in (
-        ["init", "-q", "-b", branch],
-        ["add", "."],
-        [*"-c user.name=a -c user.email=a@b commit -qm a".split()],
-    ):
-        subprocess.run(["git", *command], cwd=source, check=True)
-    place = tmp_path / "content"
-    place.mkdir()
-    script = (
-        "import sys, types\n"
-        "sys.modules['google.colab'] = types.ModuleType('colab')\n"
-        + template.bootstrap()
-        + "\nprint(rsir.__file__)"
-    )
-    for _ in range(2):  # a cell may be run again
-        done = subprocess.run(
-            [sys.executable, "-c", script],
-            cwd=place, capture_output=True, text=True, check=False,
-            env=dict(os.environ, RSIR_SOURCE=source.as_uri()),
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        wanted = place / "rsir-book" / "rsir" / "__init__.py"
-        assert Path(done.stdout.strip()) == wanted

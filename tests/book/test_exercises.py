@@ -1,6 +1,6 @@
 """Exercises can be failed: stubs fail, solutions pass.
 
-`tests/exercises/chNN_name.py` holds an exercise as CONTRIBUTING says:
+`tests/book/exercises/chNN_name.py` holds an exercise as CONTRIBUTING says:
 `SETUP`, `STUB`, `CHECK`, `SOLUTION`, and `NOTEBOOK = True` once the
 chapter shows it in these words.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from nbkit import ROOT, chapters, execute
 
-FOLDER = ROOT / "tests/exercises"
+FOLDER = ROOT / "tests/book/exercises"
 PARTS = ("SETUP", "STUB", "CHECK", "SOLUTION")
 LABEL = re.compile(r"^:label: *(\S+)", re.M)
 

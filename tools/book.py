@@ -1,0 +1,160 @@
+"""Build the book.
+
+    python tools/book.py pages               book/_generated/ from results/
+    python tools/book.py build [--out DIR]   HTML to DIR/_build/html
+    python tools/book.py archive [--out ZIP] the built book as one zip
+
+`pages`: each module of `tools/pages/` gives some fragments; one that did not
+change is not written again. `build` starts from nothing, since Sphinx repeats
+a warning only for pages that it reads again, and every warning is an error.
+`archive`: every file gets the same date, so that one book gives one archive,
+byte for byte; unpack it and open `index.html`, no page asks the network.
+"""
+
+import argparse
+import importlib
+import os
+import pkgutil
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pages
+
+ROOT = Path(__file__).resolve().parent.parent
+HTML = ROOT / "_build/html"
+DATE = (2020, 1, 1, 0, 0, 0)
+#: what a reader of the archive has no use for
+LEFT_OUT = (".buildinfo", "objects.inv")
+#: chatter of a child process that is no warning of the build
+QUIET = ("[IPKernelApp]", "Kernel is running over TCP")
+
+
+def fragments(root: Path) -> dict[str, str]:
+    """{file name: text} of all generated parts.
+
+    Raises:
+        ValueError: two modules make the same fragment, or a module does
+            not make what it announces.
+    """
+    found: dict[str, str] = {}
+    for info in pkgutil.iter_modules(pages.__path__):
+        module = importlib.import_module(f"pages.{info.name}")
+        made = module.render(root)
+        if set(made) != set(module.NAMES):
+            raise ValueError(f"{info.name} does not make {module.NAMES}")
+        if twice := set(made) & set(found):
+            raise ValueError(f"{info.name} makes {twice} a second time")
+        found |= made
+    return found
+
+
+def write_pages(root: Path, out: Path) -> list[Path]:
+    """Write the fragments, drop what is no longer made."""
+    out.mkdir(parents=True, exist_ok=True)
+    made = fragments(root)
+    for name, text in made.items():
+        path, text = out / name, text.rstrip() + "\n"
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+    for path in out.iterdir():
+        if path.name not in made:
+            path.unlink()
+    return [out / name for name in made]
+
+
+def build(out: Path) -> int:
+    """Run Jupyter Book 1.x over the checkout; 0 when it is clean."""
+    shutil.rmtree(out / "_build", ignore_errors=True)
+    run = "from jupyter_book.cli.main import main; main()"
+    options = ["--all", "-n", "-W", "--keep-going", "--path-output", str(out)]
+    done = subprocess.run(
+        [sys.executable, "-c", run, "build", str(ROOT), *options],
+        cwd=ROOT,
+        env=dict(os.environ, PYTHONPATH=str(ROOT)),
+        text=True,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    built = (out / "_build/html/index.html").exists()
+    if done.returncode or not built:
+        for line in done.stdout.splitlines():
+            if not any(word in line for word in QUIET):
+                print(line, file=sys.stderr)
+    return done.returncode or int(not built)
+
+
+def pack(html: Path, out: Path) -> int:
+    """Write the archive; its number of files.
+
+    Raises:
+        FileNotFoundError: there is no book in `html`.
+    """
+    if not (html / "index.html").exists():
+        raise FileNotFoundError(f"{html}: no book; run make book first")
+    files = [
+        path
+        for path in sorted(html.rglob("*"))
+        if path.is_file()
+        and path.name not in LEFT_OUT
+        and "reports" not in path.relative_to(html).parts
+    ]
+    part = out.with_name(f".{out.name}.part")
+    with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in files:
+            inside = path.relative_to(html).as_posix()
+            entry = zipfile.ZipInfo(f"{out.stem}/{inside}", DATE)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, path.read_bytes())
+    part.replace(out)
+    return len(files)
+
+
+def cmd_pages(_args) -> int:
+    sys.path.insert(0, str(ROOT))
+    written = write_pages(ROOT, ROOT / "book/_generated")
+    print(f"Generated {len(written)} parts of the book.")
+    return 0
+
+
+def cmd_build(args) -> int:
+    out, start = (args.out or ROOT).resolve(), time.perf_counter()
+    if code := build(out):
+        print("The book was not built.", file=sys.stderr)
+        return code
+    made = len(list((out / "_build/html").rglob("*.html")))
+    seconds = time.perf_counter() - start
+    print(f"The book: {made} pages in {seconds:.0f} s, no warning.")
+    print(f"Open {out / '_build/html/index.html'}")
+    return 0
+
+
+def cmd_archive(args) -> int:
+    out = args.out or ROOT / "_build/find-the-scene.zip"
+    try:
+        count = pack(args.book, out)
+    except FileNotFoundError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{out}: {count} files, {out.stat().st_size / 2**20:.1f} MB")
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=("pages", "build", "archive"))
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--book", type=Path, default=HTML)
+    args = parser.parse_args()
+    return globals()[f"cmd_{args.command}"](args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
