@@ -27,10 +27,7 @@ INK, FRAME, ACCENT = "#333333", "#b8bec6", "#0173b2"
 def save(picture: Image.Image, path: Path) -> None:
     """A PNG of 256 colours, a third of the size; written aside."""
     small = picture.convert("RGB").quantize(
-        256,
-        method=Image.Quantize.MAXCOVERAGE,
-        kmeans=3,
-        dither=Image.Dither.FLOYDSTEINBERG,
+        256, Image.Quantize.MAXCOVERAGE, 3, dither=Image.Dither.FLOYDSTEINBERG
     )
     part = path.with_name(f".{path.name}.part")
     small.save(part, format="PNG", optimize=True)
@@ -43,26 +40,14 @@ def search_box(fig, sentence: str, width: float, high: float) -> None:
     ax = fig.add_axes((0, 1 - TOP / high, 1, TOP / high))
     ax.set(xlim=(0, width), ylim=(0, TOP))
     ax.set_axis_off()
-    ax.add_patch(
-        FancyBboxPatch(
-            (GAP + 0.05, 0.16),
-            width - 2 * GAP - 0.1,
-            0.34,
-            boxstyle="round,pad=0.05,rounding_size=0.2",
-            fc="white",
-            ec=FRAME,
-            lw=1.4,
-        )
-    )
+    rounded = "round,pad=0.05,rounding_size=0.2"
+    corner, wide = (GAP + 0.05, 0.16), width - 2 * GAP - 0.1
+    box = FancyBboxPatch(corner, wide, 0.34, rounded, fc="white", ec=FRAME, lw=1.4)
+    ax.add_patch(box)
     x, y = GAP + 0.24, 0.35
     ax.add_patch(plt.Circle((x, y), 0.065, fill=False, ec=ACCENT, lw=2))
-    ax.plot(
-        [x + 0.05, x + 0.13],
-        [y - 0.05, y - 0.13],
-        color=ACCENT,
-        lw=2.6,
-        solid_capstyle="round",
-    )
+    handle = [x + 0.05, x + 0.13], [y - 0.05, y - 0.13]
+    ax.plot(*handle, color=ACCENT, lw=2.6, solid_capstyle="round")
     ax.text(x + 0.28, 0.33, sentence, size=13, color=INK, va="center")
 
 
@@ -73,6 +58,8 @@ def query_picture(sentence: str, pictures: list) -> Image.Image:
     fig = plt.figure(figsize=(width, high), facecolor="white", dpi=150)
     fig.set_layout_engine("none")
     search_box(fig, sentence, width, high)
+    label = {"va": "top", "color": "white", "size": 10, "weight": "bold"}
+    circle = {"boxstyle": "circle,pad=0.25", "fc": ACCENT, "ec": "white"}
     for place, pixels in enumerate(pictures):
         left = GAP + place * (EDGE + GAP)
         ax = fig.add_axes((left / width, GAP / high, EDGE / width, EDGE / high))
@@ -80,17 +67,8 @@ def query_picture(sentence: str, pictures: list) -> Image.Image:
         ax.set(xticks=[], yticks=[])
         for spine in ax.spines.values():
             spine.set(visible=True, color=FRAME, linewidth=0.8)
-        ax.text(
-            0.07,
-            0.93,
-            str(place + 1),
-            transform=ax.transAxes,
-            va="top",
-            color="white",
-            size=10,
-            weight="bold",
-            bbox={"boxstyle": "circle,pad=0.25", "fc": ACCENT, "ec": "white"},
-        )
+        at = {"transform": ax.transAxes, "bbox": circle}
+        ax.text(0.07, 0.93, str(place + 1), **at, **label)
     file = io.BytesIO()
     fig.savefig(file, format="png")
     plt.close(fig)
@@ -105,8 +83,7 @@ def main() -> int:
 
     OUT.mkdir(parents=True, exist_ok=True)
     splits = load_dataset("toy")
-    sheet = contact_sheet(splits, columns=11, edge=128)
-    save(sheet, OUT / "toy_scenes.png")
+    save(contact_sheet(splits, columns=11, edge=128), OUT / "toy_scenes.png")
     found = search(baseline(splits), splits.test, SENTENCE, SHOWN)
     pictures = [open_image(splits.test.images[i]) for i, _ in found]
     save(query_picture(SENTENCE, pictures), OUT / "query.png")

@@ -14,82 +14,85 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-import measured
+import pages
 import systems
 from nbkit import template
 from pages import landing, results, table
-from steps import HEADLINES
 
+from rsir.experiments import tables
 from rsir.utils.io import atomic_write
+
+
+def heads(root: Path) -> list:
+    return [one for one in tables.load(root / "results") if one.headline]
 
 
 def results_table(root: Path) -> str:
     """The small table: headline rows of every data set."""
-    found = [row for row in measured.rows(root) if row.headline]
+    found = heads(root)
     if not found:
         return results.EMPTY
-    head = ["data set", "system", "encoders", "reported mR (range)",
-            "ours, mR", "verdict"]  # fmt: skip
+    head = ["data set", "system", "encoders", "reported mR (range)", "ours, mR"]
     lines = []
-    for row in found:
-        verdict = row.verdict()
-        system = HEADLINES.get((row.method, row.row))
-        lines.append([
-            measured.dataset_name(row.dataset), row.name, row.encoders,
-            results.reported_text(system, row.dataset), row.spread(),
-            verdict.outcome if verdict else results.unprinted(row),
-        ])  # fmt: skip
-    text = [
-        table(head, lines, right=["ours, mR"]),
-        fold(
-            "Ours: mean over runs with different seeds, ± their standard "
-            "deviation, number of runs in brackets; ties at their "
-            "expectation. The encoders are not the papers': a verdict is "
-            'on the system as built here. "Not at hand": the paper\'s '
-            "recalls could not be read for this edition. The book's "
-            "results page has "
-            "the six recalls, intervals, ablations, cost and the command "
-            "of each row."
-        ),
-        *map(fold, measured.stale_sentences(found)),
-    ]
-    return "\n\n".join(text)
+    for one in found:
+        verdict = one.verdict()
+        system = tables.HEADLINES.get(one.key)
+        lines.append(
+            [
+                pages.dataset_name(one.dataset),
+                pages.name_of(one),
+                pages.encoders(one),
+                results.reported_text(system, one.dataset),
+                pages.spread(one),
+                verdict.outcome if verdict else pages.unprinted(one),
+            ]
+        )
+    about = (
+        "Ours: mean over runs with different seeds, ± their standard deviation, "
+        "number of runs in brackets; ties at their expectation. The encoders are not "
+        'the papers\': a verdict is on the system as built here. "Not at hand": the '
+        "paper's recalls could not be read for this edition. The book's results page "
+        "has the six recalls, intervals, ablations, cost and the command of each row."
+    )
+    if any(one.stale() for one in found):
+        about += (
+            " †: made before a change of code or data, shown until it is made again."
+        )
+    return table([*head, "verdict"], lines, right=["ours, mR"]) + "\n\n" + fold(about)
 
 
 def chapters_table(root: Path) -> str:
     """Title, subtitle and Colab link of every chapter."""
     lines = [
         [
-            one.number, f"[{one.title}](notebooks/{one.stem}.ipynb)",
-            one.subtitle, f"[open]({template.colab_url(name)})",
+            one.number,
+            f"[{one.title}](notebooks/{one.stem}.ipynb)",
+            one.subtitle,
+            f"[open]({template.colab_url(f'{one.stem}.ipynb')})",
         ]
         for path in sorted((root / "notebooks").glob("[0-9]*.ipynb"))
-        for one, name in [(systems.read(path), path.name)]
-    ]  # fmt: skip
+        for one in [systems.read(path)]
+    ]
     return table(["", "chapter", "what", "Colab"], lines)
 
 
 def systems_line(root: Path) -> str:
     """Which of the four are in the book by now."""
-    return fold(systems.sentence(
-        root, lambda s: f"[{s.name}](notebooks/{s.chapter.stem}.ipynb)"
-    ))  # fmt: skip
+    return fold(systems.sentence(root))
 
 
 def finding(root: Path) -> str:
     """What surprises most, in two sentences."""
-    heads = [row for row in measured.rows(root) if row.headline]
-    widest = landing.surprise(root, heads)
+    widest = landing.surprise(root, heads(root))
     if widest is None:
         return ""
     dataset, system, values = widest
     return fold(
-        "**What surprises most.** On "
-        f"{measured.dataset_name(dataset)}, one and the same model "
-        f"({system}) has an i2t R@1 of {min(values.values()):.1f} or of "
-        f"{max(values.values()):.1f}: nothing differs but the order of "
-        "captions that read the same. No paper's table says which rule it "
-        "was counted by; every number here does."
+        f"**What surprises most.** On {pages.dataset_name(dataset)}, one and the same "
+        f"model ({system}) has an i2t R@1 of {min(values.values()):.1f} or of "
+        f"{max(values.values()):.1f}: nothing differs but the order of captions that "
+        "read the same. No paper's table says which rule it was counted by; every "
+        "number here does."
     )
 
 

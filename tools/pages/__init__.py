@@ -2,11 +2,14 @@
 
 A module has `NAMES`, the fragments that it makes, and
 `render(root) -> {name: Markdown text}`. It must work when there is nothing
-to report yet. `tools/build_pages.py` writes the fragments to
-`book/_generated/`, from where the pages in `book/` include them.
+to report yet. `tools/book.py` writes the fragments to `book/_generated/`,
+from where the pages in `book/` include them.
 """
 
 from pathlib import Path
+
+from rsir.experiments import tables
+from rsir.experiments.claims import NOT_AT_HAND
 
 Cell = str | int | float
 
@@ -14,15 +17,43 @@ Cell = str | int | float
 def table(head: list[str], rows: list[list[Cell]], right=()) -> str:
     """A Markdown table; the columns named in `right` are right-aligned."""
     rule = ["--:" if name in right else ":--" for name in head]
-    lines = [head, rule, *rows]
-    return "\n".join(
-        "| " + " | ".join(escape(cell) for cell in line) + " |" for line in lines
-    )
+    lines = [
+        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |"
+        for line in [head, rule, *rows]
+    ]
+    return "\n".join(lines)
 
 
-def escape(cell: Cell) -> str:
-    """Text of a cell; a bar inside it must not end it."""
-    return str(cell).replace("|", "\\|")
+def wide(text: str, column: str = "") -> str:
+    """A table that scrolls by itself and breaks no number.
+
+    column: "first" if that one holds text and may break.
+    """
+    kinds = f".measured .{column}-breaks" if column else ".measured"
+    return f"{{{kinds}}}\n{text}"
+
+
+def sentence(text: str) -> str:
+    """Folded to one line, with a capital and a full stop."""
+    text = " ".join(text.split()).rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def badge(outcome: str) -> str:
+    """An outcome as a coloured word."""
+    kind = {
+        "reached": "reached",
+        "holds": "reached",
+        "below": "below",
+        "does not hold": "below",
+    }.get(outcome, "incomparable")
+    return f"[{outcome}]{{.verdict .{kind}}}"
+
+
+def linked(source: str, name: str = "") -> str:
+    """`Text (https://...)` as a link, under another name if given."""
+    text, _, url = source.rpartition(" (")
+    return f"[{name or text}]({url.rstrip(')')})" if text else source
 
 
 def in_book(root: Path, name: str) -> bool:
@@ -31,12 +62,70 @@ def in_book(root: Path, name: str) -> bool:
     return toc.exists() and f"notebooks/{name}\n" in toc.read_text()
 
 
-def packages(root: Path) -> list[str]:
-    """Dotted names of our modules that exist, packages before parts."""
-    found = []
-    for path in sorted((root / "rsir").rglob("*.py")):
-        parts = list(path.relative_to(root).with_suffix("").parts)
-        if parts[-1] == "__init__":
-            parts.pop()
-        found.append(".".join(parts))
-    return sorted(found)
+# -- runs, as tables show them ---------------------------------------------
+
+
+def dataset_name(dataset: str) -> str:
+    return tables.DATASETS.get(dataset, dataset)
+
+
+def system_name(method: str) -> str:
+    return tables.SYSTEMS.get(method, method)
+
+
+def name_of(runs: tables.Runs, dagger: bool = True) -> str:
+    """System, variant and what sets it apart; a dagger marks stale records."""
+    own = "" if runs.variant == runs.method else f" `{runs.variant}`"
+    remarks = "".join(f" ({word})" for word in runs.remarks)
+    stale = " †" if dagger and runs.stale() else ""
+    return f"{system_name(runs.method)}{own}{remarks}{stale}"
+
+
+def spread(runs: tables.Runs) -> str:
+    """`21.30 ± 0.12 (3)`: mean, standard deviation, runs."""
+    std = f" ± {runs.std():.2f}" if len(runs.runs) > 1 else ""
+    return f"{runs.mean()['mR']:.2f}{std} ({len(runs.runs)})"
+
+
+def gain(pair) -> str:
+    """`+1.20 [+0.40, +2.00]`, in points of mR."""
+    low, high = pair.ci95["mR"]
+    return f"{pair.difference['mR']:+.2f} [{low:+.2f}, {high:+.2f}]"
+
+
+def encoders(runs: tables.Runs) -> str:
+    """Image and text encoder, and how much of each learns."""
+    config = runs.runs[0].config
+    start, layers = config.get("start"), config.get("text_layers")
+    learns = start and config.get("stages_trained", True)
+    seen = f"above {start} learns" if learns else "frozen"
+    said = {
+        None: "all of it learns",
+        0: "frozen",
+        1: "last block learns",
+    }.get(layers, f"last {layers} blocks learn")
+    if config["text_encoder"] in ("gru", "uniskip"):
+        said = "learns"
+    return f"`{config['image_encoder']}` ({seen}), `{config['text_encoder']}` ({said})"
+
+
+def unprinted(runs: tables.Runs) -> str:
+    """Why there is no printed number to hold a row to."""
+    if runs.dataset != "toy" and system_name(runs.method) in NOT_AT_HAND:
+        return "not at hand"
+    return "none is printed"
+
+
+def stale_sentences(found: list[tables.Runs]) -> list[str]:
+    """What the dagger means, row by row."""
+    lines = []
+    for runs in found:
+        if stale := runs.stale():
+            changed = sorted({name for names in stale.values() for name in names})
+            lines.append(
+                f"† {dataset_name(runs.dataset)}, {name_of(runs, dagger=False)}: "
+                f"{len(stale)} of {len(runs.runs)} runs were made before a change "
+                f"of {', '.join(f'`{name}`' for name in changed)}. They are shown, "
+                "but count as stale until they are made again."
+            )
+    return lines

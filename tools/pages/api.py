@@ -1,45 +1,24 @@
-"""The API page: the package's modules in the house's order.
+"""The API page: the rooms of the package, each with its modules.
 
-A module is listed once it exists. What a package hands on from its parts
-(its `__all__`) is described under the package, not a second time under the
-part.
+What a package hands on from its parts (its `__all__`) is described under
+the package, not a second time under the part.
 """
 
 import ast
 from pathlib import Path
 
-from . import packages
-
 NAMES = ["api.md"]
-# Section title -> modules; "name.*" stands for the direct parts of one.
-SECTIONS = {
-    "Data": ["rsir.data", "rsir.data.*", "toyscenes"],
-    "Encoders": ["rsir.encoders", "rsir.encoders.*"],
-    "Layers": ["rsir.models.layers", "rsir.models.layers.*"],
-    "Models": [
-        "rsir.models.baselines", "rsir.models.recipes", "rsir.models.recipes.*",
-        "rsir.models", "rsir.models.*",
-    ],
-    "Losses": ["rsir.models.losses"],
-    "Training": [
-        "rsir.training.trainer", "rsir.training.trainer.*", "rsir.training.batches", "rsir.training.checkpoints",
-        "rsir.training.distributed", "rsir.utils.seed",
-    ],
-    "Search and re-ranking": [
-        "rsir.retrieval.index", "rsir.retrieval.index.*", "rsir.retrieval.search", "rsir.retrieval.rerank",
-        "rsir.retrieval.two_stage", "rsir.retrieval.two_stage", "rsir.plots.attention_maps",
-        "rsir.retrieval.index", "rsir.retrieval.two_stage", "rsir.retrieval.index",
-        "rsir.retrieval.index", "rsir.retrieval.index",
-    ],
-    "Measuring": ["rsir.evaluation.metrics", "rsir.evaluation.metrics", "rsir.evaluation.compare",
-                  "rsir.utils.byhand"],
-    "Reported numbers and records": [
-        "rsir.experiments.claims", "rsir.experiments.records", "rsir.experiments.run",
-        "rsir.experiments.run", "rsir.experiments.trials",
-    ],
-    "Pictures": ["rsir.plots.core", "rsir.plots.core.*", "rsir.plots.figures"],
-    "Errors and progress": ["rsir.utils.errors", "rsir.utils.progress"],
-}  # fmt: skip
+ROOMS = {
+    "data": "Data sets, and a reader's own",
+    "encoders": "Encoders: pictures and sentences to vectors",
+    "models": "Models: one paper, one file",
+    "training": "Training",
+    "retrieval": "Search, two stages and re-ranking",
+    "evaluation": "Measuring",
+    "experiments": "Runs, records and printed numbers",
+    "plots": "Figures",
+    "utils": "What every room may use",
+}
 MODULE = """\
 (api-{label})=
 ### `{name}`
@@ -51,16 +30,13 @@ MODULE = """\
 """
 
 
-def handed_on(root: Path, name: str) -> list[str]:
+def handed_on(package: Path) -> list[str]:
     """The names in a package's `__all__`, read without importing it."""
-    path = root / Path(*name.split(".")) / "__init__.py"
-    if name == "rsir" or not path.exists():
+    init = package / "__init__.py"
+    if not init.exists():
         return []
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.Assign) and any(
-            isinstance(target, ast.Name) and target.id == "__all__"
-            for target in node.targets
-        ):
+    for node in ast.parse(init.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             return [
                 item.value
                 for item in ast.walk(node.value)
@@ -69,41 +45,29 @@ def handed_on(root: Path, name: str) -> list[str]:
     return []
 
 
-def selected(heads: list[str], known: list[str], root: Path) -> list[str]:
-    """The modules that `heads` stand for, each once, in order.
-
-    Left out: private ones, and one that a package hides behind a function
-    of the same name.
-    """
-    found = []
-    for head in heads:
-        if head.endswith(".*"):
-            base = head.removesuffix(".*")
-            found += [n for n in known if n.rpartition(".")[0] == base]
-        elif head in known:
-            found.append(head)
-    pairs = {name: name.rpartition(".") for name in found}
-    return [
-        name
-        for name, (base, _, leaf) in pairs.items()
-        if not leaf.startswith("_") and leaf not in handed_on(root, base)
-    ]
+def section(title: str, package: Path) -> str:
+    """A package that hands names on, then its public modules."""
+    skip = handed_on(package)
+    names = [package.name] if skip else []
+    if package.parent.name == "rsir":
+        names = [f"rsir.{name}" for name in names]
+        names += [
+            f"rsir.{package.name}.{path.stem}"
+            for path in sorted(package.glob("[!_]*.py"))
+            if path.stem not in skip  # hidden behind a function of that name
+        ]
+    parts = [f"## {title}\n"]
+    for name in names:
+        exclude = ""
+        if skip and name.count(".") > 1:
+            exclude = f"\n   :exclude-members: {', '.join(skip)}"
+        label = name.replace(".", "-").replace("_", "-")
+        parts.append(MODULE.format(name=name, label=label, exclude=exclude))
+    return "\n".join(parts)
 
 
 def render(root: Path) -> dict[str, str]:
-    known = packages(root)
-    parts = []
-    for title, heads in SECTIONS.items():
-        names = selected(heads, known, root)
-        if names:
-            parts.append(f"## {title}\n")
-        for name in names:
-            label = name.replace(".", "-").replace("_", "-")
-            skip = handed_on(root, name.rpartition(".")[0])
-            exclude = (
-                f"\n   :exclude-members: {', '.join(skip)}"
-                if skip and name.count(".") > 1
-                else ""
-            )
-            parts.append(MODULE.format(name=name, label=label, exclude=exclude))
+    rooms = {root / "rsir" / name: title for name, title in ROOMS.items()}
+    rooms[root / "toyscenes"] = "Toy scenes, a package of their own"
+    parts = [section(title, path) for path, title in rooms.items() if path.is_dir()]
     return {"api.md": "\n".join(parts)}

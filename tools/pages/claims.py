@@ -4,19 +4,28 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import measured
-from measured import badge, dataset_name
+from rsir.experiments import tables
+from rsir.experiments.claims import Claim, Verdict, check_short_list, load_claims
+from rsir.experiments.records import declared
+from rsir.models import methods
 
-from rsir.experiments import records
-from rsir.experiments.claims import Claim, Verdict, check_short_list
-from rsir.models.recipes import RECIPES
-
-from . import in_book, table
-from .results import linked, sentence, wide
+from . import (
+    badge,
+    dataset_name,
+    gain,
+    in_book,
+    linked,
+    name_of,
+    sentence,
+    spread,
+    stale_sentences,
+    table,
+    wide,
+)
 
 NAMES = ["claims.md"]
-TEST = "tests/test_claims.py"
-DATASETS = ("rsicd", "ucm", "rsitmd", "sydney", "toy")
+TEST = "tests/experiments/test_claims.py"
+DATASETS = tuple(tables.DATASETS)
 #: rows that are held to a printed number, by the system it is of
 RANGE_ROWS = {
     "AMFMN": [("amfmn", "soft-minilm"), ("amfmn", "soft-gru")],
@@ -36,13 +45,9 @@ class Outcome:
     """What became of a claim on one data set."""
 
     dataset: str
-    verdict: Verdict | None
+    verdict: Verdict
     row: str = ""
     numbers: str = ""
-
-    @property
-    def word(self) -> str:
-        return self.verdict.outcome if self.verdict else PENDING
 
 
 def outcomes(found: list, claim: Claim, root: Path) -> list[Outcome]:
@@ -51,45 +56,40 @@ def outcomes(found: list, claim: Claim, root: Path) -> list[Outcome]:
         return short_lists(root)
     if claim.kind == "range":
         dataset = claim.dataset.lower()
-        held = [
-            measured.pick(found, key, dataset)
-            for key in RANGE_ROWS.get(claim.system, [])
-        ]
+        keys = RANGE_ROWS.get(claim.system, [])
+        held = [tables.pick(found, key, dataset) for key in keys]
         return [
-            Outcome(dataset, verdict, row.name, row.spread())
-            for row in held
-            if row and (verdict := row.verdict(claim.system))
+            Outcome(dataset, verdict, name_of(one), spread(one))
+            for one in held
+            if one and (verdict := one.verdict(claim.system))
         ]
-    step = measured.claim_step(claim.id)
+    step = tables.claim_step(claim.id)
     if step is None:
         return []
-    made = []
-    for dataset in DATASETS:
-        verdict, pair = measured.direction(found, *step, claim.id, dataset)
-        if verdict is not None:
-            numbers = f"{measured.gain(pair)} mR, seeds: {pair.runs[0]}"
-            names = f"`{step[0][1]}` against `{step[1][1]}`"
-            made.append(Outcome(dataset, verdict, names, numbers))
-    return made
+    (_, better), (_, worse) = step
+    return [
+        Outcome(
+            one["data"],
+            one["verdict"],
+            f"`{better}` against `{worse}`",
+            f"{gain(one['pair'])} mR, seeds: {one['pair'].runs[0]}",
+        )
+        for one in tables.steps_table(found, [(*step, claim.id)], DATASETS)
+    ]
 
 
 def short_lists(root: Path) -> list[Outcome]:
     """What `benchmarks/stages.py` measured, a data set a line."""
     made, home = [], root / "results" / "search"
     for dataset in DATASETS:
-        paths = [home / f"{dataset}-{x}.json" for x in ("val", "test")]
+        paths = [home / f"{dataset}-{split}.json" for split in ("val", "test")]
         if not all(path.exists() for path in paths):
             continue
-        verdict = check_short_list(
-            SHORT_LIST,
-            *(json.loads(x.read_text("utf-8")) for x in paths),
-            declared=records.declared(
-                SHORT_LIST, dataset, "coarse-to-fine", root / "results"
-            ),
-        )
-        numbers = f"{verdict.ours:.1f} times as fast<br>" + verdict.notes[0].replace(
-            "; ", "<br>"
-        )
+        both = [json.loads(path.read_text("utf-8")) for path in paths]
+        why = declared(SHORT_LIST, dataset, "coarse-to-fine", root / "results")
+        verdict = check_short_list(SHORT_LIST, *both, declared=why)
+        notes = verdict.notes[0].replace("; ", "<br>")
+        numbers = f"{verdict.ours:.1f} times as fast<br>{notes}"
         names = "a short list of `coarse-to-fine` against all pairs"
         made.append(Outcome(dataset, verdict, names, numbers))
     return made
@@ -97,57 +97,54 @@ def short_lists(root: Path) -> list[Outcome]:
 
 def pending(claim: Claim) -> str:
     """Why a claim without an outcome has none."""
-    if claim.method.lower() not in RECIPES:
+    if claim.method.lower() not in methods():
         return f"{PENDING}: {claim.method} is not in the book yet"
     if "quoted" in claim.check:
         return "quoted, not measured"
     if claim.kind == "qualitative":
         return f"{PENDING} by a record; see how it is checked"
-    if measured.claim_step(claim.id) or claim.system in RANGE_ROWS:
+    if tables.claim_step(claim.id) or claim.system in RANGE_ROWS:
         return PENDING
     return f"{PENDING}: no row of the book measures it"
 
 
 def render(root: Path) -> dict[str, str]:
-    found = measured.rows(root)
-    made = {c.id: outcomes(found, c, root) for c in measured.claims().values()}
+    found = tables.load(root / "results")
+    known = load_claims()
+    made = {claim.id: outcomes(found, claim, root) for claim in known}
     parts = [summary(made)]
-    for method in dict.fromkeys(c.method for c in measured.claims().values()):
-        parts.append(paper(root, method, made))
-    parts += measured.stale_sentences(found)
+    for method in dict.fromkeys(claim.method for claim in known):
+        parts.append(paper(root, [c for c in known if c.method == method], made))
+    parts += stale_sentences(found)
     return {"claims.md": "\n\n".join(part for part in parts if part)}
 
 
 def summary(made: dict) -> str:
+    words = [one.verdict.outcome for found in made.values() for one in found]
+    known = ("reached", "below", "holds", "does not hold", "smaller than printed")
+    known += ("no effect here", "not decided", "not comparable")
+    counts = ", ".join(f"{w} {words.count(w)}" for w in known if w in words)
     with_one = sum(bool(found) for found in made.values())
-    words = [one.word for found in made.values() for one in found]
-    counts = ", ".join(
-        f"{word} {words.count(word)}"
-        for word in ("reached", "below", "holds", "does not hold",
-                     "not decided", "not comparable")
-        if word in words
-    )  # fmt: skip
-    text = f"{len(made)} claims, {with_one} of them with a verdict from records"
-    return f"{text}. Verdicts: {counts}." if counts else f"{text}."
+    text = f"{len(made)} claims, {with_one} of them with a verdict from records."
+    return f"{text} Verdicts: {counts}." if counts else text
 
 
-def paper(root: Path, method: str, made: dict) -> str:
+def paper(root: Path, mine: list[Claim], made: dict) -> str:
     """One paper: its printed numbers, then its statements."""
-    mine = [c for c in measured.claims().values() if c.method == method]
+    method = mine[0].method
     parts = [f"(claims-{method.lower()})=\n## {method}"]
-    if method.lower() not in RECIPES:
+    if method.lower() not in methods():
         parts.append(
-            f"{method} is not in the book yet: its claims are listed "
-            "with their sources, and nothing of them is measured."
+            f"{method} is not in the book yet: its claims are listed with their "
+            "sources, and nothing of them is measured."
         )
-    ranges = [c for c in mine if c.kind == "range"]
+    ranges = [claim for claim in mine if claim.kind == "range"]
     if ranges:
-        parts.append(
-            f"### Printed numbers of {method}\n\nA verdict is on the row "
-            "named beside it. Each line is one case of "
-            f"`{TEST}`, under the claim's id."
-        )
-        parts.append(printed_numbers(root, ranges, made))
+        parts += [
+            f"### Printed numbers of {method}\n\nA verdict is on the row named "
+            f"beside it. Each line is one case of `{TEST}`, under the claim's id.",
+            printed_numbers(ranges, made),
+        ]
     parts += [
         statement(root, claim, made[claim.id])
         for claim in mine
@@ -156,8 +153,8 @@ def paper(root: Path, method: str, made: dict) -> str:
     return "\n\n".join(parts)
 
 
-def printed_numbers(root: Path, ranges: list[Claim], made: dict) -> str:
-    lines, declared = [], []
+def printed_numbers(ranges: list[Claim], made: dict) -> str:
+    lines, why = [], []
     for claim in ranges:
         sources = ", ".join(
             linked(source, f"source {number}" if number > 1 else "source")
@@ -165,81 +162,62 @@ def printed_numbers(root: Path, ranges: list[Claim], made: dict) -> str:
         )
         text = f"{claim.text} `{claim.id}` ({sources})"
         printed = f"{claim.value:.2f}<br>({claim.low:.2f}–{claim.high:.2f})"
-        found = made[claim.id] or [None]
-        for one in found:
-            why = pending(claim).removeprefix(PENDING).strip(": ")
-            ours = (
-                [badge(PENDING), why]
-                if one is None
-                else [badge(one.word), one.row, one.numbers]
-            )
-            lines.append(
-                [text, "<br>".join(filter(None, ours)), printed, claim.dataset]
-            )
+        for one in made[claim.id] or [None]:
+            if one is None:
+                ours = [
+                    badge(PENDING),
+                    pending(claim).removeprefix(PENDING).strip(": "),
+                ]
+            else:
+                ours = [badge(one.verdict.outcome), one.row, one.numbers]
+            ours = "<br>".join(filter(None, ours))
+            lines.append([text, ours, printed, claim.dataset])
             text = ""
             if one and one.verdict.declared:
-                declared.append(
-                    f"- {one.row}, {dataset_name(one.dataset)}: {one.verdict.declared}"
-                )
+                name = dataset_name(one.dataset)
+                why.append(f"- {one.row}, {name}: {one.verdict.declared}")
     head = ["claim", "verdict: row, mR", "printed (range)", "data set"]
-    parts = [wide(table(head, lines), "first")]
-    notes = [
-        f"- `{claim.id}`: {sentence(claim.note)}" for claim in ranges if claim.note
-    ]
-    if notes:
-        parts.append("\n".join(notes))
-    if declared:
-        parts.append(
-            "Below its range, and why:\n\n" + "\n".join(dict.fromkeys(declared))
-        )
-    return "\n\n".join(parts)
-
-
-def title(claim: Claim) -> str:
-    line = claim.line or claim.id.partition("-")[2].replace("-", " ")
-    return line[:1].upper() + line[1:]
+    notes = [f"- `{c.id}`: {sentence(c.note)}" for c in ranges if c.note]
+    parts = [wide(table(head, lines), "first"), "\n".join(notes)]
+    if why:
+        parts.append("Below its range, and why:\n\n" + "\n".join(dict.fromkeys(why)))
+    return "\n\n".join(part for part in parts if part)
 
 
 def statement(root: Path, claim: Claim, found: list[Outcome]) -> str:
     """A claim that one thing is better than another, or on cost."""
+    title = claim.line or claim.id.partition("-")[2].replace("-", " ")
     said = claim.text
     if claim.value is not None:
         said += f" Printed: {claim.value:+.2f} {claim.quantity} on {claim.dataset}."
-    said += f" Source: {'; '.join(map(linked, claim.sources))}."
-    how = (
-        f"*How it is checked:* {claim.check}. *By:* `{TEST}`, case "
-        f"`{claim.id}`{chapters(root, claim)}."
-    )
     parts = [
-        f"(claim-{claim.id})=\n### {title(claim)}", said, how,
+        f"(claim-{claim.id})=\n### {title[:1].upper()}{title[1:]}",
+        f"{said} Source: {'; '.join(map(linked, claim.sources))}.",
+        f"*How it is checked:* {claim.check}. *By:* `{TEST}`, case "
+        f"`{claim.id}`{chapters(root, claim)}.",
         f"*Note:* {sentence(claim.note)}" if claim.note else "",
-    ]  # fmt: skip
-    if found:
-        lines = [
-            [dataset_name(one.dataset), badge(one.word), one.numbers] for one in found
-        ]
-        waiting = [
-            [dataset_name(name), badge(PENDING), "–"]
-            for name in ("rsicd", "ucm", "rsitmd")
-            if name not in {one.dataset for one in found}
-        ]
-        interval = claim.id != SHORT_LIST
-        head = ["data set", "outcome", "gain" + " [95 %]" * interval]
-        parts.append(f"*Rows:* {found[0].row}")
-        parts.append(wide(table(head, lines + waiting)))
-        parts += [
-            f"*{dataset_name(one.dataset)}:* {sentence(note)}"
-            for one in found
-            if claim.id == SHORT_LIST
-            for note in one.verdict.notes[1:]
-        ]
-        parts += [
-            f"*Declared for {dataset_name(one.dataset)}:* {one.verdict.declared}"
-            for one in found
-            if one.verdict.declared
-        ]
-    else:
+    ]
+    if not found:
         parts.append(f"*Outcome:* {pending(claim)}.")
+        return "\n\n".join(part for part in parts if part)
+    lines = [
+        [dataset_name(one.dataset), badge(one.verdict.outcome), one.numbers]
+        for one in found
+    ]
+    lines += [
+        [dataset_name(name), badge(PENDING), "–"]
+        for name in ("rsicd", "ucm", "rsitmd")
+        if name not in {one.dataset for one in found}
+    ]
+    interval = "" if claim.id == SHORT_LIST else " [95 %]"
+    head = ["data set", "outcome", f"gain{interval}"]
+    parts += [f"*Rows:* {found[0].row}", wide(table(head, lines))]
+    for one in found:
+        name = dataset_name(one.dataset)
+        if claim.id == SHORT_LIST:
+            parts += [f"*{name}:* {sentence(note)}" for note in one.verdict.notes[1:]]
+        if one.verdict.declared:
+            parts.append(f"*Declared for {name}:* {one.verdict.declared}")
     return "\n\n".join(part for part in parts if part)
 
 
@@ -248,10 +226,7 @@ def chapters(root: Path, claim: Claim) -> str:
     links = []
     for path in sorted((root / "notebooks").glob("[0-9]*.ipynb")):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        code = "".join(
-            "".join(c["source"]) for c in cells
-            if c["cell_type"] == "code"
-        )  # fmt: skip
-        if f'"{claim.id}"' in code and in_book(root, path.stem):
+        code = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+        if f'"{claim.id}"' in "".join(code) and in_book(root, path.stem):
             links.append(f"[{path.stem}](../notebooks/{path.name})")
     return f", and a verdict in {', '.join(links)}" if links else ""

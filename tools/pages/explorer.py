@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from measured import SYSTEMS
-
-from . import table
+from . import system_name, table
 
 NAMES = ["explorer.md"]
 EMPTY = (
@@ -19,17 +17,21 @@ def render(root: Path) -> dict[str, str]:
     if not known or not known["systems"]:
         return {"explorer.md": EMPTY}
     lines = [
-        [SYSTEMS.get(one["method"], one["method"]), f"`{one['row']}`",
-         one["seed"], f"{one['mR']:.2f}", f"{one['recorded']:.2f}"]
+        [
+            system_name(one["method"]),
+            f"`{one['variant']}`",
+            one["seed"],
+            f"{one['mR']:.2f}",
+            f"{one['recorded']:.2f}",
+        ]
         for one in known["systems"]
-    ]  # fmt: skip
-    head = ["system", "row", "seed", "mR here", "mR recorded"]
+    ]
+    head = ["system", "variant", "seed", "mR here", "mR recorded"]
     scenes = len(known["scenes"]["kinds"])
     return {
         "explorer.md": (
-            f"{scenes} test scenes, {len(known['scenes']['texts'])} "
-            "different sentences. Each system was trained once more with "
-            "the recipe and the seed of its record on toy scenes:\n\n"
-            + table(head, lines, right=head[2:])
+            f"{scenes} test scenes, {len(known['scenes']['texts'])} different "
+            "sentences. Each system was trained once more with the config and the "
+            "seed of its record on toy scenes:\n\n" + table(head, lines, right=head[2:])
         )
     }

@@ -3,39 +3,42 @@
 import json
 from pathlib import Path
 
-import measured
 import systems
-from measured import SYSTEMS, badge, dataset_name
 
 from rsir.evaluation.metrics import TIES
-from rsir.experiments.claims import NOT_AT_HAND
+from rsir.experiments import tables
 
-from . import table
-from .results import unprinted, wide
+from . import badge, dataset_name, name_of, spread, table, unprinted, wide
 
 NAMES = ["landing.md", "systems.md", "chapters.md"]
 WORDS = {
-    "pessimistic": "ties against it", "released": "the released code's",
-    "expected": "expected, this book's", "optimistic": "ties for it",
-}  # fmt: skip
+    "pessimistic": "ties against it",
+    "released": "the released code's",
+    "expected": "expected, this book's",
+    "optimistic": "ties for it",
+}
 
 
 def render(root: Path) -> dict[str, str]:
-    found = measured.rows(root)
-    heads = [row for row in found if row.headline]
+    heads = [one for one in tables.load(root / "results") if one.headline]
     widest = surprise(root, heads)
     parts = [finding(root, *widest) if widest else "", standing(heads)]
     return {
         "landing.md": "\n\n".join(part for part in parts if part),
-        "systems.md": systems.sentence(
-            root,
-            lambda s: f"[{s.name}](../notebooks/{s.chapter.stem}.ipynb)",
-        ),
+        "systems.md": systems.sentence(root),
         "chapters.md": chapters(root),
     }
 
 
 # -- one model, two numbers -------------------------------------------
+
+
+def protocol(root: Path) -> dict[str, dict]:
+    """{data set: the facts of chapter 01}."""
+    return {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted((root / "results/protocol").glob("*.json"))
+    }
 
 
 def surprise(root: Path, heads: list):
@@ -44,48 +47,34 @@ def surprise(root: Path, heads: list):
     From the ranks of headline rows on real data; before there are any,
     from the facts of chapter 01.
     """
-    known = [
-        (row.dataset, row.name.rstrip(" †"),
-         {rule: row.mean(rule)["i2t"]["R@1"] for rule in TIES})
-        for row in heads if row.dataset != "toy"
-    ] or from_protocol(root)  # fmt: skip
-    return max(known, key=lambda one: spread(one[2]), default=None)
-
-
-def from_protocol(root: Path) -> list[tuple]:
-    names = {"pocket": "the pocket baseline"}
-    return [
-        (path.stem, names.get(name, f"a linear map on `{name}`"),
-         {rule: facts["recalls"][rule]["i2t"]["R@1"] for rule in TIES})
-        for path in sorted((root / "results/protocol").glob("*.json"))
-        if path.stem != "toy"
-        for name, facts in json.loads(
-            path.read_text(encoding="utf-8")
-        )["systems"].items()
-    ]  # fmt: skip
-
-
-def spread(values: dict) -> float:
-    return max(values.values()) - min(values.values())
-
-
-def ceiling(root: Path, dataset: str) -> float | None:
-    """The best i2t R@1 that a model can have, where it is known."""
-    path = root / f"results/protocol/{dataset}.json"
-    if not path.exists():
-        return None
-    known = json.loads(path.read_text(encoding="utf-8"))
-    return known["ceilings"]["i2t"]["R@1"]
+    known = []
+    for one in heads:
+        if one.dataset != "toy":
+            values = {rule: one.mean(rule)["i2t"]["R@1"] for rule in TIES}
+            known.append((one.dataset, name_of(one, dagger=False), values))
+    if not known:
+        for dataset, facts in protocol(root).items():
+            for name, its in facts["systems"].items():
+                values = {r: its["recalls"][r]["i2t"]["R@1"] for r in TIES}
+                linear = f"a linear map on `{name}`"
+                system = {"ridge": "the ridge baseline"}.get(name, linear)
+                if dataset != "toy":
+                    known.append((dataset, system, values))
+    return max(
+        known,
+        key=lambda one: max(one[2].values()) - min(one[2].values()),
+        default=None,
+    )
 
 
 def finding(root: Path, dataset: str, system: str, values: dict) -> str:
     """A box: the two numbers, a bar a rule, what it means."""
     low, high = min(values.values()), max(values.values())
-    best, more = ceiling(root, dataset), ""
-    if best is not None and high > best:
+    more, facts = "", protocol(root).get(dataset)
+    if facts and high > (best := facts["ceilings"]["i2t"]["R@1"]):
         more = (
-            f" The upper number is more than any model can honestly have: "
-            f"equal captions set a {{term}}`ceiling` of {best:.1f} %."
+            " The upper number is more than any model can honestly have: equal "
+            f"captions set a {{term}}`ceiling` of {best:.1f} %."
         )
     bars = "\n".join(
         f'<li><span class="rule">{WORDS[rule]}</span>'
@@ -119,30 +108,28 @@ tells why.
 def standing(heads: list) -> str:
     """The four systems on real data, each beside its printed range."""
     lines = []
-    for row in heads:
-        verdict = row.verdict()
+    for one in heads:
+        verdict = one.verdict()
         if verdict is not None:
-            said = [f"{verdict.low:.2f}–{verdict.high:.2f}",
-                    badge(verdict.outcome)]  # fmt: skip
-        elif row.dataset != "toy" and SYSTEMS[row.method] in NOT_AT_HAND:
-            said = [unprinted(row), "–"]
+            printed = f"{verdict.low:.2f}–{verdict.high:.2f}"
+            said = [printed, badge(verdict.outcome)]
+        elif unprinted(one) == "not at hand":
+            said = ["not at hand", "–"]
         else:
             continue
-        lines.append([
-            dataset_name(row.dataset).removesuffix("-Captions"),
-            row.name.rstrip(" †"), row.spread(), *said,
-        ])  # fmt: skip
+        data = dataset_name(one.dataset).removesuffix("-Captions")
+        lines.append([data, name_of(one), spread(one), *said])
     if not lines:
         return ""
     head = ["data", "system", "ours, mR", "reported", "verdict"]
     return (
         "## Where the numbers stand\n\n"
         + wide(table(head, lines, right=head[2:3]))
-        + "\n\nMean recall over runs (their number in brackets), each "
-        "held to what the paper or a re-run of it printed, on encoders "
-        "that are not the paper's. *Not at hand*: a paper whose recalls "
-        "this edition could not read. {doc}`All results <results>`, with "
-        "intervals, ablations, cost and commands; {doc}`all claims "
+        + "\n\nMean recall over runs (their number in brackets), each held to what "
+        "the paper or a re-run of it printed, on encoders that are not the paper's. "
+        "A dagger marks runs made before a change of code or data. *Not at hand*: a "
+        "paper whose recalls this edition could not read. {doc}`All results "
+        "<results>`, with intervals, ablations, cost and commands; {doc}`all claims "
         "<claims>`; {doc}`where paper and code differ <differences>`."
     )
 
@@ -154,6 +141,4 @@ def chapters(root: Path) -> str:
         f"  \n   {one.subtitle}"
         for one in systems.chapters(root)
     ]
-    if not lines:
-        return "No chapter is in the contents yet."
-    return "\n".join(lines)
+    return "\n".join(lines) or "No chapter is in the contents yet."

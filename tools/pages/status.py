@@ -8,38 +8,41 @@ from . import in_book, table
 NAMES = ["status.md"]
 
 
+def costs(root: Path) -> dict[str, dict]:
+    """{chapter: what its last execution cost}, of chapters that exist."""
+    path = root / "notebooks/status.json"
+    known = json.loads(path.read_text()) if path.exists() else {}
+    return {
+        name: cost
+        for name, cost in sorted(known.items())
+        if (root / f"notebooks/{name}.ipynb").exists()
+    }
+
+
 def link(root: Path, name: str) -> str:
-    if not in_book(root, name):
-        return f"`{name}`"
-    return f"[{name}](../notebooks/{name}.ipynb)"
+    return (
+        f"[{name}](../notebooks/{name}.ipynb)" if in_book(root, name) else f"`{name}`"
+    )
 
 
 def render(root: Path) -> dict[str, str]:
-    path = root / "notebooks/status.json"
-    status = json.loads(path.read_text()) if path.exists() else {}
+    status = costs(root)
     if not status:
         return {"status.md": "No chapter has been executed yet."}
-    costs = [
-        [
-            link(root, name),
-            known["seconds"],
-            known["peak_memory_mb"] or "–",
-            known["preset"],
-        ]
-        for name, known in sorted(status.items())
-        if (root / f"notebooks/{name}.ipynb").exists()
+    lines = [
+        [link(root, name), x["seconds"], x["peak_memory_mb"] or "–", x["preset"]]
+        for name, x in status.items()
     ]
     names = sorted({n for known in status.values() for n in known["versions"]})
-    rows = {
+    versions = {
         (known["python"], *(known["versions"].get(n, "–") for n in names))
         for known in status.values()
     }
     head = ["chapter", "seconds", "peak memory, MB", "preset"]
-    text = (
-        table(head, costs, right=head[1:3])
-        + "\n\nVersions behind these outputs:\n\n"
-        + table(["Python", *names], sorted(map(list, rows)))
-        + "\n\nTimes are from one machine with two cores and are not"
-        " promises."
-    )
-    return {"status.md": text}
+    parts = [
+        table(head, lines, right=head[1:3]),
+        "Versions behind these outputs:",
+        table(["Python", *names], sorted(map(list, versions))),
+        "Times are from one machine with two cores and are not promises.",
+    ]
+    return {"status.md": "\n\n".join(parts)}

@@ -5,17 +5,15 @@ so that the plan is true on the day it is read. Numbers in answers are
 computed from the records.
 """
 
-import json
 from pathlib import Path
 
-import measured
 import systems
-from measured import dataset_name
-from steps import BENT, FULL, PLAIN
 
-from . import table
-from .landing import surprise
-from .results import wide
+from rsir.experiments import tables
+
+from . import dataset_name, system_name, table, wide
+from .landing import protocol, surprise
+from .status import costs
 
 NAMES = ["lectures.md", "day.md", "beforehand.md", "questions.md"]
 
@@ -33,7 +31,7 @@ LECTURES = [
      "Cancel the gate on the board before any training; then see which "
      "module the linear baseline leaves something to do.",
      "One ablation, trained with three seeds"),
-    ("Dear and cheap scores", ["envlf", "cfitr", "comparison"],
+    ("Cheap and expensive scores", ["envlf", "cfitr", "comparison"],
      "Time a query against a gallery that grows; order the top of the "
      "list anew; draw the plane of cost and recall.",
      "A verdict on one claim, with its interval"),
@@ -71,8 +69,7 @@ def link(known: dict, name: str, whole: bool = False) -> str:
         one = known[name]
         text = f"{one.number}. {one.title}" if whole else one.number
         return f"[{text}](../notebooks/{one.stem}.ipynb)"
-    title = systems.PUBLISHED.get(name, name)
-    return f"{title} ({MISSING})"
+    return f"{system_name(name)} ({MISSING})"
 
 
 def lectures(known: dict) -> str:
@@ -97,22 +94,25 @@ def day(known: dict) -> str:
 
 def beforehand(root: Path, known: dict) -> str:
     """What the chapters cost here, so that nobody waits in class."""
-    path = root / "notebooks/status.json"
-    status = json.loads(path.read_text()) if path.exists() else {}
+    status = costs(root)
     lines = [
-        [link(known, one.method), one.title,
-         status[one.stem]["seconds"],
-         status[one.stem]["peak_memory_mb"] or "–"]
-        for one in known.values() if one.stem in status
-    ]  # fmt: skip
+        [
+            link(known, one.method),
+            one.title,
+            status[one.stem]["seconds"],
+            status[one.stem]["peak_memory_mb"] or "–",
+        ]
+        for one in known.values()
+        if one.stem in status
+    ]
     if not lines:
         return "No chapter has been executed yet."
-    total = sum(line[2] for line in lines)
+    minutes = max(1, round(sum(line[2] for line in lines) / 60))
     head = ["", "chapter", "seconds", "peak memory, MB"]
     return (
         table(head, lines, right=head[2:])
-        + f"\n\nTogether {max(1, round(total / 60))} minutes on two "
-        "cores, with the toy scenes and the features at hand."
+        + f"\n\nTogether {minutes} minutes on two cores, with the toy scenes and the "
+        "features at hand."
     )
 
 
@@ -122,8 +122,8 @@ def ask(question: str, *answer: str) -> str:
 
 
 def questions(root: Path) -> str:
-    found = measured.rows(root)
-    heads = [row for row in found if row.headline]
+    found = tables.load(root / "results")
+    heads = [one for one in found if one.headline]
     made = [
         two_numbers(surprise(root, heads)),
         ask(
@@ -172,43 +172,39 @@ def two_numbers(widest) -> str:
         f"and of {max(values.values()):.1f}?",
         f"On {dataset_name(dataset)} many captions stand word for word "
         f"under several pictures, so {system} gives them exactly equal "
-        "scores. Whether the right one of the equals is said to be first "
+        "scores. Which of the tied ones is said to be first "
         "is a rule, not a property of the model. The expected rule takes "
         "the mean over all orders.",
     )
 
 
 def ceilings(root: Path) -> str:
-    path = root / "results/protocol/ucm.json"
-    if not path.exists():
+    if "ucm" not in (known := protocol(root)):
         return ""
-    best = json.loads(path.read_text(encoding="utf-8"))["ceilings"]
+    best = known["ucm"]["ceilings"]
     return ask(
         "What is the best i2t R@1 that any model could have on UCM-Captions?",
-        f"{best['i2t']['R@1']:.1f} %, not 100: where equal captions "
-        "belong to different pictures, no model can tell them apart. The "
-        f"mean of the six recalls cannot exceed {best['mR']:.1f}.",
+        f"{best['i2t']['R@1']:.1f} %, not 100: where equal captions belong to "
+        "different pictures, no model can tell them apart. The mean of the six "
+        f"recalls cannot exceed {best['mR']:.1f}.",
     )
 
 
 def baseline(found: list) -> str:
     """Where the baselines stand beside the first system."""
+    keys = [("linear", "linear"), ("mlp", "mlp"), ("amfmn", "soft-minilm")]
     lines = []
     for dataset in ("rsicd", "ucm"):
-        plain, bent, full = (
-            measured.pick(found, row, dataset) for row in (PLAIN, BENT, FULL)
-        )
-        if plain and bent and full:
+        three = [tables.pick(found, key, dataset) for key in keys]
+        if all(three):
+            linear, mlp, amfmn = (f"{one.mean()['mR']:.2f}" for one in three)
             lines.append(
-                f"On {dataset_name(dataset)} two matrices have an mR of "
-                f"{plain.mean()['mR']:.2f}, two layers on each side "
-                f"{bent.mean()['mR']:.2f}, AMFMN on the same encoders "
-                f"{full.mean()['mR']:.2f}."
+                f"On {dataset_name(dataset)} two matrices have an mR of {linear}, two "
+                f"layers on each side {mlp}, AMFMN on the same encoders {amfmn}."
             )
     return ask(
         "Why do two plain baselines stand before every model?",
         *lines,
-        "They say how far the encoders go alone. A module has to clear "
-        "that bar, on the same encoders; a number in a paper was made on "
-        "others.",
+        "They say how far the encoders go alone. A module has to clear that bar, on "
+        "the same encoders; a number in a paper was made on others.",
     )
