@@ -4,7 +4,7 @@ A phrase says no more than the facts do. Which true thing to say, and
 how, is drawn at random.
 """
 
-from toyscenes.words import (
+from toyscenes.language.words import (
     NOUNS,
     NUMBERS,
     PICTURE,

@@ -3,23 +3,78 @@
 import math
 
 SIZE = 256
+MIDDLE = SIZE / 2
+
+
+class Frame:
+    """Local coordinates `(u, v)` about a point, turned by an angle.
+
+    Args:
+        angle: turning in radians.
+        x, y: the origin; by default the middle of the picture.
+    """
+
+    def __init__(self, angle, x=MIDDLE, y=MIDDLE):
+        self.angle, self.x, self.y = angle, x, y
+        self.cos, self.sin = math.cos(angle), math.sin(angle)
+
+    def at(self, u, v):
+        """The point of the picture at `(u, v)`."""
+        return (
+            self.x + u * self.cos - v * self.sin,
+            self.y + u * self.sin + v * self.cos,
+        )
+
+    def local(self, x, y):
+        """`(u, v)` of a point of the picture."""
+        u, v = x - self.x, y - self.y
+        return u * self.cos + v * self.sin, -u * self.sin + v * self.cos
+
+    def points(self, *local):
+        """Several points of the picture."""
+        return [self.at(u, v) for u, v in local]
+
+    def quad(self, u0, v0, u1, v1):
+        """The corners of the local box from `(u0, v0)` to `(u1, v1)`."""
+        return self.points((u0, v0), (u1, v0), (u1, v1), (u0, v1))
+
+    def rect(self, u, v, width, length):
+        """A rectangle about `(u, v)`, its sides along the axes."""
+        return rect(*self.at(u, v), width, length, self.angle)
+
+    def row(self, v):
+        """A line along u right through the picture."""
+        return self.points((-200, v), (200, v))
+
+    def column(self, u):
+        """A line along v right through the picture."""
+        return self.points((u, -200), (u, 200))
+
+    def facing(self, sun, nx, ny, *strength):
+        """The light on a slope that looks to the local `(nx, ny)`."""
+        across = nx * self.cos - ny * self.sin
+        return sun.facing(across, nx * self.sin + ny * self.cos, *strength)
 
 
 def rect(cx, cy, width, length, angle=0.0):
     """Four corners of a rectangle; `width` along x before turning."""
     w, h = width / 2, length / 2
-    return turn([(-w, -h), (w, -h), (w, h), (-w, h)], cx, cy, angle)
+    return Frame(angle, cx, cy).quad(-w, -h, w, h)
 
 
-def turn(points, cx, cy, angle=0.0, scale=1.0):
+def turn(points, cx, cy, angle, scale=1.0):
     """Local points, scaled, turned by `angle` radians, then moved."""
     c, s = math.cos(angle) * scale, math.sin(angle) * scale
     return [(cx + x * c - y * s, cy + x * s + y * c) for x, y in points]
 
 
-def ellipse(cx, cy, rx, ry, angle=0.0, steps=28, start=0.0, end=None):
+def polar(radius, angle, cx=MIDDLE, cy=MIDDLE):
+    """The point at a distance and a direction from a middle."""
+    return cx + radius * math.cos(angle), cy + radius * math.sin(angle)
+
+
+def ellipse(cx, cy, rx, ry, angle=0.0, steps=28, start=0.0, end=2 * math.pi):
     """Points on an ellipse or on an arc of it (radians)."""
-    end = 2 * math.pi if end is None else end
     out = []
     for k in range(steps + 1):
         t = start + (end - start) * k / steps
@@ -27,7 +82,7 @@ def ellipse(cx, cy, rx, ry, angle=0.0, steps=28, start=0.0, end=None):
     return turn(out, cx, cy, angle)
 
 
-def lobed(rng, cx, cy, rx, ry, angle=0.0, rough=0.16):
+def lobed(rng, cx, cy, rx, ry, angle, rough):
     """A small rounded patch with a random outline."""
     waves = [
         (k, rough * rng.uniform(0.2, 1) * 2 / k, rng.uniform(0, 6.3)) for k in (2, 3, 4)
@@ -40,7 +95,7 @@ def lobed(rng, cx, cy, rx, ry, angle=0.0, rough=0.16):
     return turn(out, cx, cy, angle)
 
 
-def rounded(cx, cy, width, length, radius, angle=0.0, steps=5):
+def rounded(cx, cy, width, length, radius, angle, steps=5):
     """A rectangle with round corners."""
     w, h = width / 2 - radius, length / 2 - radius
     out = []
@@ -51,17 +106,14 @@ def rounded(cx, cy, width, length, radius, angle=0.0, steps=5):
     return turn(out, cx, cy, angle)
 
 
-def bezier(p0, p1, p2, p3, steps=24):
-    """A cubic curve as a list of points."""
+def bezier(*corners):
+    """A cubic curve of 25 points from four corners."""
     out = []
-    for k in range(steps + 1):
-        t = k / steps
-        a, b, c, d = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3)
+    for k in range(25):
+        t = k / 24
+        shares = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3)
         out.append(
-            (
-                a * p0[0] + b * p1[0] + c * p2[0] + d * p3[0],
-                a * p0[1] + b * p1[1] + c * p2[1] + d * p3[1],
-            )
+            tuple(sum(a * p[i] for a, p in zip(shares, corners)) for i in (0, 1))
         )
     return out
 
@@ -78,11 +130,7 @@ def shifted(points, offset):
 
 
 def along(points, step, start=0.0):
-    """Places every `step` pixels along a line.
-
-    Returns:
-        A list of `(x, y, angle)`; the angle is the line's direction.
-    """
+    """Places every `step` pixels along a line: `(x, y, direction)`."""
     out, due = [], start
     for (x0, y0), (x1, y1) in zip(points, points[1:]):
         length = math.hypot(x1 - x0, y1 - y0)

@@ -1,0 +1,360 @@
+"""From knobs to pictures: one picture, and a whole folder of them.
+
+A picture and its captions depend on the seed, the split, the index and
+the knobs; not on other pictures, nor on who draws it. So a folder can be
+drawn by several processes, each taking every so-many-th picture:
+`python -m toyscenes.generate JOB`. A process started so needs nothing of
+the caller's `__main__` and shares no threads with it, so it works from
+scripts, notebooks and beside torch alike.
+"""
+
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from toyscenes.drawing.geometry import SIZE
+from toyscenes.language.captions import describe, keywords
+from toyscenes.scenes import KINDS, SCENES
+from toyscenes.stage import Stage
+
+GENERATOR_VERSION = 2
+ANNOTATION = "dataset_toy.json"
+SPLITS = ("train", "val", "test")
+QUALITY = 92  # JPEG, full chroma: about 35 kB, quick to read
+_TRAITS, _LAYOUT, _WORDS, _ORDER = range(4)
+
+
+class ToySceneError(ValueError):
+    """A knob out of range, or a folder that cannot be used."""
+
+
+# knobs ----------------------------------------------------------------
+def check_knobs(seed, sizes, duplicates, similarity, size):
+    """The knobs as a dict that JSON keeps as it is.
+
+    Raises:
+        ToySceneError: a knob is out of range.
+    """
+    for name, value in (("duplicates", duplicates), ("similarity", similarity)):
+        if not 0 <= value <= 1:
+            _refuse(name, value, "a share from 0 to 1")
+    if len(sizes) != 3 or any(n < 1 or n != int(n) for n in sizes):
+        _refuse("sizes", sizes, "three whole numbers of pictures, each at least 1")
+    if seed < 0 or int(seed) != seed:
+        _refuse("seed", seed, "a whole number from 0 up")
+    if not 32 <= size <= 1024 or int(size) != size:
+        _refuse("size", size, "pixels from 32 to 1024")
+    return {
+        "seed": int(seed),
+        "sizes": [int(n) for n in sizes],
+        "duplicates": float(duplicates),
+        "similarity": float(similarity),
+        "size": int(size),
+    }
+
+
+def _refuse(name, value, remedy):
+    raise ToySceneError(f"toy scenes: {name} is {value}; give {remedy}")
+
+
+def folder_name(knobs):
+    """A name for the folder of these knobs: the version and all of them."""
+    sizes = "-".join(str(n) for n in knobs["sizes"])
+    return (
+        f"v{GENERATOR_VERSION}_seed{knobs['seed']}_{sizes}"
+        f"_d{knobs['duplicates']:g}_s{knobs['similarity']:g}_{knobs['size']}px"
+    )
+
+
+# one picture ----------------------------------------------------------
+def stream(seed, split, index, purpose):
+    """A random generator for one purpose of one picture."""
+    return np.random.default_rng([seed, split, index, purpose])
+
+
+def kind_of(seed, split, index):
+    """The kind of picture `index`: each run of kinds holds all once."""
+    lap, place = divmod(index, len(KINDS))
+    order = stream(seed, split, lap, _ORDER).permutation(len(KINDS))
+    return KINDS[order[place]]
+
+
+def draw_picture(kind, seed, split, index, similarity, duplicates):
+    """Draw one picture and say what is on it.
+
+    Args:
+        kind: a name of `KINDS`.
+        seed, split, index: whole numbers that name the picture.
+        similarity: 0..1, likeness within a kind.
+        duplicates: 0..1, share of general or repeated captions.
+
+    Returns:
+        Pixels, uint8 `[256, 256, 3]`, and a dict with `label`,
+        `captions`, `keywords`, `objects`.
+    """
+    traits, layout, words = (
+        stream(seed, split, index, k) for k in (_TRAITS, _LAYOUT, _WORDS)
+    )
+    stage = Stage(kind, similarity, traits, layout)
+    SCENES[kind](stage)
+    pixels = stage.c.finish()
+    return pixels, {
+        "label": kind,
+        "captions": describe(stage, words, duplicates),
+        "keywords": keywords(stage),
+        "objects": [
+            {"label": m.label, "box": list(m.box), "attributes": m.attributes}
+            for m in stage.marks
+        ],
+    }
+
+
+def _make_one(folder, knobs, split, index):
+    """Draw one picture into `folder/images`; return its record."""
+    seed, size = knobs["seed"], knobs["size"]
+    kind = kind_of(seed, split, index)
+    shares = (knobs["similarity"], knobs["duplicates"])
+    pixels, record = draw_picture(kind, seed, split, index, *shares)
+    image = Image.fromarray(pixels)
+    if size != SIZE:
+        image = image.resize((size, size), Image.Resampling.LANCZOS)
+        for item in record["objects"]:
+            item["box"] = [round(v * size / SIZE, 1) for v in item["box"]]
+    data = io.BytesIO()
+    image.save(data, "JPEG", quality=QUALITY, subsampling=0)
+    name = f"{SPLITS[split]}_{index:04d}_{kind.replace(' ', '_')}.jpg"
+    path = folder / "images" / name
+    path.with_suffix(".tmp").write_bytes(data.getvalue())
+    os.replace(path.with_suffix(".tmp"), path)
+    return {**record, "filename": name, "bytes": data.tell()}
+
+
+# a folder -------------------------------------------------------------
+def read(folder):
+    """What is in a folder of toy scenes.
+
+    Returns:
+        The annotation: `version`, `knobs`, and `images`, a list of dicts
+        with `filename`, `split`, `label`, `keywords`, `objects` (dicts
+        with `label`, `box` in pixels, `attributes`), `sentences`.
+
+    Raises:
+        ToySceneError: the folder is missing or not whole: no
+            annotation, another version, a picture gone or cut short.
+    """
+    folder = Path(folder).expanduser()
+    notes = _whole(folder)
+    if notes is None:
+        raise ToySceneError(
+            f"{folder} holds no whole set of toy scenes of version "
+            f"{GENERATOR_VERSION}; draw it (again): python -m toyscenes {folder}"
+        )
+    return notes
+
+
+def _whole(folder):
+    try:
+        notes = json.loads((folder / ANNOTATION).read_text(encoding="utf-8"))
+        with os.scandir(folder / "images") as entries:
+            sizes = {e.name: e.stat().st_size for e in entries}
+        whole = (
+            notes["version"] == GENERATOR_VERSION
+            and len(notes["images"]) == sum(notes["knobs"]["sizes"])
+            and all(sizes.get(r["filename"]) == r["bytes"] for r in notes["images"])
+        )
+        return notes if whole else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def draw(
+    folder, *, seed, sizes, duplicates, similarity, size, workers=None, report=print
+):
+    """Draw a data set into a folder, unless it is there already.
+
+    The pictures are drawn aside and moved into place at the end, so the
+    folder is never half full. A set of other knobs that is there is
+    replaced; a folder with other files is left alone.
+
+    Args:
+        folder: to be made, or to be filled.
+        seed, sizes, duplicates, similarity, size: as in `toyscenes`.
+        workers: processes to draw with; by default one a core.
+        report: called with one line when pictures have been drawn.
+
+    Raises:
+        ToySceneError: a knob out of range, a folder that holds other
+            files, or one that cannot be written.
+    """
+    knobs = check_knobs(seed, sizes, duplicates, similarity, size)
+    folder = Path(folder).expanduser().resolve()
+    if not _has(folder, knobs):
+        _refuse_others(folder)
+        try:
+            _draw_aside(folder, knobs, workers, report)
+        except OSError as error:
+            raise ToySceneError(
+                f"cannot write toy scenes to {folder}: {error}; "
+                "name a folder that can be written"
+            ) from error
+
+
+def _has(folder, knobs):
+    notes = _whole(folder)
+    return notes is not None and notes["knobs"] == knobs
+
+
+def _refuse_others(folder):
+    """Only what an earlier run has made may be replaced."""
+    ours = re.compile(rf"{ANNOTATION}|images|({'|'.join(SPLITS)})_\d+_\w+\.(jpg|tmp)")
+    for path in [*folder.glob("*"), *folder.glob("images/*")]:
+        if not ours.fullmatch(path.name):
+            raise ToySceneError(
+                f"{folder} holds other files ({path.relative_to(folder)}); "
+                "name a new folder or an empty one"
+            )
+
+
+def _draw_aside(folder, knobs, workers, report):
+    start = time.perf_counter()
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    for left in folder.parent.glob(f".{folder.name}.*.part"):
+        if left == aside or time.time() - _touched(left) > 3600:
+            shutil.rmtree(left, ignore_errors=True)  # of a killed run
+    jobs = [(split, i) for split, n in enumerate(knobs["sizes"]) for i in range(n)]
+    workers = workers or min(_cores(), 8, 1 + len(jobs) // 60)
+    try:
+        (aside / "images").mkdir(parents=True)
+        if workers > 1:
+            _in_processes(aside, knobs, jobs, workers)
+        records = _collect(aside)
+        for job in jobs:  # those that no process has drawn
+            if job not in records:
+                records[job] = _make_one(aside, knobs, *job)
+        _annotate(aside, knobs, [(job[0], records[job]) for job in jobs])
+        if not _has(folder, knobs):  # nobody else was quicker
+            shutil.rmtree(folder, ignore_errors=True)
+            os.replace(aside, folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    seconds = time.perf_counter() - start
+    report(f"toy scenes: {len(jobs):,} pictures drawn in {seconds:.0f} s")
+
+
+def _touched(aside):
+    """When a picture was last written there."""
+    images = aside / "images"
+    return (images if images.exists() else aside).stat().st_mtime
+
+
+def _cores():
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+# processes ------------------------------------------------------------
+def _in_processes(aside, knobs, jobs, workers):
+    """Draw in several processes; what fails is left to the caller."""
+    home = str(Path(__file__).resolve().parents[1])
+    paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
+    threads = dict(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    environment = {**os.environ, **threads, "PYTHONPATH": os.pathsep.join(paths)}
+    quiet = dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    quiet["stderr"] = subprocess.DEVNULL
+    running = []
+    try:
+        for share in range(workers):
+            path = aside / f"job-{share}.json"
+            path.write_text(json.dumps({"knobs": knobs, "jobs": jobs[share::workers]}))
+            command = [sys.executable, "-m", "toyscenes.generate", str(path)]
+            running.append(subprocess.Popen(command, env=environment, **quiet))
+        _watch(running, aside / "images", len(jobs))
+    except OSError:
+        pass
+    finally:
+        for process in running:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def _watch(running, images, total):
+    """Wait for the processes; count along on a terminal."""
+    lively = sys.stdout is not None and sys.stdout.isatty()
+    while any(process.poll() is None for process in running):
+        if lively:
+            done = sum(1 for _ in os.scandir(images))
+            print(f"\rtoy scenes: {done:,} of {total:,} drawn", end="", flush=True)
+        time.sleep(0.2)
+    if lively:
+        print("\r", end="")
+
+
+def _make_share(path):
+    """Draw the pictures of a job; write `records-*.jsonl`, a line each.
+
+    Stops when the process that wanted the pictures is gone.
+    """
+    parent = os.getppid()
+    job = json.loads(path.read_text())
+    records = path.with_name(path.name.replace("job", "records") + "l")
+    with open(records, "w", encoding="utf-8") as out:
+        for split, index in job["jobs"]:
+            if os.getppid() != parent:
+                return
+            record = _make_one(path.parent, job["knobs"], split, index)
+            out.write(json.dumps([split, index, record]) + "\n")
+            out.flush()
+
+
+def _collect(aside):
+    """What the processes have drawn, by split and index."""
+    records = {}
+    for path in aside.glob("records-*.jsonl"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                split, index, record = json.loads(line)
+            except ValueError:
+                continue  # the line that a killed process left unfinished
+            records[split, index] = record
+    for path in [*aside.glob("records-*"), *aside.glob("job-*")]:
+        path.unlink()
+    return records
+
+
+def _annotate(aside, knobs, records):
+    """Write the annotation, laid out as Karpathy's files are."""
+    images = []
+    for number, (split, record) in enumerate(records):
+        captions = record.pop("captions")
+        first = number * len(captions)
+        sentences = [
+            {"raw": text, "tokens": text.split()[:-1], "imgid": number, "sentid": k}
+            for k, text in enumerate(captions, first)
+        ]
+        place = {
+            "split": SPLITS[split],
+            "imgid": number,
+            "sentids": [s["sentid"] for s in sentences],
+            "sentences": sentences,
+        }
+        images.append({**record, **place})
+    notes = {"dataset": "toy", "version": GENERATOR_VERSION, "knobs": knobs}
+    with open(aside / ANNOTATION, "w", encoding="utf-8") as out:
+        json.dump({**notes, "images": images}, out, separators=(",", ":"))
+        out.flush()
+        os.fsync(out.fileno())
+
+
+if __name__ == "__main__":
+    _make_share(Path(sys.argv[1]))
