@@ -4,6 +4,8 @@ A phrase says no more than the facts do. Which true thing to say, and
 how, is drawn at random.
 """
 
+from typing import NamedTuple
+
 from toyscenes.language.words import (
     NOUNS,
     NUMBERS,
@@ -16,20 +18,33 @@ from toyscenes.language.words import (
     article,
 )
 
+SHORTEST, LONGEST = 6, 19  # words in a sentence
+LOOSE = {2: ("a couple of",), 3: ("a few",), 4: ("a few", "several")}
+VIEWS = (
+    "an aerial view of",
+    "a bird's eye view of",
+    "a look at",
+    "an overhead picture of",
+)
+LEADS = (
+    "we can see",
+    "one can see",
+    "the picture shows",
+    "this image contains",
+    "you can find",
+    "this view shows",
+)
 
-class Phrase:
-    """A noun phrase: its text, and whether it is plural."""
 
-    def __init__(self, text, plural):
-        self.text, self.plural = text, plural
+class Phrase(NamedTuple):
+    """A noun phrase, and whether it is plural."""
+
+    text: str
+    plural: bool
 
     @property
     def be(self):
         return "are" if self.plural else "is"
-
-    @property
-    def there(self):
-        return f"there {self.be}"
 
 
 class Speaker:
@@ -37,7 +52,7 @@ class Speaker:
 
     Args:
         stage: a `Stage` that a scene has been drawn on.
-        kind: the kind's words, a `kinds.Kind`.
+        kind: the kind's words, a `kind_words.Kind`.
         rng: random generator of the captions.
     """
 
@@ -48,32 +63,53 @@ class Speaker:
         self.used = []
         self.rng = rng
 
+    def sentence(self):
+        """One specific caption of about 6 to 19 words, no full stop.
+
+        Forms that this picture has used already come up less often.
+        """
+        for _ in range(40):
+            weights = [w / (1 + 4 * self.used.count(f)) for f, w in self.FORMS]
+            form, _ = self._weighted(self.FORMS, weights)
+            text = form(self)
+            words = text.split()
+            if SHORTEST <= len(words) <= LONGEST and _fluent(words):
+                self.used.append(form)
+                return text
+        return self.say_link()
+
+    # chance -----------------------------------------------------------
     def choose(self, options):
         return options[int(self.rng.integers(len(options)))]
 
     def maybe(self, share):
         return bool(self.rng.random() < share)
 
+    def _weighted(self, items, weights):
+        draw = self.rng.random() * sum(weights)
+        for item, weight in zip(items, weights):
+            draw -= weight
+            if draw < 0:
+                return item
+        return items[-1]
+
+    def _early(self, items):
+        """One of some facts, an early one more often; None of none."""
+        weights = [1.0 / (1 + 0.35 * k) for k in range(len(items))]
+        return self._weighted(items, weights) if items else None
+
     # phrases ----------------------------------------------------------
     def quantity(self, thing):
-        """A word for how many, and whether it already says "of"."""
+        """A word for how many, exact or vague."""
         n = thing.count
-        exact = NUMBERS[n] if n < len(NUMBERS) else ""
-        loose = []
-        if n == 2:
-            loose = ["a couple of"]
-        elif n == 3:
-            loose = ["a few"]
-        elif n == 4:
-            loose = ["a few", "several"]
-        elif 5 <= n <= 9:
-            loose = ["several", "some"]
-        elif n >= 10:
+        if n < 10:
+            loose = list(LOOSE.get(n, ("several", "some")))
+        else:
             loose = [w for w in _vague(n) if w]
         if thing.row:
             loose.append("a row of")
-        if exact and self.maybe(0.72):
-            return exact
+        if n < len(NUMBERS) and self.maybe(0.72):
+            return NUMBERS[n]
         return self.choose(loose)
 
     def noun_phrase(self, thing, detail=0.75):
@@ -90,30 +126,30 @@ class Speaker:
         if thing.colour and (self.maybe(detail) or not thing.whole):
             words.append(thing.colour)
         if thing.crowd:
-            amount = self.choose(_vague(thing.crowd))
-            text = " ".join(w for w in (amount, *words, many) if w)
-            return Phrase(text, True)
+            return Phrase(_said(self.choose(_vague(thing.crowd)), *words, many), True)
         if thing.count > 1:
             amount = self.quantity(thing)
-            text = " ".join([amount, *words, many])
-            return Phrase(text, not amount.endswith("row of"))
+            return Phrase(_said(amount, *words, many), not amount.endswith("row of"))
         if not many:
             words = [] if one.startswith("the ") else words
-            return Phrase(_join(words, one), False)
+            return Phrase(_adorned(words, one), False)
         if not one:
-            lead = "some" if not words and self.maybe(0.25) else ""
-            return Phrase(" ".join(w for w in (lead, _join(words, many)) if w), True)
-        return Phrase(article(_join(words, one)), False)
+            some = "some" if not words and self.maybe(0.25) else ""
+            return Phrase(_said(some, _adorned(words, many)), True)
+        return Phrase(article(_adorned(words, one)), False)
 
     def definite(self, thing):
         """The thing again: "the planes"."""
         one, many = NOUNS[thing.label].forms[0]
-        which = "the " if thing.whole else f"the {thing.colour} "
-        if thing.count > 1 or thing.crowd or not one:
-            return Phrase(which + many, True)
-        return Phrase(which + one, False)
+        plural = thing.count > 1 or thing.crowd or not one
+        which = "" if thing.whole else thing.colour
+        return Phrase(_said("the", which, many if plural else one), bool(plural))
 
-    def place(self, thing, share=0.6):
+    def name(self):
+        """What the scene is called: "an airport"."""
+        return article(self.choose(self.kind.names))
+
+    def place(self, thing, share):
         """Where in the picture, or nothing."""
         if not thing.place or not self.maybe(share):
             return ""
@@ -124,155 +160,127 @@ class Speaker:
 
     def where(self, link, second=None):
         """The tail of a relation: "parked next to a terminal"."""
-        second = second or self.noun_phrase(link.second)
-        tail = second.text
-        if link.third is not None:
-            tail += " and " + self.noun_phrase(link.third).text
+        end = self._end(link, second)
         pose = self.choose(NOUNS[link.first.label].poses)
-        preposition = self.choose(PREPOSITIONS[link.relation])
-        return " ".join(w for w in (pose, preposition, tail) if w)
+        return _said(pose, self.choose(PREPOSITIONS[link.relation]), end)
 
     def clause(self, link, first=None, second=None):
         """A whole clause: "two planes are parked next to a terminal"."""
         first = first or self.noun_phrase(link.first)
         second = second or self.noun_phrase(link.second)
-        if link.relation in VERBS:
-            verb = self.choose(VERBS[link.relation])[first.plural]
-            tail = second.text
-            if link.third is not None:
-                tail += " and " + self.noun_phrase(link.third).text
-            return f"{first.text} {verb} {tail}"
-        return f"{first.text} {first.be} {self.where(link, second)}"
+        if link.relation not in VERBS:
+            return f"{first.text} {first.be} {self.where(link, second)}"
+        verb = self.choose(VERBS[link.relation])[first.plural]
+        return f"{first.text} {verb} {self._end(link, second)}"
 
-    # sentences --------------------------------------------------------
+    def _end(self, link, second=None):
+        second = second or self.noun_phrase(link.second)
+        if link.third is None:
+            return second.text
+        return f"{second.text} and {self.noun_phrase(link.third).text}"
+
+    # sentences: each says "" when the picture has no such fact ---------
     def say_link(self):
-        link = self._link()
-        text = self.clause(link)
-        where = self.place(link.first, 0.35)
-        return f"{text} {where}" if where else text
+        link = self._early(self.links)
+        return _said(self.clause(link), self.place(link.first, 0.35))
 
     def say_exists(self):
-        link = self._link(prepositional=True)
+        link = self._spatial()
         if link is None:
             return ""
         first = self.noun_phrase(link.first)
-        return f"{first.there} {first.text} {self.where(link)}"
+        return f"there {first.be} {first.text} {self.where(link)}"
 
     def say_place(self):
-        thing = self._placed()
+        thing = self._early([t for t in self.things if t.place])
         if thing is None:
             return ""
         first = self.noun_phrase(thing, 0.9)
         where = self.place(thing, 1.0)
         if self.maybe(0.5):
-            return f"{where} {first.there} {first.text}"
-        link = self._link_of(thing)
-        tail = " " + self.where(link) if link and self.maybe(0.5) else ""
-        return f"{where} {first.be} {first.text}{tail}"
+            return f"{where} there {first.be} {first.text}"
+        link = self._spatial_of(thing)
+        tail = self.where(link) if link and self.maybe(0.5) else ""
+        return _said(where, first.be, first.text, tail)
 
     def say_kind_with(self):
-        a, b = self._two()
+        a, b = self._two_things()
         if a is None:
             return ""
-        name = article(self.choose(self.kind.names))
-        text = f"{name} with {self.noun_phrase(a).text}"
+        text = f"{self.name()} with {self.noun_phrase(a).text}"
         if b is not None and self.maybe(0.75):
             text += f" and {self.noun_phrase(b).text}"
         return text
 
     def say_view(self):
-        link = self._link(inside=False)
+        links = [
+            k for k in self.links if not (self._whole(k.first) or self._whole(k.second))
+        ]
+        link = self._early(links)
         if link is None:
             return ""
-        view = self.choose(
-            (
-                "an aerial view of",
-                "a bird's eye view of",
-                "a look at",
-                "an overhead picture of",
-            )
-        )
-        name = article(self.choose(self.kind.names))
-        return f"{view} {name} where {self.clause(link)}"
+        return f"{self.choose(VIEWS)} {self.name()} where {self.clause(link)}"
 
     def say_seen(self):
-        a, b = self._two()
+        a, b = self._two_things()
         if a is None:
             return ""
         text = self.noun_phrase(a, 0.9).text
         if b is not None:
             text += f" and {self.noun_phrase(b).text}"
-        lead = self.choose(
-            (
-                "we can see",
-                "one can see",
-                "the picture shows",
-                "this image contains",
-                "you can find",
-                "this view shows",
-            )
-        )
-        name = article(self.choose(self.kind.names))
-        tail = f" {self.kind.at} {name}" if self.maybe(0.35) else ""
-        return f"{lead} {text}{tail}"
+        lead, name = self.choose(LEADS), self.name()
+        return _said(lead, text, f"{self.kind.at} {name}" if self.maybe(0.35) else "")
 
     def say_pair(self):
-        one, two = self._two_links()
+        one = self._early(self.links)
+        two = self._early([k for k in self.links if k.second.label != one.second.label])
         joint = self.choose((" , and ", " while ", " and "))
         first = self.clause(one)
         if two is None:
             return first
         if two.first is one.first:
             if one.relation in VERBS or two.relation in VERBS:
-                again = Phrase(
-                    "they" if self.definite(two.first).plural else "it",
-                    self.definite(two.first).plural,
-                )
+                plural = self.definite(two.first).plural
+                again = Phrase("they" if plural else "it", plural)
                 return f"{first} , and {self.clause(two, again)}"
             return f"{first} and {self.where(two)}"
-        again = None
+        again = known = None
         if two.first in (one.second, one.third):
             again = self.definite(two.first)
-        known = (
-            self.definite(two.second) if two.second in (one.first, one.second) else None
-        )
+        if two.second in (one.first, one.second):
+            known = self.definite(two.second)
         return first + joint + self.clause(two, again, known)
 
     def say_beside(self):
-        link = self._link(prepositional=True)
+        link = self._spatial()
         if link is None or link.relation not in ("beside", "on", "among", "along"):
             return ""
         first = self.noun_phrase(link.first, 0.9)
         where = self.choose(PREPOSITIONS[link.relation])
         second = self.noun_phrase(link.second).text
-        return f"{where} {second} {first.there} {first.text}"
+        return f"{where} {second} there {first.be} {first.text}"
 
     def say_short(self):
-        link = self._link(prepositional=True)
+        link = self._spatial()
         if link is None:
             return ""
-        first = self.noun_phrase(link.first, 0.95)
-        text = f"{first.text} {self.where(link)}"
-        where = self.place(link.first, 0.5)
-        return f"{text} {where}" if where else text
+        first = self.noun_phrase(link.first, 0.95).text
+        return _said(first, self.where(link), self.place(link.first, 0.5))
 
     def say_surround(self):
         links = [k for k in self.links if k.relation == "surrounded"]
         if not links:
             return ""
         link = self.choose(links)
-        inner = self.noun_phrase(link.first)
-        outer = self.noun_phrase(link.second)
+        inner, outer = self.noun_phrase(link.first), self.noun_phrase(link.second)
         form = int(self.rng.integers(3))
         if form == 0:
             verb = "surround" if outer.plural else "surrounds"
             return f"{outer.text} {verb} {inner.text}"
-        where = self.place(link.first, 0.8) or "here"
-        if form == 1 and where != "here":
-            return (
-                f"surrounded by {outer.text} , {inner.text} "
-                f"{'lie' if inner.plural else 'lies'} {where}"
-            )
+        where = self.place(link.first, 0.8)
+        if form == 1 and where:
+            verb = "lie" if inner.plural else "lies"
+            return f"surrounded by {outer.text} , {inner.text} {verb} {where}"
         return f"{inner.text} with {outer.text} all around"
 
     def say_colour(self):
@@ -281,29 +289,22 @@ class Speaker:
             return ""
         thing = self.choose(marked)
         first = self.definite(thing)
-        name = self.choose(self.kind.names)
-        where = f"{self.kind.at} this {name}"
+        where = f"{self.kind.at} this {self.choose(self.kind.names)}"
         if thing.place and self.maybe(0.5):
             where = self.place(thing, 1.0)
-        link = self._link_of(thing)
+        text = f"{first.text} {where} {first.be} {thing.colour}"
+        link = self._spatial_of(thing)
         if link is not None and self.maybe(0.5):
-            be = "are" if first.plural else "is"
-            return (
-                f"the {first.text[4:]} {where} {be} "
-                f"{thing.colour} and {be} {self.where(link)}"
-            )
-        return f"the {first.text[4:]} {where} {first.be} {thing.colour}"
+            text += f" and {first.be} {self.where(link)}"
+        return text
 
     def say_count(self):
         counted = [t for t in self.things if 1 < t.count < len(NUMBERS)]
         if not counted:
             return ""
         thing = self.choose(counted)
-        words = [thing.size] if thing.size else []
-        if thing.colour:
-            words.append(thing.colour)
-        many = self.choose(NOUNS[thing.label].forms)[1]
-        text = " ".join([NUMBERS[thing.count], *words, many])
+        _, many = self.choose(NOUNS[thing.label].forms)
+        text = _said(NUMBERS[thing.count], thing.size, thing.colour, many)
         name = self.choose(self.kind.names)
         verb = self.choose(("can be seen", "are visible", "can be counted"))
         return f"{text} {verb} {self.kind.at} this {name}"
@@ -323,76 +324,28 @@ class Speaker:
         (say_count, 1.5),
     )
 
-    def sentence(self, shortest=6, longest=19):
-        """One specific caption of about 6 to 19 words, no full stop.
-
-        Forms that this picture has used already come up less often.
-        """
-        for _ in range(40):
-            weights = [w / (1 + 4 * self.used.count(f)) for f, w in self.FORMS]
-            draw = self.rng.random() * sum(weights)
-            for (form, _), weight in zip(self.FORMS, weights):
-                draw -= weight
-                if draw < 0:
-                    break
-            text = form(self)
-            words = text.split()
-            if shortest <= len(words) <= longest and _fluent(words):
-                self.used.append(form)
-                return text
-        return self.say_link()
-
     # choice of facts --------------------------------------------------
-    def _link(self, prepositional=False, inside=True):
-        links = [
-            k
-            for k in self.links
-            if (not prepositional or k.relation in PREPOSITIONS)
-            and (inside or not self._setting(k.first) and not self._setting(k.second))
-        ]
-        return self._weighted(links) if links else None
+    def _spatial(self):
+        """A link with a preposition, or None."""
+        return self._early([k for k in self.links if k.relation in PREPOSITIONS])
 
-    def _weighted(self, items):
-        """Earlier facts matter more, so they are said more often."""
-        weights = [1.0 / (1 + 0.35 * k) for k in range(len(items))]
-        draw = self.rng.random() * sum(weights)
-        for item, weight in zip(items, weights):
-            draw -= weight
-            if draw < 0:
-                return item
-        return items[-1]
-
-    def _link_of(self, thing):
-        links = [
-            k for k in self.links if k.first is thing and k.relation in PREPOSITIONS
-        ]
+    def _spatial_of(self, thing):
+        links = [k for k in self.links if k.first is thing]
+        links = [k for k in links if k.relation in PREPOSITIONS]
         return self.choose(links) if links else None
 
-    def _placed(self):
-        placed = [t for t in self.things if t.place]
-        return self._weighted(placed) if placed else None
+    def _two_things(self):
+        """Two parts of the scene of different labels; None for missing."""
+        parts = [t for t in self.things if not self._whole(t)]
+        a = self._early(parts)
+        return a, self._early([t for t in parts if t.label != a.label])
 
-    def _two(self):
-        parts = [t for t in self.things if not self._setting(t)]
-        if not parts:
-            return None, None
-        a = self._weighted(parts)
-        rest = [t for t in parts if t is not a and t.label != a.label]
-        return a, (self._weighted(rest) if rest else None)
-
-    def _setting(self, thing):
+    def _whole(self, thing):
         """Whether a thing is the scene itself rather than a part."""
         one = NOUNS[thing.label].forms[0][0]
         return thing.label in SETTINGS or (
             one and any(one in name for name in self.kind.names)
         )
-
-    def _two_links(self):
-        one = self._weighted(self.links)
-        rest = [
-            k for k in self.links if k is not one and k.second.label != one.second.label
-        ]
-        return one, (self._weighted(rest) if rest else None)
 
 
 def _vague(n):
@@ -406,10 +359,14 @@ def _vague(n):
     return ("some", "a few", "")
 
 
-def _join(words, noun):
+def _said(*words):
+    """Words with spaces between them; empty ones are left out."""
+    return " ".join(w for w in words if w)
+
+
+def _adorned(words, noun):
     """Adjectives before a noun; none is said twice."""
-    kept = [w for w in words if w not in noun.split()]
-    return " ".join([*kept, noun])
+    return " ".join([*(w for w in words if w not in noun.split()), noun])
 
 
 def _fluent(words):
