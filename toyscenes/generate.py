@@ -2,10 +2,10 @@
 
 A picture and its captions depend on the seed, the split, the index and
 the knobs; not on other pictures, nor on who draws it. So a folder can be
-drawn by several processes, each taking every so-many-th picture:
-`python -m toyscenes.generate JOB`. A process started so needs nothing of
-the caller's `__main__` and shares no threads with it, so it works from
-scripts, notebooks and beside torch alike.
+drawn by several processes, each taking every so-many-th picture. They
+are started by a command of their own: that needs nothing of the caller's
+`__main__` and shares no threads with it, so it works from scripts,
+notebooks and beside torch alike.
 """
 
 import io
@@ -197,7 +197,7 @@ def draw(
     """
     knobs = check_knobs(seed, sizes, duplicates, similarity, size)
     folder = Path(folder).expanduser().resolve()
-    if not _has(folder, knobs):
+    if not holds(folder, knobs):
         _refuse_others(folder)
         try:
             _draw_aside(folder, knobs, workers, report)
@@ -208,7 +208,8 @@ def draw(
             ) from error
 
 
-def _has(folder, knobs):
+def holds(folder, knobs):
+    """Whether a folder is whole and was drawn with these knobs."""
     notes = _whole(folder)
     return notes is not None and notes["knobs"] == knobs
 
@@ -241,7 +242,7 @@ def _draw_aside(folder, knobs, workers, report):
             if job not in records:
                 records[job] = _make_one(aside, knobs, *job)
         _annotate(aside, knobs, [(job[0], records[job]) for job in jobs])
-        if not _has(folder, knobs):  # nobody else was quicker
+        if not holds(folder, knobs):  # nobody else was quicker
             shutil.rmtree(folder, ignore_errors=True)
             os.replace(aside, folder)
     finally:
@@ -263,6 +264,9 @@ def _cores():
 
 
 # processes ------------------------------------------------------------
+_COMMAND = "import sys, toyscenes.generate as g; g.draw_share(sys.argv[1])"
+
+
 def _in_processes(aside, knobs, jobs, workers):
     """Draw in several processes; what fails is left to the caller."""
     home = str(Path(__file__).resolve().parents[1])
@@ -276,7 +280,7 @@ def _in_processes(aside, knobs, jobs, workers):
         for share in range(workers):
             path = aside / f"job-{share}.json"
             path.write_text(json.dumps({"knobs": knobs, "jobs": jobs[share::workers]}))
-            command = [sys.executable, "-m", "toyscenes.generate", str(path)]
+            command = [sys.executable, "-c", _COMMAND, str(path)]
             running.append(subprocess.Popen(command, env=environment, **quiet))
         _watch(running, aside / "images", len(jobs))
     except OSError:
@@ -300,12 +304,13 @@ def _watch(running, images, total):
         print("\r", end="")
 
 
-def _make_share(path):
+def draw_share(path):
     """Draw the pictures of a job; write `records-*.jsonl`, a line each.
 
     Stops when the process that wanted the pictures is gone.
     """
     parent = os.getppid()
+    path = Path(path)
     job = json.loads(path.read_text())
     records = path.with_name(path.name.replace("job", "records") + "l")
     with open(records, "w", encoding="utf-8") as out:
@@ -354,7 +359,3 @@ def _annotate(aside, knobs, records):
         json.dump({**notes, "images": images}, out, separators=(",", ":"))
         out.flush()
         os.fsync(out.fileno())
-
-
-if __name__ == "__main__":
-    _make_share(Path(sys.argv[1]))
