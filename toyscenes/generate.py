@@ -24,7 +24,7 @@ from PIL import Image
 from toyscenes.drawing.geometry import SIZE
 from toyscenes.language.captions import describe, keywords
 from toyscenes.scenes import KINDS, SCENES
-from toyscenes.stage import Stage
+from toyscenes.scenes.common import Scenery
 
 GENERATOR_VERSION = 2
 ANNOTATION = "dataset_toy.json"
@@ -104,7 +104,7 @@ def draw_picture(kind, seed, split, index, similarity, duplicates):
     traits, layout, words = (
         stream(seed, split, index, k) for k in (_TRAITS, _LAYOUT, _WORDS)
     )
-    stage = Stage(kind, similarity, traits, layout)
+    stage = Scenery(kind, similarity, traits, layout)
     SCENES[kind](stage)
     pixels = stage.c.finish()
     return pixels, {

@@ -18,6 +18,7 @@ from toyscenes.drawing.texture import ground, mix, smooth
 UNIT = plants.UNIT
 FULL = SIZE * UNIT
 KERB = (158, 154, 146)
+DRIVE = (172, 166, 156)  # paved strips in front of houses
 
 # shallow and deep colours
 WATERS = {

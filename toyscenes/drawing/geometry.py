@@ -56,6 +56,20 @@ class Frame:
         return sun.facing(across, nx * self.sin + ny * self.cos, *strength)
 
 
+def across(angle, offset=0.0, bend=0.0):
+    """A line right through the picture, from edge to edge.
+
+    Args:
+        angle: direction in radians.
+        offset: distance of the line from the middle.
+        bend: how far the line bows, in pixels.
+    """
+    frame = Frame(angle)
+    steps = [-1 + k / 12 for k in range(25)]
+    bow = [offset + bend * (math.cos(t * 2.4) - 0.4) for t in steps]
+    return [frame.at(t * 195, v) for t, v in zip(steps, bow)]
+
+
 def rect(cx, cy, width, length, angle=0.0):
     """Four corners of a rectangle; `width` along x before turning."""
     w, h = width / 2, length / 2

@@ -8,126 +8,107 @@ from toyscenes.drawing import buildings, fields, vehicles
 from toyscenes.drawing.canvas import KERB
 from toyscenes.drawing.geometry import SIZE, Frame, along, rect, shifted
 from toyscenes.drawing.paint import paint, roof
-
-DRIVE = (172, 166, 156)  # paved strips in front of houses
-
-
-def across(angle, offset=0.0, bend=0.0):
-    """A line right through the picture, from edge to edge.
-
-    Args:
-        angle: direction in radians.
-        offset: distance of the line from the middle.
-        bend: how far the line bows, in pixels.
-    """
-    frame = Frame(angle)
-    steps = [-1 + k / 12 for k in range(25)]
-    bow = [offset + bend * (math.cos(t * 2.4) - 0.4) for t in steps]
-    return [frame.at(t * 195, v) for t, v in zip(steps, bow)]
+from toyscenes.stage import Stage
 
 
-def car(s, x, y, angle, *size):
-    """A car of any colour, drawn and recorded."""
-    name = str(s.rng.choice(vehicles.TRAFFIC))
-    body = vehicles.car(s.c, x, y, angle, paint(s.rng, name), *size)
-    s.mark("car", body, colour=name)
+class Scenery(Stage):
+    """A stage that knows streets, trees and other common scenery."""
 
+    def car(self, x, y, angle, *size):
+        """A car of any colour, drawn and recorded."""
+        name = str(self.rng.choice(vehicles.TRAFFIC))
+        body = vehicles.car(self.c, x, y, angle, paint(self.rng, name), *size)
+        self.mark("car", body, colour=name)
 
-def traffic(s, points, width, gap):
-    """Cars in both lanes of a road; recorded, not counted on."""
-    rng = s.rng
-    for side, back in ((-1, math.pi), (1, 0.0)):
-        lane = shifted(points, side * width / 4)
-        for x, y, angle in along(lane, gap, rng.uniform(0, gap)):
-            x += rng.normal(0, 5) * math.cos(angle)
-            y += rng.normal(0, 5) * math.sin(angle)
-            if rng.random() < 0.65 and -5 < x < 261 and -5 < y < 261:
-                car(s, x, y, angle + back)
+    def traffic(self, points, width, gap):
+        """Cars in both lanes of a road; recorded, not counted on."""
+        rng = self.rng
+        for side, back in ((-1, math.pi), (1, 0.0)):
+            lane = shifted(points, side * width / 4)
+            for x, y, angle in along(lane, gap, rng.uniform(0, gap)):
+                x += rng.normal(0, 5) * math.cos(angle)
+                y += rng.normal(0, 5) * math.sin(angle)
+                if rng.random() < 0.65 and -5 < x < 261 and -5 < y < 261:
+                    self.car(x, y, angle + back)
 
+    def street(self, points, width, gap):
+        """A road with kerbs and traffic, a car about every `gap` pixels."""
+        self.c.road(points, width)
+        self.traffic(points, width, gap)
 
-def street(s, points, width, gap):
-    """A road with kerbs and traffic, a car about every `gap` pixels."""
-    s.c.road(points, width)
-    traffic(s, points, width, gap)
+    def block(self, label, x, y, w, h, angle, name, height, units):
+        """A flat-roofed building, drawn and recorded.
 
+        `name` is its colour; `height` a number, or the lowest and highest.
+        """
+        tint = roof(self.rng, name)
+        tall = self.uniform(*height) if isinstance(height, tuple) else height
+        buildings.block(self.c, x, y, w, h, angle, tint, tall, units)
+        self.mark(label, rect(x, y, w, h, angle), colour=name)
 
-def block(s, label, x, y, w, h, angle, name, height, units):
-    """A flat-roofed building, drawn and recorded.
+    def scatter(self, count, radius=(3, 5.5), avoid=None, tries=3):
+        """Trees in clumps and alone, where `avoid(x, y)` is not true."""
+        rng = self.rng
+        middles = rng.uniform(0, SIZE, (count, 2))
+        clumped = rng.random(count) < 0.35
+        size = np.where(clumped, rng.integers(3, 9, count), 1)
+        near = np.repeat(middles, size, 0)  # (trees, 2)
+        reach = np.repeat(np.where(clumped, 9.0, 4.0), size)
+        shift = rng.normal(0, 1, (tries, len(near), 2))
+        spots = (near + reach[:, None] * shift).transpose(1, 0, 2).tolist()
+        radii = rng.uniform(*radius, len(near)).tolist()
+        for choices, r in zip(spots, radii):
+            for x, y in choices:
+                if 0 < x < SIZE and 0 < y < SIZE and not avoid(x, y):
+                    self.c.tree(x, y, r)
+                    break
 
-    `name` is its colour; `height` a number, or the lowest and highest.
-    """
-    tint = roof(s.rng, name)
-    tall = s.uniform(*height) if isinstance(height, tuple) else height
-    buildings.block(s.c, x, y, w, h, angle, tint, tall, units)
-    s.mark(label, rect(x, y, w, h, angle), colour=name)
+    def near_marks(self, gap, label=""):
+        """A test for `scatter`: whether a point is near a recorded box."""
+        boxes = [m.box for m in self.marks if m.label == label or not label]
 
+        def near(x, y):
+            return any(
+                b[0] - gap < x < b[2] + gap and b[1] - gap < y < b[3] + gap
+                for b in boxes
+            )
 
-def scatter(s, count, radius=(3, 5.5), avoid=None, tries=3):
-    """Trees in clumps and alone, where `avoid(x, y)` is not true."""
-    rng = s.rng
-    middles = rng.uniform(0, SIZE, (count, 2))
-    clumped = rng.random(count) < 0.35
-    size = np.where(clumped, rng.integers(3, 9, count), 1)
-    near = np.repeat(middles, size, 0)  # (trees, 2)
-    reach = np.repeat(np.where(clumped, 9.0, 4.0), size)
-    shift = rng.normal(0, 1, (tries, len(near), 2))
-    spots = (near + reach[:, None] * shift).transpose(1, 0, 2).tolist()
-    radii = rng.uniform(*radius, len(near)).tolist()
-    for choices, r in zip(spots, radii):
-        for x, y in choices:
-            if 0 < x < SIZE and 0 < y < SIZE and not avoid(x, y):
-                s.c.tree(x, y, r)
-                break
+        return near
 
+    def tree_row(self, points, step, radius):
+        """Trees planted along a line."""
+        rng = self.rng
+        for x, y, _ in along(points, step, rng.uniform(0, step)):
+            if rng.random() < 0.9:
+                x, y = x + rng.normal(0, 1.2), y + rng.normal(0, 1.2)
+                self.c.tree(x, y, radius * rng.uniform(0.75, 1.2))
 
-def near_marks(s, gap, label=""):
-    """A test for `scatter`: whether a point is near a recorded box."""
-    boxes = [m.box for m in s.marks if m.label == label or not label]
+    def outskirts(self, angle, share):
+        """Other ground towards some edges: the neighbor's land.
 
-    def near(x, y):
-        return any(
-            b[0] - gap < x < b[2] + gap and b[1] - gap < y < b[3] + gap for b in boxes
-        )
+        To be called before the first stroke. The middle of the picture,
+        84 pixels each way, stays as it is.
+        """
+        rng = self.rng
+        u, v = fields.turned(angle)
+        for along_, far in ((u, -1), (v, -1), (u, 1), (v, 1)):
+            if rng.random() > share:
+                continue
+            name = str(rng.choice(("lawn", "dry grass", "grass", "bare soil", "paved")))
+            edge = rng.uniform(86, 116) - far * along_
+            self.c.lay(edge, name, 1.5)
+            self.c.lay(np.abs(edge) - 1.0, "concrete", 1.5)
 
-    return near
-
-
-def tree_row(s, points, step, radius):
-    """Trees planted along a line."""
-    rng = s.rng
-    for x, y, _ in along(points, step, rng.uniform(0, step)):
-        if rng.random() < 0.9:
-            x, y = x + rng.normal(0, 1.2), y + rng.normal(0, 1.2)
-            s.c.tree(x, y, radius * rng.uniform(0.75, 1.2))
-
-
-def outskirts(s, angle, share):
-    """Other ground towards some edges: the neighbor's land.
-
-    To be called before the first stroke. The middle of the picture,
-    84 pixels each way, stays as it is.
-    """
-    rng = s.rng
-    u, v = fields.turned(angle)
-    for along_, far in ((u, -1), (v, -1), (u, 1), (v, 1)):
-        if rng.random() > share:
-            continue
-        name = str(rng.choice(("lawn", "dry grass", "grass", "bare soil", "paved")))
-        edge = rng.uniform(86, 116) - far * along_
-        s.c.lay(edge, name, 1.5)
-        s.c.lay(np.abs(edge) - 1.0, "concrete", 1.5)
-
-
-def car_lot(s, x, y, width, length, angle, share):
-    """A car park beside the main thing, its rows along `length`."""
-    frame, outline = Frame(angle, x, y), rect(x, y, width, length, angle)
-    s.c.poly(outline, (112, 111, 111))
-    s.c.line(outline, 1.0, KERB, close=True)
-    u = -width / 2 + 6
-    while u < width / 2 - 4:
-        v = -length / 2 + 4
-        while v < length / 2 - 3:
-            if s.rng.random() < share:
-                car(s, *frame.at(u, v), angle, 6.4, 3.2)
-            v += 4.6
-        u += 13.5
+    def car_lot(self, x, y, width, length, angle, share):
+        """A car park beside the main thing, its rows along `length`."""
+        frame, outline = Frame(angle, x, y), rect(x, y, width, length, angle)
+        self.c.poly(outline, (112, 111, 111))
+        self.c.line(outline, 1.0, KERB, close=True)
+        u = -width / 2 + 6
+        while u < width / 2 - 4:
+            v = -length / 2 + 4
+            while v < length / 2 - 3:
+                if self.rng.random() < share:
+                    self.car(*frame.at(u, v), angle, 6.4, 3.2)
+                v += 4.6
+            u += 13.5

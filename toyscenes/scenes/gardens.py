@@ -6,10 +6,9 @@ import numpy as np
 
 from toyscenes.drawing import buildings, fields
 from toyscenes.drawing.canvas import KERB
-from toyscenes.drawing.geometry import Frame, ellipse, polar, rect, rounded
+from toyscenes.drawing.geometry import Frame, across, ellipse, polar, rect, rounded
 from toyscenes.drawing.noise import crop
 from toyscenes.drawing.paint import roof
-from toyscenes.scenes.common import across, block, near_marks, scatter, street, traffic
 
 
 def square(s):
@@ -30,7 +29,7 @@ def square(s):
     for a in range(4):
         road = [(128, 128), polar(220, angle + a * math.pi / 2)]
         c.road(road, 16, tar)
-        traffic(s, road, 16, 48)
+        s.traffic(road, 16, 48)
     c.poly(ring(17), KERB)
     c.poly(ring(15), tar)
     c.poly(ring(1), (176, 170, 158))
@@ -73,14 +72,14 @@ def square(s):
             beside = min(abs(u) - w / 2, abs(v) - h / 2) > 13
             outside = far(u, v) > r + 24 + max(w, h) * (0.62 if round_ else 0.5)
             if beside and outside and s.clear(rect(x, y, w, h, angle), 5):
-                block(s, "building", x, y, w, h, angle, tint, (9, 18), 4)
-    close = near_marks(s, 4)
+                s.block("building", x, y, w, h, angle, tint, (9, 18), 4)
+    close = s.near_marks(4)
 
     def avoid(x, y):
         u, v = frame.local(x, y)
         return close(x, y) or far(u, v) < r + 21 or min(abs(u), abs(v)) < 13
 
-    scatter(s, 40, (2.6, 4.6), avoid)
+    s.scatter(40, (2.6, 4.6), avoid)
     place = s.stuff("square", shape="round" if round_ else "rectangular")
     s.link(s.seen(centre), "in_middle", place)
     houses = s.crowd("building", tint)
@@ -123,16 +122,16 @@ def park(s):
             buildings.pyramid(c, x, y, 18, roof(s.rng, tint), angle, 8)
             s.mark("pavilion", spot, colour=tint)
             break
-    close = near_marks(s, 6, "pavilion")
+    close = s.near_marks(6, "pavilion")
 
     def avoid(x, y):
         wet = fields.value(field, x, y) < 7
         return fields.value(dry, x, y) < 4 or wet or close(x, y)
 
-    scatter(s, 170, (3, 6.5), avoid, 2)
+    s.scatter(170, (3, 6.5), avoid, 2)
     edge = s.chance(0.5)
     if edge:
-        street(s, across(angle, s.pick((-1, 1)) * 116), 13, 34)
+        s.street(across(angle, s.pick((-1, 1)) * 116), 13, 34)
     green = s.stuff("park")
     trees = s.stuff("trees")
     basin = s.seen("pond", water)
@@ -143,6 +142,3 @@ def park(s):
     s.link(trees, "on", "grass")
     if edge:
         s.link(green, "beside", "road")
-
-
-SCENES = {"square": square, "park": park}

@@ -11,7 +11,6 @@ from toyscenes.drawing.light import hillshade
 from toyscenes.drawing.noise import crop, wavy
 from toyscenes.drawing.paint import roof
 from toyscenes.drawing.texture import flat, ground, mix, rows, smooth
-from toyscenes.scenes.common import tree_row
 
 # what grows on a plot: colours of rows and gaps
 CROPS = {
@@ -63,14 +62,14 @@ def farmland(s):
             c.patch(corners, texture * s.uniform(0.88, 1.1))
             c.line(corners, 1.3, tone((150, 134, 100), s.uniform(0.8, 1)), close=True)
             if s.rng.random() < 0.12:
-                tree_row(s, corners[:2], 6, 3.2)
+                s.tree_row(corners[:2], 6, 3.2)
             v += h
         u += w
     if road:
         d = s.uniform(-60, 60)
         c.line(frame.column(d), 6, (188, 174, 146))
         if s.chance(0.5):
-            tree_row(s, frame.column(d + 7), 9, 3.4)
+            s.tree_row(frame.column(d + 7), 9, 3.4)
     farms = s.number(0, 2)
     tint = s.pick(("red", "gray", "white"))
     for x, y in s.spots(farms, 40, 216):
@@ -301,13 +300,3 @@ def mountain(s):
         s.link(s.seen("lake"), "between", hills)
     if feature == "valley road":
         s.link(s.stuff("road", shape="winding"), "across", hills)
-
-
-SCENES = {
-    "farmland": farmland,
-    "circular fields": circular_fields,
-    "forest": forest,
-    "meadow": meadow,
-    "desert": desert,
-    "mountain": mountain,
-}

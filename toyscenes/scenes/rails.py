@@ -3,10 +3,9 @@
 import math
 
 from toyscenes.drawing import buildings, fields, vehicles
-from toyscenes.drawing.geometry import Frame, along, rect, shifted
+from toyscenes.drawing.geometry import Frame, across, along, rect, shifted
 from toyscenes.drawing.noise import crop
 from toyscenes.drawing.paint import paint, roof
-from toyscenes.scenes.common import across, scatter, street, traffic, tree_row
 
 
 def viaduct(s):
@@ -40,14 +39,14 @@ def viaduct(s):
     else:
         c.line(line, wide, (118, 117, 116), None)
         c.dashes(line, 0.6, (222, 220, 214))
-        traffic(s, line, wide, 40)
+        s.traffic(line, wide, 40)
 
     def avoid(x, y):
         near = min((p[0] - x) ** 2 + (p[1] - y) ** 2 for p in line) < 260
         return near or (water and fields.value(stream, x, y) < 8)
 
     if not wooded:
-        scatter(s, 40, avoid=avoid)
+        s.scatter(40, avoid=avoid)
     for x, y in line:
         if 0 <= x < 256 and 0 <= y < 256:
             i, j = int(y * 2), int(x * 2)
@@ -99,8 +98,8 @@ def railway_station(s):
     hall = (*frame.at(s.uniform(-20, 20), 88), 130, 30, angle)
     buildings.hall(c, *hall, roof(s.rng, tint), 12)
     s.mark("station", rect(*hall), colour=tint)
-    street(s, frame.row(116), 11, 34)
-    tree_row(s, frame.row(-72), 10, 4)
+    s.street(frame.row(116), 11, 34)
+    s.tree_row(frame.row(-72), 10, 4)
     name = s.pick(("red", "gray", "brown"))
     for _ in range(40):
         u, v = s.uniform(-150, 150), -s.uniform(84, 130)
@@ -117,6 +116,3 @@ def railway_station(s):
     s.link(cars, "beside", "platforms")
     s.link(hall, "beside", "road")
     s.link(s.crowd("house", name), "beside", rails)
-
-
-SCENES = {"viaduct": viaduct, "railway station": railway_station}

@@ -4,16 +4,8 @@ import math
 
 from toyscenes.drawing import buildings, vehicles
 from toyscenes.drawing.canvas import tone
-from toyscenes.drawing.geometry import Frame, rect, rounded
+from toyscenes.drawing.geometry import Frame, across, rect, rounded
 from toyscenes.drawing.paint import paint, roof
-from toyscenes.scenes.common import (
-    across,
-    near_marks,
-    outskirts,
-    scatter,
-    street,
-    tree_row,
-)
 
 
 def airport(s):
@@ -68,8 +60,8 @@ def airport(s):
         trim = paint(s.rng, accent)
         body = vehicles.plane(c, x, y, nose, length, white, trim)
         s.mark("plane", body, colour=colour)
-    street(s, row(90), 9, 30)
-    scatter(s, 26, avoid=lambda x, y: frame.local(x, y)[1] * side < 99)
+    s.street(row(90), 9, 30)
+    s.scatter(26, avoid=lambda x, y: frame.local(x, y)[1] * side < 99)
     planes = s.seen("plane", colour, row=True)
     hall = s.seen("terminal", tint)
     way = s.stuff("runway", shape=s.pick(("long", "straight")))
@@ -96,8 +88,8 @@ def storage_tanks(s):
     wide, high = columns * step + 8, rows * step + 8
     yard = Frame(angle, s.uniform(118, 138), s.uniform(118, 138))
     side = s.pick((-1, 1))
-    outskirts(s, angle, 0.5)
-    street(s, across(angle + math.pi / 2, side * 113), 10, 60)
+    s.outskirts(angle, 0.5)
+    s.street(across(angle + math.pi / 2, side * 113), 10, 60)
 
     def plot(grown, radius):
         w, h = wide + grown, high + grown
@@ -133,8 +125,8 @@ def storage_tanks(s):
             s.mark("shed", points, colour="gray")
     trees = s.chance(0.6)
     if trees:
-        near = near_marks(s, 5)
-        scatter(s, 60, (3, 6), lambda x, y: taken(x, y, 11, 9) or near(x, y))
+        near = s.near_marks(5)
+        s.scatter(60, (3, 6), lambda x, y: taken(x, y, 11, 9) or near(x, y))
     tanks = s.seen("tank", colour, size, row=rows == 1)
     way = s.stuff("road")
     s.link(tanks, "on", ground)
@@ -185,7 +177,7 @@ def solar_farm(s):
     s.chance(0.5)  # keeps the random numbers in step with earlier versions
     edge = s.chance(0.5)
     if edge:
-        tree_row(s, across(angle + math.pi / 2, s.pick((-1, 1)) * 117), 7, 5)
+        s.tree_row(across(angle + math.pi / 2, s.pick((-1, 1)) * 117), 7, 5)
     fields = s.seen("panel field", colour)
     land = s.stuff(ground)
     s.link(fields, "on", land)
@@ -202,8 +194,8 @@ def industrial_area(s):
     tint = s.pick(("gray", "blue", "white", "red"))
     count = s.number(2, 8)
     road = s.uniform(-10, 10)
-    street(s, across(angle, road), 13, 50)
-    street(s, across(angle + math.pi / 2, -104.0), 13, 50)
+    s.street(across(angle, road), 13, 50)
+    s.street(across(angle + math.pi / 2, -104.0), 13, 50)
     wide = 188 / -(-count // 2)
     spots = []
     for k in range(count):
@@ -233,15 +225,15 @@ def industrial_area(s):
         c.disc(x, y, 4.5, (196, 190, 182), 44)
         c.disc(x, y, 2.4, (70, 66, 64), None)
         s.mark("chimney", rect(x, y, 9, 9))
-    tree_row(s, across(angle, road + 11), 12, 3.2)
-    tree_row(s, across(angle + math.pi / 2, -115), 11, 4)
-    close = near_marks(s, 8)
+    s.tree_row(across(angle, road + 11), 12, 3.2)
+    s.tree_row(across(angle + math.pi / 2, -115), 11, 4)
+    close = s.near_marks(8)
 
     def avoid(x, y):
         u, v = frame.local(x, y)
         return close(x, y) or abs(u - 104) < 12 or abs(v - road) < 104
 
-    scatter(s, 50, (3, 5), avoid)
+    s.scatter(50, (3, 5), avoid)
     halls = s.seen("factory", tint, row=True)
     way = s.stuff("road")
     s.link(halls, "beside", way)
@@ -250,11 +242,3 @@ def industrial_area(s):
     if lorries:
         s.link(s.seen("lorry"), "beside", halls)
     s.link(s.seen("chimney"), "beside", halls)
-
-
-SCENES = {
-    "airport": airport,
-    "storage tanks": storage_tanks,
-    "solar farm": solar_farm,
-    "industrial area": industrial_area,
-}

@@ -6,18 +6,17 @@ import numpy as np
 
 from toyscenes.drawing import fields, grounds
 from toyscenes.drawing.canvas import tone
-from toyscenes.drawing.geometry import Frame, ellipse, lobed, polar, rect, rounded, turn
-from toyscenes.drawing.texture import flat
-from toyscenes.scenes.common import (
+from toyscenes.drawing.geometry import (
+    Frame,
     across,
-    block,
-    car_lot,
-    near_marks,
-    outskirts,
-    scatter,
-    street,
-    tree_row,
+    ellipse,
+    lobed,
+    polar,
+    rect,
+    rounded,
+    turn,
 )
+from toyscenes.drawing.texture import flat
 
 SEATS = {
     "gray": (164, 165, 168),
@@ -46,12 +45,12 @@ def stadium(s):
     wide, long = (148, 192) if oval else (138, 178)
     side = s.pick((-1, 1))
     frame = Frame(angle)
-    outskirts(s, angle, 0.4)
-    street(s, across(angle + math.pi / 2, side * 116), 11, 34)
+    s.outskirts(angle, 0.4)
+    s.street(across(angle + math.pi / 2, side * 116), 11, 34)
     lot = s.chance(0.5)
     if lot:
         spot = (*frame.at(side * 101, 0), 34, 170)
-        car_lot(s, *spot, angle, s.uniform(0.2, 0.8))
+        s.car_lot(*spot, angle, s.uniform(0.2, 0.8))
 
     def ring(share, inset=0.0):
         w, h = wide * share - inset, long * share - inset
@@ -108,7 +107,7 @@ def stadium(s):
         )
 
     if trees:
-        scatter(s, 60, avoid=avoid)
+        s.scatter(60, avoid=avoid)
     arena = s.seen("stadium", shape=form)
     turf = s.stuff("pitch", "green")
     way = s.stuff("road")
@@ -144,8 +143,8 @@ def _courts(s, label, draw, most, sizes, long):
     pad = Frame(angle, 128 + s.uniform(-8, 8), 128 + s.uniform(-8, 8))
     floor, edge = COURTS[colour], tone(COURTS[apron], 0.9)
     road = s.pick((-1, 1)) * min(max(wide / 2, 60) + 26, 114)
-    outskirts(s, angle, 0.4)
-    street(s, across(angle + math.pi / 2, road), 10, 44)
+    s.outskirts(angle, 0.4)
+    s.street(across(angle + math.pi / 2, road), 10, 44)
     c.poly(pad.rect(0, 0, wide + 8, tall + 8), (160, 158, 150))
     for k in range(count):
         down, right = divmod(k, columns)
@@ -164,11 +163,11 @@ def _courts(s, label, draw, most, sizes, long):
         w, h = s.rng.uniform(20, 38, 2)
         spot = rect(x, y, w, h, angle)
         if not taken(x, y, 26, 28, 30) and s.clear(spot, 8) and s.fits(spot):
-            block(s, "building", x, y, w, h, angle, tint, 9, 4)
+            s.block("building", x, y, w, h, angle, tint, 9, 4)
     trees = s.chance(0.6)
-    near = near_marks(s, 5)
+    near = s.near_marks(5)
     if trees:
-        scatter(s, 70, (3, 6), lambda x, y: taken(x, y, 9, 9, 10) or near(x, y))
+        s.scatter(70, (3, 6), lambda x, y: taken(x, y, 9, 9, 10) or near(x, y))
     courts = s.seen(label, colour, row=rows == 1)
     s.link(courts, "beside", "road")
     if trees:
@@ -230,7 +229,7 @@ def baseball_field(s):
         return False
 
     if trees:
-        scatter(s, 70, (3.5, 6.5), avoid)
+        s.scatter(70, (3.5, 6.5), avoid)
     game = s.seen("baseball field", size="large" if count == 1 else "")
     s.link(game, "on", "grass")
     if trees:
@@ -277,13 +276,13 @@ def playground(s):
     for _ in range(count):
         h, w = span - s.uniform(14, 20), s.uniform(24, 32)
         spot = frame.at(side * -72, v + span / 2)
-        block(s, "building", *spot, w, h, angle, tint, 11, 5)
+        s.block("building", *spot, w, h, angle, tint, 11, 5)
         v += span
     extra = s.chance(0.5)
-    street(s, frame.column(side * -108), 11, 40)
-    tree_row(s, frame.column(side * -38), 9, 4)
+    s.street(frame.column(side * -108), 11, 40)
+    s.tree_row(frame.column(side * -38), 9, 4)
     if extra:
-        tree_row(s, frame.column(side * 96), 8, 4.5)
+        s.tree_row(frame.column(side * 96), 8, 4.5)
     oval = s.seen("running track", colour)
     turf = s.stuff("football field", infield)
     s.link(oval, "around", turf)
@@ -333,13 +332,13 @@ def golf_course(s):
             c.line(out, 0.8, (98, 122, 66), close=True)
             s.mark("bunker", out, colour="white")
             bunkers += 1
-    close = near_marks(s, 5)
+    close = s.near_marks(5)
 
     def avoid(x, y):
         on_grass = min(fields.value(f, x, y) for f in fairways) < 5
         return fields.value(lakes, x, y) < 8 or on_grass or close(x, y)
 
-    scatter(s, 110, (3.5, 6.5), avoid)
+    s.scatter(110, (3.5, 6.5), avoid)
     s.chance(0.5)  # keeps the random numbers in step with earlier versions
     sand = s.seen("bunker", "white")
     turf = s.stuff("fairway", "green")
@@ -349,13 +348,3 @@ def golf_course(s):
         basin = s.seen("pond", water)
         s.link(basin, "beside", turf)
         s.link(sand, "beside", basin)
-
-
-SCENES = {
-    "stadium": stadium,
-    "tennis court": tennis_court,
-    "basketball court": basketball_court,
-    "baseball field": baseball_field,
-    "playground": playground,
-    "golf course": golf_course,
-}

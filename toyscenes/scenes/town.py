@@ -3,19 +3,9 @@
 import math
 
 from toyscenes.drawing import buildings, grounds, vehicles
-from toyscenes.drawing.canvas import tone
-from toyscenes.drawing.geometry import Frame, ellipse, rect, rounded
+from toyscenes.drawing.canvas import DRIVE, tone
+from toyscenes.drawing.geometry import Frame, across, ellipse, rect, rounded
 from toyscenes.drawing.paint import paint, roof
-from toyscenes.scenes.common import (
-    DRIVE,
-    across,
-    block,
-    near_marks,
-    outskirts,
-    scatter,
-    street,
-    traffic,
-)
 
 
 def dense_residential(s):
@@ -47,8 +37,8 @@ def dense_residential(s):
                     name = str(s.rng.choice(names))
                     _plot(s, frame, u, row, v, way, w, depth, name, trees)
                 u += gap
-    traffic(s, frame.row(streets[len(streets) // 2]), wide, 38)
-    traffic(s, frame.column(cross), wide, 46)
+    s.traffic(frame.row(streets[len(streets) // 2]), wide, 38)
+    s.traffic(frame.column(cross), wide, 46)
     homes = s.crowd("house", "" if tint == "mixed" else tint)
     roads = s.stuff("roads")
     s.link(homes, "along", roads)
@@ -120,15 +110,15 @@ def sparse_residential(s):
         if pools and dry and s.fits(basin) and s.clear(basin, 1):
             grounds.pool(c, basin)
             s.mark("pool", basin, colour="blue")
-    traffic(s, line, 11, 90)
-    close = near_marks(s, 7)
+    s.traffic(line, 11, 90)
+    close = s.near_marks(7)
 
     def avoid(x, y):
         road = min((p[0] - x) ** 2 + (p[1] - y) ** 2 for p in line[::2])
         return close(x, y) or road < 240
 
     dense = s.chance(0.6)
-    scatter(s, 130 if dense else 40, (3.5, 7.5), avoid, 2)
+    s.scatter(130 if dense else 40, (3.5, 7.5), avoid, 2)
     homes = s.seen("house", tint)
     way = s.stuff("road")
     trees = s.stuff("trees", shape="dense" if dense else "")
@@ -147,14 +137,14 @@ def church(s):
     colour = s.pick(("red", "gray", "green", "brown"))
     angle = s.uniform(-0.7, 0.7) + s.pick((0.0, math.pi / 2))
     cx, cy = 128 + s.uniform(-14, 14), 128 + s.uniform(-14, 14)
-    outskirts(s, angle, 0.5)
+    s.outskirts(angle, 0.5)
     yard, frame = Frame(angle, cx, cy), Frame(angle)
     wall = rounded(cx, cy, 112, 136, 10, angle)
     c.patch(wall, s.pick(("lawn", "paved")))
     c.line(wall, 3, (184, 178, 166), close=True)
     tint = roof(s.rng, colour)
     side = s.pick((-1, 1))
-    street(s, across(angle + math.pi / 2, side * 84), 10, 44)
+    s.street(across(angle + math.pi / 2, side * 84), 10, 44)
     choir = yard.at(0, -16)
     buildings.house(c, *choir, 24, 66, angle + math.pi / 2, tint, 10, 4)
     buildings.house(c, cx, cy, 26, 92, angle, tint, 13, 0)
@@ -176,8 +166,8 @@ def church(s):
         if free and road(x, y) >= 24 and s.clear(rect(x, y, w, h, angle), 4):
             out = buildings.house(c, x, y, w, h, angle, roof(s.rng, name), 7)
             s.mark("house", out, colour=name)
-    close = near_marks(s, 4)
-    scatter(s, 60, avoid=lambda x, y: close(x, y) or road(x, y) < 9)
+    close = s.near_marks(4)
+    s.scatter(60, avoid=lambda x, y: close(x, y) or road(x, y) < 9)
     house = s.seen("church", colour)
     s.link(house, "surrounded", "trees")
     s.link(house, "beside", "road")
@@ -212,7 +202,7 @@ def resort(s):
             out = rect(x, y, size * 1.5, size * 0.85, angle)
         grounds.pool(c, out)
         s.mark("pool", out, colour="blue")
-    close = near_marks(s, 4)
+    close = s.near_marks(4)
     shade = s.pick(("white", "red", "blue"))
     for _ in range(60):
         x, y = frame.at(s.uniform(-68, 68), s.uniform(-56, 56))
@@ -224,14 +214,14 @@ def resort(s):
     if s.chance(0.6):
         walls.append((0, 84, 150, 22, 14))
     for u, v, w, h, tall in walls:
-        block(s, "hotel", *frame.at(u, v), w, h, angle, tint, tall, 6)
-    street(s, across(angle, 112), 9, 44)
-    close = near_marks(s, 3)
+        s.block("hotel", *frame.at(u, v), w, h, angle, tint, tall, 6)
+    s.street(across(angle, 112), 9, 44)
+    close = s.near_marks(3)
 
     def avoid(x, y):
         return close(x, y) or abs(frame.local(x, y)[1] - 112) < 8
 
-    scatter(s, 90, (2.4, 4.2), avoid)
+    s.scatter(90, (2.4, 4.2), avoid)
     basins = s.seen("pool", "blue", shape="" if form == "kidney" else form)
     houses = s.seen("hotel", tint)
     s.link(basins, "beside" if len(walls) < 3 else "between", houses)
@@ -239,11 +229,3 @@ def resort(s):
     s.link(s.seen("umbrella", shade), "beside", basins)
     s.link("trees", "around", basins)
     s.link(houses, "beside", "road")
-
-
-SCENES = {
-    "dense residential": dense_residential,
-    "sparse residential": sparse_residential,
-    "church": church,
-    "resort": resort,
-}

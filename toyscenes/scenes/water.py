@@ -5,11 +5,10 @@ import math
 import numpy as np
 
 from toyscenes.drawing import buildings, fields, vehicles
-from toyscenes.drawing.geometry import Frame, rect
+from toyscenes.drawing.geometry import Frame, across, rect
 from toyscenes.drawing.noise import crop, wavy
 from toyscenes.drawing.paint import paint, roof
 from toyscenes.drawing.texture import ground, mix, smooth
-from toyscenes.scenes.common import across, near_marks, scatter, street, traffic
 
 SIDES = {"lower": 0.0, "left": math.pi / 2, "right": -math.pi / 2, "upper": math.pi}
 
@@ -47,7 +46,7 @@ def harbor(s):
                     body = vehicles.boat(c, *spot, facing, size, hull)
                     s.mark("boat", body, colour=colour)
             b += s.uniform(7.2, 8.4)
-    street(s, frame.row(quay - 22), 9, 40)
+    s.street(frame.row(quay - 22), 9, 40)
     tint = s.pick(("gray", "red", "white"))
     u = -150
     while u < 150:
@@ -105,7 +104,7 @@ def bridge(s):
             joint = over.points((u, d - lanes / 2), (u, d + lanes / 2))
             c.line(joint, 0.4, (140, 138, 134))
             u += 22
-        traffic(s, line, lanes, 42)
+        s.traffic(line, lanes, 42)
         s.mark("bridge", deck)
     along = Frame(angle)
     for _ in range(s.number(0, 3) if width > 90 else 0):
@@ -119,11 +118,9 @@ def bridge(s):
                 vehicles.boat(c, x, y, angle, 22, paint(s.rng, "white", 4), wake=True)
                 s.mark("boat", hull, colour="white")
                 break
-    close = near_marks(s, 8)
+    close = s.near_marks(8)
     if not trees:
-        scatter(
-            s, 14, (3, 5), lambda x, y: fields.value(field, x, y) < 9 or close(x, y)
-        )
+        s.scatter(14, (3, 5), lambda x, y: fields.value(field, x, y) < 9 or close(x, y))
     deck = s.seen("bridge")
     river = s.stuff("river", water, size=size)
     s.link(deck, "over", river)
@@ -158,7 +155,7 @@ def river(s):
         side = s.pick((-1, 1))
         c.lay(np.abs(line - side * (width / 2 + 26)) - 2.6, "paved", 1.2)
     if not woods:
-        scatter(s, 50, (3, 6), lambda x, y: fields.value(field, x, y) < 8)
+        s.scatter(50, (3, 6), lambda x, y: fields.value(field, x, y) < 8)
     stream = s.stuff("river", water, shape, size=size)
     land = s.stuff("forest" if woods else banks)
     s.link(stream, "flow", land)
@@ -194,7 +191,7 @@ def lake(s):
     if woods:
         c.woods(6 + 3 * crop(s.rng, "mottle") - field, 4.5, 0.05)
     else:
-        scatter(s, 90, (3, 6), avoid)
+        s.scatter(90, (3, 6), avoid)
     s.mark_area("lake", field, colour=water)
     for _ in range(s.number(0, 4) if size == "large" else 0):
         for x, y in s.spots(15, 20, 236):
@@ -264,12 +261,3 @@ def beach(s):
     s.link(s.seen("umbrella", tint), "on", shore)
     s.link(s.seen("boat", "white"), "on", sea)
     s.link(sea, "beside", shore)
-
-
-SCENES = {
-    "harbor": harbor,
-    "bridge": bridge,
-    "river": river,
-    "lake": lake,
-    "beach": beach,
-}

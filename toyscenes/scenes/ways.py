@@ -6,6 +6,7 @@ from toyscenes.drawing import buildings, vehicles
 from toyscenes.drawing.canvas import KERB
 from toyscenes.drawing.geometry import (
     Frame,
+    across,
     along,
     bezier,
     ellipse,
@@ -15,16 +16,6 @@ from toyscenes.drawing.geometry import (
     turn,
 )
 from toyscenes.drawing.paint import paint, roof
-from toyscenes.scenes.common import (
-    across,
-    block,
-    car,
-    near_marks,
-    outskirts,
-    scatter,
-    traffic,
-    tree_row,
-)
 
 DASH = (214, 210, 200)
 BAY_LINE = (206, 204, 196)
@@ -79,7 +70,7 @@ def parking_lot(s):
     for v in (-47, 0, 47):
         for u in (-70, 60):
             c.line(frame.points((u, v), (u + 7, v)), 0.8, BAY_LINE)
-    tree_row(s, frame.row(side * 112), 12, 4.5)
+    s.tree_row(frame.row(side * 112), 12, 4.5)
     state = s.seen if full == "few" else s.crowd
     cars = state("car", "" if colour == "mixed" else colour)
     shape = {"many": "crowded", "few": "nearly empty", "half": ""}[full]
@@ -112,7 +103,7 @@ def intersection(s):
     c = s.canvas(ground)
     frame = Frame(s.pick((0.0, 0.4, -0.4)) + s.uniform(-0.12, 0.12))
     angle = frame.angle
-    outskirts(s, angle, 0.3)
+    s.outskirts(angle, 0.3)
     size = s.pick(("wide", "narrow"))
     half = 21 if size == "wide" else 12
     shape = s.pick(("crossroads", "t"))
@@ -133,9 +124,9 @@ def intersection(s):
             v += 3.4
         c.line(arm.points((half + 12, 1), (half + 12, half - 1)), 1.2, white)
         line = arm.points((half + 18, 0), (200, 0))
-        traffic(s, line, half * 2, 34)
+        s.traffic(line, half * 2, 34)
         if size == "wide":
-            traffic(s, line, half * 2 * 0.45, 52)
+            s.traffic(line, half * 2 * 0.45, 52)
     tint = s.pick(("gray", "red", "white", "brown"))
     built = s.chance(0.65)
     for sx, sy in ((-1, -1), (-1, 1), (1, -1), (1, 1)) if built else ():
@@ -146,15 +137,15 @@ def intersection(s):
             free = min(abs(u) - w / 2, abs(v) - h / 2) > half + 6
             if free and s.clear(frame.rect(u, v, w, h), 7):
                 spot = (*frame.at(u, v), w, h, angle)
-                block(s, "building", *spot, tint, (7, 15), 4)
-    close = near_marks(s, 4)
+                s.block("building", *spot, tint, (7, 15), 4)
+    close = s.near_marks(4)
 
     def avoid(x, y):
         u, v = frame.local(x, y)
         road = abs(v) < half + 8 or (abs(u) < half + 8 and (3 in arms or v > 0))
         return road or close(x, y)
 
-    scatter(s, 40 if built else 90, avoid=avoid)
+    s.scatter(40 if built else 90, avoid=avoid)
     ways = s.stuff("roads", size=size)
     s.link(ways, "meet", "intersection")
     s.link(s.crowd("building", tint) if built else None, "beside", ways)
@@ -182,13 +173,13 @@ def roundabout(s):
         road = [polar(r * 0.8, d), polar(230, d)]
         c.line(road, 17, tar)
         c.dashes(road, 0.6, DASH)
-        traffic(s, [polar(r + 22, d), polar(230, d)], 17, 44)
+        s.traffic([polar(r + 22, d), polar(230, d)], 17, 44)
     c.disc(128, 128, r + 13, tar)
     ring = ellipse(128, 128, r + 1, r + 1, steps=48)
     c.dashes(ring, 0.6, DASH)
     for x, y, a in along(ring, 40, s.uniform(0, 40)):
         if s.rng.random() < 0.7:
-            car(s, x, y, a)
+            s.car(x, y, a)
     inner = s.pick(("lawn", "trees", "fountain"))
     c.disc(128, 128, r - 10, KERB)
     c.patch(ellipse(128, 128, r - 12, r - 12, steps=40), "lawn")
@@ -218,9 +209,9 @@ def roundabout(s):
     for x, y in s.spots(70 if built else 0, 6, 250):
         w, h, a = *s.rng.uniform(20, 36, 2), s.uniform(-0.2, 0.2)
         if not on_road(x, y, 32) and s.clear(rect(x, y, w, h, a), 6):
-            block(s, "building", x, y, w, h, a, tint, (6, 12), 3)
-    close = near_marks(s, 4)
-    scatter(s, 60, avoid=lambda x, y: on_road(x, y, 12) or close(x, y))
+            s.block("building", x, y, w, h, a, tint, (6, 12), 3)
+    close = s.near_marks(4)
+    s.scatter(60, avoid=lambda x, y: on_road(x, y, 12) or close(x, y))
     s.mark("roundabout", ellipse(128, 128, r + 13, r + 13))
     circle = s.seen("roundabout")
     island = s.seen("fountain") if inner == "fountain" else inner
@@ -251,7 +242,7 @@ def overpass(s):
         bow = turn([(sx * u, sy * v) for u, v in bow], 128, 128, frame.angle)
         c.line(bow, 12, KERB)
         c.line(bow, 9.5, tar)
-        traffic(s, bow, 3, 90)
+        s.traffic(bow, 3, 90)
     c.line(low, 38, KERB)
     c.line(low, 34, (108, 107, 107))
     _lanes(s, low, 34)
@@ -269,7 +260,7 @@ def overpass(s):
                 return True
         return abs(abs(u * v) - 2600) < 1500
 
-    scatter(s, 90, avoid=avoid)
+    s.scatter(90, avoid=avoid)
     s.mark("overpass", rect(128, 128, 60, 60))
     span = s.seen("overpass")
     way = s.stuff("highway", size="wide")
@@ -288,13 +279,5 @@ def _lanes(s, line, wide):
         s.c.dashes(shifted(line, d), 0.6, (222, 220, 214))
     for d in (-wide / 2 + 1.5, wide / 2 - 1.5):
         s.c.line(shifted(line, d), 0.5, (220, 218, 212))
-    traffic(s, line, wide * 1.5, 26)
-    traffic(s, line, wide * 0.5, 34)
-
-
-SCENES = {
-    "parking lot": parking_lot,
-    "intersection": intersection,
-    "roundabout": roundabout,
-    "overpass": overpass,
-}
+    s.traffic(line, wide * 1.5, 26)
+    s.traffic(line, wide * 0.5, 34)
