@@ -229,14 +229,14 @@ def _draw_aside(folder, knobs, workers, report):
     start = time.perf_counter()
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     for left in folder.parent.glob(f".{folder.name}.*.part"):
-        if left == aside or time.time() - _touched(left) > 3600:
-            shutil.rmtree(left, ignore_errors=True)  # of a killed run
-    jobs = [(split, i) for split, n in enumerate(knobs["sizes"]) for i in range(n)]
+        if left == aside or _left_long_ago(left):
+            shutil.rmtree(left, ignore_errors=True)
+    jobs = _jobs(knobs)
     workers = workers or min(_cores(), 8, 1 + len(jobs) // 60)
     try:
         (aside / "images").mkdir(parents=True)
         if workers > 1:
-            _in_processes(aside, knobs, jobs, workers)
+            _in_processes(aside, knobs, workers, len(jobs))
         records = _collect(aside)
         for job in jobs:  # those that no process has drawn
             if job not in records:
@@ -251,10 +251,17 @@ def _draw_aside(folder, knobs, workers, report):
     report(f"toy scenes: {len(jobs):,} pictures drawn in {seconds:.0f} s")
 
 
-def _touched(aside):
-    """When a picture was last written there."""
-    images = aside / "images"
-    return (images if images.exists() else aside).stat().st_mtime
+def _left_long_ago(aside):
+    """Whether nobody has written a picture there for an hour."""
+    try:
+        return time.time() - (aside / "images").stat().st_mtime > 3600
+    except OSError:
+        return False
+
+
+def _jobs(knobs):
+    """The pictures in order: `(split, index)`."""
+    return [(split, i) for split, n in enumerate(knobs["sizes"]) for i in range(n)]
 
 
 def _cores():
@@ -264,25 +271,26 @@ def _cores():
 
 
 # processes ------------------------------------------------------------
-_COMMAND = "import sys, toyscenes.generate as g; g.draw_share(sys.argv[1])"
+_COMMAND = (
+    "import json, sys; from toyscenes.generate import draw_share; "
+    "draw_share(*json.loads(sys.argv[1]))"
+)
 
 
-def _in_processes(aside, knobs, jobs, workers):
+def _in_processes(aside, knobs, workers, total):
     """Draw in several processes; what fails is left to the caller."""
     home = str(Path(__file__).resolve().parents[1])
     paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
     threads = dict(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     environment = {**os.environ, **threads, "PYTHONPATH": os.pathsep.join(paths)}
-    quiet = dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    quiet["stderr"] = subprocess.DEVNULL
+    quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     running = []
     try:
         for share in range(workers):
-            path = aside / f"job-{share}.json"
-            path.write_text(json.dumps({"knobs": knobs, "jobs": jobs[share::workers]}))
-            command = [sys.executable, "-c", _COMMAND, str(path)]
+            job = json.dumps([str(aside), knobs, share, workers])
+            command = [sys.executable, "-c", _COMMAND, job]
             running.append(subprocess.Popen(command, env=environment, **quiet))
-        _watch(running, aside / "images", len(jobs))
+        _watch(running, aside / "images", total)
     except OSError:
         pass
     finally:
@@ -304,20 +312,17 @@ def _watch(running, images, total):
         print("\r", end="")
 
 
-def draw_share(path):
-    """Draw the pictures of a job; write `records-*.jsonl`, a line each.
+def draw_share(folder, knobs, share, shares):
+    """Draw every `shares`-th picture; write `records-*.jsonl`, a line each.
 
     Stops when the process that wanted the pictures is gone.
     """
-    parent = os.getppid()
-    path = Path(path)
-    job = json.loads(path.read_text())
-    records = path.with_name(path.name.replace("job", "records") + "l")
-    with open(records, "w", encoding="utf-8") as out:
-        for split, index in job["jobs"]:
+    folder, parent = Path(folder), os.getppid()
+    with open(folder / f"records-{share}.jsonl", "w", encoding="utf-8") as out:
+        for split, index in _jobs(knobs)[share::shares]:
             if os.getppid() != parent:
                 return
-            record = _make_one(path.parent, job["knobs"], split, index)
+            record = _make_one(folder, knobs, split, index)
             out.write(json.dumps([split, index, record]) + "\n")
             out.flush()
 
@@ -332,7 +337,6 @@ def _collect(aside):
             except ValueError:
                 continue  # the line that a killed process left unfinished
             records[split, index] = record
-    for path in [*aside.glob("records-*"), *aside.glob("job-*")]:
         path.unlink()
     return records
 

@@ -70,20 +70,19 @@ def test_size_scales_pictures_and_boxes(home, splits):
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "name, value",
     [
-        {"duplicates": 1.5},
-        {"similarity": -0.1},
-        {"sizes": (0, 1, 1)},
-        {"sizes": (5, 5)},
-        {"seed": -1},
-        {"size": 8},
+        ("duplicates", 1.5),
+        ("similarity", -0.1),
+        ("sizes", (0, 1, 1)),
+        ("sizes", (5, 5)),
+        ("seed", -1),
+        ("size", 8),
     ],
 )
-def test_a_wrong_knob_is_named(tmp_path, wrong):
-    name = next(iter(wrong))
+def test_a_wrong_knob_is_named(tmp_path, name, value):
     with pytest.raises(RsirError, match=f"{name} is .*; give "):
-        load_toy(tmp_path / "wrong", **wrong)
+        load_toy(tmp_path / "wrong", **{name: value})
     assert not (tmp_path / "wrong").exists()
 
 
@@ -132,21 +131,27 @@ def test_a_half_written_cache_is_made_anew(tmp_path, damage):
 
 def test_leftovers_of_a_killed_run_are_not_read(tmp_path):
     good = load_toy(tmp_path / "a", **TINY)
-    for root, age in (("b", 0), ("c", 9999)):
-        folder = tmp_path / root / "toy" / good.root.name
-        aside = folder.with_name(f".{folder.name}.1.part")
+    folder = tmp_path / "b" / "toy" / good.root.name
+    aside = folder.with_name(f".{folder.name}.1.part")
+    (aside / "images").mkdir(parents=True)
+    (aside / "images" / good.train.ids[0]).write_bytes(b"half")
+    (aside / "records-0.jsonl").write_text("[0, 0, {")
+    again = load_toy(tmp_path / "b", **TINY)
+    assert again.train.captions == good.train.captions
+    assert pictures(again.train) == pictures(good.train)
+    assert sorted(p.name for p in folder.parent.iterdir() if p.is_dir()) == [
+        folder.name
+    ]
+
+
+def test_without_a_lock_only_old_leftovers_are_cleared(tmp_path):
+    old, young = (tmp_path / f".scenes.{pid}.part" for pid in (1, 2))
+    for aside in (old, young):
         (aside / "images").mkdir(parents=True)
-        (aside / "images" / good.train.ids[0]).write_bytes(b"half")
-        (aside / "records-0.jsonl").write_text("[0, 0, {")
-        os.utime(aside / "images", (1, 1) if age else None)
-        if age:  # without the lock only what is old is cleared
-            toyscenes.draw(
-                folder, **TINY, seed=0, duplicates=0.25, similarity=0.25, size=256
-            )
-        again = load_toy(tmp_path / root, **TINY)
-        assert again.train.captions == good.train.captions
-        assert pictures(again.train) == pictures(good.train)
-        assert not aside.exists()
+    os.utime(old / "images", (1, 1))
+    shares = {"duplicates": 0.25, "similarity": 0.25}
+    toyscenes.draw(tmp_path / "scenes", **TINY, **shares, seed=0, size=64)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [young.name, "scenes"]
 
 
 def test_failing_processes_are_made_up_for(tmp_path, monkeypatch):
@@ -154,7 +159,7 @@ def test_failing_processes_are_made_up_for(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.executable", str(tmp_path / "missing"))
     got = load_toy(tmp_path / "b", sizes=(3, 1, 1), workers=2)
     assert pictures(got.train) == pictures(want.train)
-    assert not list(got.root.glob("job-*")) and not list(got.root.glob("records-*"))
+    assert sorted(p.name for p in got.root.iterdir()) == [ANNOTATION, "images"]
 
 
 def test_annotation_is_laid_out_like_karpathys(splits):
