@@ -1,6 +1,5 @@
 """A folder of toy scenes: complete, repeatable, and never half written."""
 
-import json
 import os
 
 import numpy as np
@@ -160,16 +159,6 @@ def test_failing_processes_are_made_up_for(tmp_path, monkeypatch):
     got = load_toy(tmp_path / "b", sizes=(3, 1, 1), workers=2)
     assert pictures(got.train) == pictures(want.train)
     assert sorted(p.name for p in got.root.iterdir()) == [ANNOTATION, "images"]
-
-
-def test_annotation_is_laid_out_like_karpathys(splits):
-    notes = toyscenes.read(splits.root)
-    assert notes == json.loads((splits.root / ANNOTATION).read_text())
-    row = notes["images"][0]
-    assert row["split"] == "train" and row["imgid"] == 0
-    assert [s["sentid"] for s in row["sentences"]] == row["sentids"]
-    text = row["sentences"][0]
-    assert text["tokens"] == text["raw"].split()[:-1]
 
 
 def test_unwritable_cache_is_explained(tmp_path):
