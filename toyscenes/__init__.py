@@ -17,12 +17,9 @@ The knobs of `draw`:
 Chapter: book/toyscenes.md.
 """
 
-from toyscenes.generate import ToySceneError, draw, read
+from toyscenes.generate import DUPLICATES, SIMILARITY, ToySceneError, draw, read
 from toyscenes.scenes import KINDS
 from toyscenes.sheet import contact_sheet
-
-DUPLICATES = 0.25
-SIMILARITY = 0.25
 
 __all__ = [
     "DUPLICATES",

@@ -26,18 +26,22 @@ def _sizes(text):
 
 def main(arguments=None):
     """Run the command; return its exit code."""
-    parser = _Parser(prog="python -m toyscenes", description=__doc__)
+    parser = _Parser(
+        "python -m toyscenes",
+        description=__doc__.replace("`", ""),
+        argument_default=argparse.SUPPRESS,
+    )
     add = parser.add_argument
     add("out", metavar="OUT", help="the folder to be made")
-    add("--sizes", type=_sizes, default=(1000, 150, 150), help="train,val,test")
-    for name, value in (
-        ("duplicates", toyscenes.DUPLICATES),
-        ("similarity", toyscenes.SIMILARITY),
+    for name, kind, sign, meaning in (
+        ("sizes", _sizes, "A,B,C", "train, val, test pictures (1000,150,150)"),
+        ("duplicates", float, "SHARE", "of general captions, 0..1 (0.25)"),
+        ("similarity", float, "SHARE", "how alike a kind is, 0..1 (0.25)"),
+        ("seed", int, "N", "another seed, other pictures (0)"),
+        ("size", int, "PIXELS", "edge of a picture (256)"),
+        ("workers", int, "N", "processes (one a core)"),
     ):
-        add(f"--{name}", type=float, default=value, help="0..1 (default %(default)s)")
-    add("--seed", type=int, default=0, help="from 0 up (default %(default)s)")
-    add("--size", type=int, default=256, help="pixels (default %(default)s)")
-    add("--workers", type=int, help="processes (default: one a core)")
+        add(f"--{name}", type=kind, metavar=sign, help=meaning)
     knobs = vars(parser.parse_args(arguments))
     try:
         toyscenes.draw(knobs.pop("out"), **knobs)

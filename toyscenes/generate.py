@@ -29,6 +29,8 @@ from toyscenes.scenes.common import Scenery
 GENERATOR_VERSION = 2
 ANNOTATION = "dataset_toy.json"
 SPLITS = ("train", "val", "test")
+DUPLICATES = 0.25
+SIMILARITY = 0.25
 QUALITY = 92  # JPEG, full chroma: about 35 kB, quick to read
 _TRAITS, _LAYOUT, _WORDS, _ORDER = range(4)
 
@@ -119,7 +121,7 @@ def draw_picture(kind, seed, split, index, similarity, duplicates):
 
 
 def _make_one(folder, knobs, split, index):
-    """Draw one picture into `folder/images`; return its record."""
+    """Draw one picture into `folder/images`, then keep its record."""
     seed, size = knobs["seed"], knobs["size"]
     kind = kind_of(seed, split, index)
     shares = (knobs["similarity"], knobs["duplicates"])
@@ -132,10 +134,15 @@ def _make_one(folder, knobs, split, index):
     data = io.BytesIO()
     image.save(data, "JPEG", quality=QUALITY, subsampling=0)
     name = f"{SPLITS[split]}_{index:04d}_{kind.replace(' ', '_')}.jpg"
-    path = folder / "images" / name
-    path.with_suffix(".tmp").write_bytes(data.getvalue())
+    (folder / "images" / name).write_bytes(data.getvalue())
+    record = {**record, "filename": name, "bytes": data.tell()}
+    path = _record(folder, split, index)
+    path.with_suffix(".tmp").write_text(json.dumps(record), encoding="utf-8")
     os.replace(path.with_suffix(".tmp"), path)
-    return {**record, "filename": name, "bytes": data.tell()}
+
+
+def _record(folder, split, index):
+    return folder / "records" / f"{split}-{index}.json"
 
 
 # a folder -------------------------------------------------------------
@@ -177,7 +184,14 @@ def _whole(folder):
 
 
 def draw(
-    folder, *, seed, sizes, duplicates, similarity, size, workers=None, report=print
+    folder,
+    *,
+    seed=0,
+    sizes=(1000, 150, 150),
+    duplicates=DUPLICATES,
+    similarity=SIMILARITY,
+    size=256,
+    workers=None,
 ):
     """Draw a data set into a folder, unless it is there already.
 
@@ -189,7 +203,6 @@ def draw(
         folder: to be made, or to be filled.
         seed, sizes, duplicates, similarity, size: as in `toyscenes`.
         workers: processes to draw with; by default one a core.
-        report: called with one line when pictures have been drawn.
 
     Raises:
         ToySceneError: a knob out of range, a folder that holds other
@@ -200,7 +213,7 @@ def draw(
     if not holds(folder, knobs):
         _refuse_others(folder)
         try:
-            _draw_aside(folder, knobs, workers, report)
+            _draw_aside(folder, knobs, workers)
         except OSError as error:
             raise ToySceneError(
                 f"cannot write toy scenes to {folder}: {error}; "
@@ -225,7 +238,7 @@ def _refuse_others(folder):
             )
 
 
-def _draw_aside(folder, knobs, workers, report):
+def _draw_aside(folder, knobs, workers):
     start = time.perf_counter()
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     for left in folder.parent.glob(f".{folder.name}.*.part"):
@@ -235,20 +248,21 @@ def _draw_aside(folder, knobs, workers, report):
     workers = workers or min(_cores(), 8, 1 + len(jobs) // 60)
     try:
         (aside / "images").mkdir(parents=True)
+        (aside / "records").mkdir()
         if workers > 1:
             _in_processes(aside, knobs, workers, len(jobs))
-        records = _collect(aside)
-        for job in jobs:  # those that no process has drawn
-            if job not in records:
-                records[job] = _make_one(aside, knobs, *job)
-        _annotate(aside, knobs, [(job[0], records[job]) for job in jobs])
+        for job in jobs:
+            if not _record(aside, *job).exists():  # no process has drawn it
+                _make_one(aside, knobs, *job)
+        _annotate(aside, knobs, jobs)
+        shutil.rmtree(aside / "records")
         if not holds(folder, knobs):  # nobody else was quicker
             shutil.rmtree(folder, ignore_errors=True)
             os.replace(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     seconds = time.perf_counter() - start
-    report(f"toy scenes: {len(jobs):,} pictures drawn in {seconds:.0f} s")
+    print(f"toy scenes: {len(jobs):,} pictures drawn in {seconds:.0f} s")
 
 
 def _left_long_ago(aside):
@@ -313,38 +327,19 @@ def _watch(running, images, total):
 
 
 def draw_share(folder, knobs, share, shares):
-    """Draw every `shares`-th picture; write `records-*.jsonl`, a line each.
-
-    Stops when the process that wanted the pictures is gone.
-    """
-    folder, parent = Path(folder), os.getppid()
-    with open(folder / f"records-{share}.jsonl", "w", encoding="utf-8") as out:
-        for split, index in _jobs(knobs)[share::shares]:
-            if os.getppid() != parent:
-                return
-            record = _make_one(folder, knobs, split, index)
-            out.write(json.dumps([split, index, record]) + "\n")
-            out.flush()
+    """Draw every `shares`-th picture, while the caller is alive."""
+    parent = os.getppid()
+    for split, index in _jobs(knobs)[share::shares]:
+        if os.getppid() != parent:
+            return
+        _make_one(Path(folder), knobs, split, index)
 
 
-def _collect(aside):
-    """What the processes have drawn, by split and index."""
-    records = {}
-    for path in aside.glob("records-*.jsonl"):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                split, index, record = json.loads(line)
-            except ValueError:
-                continue  # the line that a killed process left unfinished
-            records[split, index] = record
-        path.unlink()
-    return records
-
-
-def _annotate(aside, knobs, records):
+def _annotate(aside, knobs, jobs):
     """Write the annotation, laid out as Karpathy's files are."""
     images = []
-    for number, (split, record) in enumerate(records):
+    for number, (split, index) in enumerate(jobs):
+        record = json.loads(_record(aside, split, index).read_text(encoding="utf-8"))
         captions = record.pop("captions")
         first = number * len(captions)
         sentences = [

@@ -52,7 +52,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Link:
-    """A relation of `words.RELATIONS` from one thing to one or two."""
+    """A relation, of `words.PREPOSITIONS` or `VERBS`, to one thing or two."""
 
     first: Thing
     relation: str

@@ -134,7 +134,6 @@ def test_leftovers_of_a_killed_run_are_not_read(tmp_path):
     aside = folder.with_name(f".{folder.name}.1.part")
     (aside / "images").mkdir(parents=True)
     (aside / "images" / good.train.ids[0]).write_bytes(b"half")
-    (aside / "records-0.jsonl").write_text("[0, 0, {")
     again = load_toy(tmp_path / "b", **TINY)
     assert again.train.captions == good.train.captions
     assert pictures(again.train) == pictures(good.train)

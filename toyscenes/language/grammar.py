@@ -160,7 +160,7 @@ class Speaker:
 
     def where(self, link, second=None):
         """The tail of a relation: "parked next to a terminal"."""
-        end = self._end(link, second)
+        end = self._end(link, second or self.noun_phrase(link.second))
         pose = self.choose(NOUNS[link.first.label].poses)
         return _said(pose, self.choose(PREPOSITIONS[link.relation]), end)
 
@@ -173,8 +173,7 @@ class Speaker:
         verb = self.choose(VERBS[link.relation])[first.plural]
         return f"{first.text} {verb} {self._end(link, second)}"
 
-    def _end(self, link, second=None):
-        second = second or self.noun_phrase(link.second)
+    def _end(self, link, second):
         if link.third is None:
             return second.text
         return f"{second.text} and {self.noun_phrase(link.third).text}"
