@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from toyscenes.canvas import Canvas
-from toyscenes.geometry import SIZE, bounds, place_of
+from toyscenes.drawing.canvas import Canvas
+from toyscenes.drawing.geometry import SIZE, bounds, place_of
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Link:
-    """A relation of `words.RELATIONS` from one thing to one or two."""
+    """A relation, of `words.PREPOSITIONS` or `VERBS`, to one thing or two."""
 
     first: Thing
     relation: str
@@ -106,7 +106,12 @@ class Stage:
         """A number that no caption speaks of."""
         return float(self.rng.uniform(low, high))
 
-    def canvas(self, base="grass", foliage="green"):
+    def spots(self, tries, low, high):
+        """That many random points of the picture, one after the other."""
+        for _ in range(tries):
+            yield self.uniform(low, high), self.uniform(low, high)
+
+    def canvas(self, base, foliage="green"):
         """Begin the drawing."""
         self.c = Canvas(self.rng, base, foliage)
         return self.c
@@ -127,10 +132,19 @@ class Stage:
         if seen < 0.6 * (x1 - x0) * (y1 - y0) or seen < 4:
             if seen > 0:
                 self.cut[label] = self.cut.get(label, 0) + 1
-            return False
+            return
         box = tuple(round(float(v), 1) for v in (u0, v0, u1, v1))
         self.marks.append(Mark(label, box, attributes))
-        return True
+
+    def mark_area(self, label, area, **attributes):
+        """Record what lies where the field `area` is negative."""
+        ys, xs = np.nonzero(area < 0)
+        corners = [(xs.min(), ys.min()), (xs.max() + 1, ys.max() + 1)]
+        self.mark(label, corners, **attributes)
+
+    def count(self, label):
+        """How many objects of a label are recorded."""
+        return sum(m.label == label for m in self.marks)
 
     def clear(self, points, gap=3.0):
         """Whether a box around the points touches no recorded box."""
@@ -157,18 +171,10 @@ class Stage:
         marks = [m for m in every if not colour or m.attributes.get("colour") == colour]
         if not marks:
             return None
-        thing = Thing(
-            label,
-            len(marks),
-            colour,
-            size,
-            shape,
-            _place(marks),
-            row and len(marks) > 2,
-            len(marks) == len(every),
-        )
-        self.things.append(thing)
-        return thing
+        row = row and len(marks) > 2
+        whole = len(marks) == len(every)
+        said = (colour, size, shape, _place(marks), row, whole)
+        return self._state(Thing(label, len(marks), *said))
 
     def crowd(self, label, colour=""):
         """State marked objects that captions must not count.
@@ -176,24 +182,28 @@ class Stage:
         For what the picture's edge may cut: cars on a road, houses of
         a neighborhood. None if there are fewer than two.
         """
-        marks = [m for m in self.marks if m.label == label]
-        many = len(marks) + self.cut.get(label, 0)
-        if many < 2:
-            return None
-        thing = Thing(label, 0, colour, crowd=many)
-        self.things.append(thing)
-        return thing
+        many = self.count(label) + self.cut.get(label, 0)
+        return self._state(Thing(label, 0, colour, crowd=many)) if many > 1 else None
 
     def stuff(self, label, colour="", shape="", place="", size=""):
         """State something that is not counted: grass, water, trees."""
-        thing = Thing(label, 0, colour, size, shape, place)
-        self.things.append(thing)
-        return thing
+        return self._state(Thing(label, 0, colour, size, shape, place))
 
     def link(self, first, relation, second, third=None):
-        """State a relation; says nothing if an end is missing."""
+        """State a relation; says nothing if an end is missing.
+
+        An end that is a word instead of a thing is stated as stuff.
+        """
+        if isinstance(first, str):
+            first = self.stuff(first)
+        if isinstance(second, str):
+            second = self.stuff(second)
         if first is not None and second is not None:
             self.links.append(Link(first, relation, second, third))
+
+    def _state(self, thing):
+        self.things.append(thing)
+        return thing
 
 
 def _place(marks):
@@ -202,8 +212,7 @@ def _place(marks):
     for mark in marks:
         x0, y0, x1, y1 = mark.box
         x, y = (x0 + x1) / 2, (y0 + y1) / 2
-        for v in (x, y):
-            if min(abs(v - 96), abs(v - 160)) < 5:
-                return ""
+        if any(min(abs(v - 96), abs(v - 160)) < 5 for v in (x, y)):
+            return ""
         places.add(place_of(x, y))
     return places.pop() if len(places) == 1 else ""

@@ -74,7 +74,7 @@ def load_dataset(
         DataRepairWarning: a fault was repaired, and how.
     """
     if isinstance(name, str) and name == "toy":
-        from toyscenes import load_toy
+        from rsir.data.toy import load_toy
 
         return load_toy(root, seed=seed, **options)
     if isinstance(name, str) and name in NAMES:

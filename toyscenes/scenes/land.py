@@ -4,14 +4,13 @@ import math
 
 import numpy as np
 
-from toyscenes import buildings, fields
-from toyscenes.canvas import tone
-from toyscenes.geometry import ellipse, rect, turn
-from toyscenes.light import hillshade
-from toyscenes.noise import crop, wavy
-from toyscenes.paint import roof
-from toyscenes.scenes.common import tree_row
-from toyscenes.texture import ground, mix, rows, smooth
+from toyscenes.drawing import buildings, fields
+from toyscenes.drawing.canvas import tone
+from toyscenes.drawing.geometry import Frame, ellipse, polar, rect
+from toyscenes.drawing.light import hillshade
+from toyscenes.drawing.noise import crop, wavy
+from toyscenes.drawing.paint import roof
+from toyscenes.drawing.texture import flat, ground, mix, rows, smooth
 
 # what grows on a plot: colours of rows and gaps
 CROPS = {
@@ -20,11 +19,18 @@ CROPS = {
     "yellow": ((176, 156, 88), (158, 138, 80)),
     "brown": ((136, 108, 80), (116, 90, 66)),
 }
+MIXTURES = ("green", "dark green"), ("green", "brown"), ("yellow", "brown")
+MIXTURES += (("green", "yellow"),)
+DUNES = {
+    "yellow": ((214, 186, 134), (196, 166, 116)),
+    "red": ((186, 128, 88), (166, 108, 72)),
+    "gray": ((178, 166, 148), (158, 146, 130)),
+}
 
 
-def plot(s, crop_name, angle, period):
+def plot(s, name, angle, period):
     """A texture of crop rows `[3, 256, 256]`."""
-    high, low = np.add(CROPS[crop_name], s.rng.normal(0, 5, 3))
+    high, low = np.add(CROPS[name], s.rng.normal(0, 5, 3))
     lines = rows(s.rng, angle, period, 0.5) * s.uniform(0.25, 0.5) + 0.5
     base = mix(low, high, lines)
     patchy = crop(s.rng, "cloud") * 0.05 + crop(s.rng, "mottle") * 0.03
@@ -35,22 +41,15 @@ def farmland(s):
     """Plots of several crops, in rows, with tracks between them."""
     c = s.canvas("dry grass")
     angle = s.pick((0.0, 0.35, -0.35, 0.15)) + s.uniform(-0.08, 0.08)
+    frame = Frame(angle)
     size = s.pick(("large", "small"))
-    across_n = 3 if size == "large" else 6
-    names = s.pick(
-        (
-            ("green", "dark green"),
-            ("green", "brown"),
-            ("yellow", "brown"),
-            ("green", "yellow"),
-        )
-    )
-    step = 290 / across_n
+    names = s.pick(MIXTURES)
+    step = 290 / (3 if size == "large" else 6)
     road = s.chance(0.6)
     textures = [
-        (n, plot(s, n, angle + s.pick((0, math.pi / 2)), s.uniform(3.4, 7)))
+        plot(s, n, angle + s.pick((0, math.pi / 2)), s.uniform(3.4, 7))
         for n in names
-        for _ in "12"
+        for _ in range(2)
     ]
     u = -180.0
     while u < 180:
@@ -58,49 +57,43 @@ def farmland(s):
         v = -180 + s.uniform(-20, 0)
         while v < 180:
             h = step * s.uniform(0.6, 1.5)
-            corners = turn(
-                [(u, v), (u + w, v), (u + w, v + h), (u, v + h)], 128, 128, angle
-            )
-            name, texture = textures[int(s.rng.integers(len(textures)))]
-            light = s.uniform(0.88, 1.1)
-            c.patch(corners, texture * light)
+            corners = frame.quad(u, v, u + w, v + h)
+            texture = textures[int(s.rng.integers(len(textures)))]
+            c.patch(corners, texture * s.uniform(0.88, 1.1))
             c.line(corners, 1.3, tone((150, 134, 100), s.uniform(0.8, 1)), close=True)
             if s.rng.random() < 0.12:
-                tree_row(s, [corners[0], corners[1]], 6, 3.2)
+                s.tree_row(corners[:2], 6, 3.2)
             v += h
         u += w
     if road:
         d = s.uniform(-60, 60)
-        line = turn([(d, -200), (d, 200)], 128, 128, angle)
-        c.line(line, 6, (188, 174, 146))
+        c.line(frame.column(d), 6, (188, 174, 146))
         if s.chance(0.5):
-            tree_row(s, turn([(d + 7, -200), (d + 7, 200)], 128, 128, angle), 9, 3.4)
+            s.tree_row(frame.column(d + 7), 9, 3.4)
     farms = s.number(0, 2)
     tint = s.pick(("red", "gray", "white"))
-    for _ in range(farms):
-        x, y = s.rng.uniform(40, 216, 2)
+    for x, y in s.spots(farms, 40, 216):
         spot = rect(x, y, 20, 30, angle)
         if s.clear(spot, 20):
             c.poly(rect(x, y, 44, 42, angle), (158, 146, 118))
             buildings.house(c, x, y, 18, 28, angle, roof(s.rng, tint), 6)
             s.mark("farmhouse", spot, colour=tint)
             for _ in range(9):
-                a = s.uniform(0, 6.28)
-                c.tree(x + 27 * math.cos(a), y + 27 * math.sin(a), s.uniform(3, 5.5))
+                c.tree(*polar(27, s.uniform(0, 6.28), x, y), s.uniform(3, 5.5))
     land = s.stuff("plots", " and ".join(names), size=size)
     track = s.stuff("dirt road")
     if road:
-        s.link(track, "across", s.stuff("farmland"))
+        s.link(track, "across", "farmland")
         s.link(track, "divide", land)
-    s.link(land, "form", s.stuff("farmland"))
+    s.link(land, "form", "farmland")
     s.link(s.seen("farmhouse", tint), "among", land)
-    s.link(land, "cover", s.stuff("ground"))
+    s.link(land, "cover", "ground")
 
 
 def circular_fields(s):
     """Fields watered by a turning pivot: discs of green on dry land."""
-    ground_name = s.pick(("sand", "bare soil", "dry grass", "red soil"))
-    c = s.canvas(ground_name)
+    base = s.pick(("sand", "bare soil", "dry grass", "red soil"))
+    c = s.canvas(base)
     count = s.number(1, 6)
     colour = s.pick(("green", "dark green", "brown", "yellow"))
     spots, r = {
@@ -112,50 +105,35 @@ def circular_fields(s):
         6: ([(u, v) for v in (-44, 44) for u in (-84, 0, 84)], 39),
     }[count]
     size = "large" if count < 3 else "small"
-    angle = s.pick((0.0, math.pi / 2)) + s.uniform(-0.06, 0.06)
-    y, x = np.mgrid[0:256, 0:256].astype(np.float32)
-    for cx, cy in turn(spots, 128, 128, angle):
-        field = np.hypot(x - cx, y - cy)
+    frame = Frame(s.pick((0.0, math.pi / 2)) + s.uniform(-0.06, 0.06))
+    for cx, cy in frame.points(*spots):
+        x, y = fields.turned(0, cx, cy)
+        field = np.hypot(x, y)
         high, low = np.add(CROPS[colour], s.rng.normal(0, 5, 3))
         ring = np.sin(field * (2 * math.pi / s.uniform(3.6, 5)))
-        body = mix(low, high, 0.5 + 0.28 * ring) * (
-            1 + 0.05 * crop(s.rng, "cloud") + 0.03 * crop(s.rng, "grain")
-        )
-        c.lay(field - r - 2.5, tone3((168, 150, 116)), 2)
+        patchy = 1 + 0.05 * crop(s.rng, "cloud") + 0.03 * crop(s.rng, "grain")
+        body = mix(low, high, 0.5 + 0.28 * ring) * patchy
+        c.lay(field - r - 2.5, flat((168, 150, 116)), 2)
         c.lay(field - r, body, 1.5)
         if s.rng.random() < 0.4:
-            a0, a1 = s.uniform(0, 6.3), s.uniform(0.6, 1.6)
-            turned = np.mod(np.arctan2(y - cy, x - cx) - a0, 6.2832)
-            slice_ = np.maximum(field - r, (turned - a1) * 40)
-            c.lay(slice_, body * s.uniform(0.82, 1.2), 1.5)
+            start, reach = s.uniform(0, 6.3), s.uniform(0.6, 1.6)
+            turned = np.mod(np.arctan2(y, x) - start, 6.2832)
+            sector = np.maximum(field - r, (turned - reach) * 40)
+            c.lay(sector, body * s.uniform(0.82, 1.2), 1.5)
         s.mark("circular field", ellipse(cx, cy, r, r), colour=colour)
-    for cx, cy in turn(spots, 128, 128, angle):
-        a = s.uniform(0, 6.28)
-        c.line(
-            [(cx, cy), (cx + r * math.cos(a), cy + r * math.sin(a))],
-            1.0,
-            (206, 204, 196),
-            1,
-        )
-        c.disc(cx, cy, 2.0, (216, 210, 196), 2)
-        a = s.uniform(0, 6.28)
-        c.line(
-            [(cx, cy), (cx + r * math.cos(a), cy + r * math.sin(a))],
-            0.7,
-            (150, 138, 106),
-        )
+    for x, y in frame.points(*spots):
+        arm = [(x, y), polar(r, s.uniform(0, 6.28), x, y)]
+        c.line(arm, 1.0, (206, 204, 196), 1)
+        c.disc(x, y, 2.0, (216, 210, 196), 2)
+        path = [(x, y), polar(r, s.uniform(0, 6.28), x, y)]
+        c.line(path, 0.7, (150, 138, 106))
     for v in (-118, 118):
-        c.line(turn([(-200, v), (200, v)], 128, 128, angle), 4, (190, 174, 142))
+        c.line(frame.row(v), 4, (190, 174, 142))
     plots = s.seen("circular field", colour, size)
-    land = s.stuff(ground_name)
+    land = s.stuff(base)
     s.link(plots, "surrounded", land)
     s.link(plots, "on", land)
-    s.link(s.stuff("dirt road"), "along_run", plots)
-
-
-def tone3(colour):
-    """A flat colour as a texture."""
-    return np.asarray(colour, np.float32)[:, None, None]
+    s.link("dirt road", "along_run", plots)
 
 
 def forest(s):
@@ -164,29 +142,22 @@ def forest(s):
     feature = s.pick(("none", "clearing", "dirt road", "stream", "house"))
     dense = s.pick(("dense", "sparse"))
     c = s.canvas("floor" if dense == "dense" else "dry grass", foliage)
-    clear = np.full((256, 256), 99.0, np.float32)
-    line = None
+    clear = fields.nowhere()
     if feature in ("dirt road", "stream"):
         angle = s.pick((0.0, math.pi / 2, 0.8, -0.8)) + s.uniform(-0.1, 0.1)
         wide = s.uniform(7, 9) if feature == "dirt road" else 12
-        clear, line = fields.band(s.rng, angle, s.uniform(-40, 40), wide, 18, 240, 0)
+        clear, _ = fields.band(s.rng, angle, s.uniform(-40, 40), wide, 18, 240, 0)
         if feature == "stream":
             c.water(clear, s.pick(("green", "dark")), 8)
         else:
             c.lay(clear, "bare soil", 2)
     if feature in ("clearing", "house"):
-        cx, cy = (128 + 56 * s.pick((-1, 0, 1)) for _ in "xy")
+        cx, cy = 128 + 56 * s.pick((-1, 0, 1)), 128 + 56 * s.pick((-1, 0, 1))
         r = s.uniform(30, 42)
-        clear = fields.blob(
-            s.rng, cx, cy, r, r * s.uniform(0.7, 1), s.uniform(0, 3), 0.16
-        )
-        c.lay(
-            clear,
-            "grass"
-            if feature == "house"
-            else s.pick(("dry grass", "bare soil", "grass")),
-            3,
-        )
+        shape = (r * s.uniform(0.7, 1), s.uniform(0, 3), 0.16)
+        clear = fields.blob(s.rng, cx, cy, r, *shape)
+        open_ = ("dry grass", "bare soil", "grass")
+        c.lay(clear, "grass" if feature == "house" else s.pick(open_), 3)
     radius = s.uniform(3.6, 5.6)
     gap = 2.5 + 2 * crop(s.rng, "mottle")
     if dense == "dense":
@@ -201,83 +172,68 @@ def forest(s):
         s.mark("house", out, colour=tint)
     if feature == "clearing":
         s.mark("clearing", ellipse(cx, cy, r * 0.85, r * 0.7))
-    leaves = {"brownish": "brown"}.get(foliage, foliage)
-    trees = s.stuff("trees", leaves, shape=dense)
-    woods = s.stuff("forest", leaves, shape=dense)
-    s.link(trees, "cover", s.stuff("land"))
+    leaves = "brown" if foliage == "brownish" else foliage
+    trees = s.stuff("trees", leaves, dense)
+    woods = s.stuff("forest", leaves, dense)
+    s.link(trees, "cover", "land")
     s.link(trees, "in", woods)
     if feature == "dirt road":
-        s.link(s.stuff("dirt road"), "across", woods)
+        s.link("dirt road", "across", woods)
     if feature == "stream":
         s.link(s.stuff("stream", size="narrow"), "flow", woods)
-    if feature == "house":
-        s.link(s.seen("house", tint), "surrounded", trees)
-        s.link(s.things[-1], "in", woods)
-    if feature == "clearing":
-        s.link(s.seen("clearing"), "surrounded", trees)
-        s.link(s.things[-1], "in", woods)
+    if feature in ("clearing", "house"):
+        spot = s.seen(feature, tint if feature == "house" else "")
+        s.link(spot, "surrounded", trees)
+        s.link(spot, "in", woods)
 
 
 def meadow(s):
     """Open grass with a path, a few trees that can be counted."""
     name = s.pick(("grass", "dry grass", "lawn"))
     c = s.canvas(name, s.pick(("green", "dark green")))
-    u, v = fields.turned(s.uniform(0, 3))
+    s.uniform(0, 3)  # keeps the random numbers in step with earlier versions
     swathes = rows(s.rng, s.uniform(0, 3), s.uniform(14, 22), 6.0)
     c.relief(1 + 0.025 * swathes + 0.05 * crop(s.rng, "cloud"))
-    path = s.chance(0.6)
+    path, field = s.chance(0.6), fields.nowhere()
     if path:
         angle = s.pick((0.0, math.pi / 2, 0.7, -0.7)) + s.uniform(-0.2, 0.2)
         field, _ = fields.band(s.rng, angle, s.uniform(-40, 40), 5, 14, 300, 0)
         c.lay(field, "bare soil", 2)
-    else:
-        field = np.full((256, 256), 99.0)
     count = s.number(0, 8)
-    placed = 0
-    for _ in range(count * 8):
-        x, y = s.rng.uniform(20, 236, 2)
+    for x, y in s.spots(count * 8, 20, 236):
         r = s.uniform(7, 10)
         spot = rect(x, y, 2 * r, 2 * r)
-        if fields.value(field, x, y) > 12 and s.clear(spot, 8) and placed < count:
+        free = fields.value(field, x, y) > 12 and s.clear(spot, 8)
+        if free and s.count("tree") < count:
             c.tree(x, y, r)
             s.mark("tree", spot)
-            placed += 1
-    for _ in range(s.number(0, 4) * 10):
-        x, y = s.rng.uniform(6, 250, 2)
+    for x, y in s.spots(s.number(0, 4) * 10, 6, 250):
         if fields.value(field, x, y) > 5:
             c.tree(x, y, 1.6)
-    turf = s.stuff({"lawn": "grass"}.get(name, name))
+    turf = s.stuff("grass" if name == "lawn" else name)
     trees = s.seen("tree")
     if path:
         way = s.stuff("path", size="narrow")
         s.link(way, "across", turf)
         s.link(trees, "beside", way)
     s.link(trees, "on", turf)
-    s.link(turf, "cover", s.stuff("ground"))
-    s.link(turf, "cover", s.stuff("meadow"))
-    del u, v
+    s.link(turf, "cover", "ground")
+    s.link(turf, "cover", "meadow")
 
 
 def desert(s):
     """Dunes or bare plains, perhaps with a road."""
     kind = s.pick(("dunes", "plain"))
     colour = s.pick(("yellow", "red", "gray"))
-    tints = {
-        "yellow": ((214, 186, 134), (196, 166, 116)),
-        "red": ((186, 128, 88), (166, 108, 72)),
-        "gray": ((178, 166, 148), (158, 146, 130)),
-    }
-    high, low = np.add(tints[colour], s.rng.normal(0, 4, 3))
-    base = mix(low, high, smooth(crop(s.rng, "cloud"), -2, 2))
-    c = s.canvas(base)
+    high, low = np.add(DUNES[colour], s.rng.normal(0, 4, 3))
+    c = s.canvas(mix(low, high, smooth(crop(s.rng, "cloud"), -2, 2)))
     if kind == "dunes":
         angle = s.uniform(-0.5, 0.5) + math.pi / 2
         u, v = fields.turned(angle)
         wave = s.uniform(30, 52)
         bent = u + 13 * crop(s.rng, "swell") + wavy(s.rng, v, 10, 210)[0]
         phase = np.mod(bent / wave, 1.0)
-        ridge = np.minimum(phase / 0.72, (1 - phase) / 0.28)
-        ridge = smooth(ridge, -0.15, 1.1)
+        ridge = smooth(np.minimum(phase / 0.72, (1 - phase) / 0.28), -0.15, 1.1)
         tall = np.clip(0.75 + 0.45 * crop(s.rng, "swell"), 0.1, 1.6)
         relief = ridge * tall * wave * 0.26
         fine = rows(s.rng, angle + 0.4, 4.4, 0.6) * 0.10
@@ -293,11 +249,10 @@ def desert(s):
     if road:
         angle = s.pick((0.0, math.pi / 2, 0.8, -0.8)) + s.uniform(-0.1, 0.1)
         field, _ = fields.band(s.rng, angle, s.uniform(-40, 40), 7, 10, 320, 0)
-        c.lay(field, ground(s.rng, "asphalt"), 1.4)
+        c.lay(field, "asphalt", 1.4)
     bushes = s.chance(0.4)
     if bushes:
-        for _ in range(90):
-            x, y = s.rng.uniform(2, 254, 2)
+        for x, y in s.spots(90, 2, 254):
             c.tree(x, y, s.uniform(1.1, 2.4))
     land = s.stuff("desert", colour)
     sand = s.stuff("sand" if kind == "dunes" else "bare soil", colour)
@@ -307,14 +262,14 @@ def desert(s):
     if road:
         s.link(s.stuff("road", shape="lonely"), "across", land)
     if bushes:
-        s.link(s.stuff("bushes"), "on", sand)
-    s.link(sand, "stretch", s.stuff("distance"))
+        s.link("bushes", "on", sand)
+    s.link(sand, "stretch", "distance")
 
 
 def mountain(s):
     """Ridges and valleys lit from one side, some under snow."""
     cover = s.pick(("bare rock", "snow", "green"))
-    c = s.canvas({"bare rock": "rock", "snow": "rock", "green": "floor"}[cover])
+    c = s.canvas("floor" if cover == "green" else "rock")
     raw = crop(s.rng, "swell", zoom=2) + 0.25 * crop(s.rng, "relief")
     spurs = 1 - np.abs(crop(s.rng, "relief", zoom=2))
     ridged = 1 - np.abs(raw)
@@ -328,13 +283,10 @@ def mountain(s):
     c.relief(hillshade(relief, c.sun))
     feature = s.pick(("none", "valley road", "lake"))
     if feature == "lake":
-        spot = 128 + 50 * s.pick((-1, 0, 1))
-        field = fields.blob(
-            s.rng, spot, 128 + 50 * s.pick((-1, 0, 1)), 30, 20, s.uniform(0, 3), 0.2
-        )
+        cx, cy = 128 + 50 * s.pick((-1, 0, 1)), 128 + 50 * s.pick((-1, 0, 1))
+        field = fields.blob(s.rng, cx, cy, 30, 20, s.uniform(0, 3), 0.2)
         c.water(field, s.pick(("turquoise", "dark")), 20)
-        ys, xs = np.nonzero(field < 0)
-        s.mark("lake", [(xs.min(), ys.min()), (xs.max() + 1, ys.max() + 1)])
+        s.mark_area("lake", field)
     if feature == "valley road":
         angle = s.pick((0.0, math.pi / 2, 0.8)) + s.uniform(-0.2, 0.2)
         field, _ = fields.band(s.rng, angle, s.uniform(-30, 30), 5, 24, 230, 0)
@@ -343,18 +295,8 @@ def mountain(s):
     top = s.stuff({"bare rock": "rock", "snow": "snow", "green": "plants"}[cover])
     s.link(top, "cover", hills)
     s.link(hills, "covered", top)
-    s.link(s.stuff("ridges"), "across", hills)
+    s.link("ridges", "across", hills)
     if feature == "lake":
-        s.link(s.seen("lake"), "between", hills, None)
+        s.link(s.seen("lake"), "between", hills)
     if feature == "valley road":
         s.link(s.stuff("road", shape="winding"), "across", hills)
-
-
-SCENES = {
-    "farmland": farmland,
-    "circular fields": circular_fields,
-    "forest": forest,
-    "meadow": meadow,
-    "desert": desert,
-    "mountain": mountain,
-}

@@ -4,111 +4,102 @@ import math
 
 import numpy as np
 
-from toyscenes import buildings, fields, grounds
-from toyscenes.canvas import tone
-from toyscenes.geometry import ellipse, lobed, rect, rounded, turn
-from toyscenes.paint import roof
-from toyscenes.scenes.common import (
-    KERB,
+from toyscenes.drawing import fields, grounds
+from toyscenes.drawing.canvas import tone
+from toyscenes.drawing.geometry import (
+    Frame,
     across,
-    car_lot,
-    near_marks,
-    outskirts,
-    scatter,
-    traffic,
-    tree_row,
+    ellipse,
+    lobed,
+    polar,
+    rect,
+    rounded,
+    turn,
 )
+from toyscenes.drawing.texture import flat
 
+SEATS = {
+    "gray": (164, 165, 168),
+    "blue": (82, 112, 166),
+    "red": (168, 78, 68),
+    "white": (216, 216, 212),
+}
 COURTS = {
     "green": (72, 118, 82),
     "blue": (62, 98, 148),
     "red": (164, 82, 62),
     "purple": (104, 84, 136),
 }
+TRACKS = {"red": (166, 84, 66), "blue": (76, 104, 152), "orange": (190, 116, 70)}
 
 
 def stadium(s):
     """Stands around a pitch, open or half roofed."""
     c = s.canvas(s.pick(("paved", "grass", "concrete")))
     form = s.pick(("oval", "rectangular"))
-    seats = s.pick(("gray", "blue", "red", "white"))
+    oval = form == "oval"
+    seats = s.pick(tuple(SEATS))
     with_track = s.chance(0.5)
     angle = s.pick((0.0, math.pi / 2, 0.5, -0.5)) + s.uniform(-0.1, 0.1)
     cx, cy = 128 + s.uniform(-12, 12), 128 + s.uniform(-12, 12)
-    wide, long = (148, 192) if form == "oval" else (138, 178)
+    wide, long = (148, 192) if oval else (138, 178)
     side = s.pick((-1, 1))
-    outskirts(s, angle, 0.4)
-    road = across(s, angle + math.pi / 2, side * 116)
-    c.road(road, 11, kerb=KERB)
-    traffic(s, road, 11, 34)
+    frame = Frame(angle)
+    s.outskirts(angle, 0.4)
+    s.street(across(angle + math.pi / 2, side * 116), 11, 34)
     lot = s.chance(0.5)
     if lot:
-        ((x, y),) = turn([(side * 101, 0)], 128, 128, angle)
-        car_lot(s, x, y, 34, 170, angle, s.uniform(0.2, 0.8))
+        spot = (*frame.at(side * 101, 0), 34, 170)
+        s.car_lot(*spot, angle, s.uniform(0.2, 0.8))
 
     def ring(share, inset=0.0):
         w, h = wide * share - inset, long * share - inset
-        if form == "oval":
+        if oval:
             return ellipse(cx, cy, w / 2, h / 2, angle, 48)
         return rounded(cx, cy, w, h, 16, angle)
 
-    tint = {
-        "gray": (164, 165, 168),
-        "blue": (82, 112, 166),
-        "red": (168, 78, 68),
-        "white": (216, 216, 212),
-    }[seats]
     c.poly(ring(1.09), (178, 174, 166))
     c.line(ring(1.09), 1, (196, 192, 184), close=True)
     c.poly(ring(1.0), (186, 184, 180), 16)
     c.poly(ring(0.97), (206, 205, 202), 15)
     roofed = s.chance(0.5)
-    inner = 0.66 if form == "oval" else 0.68
+    inner = 0.66 if oval else 0.68
     for k in range(7):
         share = 0.93 - k * (0.93 - inner) / 7
-        c.poly(ring(share), tone(tint, 1.06 if k % 2 else 0.94), 14 - 1.9 * k)
-    hole = ring(inner)
-    c.poly(hole, (158, 92, 72) if with_track else (98, 110, 80), 0)
-    outer = ring(0.93)
-    for k in range(0, len(outer) - 1, 2 if form == "oval" else 1):
-        a, b = outer[k], hole[k]
-        c.line([a, b], 0.7, (206, 204, 198))
+        tint = tone(SEATS[seats], 1.06 if k % 2 else 0.94)
+        c.poly(ring(share), tint, 14 - 1.9 * k)
+    c.poly(ring(inner), (158, 92, 72) if with_track else (98, 110, 80), 0)
+    aisles = list(zip(ring(0.93), ring(inner)))[:-1]
+    for aisle in aisles[:: 2 if oval else 1]:
+        c.line(aisle, 0.7, (206, 204, 198))
     w, h = wide * inner, long * inner
     if with_track:
         for k in range(1, 5):
             c.line(ring(inner, 4 * k), 0.4, (196, 150, 132), close=True)
-        lawn = ring(inner, 22)
-        c.poly(lawn, (88, 116, 66))
+        c.poly(ring(inner, 22), (88, 116, 66))
         grounds.pitch(c, cx, cy, (w - 24) * 0.68, (h - 24) * 0.72, angle)
     else:
         grounds.pitch(c, cx, cy, w * 0.76, h * 0.78, angle)
+    for end in (-1, 1) if roofed else ():
+        if oval:
+            mid = 0 if end > 0 else math.pi
+            arc = (0, 16, mid - 0.75, mid + 0.75)
+            outer = ellipse(0, 0, wide / 2, long / 2, *arc)
+            rim = [(x * 0.74, y * 0.80) for x, y in outer]
+        else:
+            outer = [(end * wide / 2, t * long * 0.4) for t in (-1, 1)]
+            rim = [(end * wide * 0.36, t * long * 0.4) for t in (-1, 1)]
+        c.poly(turn(outer + rim[::-1], cx, cy, angle), (222, 223, 224), 20)
+        for beam in zip(outer, rim):
+            c.line(turn(beam, cx, cy, angle), 0.5, (190, 192, 196))
     if roofed:
-        for side in (-1, 1):
-            span = 0.75
-            arc0 = ellipse(
-                0,
-                0,
-                wide / 2,
-                long / 2,
-                0,
-                16,
-                -span + (0 if side > 0 else math.pi),
-                span + (0 if side > 0 else math.pi),
-            )
-            arc1 = [(x * 0.74, y * 0.80) for x, y in arc0]
-            if form != "oval":
-                arc0 = [(side * wide / 2, t * long * 0.4) for t in (-1, 1)]
-                arc1 = [(side * wide * 0.36, t * long * 0.4) for t in (-1, 1)]
-            shell = arc0 + arc1[::-1]
-            c.poly(turn(shell, cx, cy, angle), (222, 223, 224), 20)
-            for p, q in zip(arc0, arc1):
-                c.line(turn([p, q], cx, cy, angle), 0.5, (190, 192, 196))
+        side = 1  # keeps the trees where earlier versions have planted them
     s.mark("stadium", ring(1.0), colour=seats, shape=form)
     trees = s.chance(0.6)
 
-    def keep(x, y):
-        u, v = turn([(x - cx, y - cy)], 0, 0, -angle)[0]
-        rail = turn([(x - 128, y - 128)], 0, 0, -angle)[0][0]
+    def avoid(x, y):
+        u, v = Frame(angle, cx, cy).local(x, y)
+        rail, _ = frame.local(x, y)
         return (
             (abs(u) < wide / 2 + 9 and abs(v) < long / 2 + 9)
             or abs(abs(rail) - 116) < 11
@@ -116,8 +107,8 @@ def stadium(s):
         )
 
     if trees:
-        scatter(s, 60, (3, 5.5), keep)
-    arena = s.seen("stadium", "", shape=form)
+        s.scatter(60, avoid=avoid)
+    arena = s.seen("stadium", shape=form)
     turf = s.stuff("pitch", "green")
     way = s.stuff("road")
     s.link(turf, "in", arena)
@@ -128,225 +119,177 @@ def stadium(s):
     if roofed:
         s.link(s.stuff("roofs", "white"), "over_part", arena)
     if lot:
-        s.link(s.stuff("parking lot"), "beside", arena)
+        s.link("parking lot", "beside", arena)
     if trees:
-        s.link(s.stuff("trees"), "around", arena)
+        s.link("trees", "around", arena)
 
 
-def _courts(s, label, draw, most, sizes):
-    """A group of equal courts in a row or in two rows."""
+def _courts(s, label, draw, most, sizes, long):
+    """A group of equal courts in a row or in two rows.
+
+    `sizes` is the width of a court by how many are side by side (or one
+    above the other, times two), `long` its length over its width.
+    """
     c = s.canvas(s.pick(("grass", "paved", "dry grass")))
     count = s.number(1, most)
     colour = s.pick(tuple(COURTS))
     apron = s.pick([k for k in ("green", "red", "blue") if k != colour])
     angle = s.pick((0.0, math.pi / 2)) + s.uniform(-0.25, 0.25)
-    per_row = count if count < 4 else -(-count // 2)
-    lines = -(-count // per_row)
-    scale = sizes[max(per_row, lines * 2) if count > 1 else 1]
-    step, high = scale + 3, scale * (2.0 if label == "tennis court" else 1.85) + 4
-    cx, cy = 128 + s.uniform(-8, 8), 128 + s.uniform(-8, 8)
+    columns = count if count < 4 else -(-count // 2)
+    rows = -(-count // columns)
+    scale = sizes[max(columns, rows * 2) if count > 1 else 1]
+    step, high = scale + 3, scale * long + 4
+    wide, tall = columns * step, rows * high
+    pad = Frame(angle, 128 + s.uniform(-8, 8), 128 + s.uniform(-8, 8))
     floor, edge = COURTS[colour], tone(COURTS[apron], 0.9)
-    side = s.pick((-1, 1))
-    off = max(per_row * step / 2, 60) + 26
-    outskirts(s, angle, 0.4)
-    road = across(s, angle + math.pi / 2, side * min(off, 114))
-    c.road(road, 10, kerb=KERB)
-    traffic(s, road, 10, 44)
-    pad = rect(cx, cy, per_row * step + 8, lines * high + 8, angle)
-    c.poly(pad, (160, 158, 150))
+    road = s.pick((-1, 1)) * min(max(wide / 2, 60) + 26, 114)
+    s.outskirts(angle, 0.4)
+    s.street(across(angle + math.pi / 2, road), 10, 44)
+    c.poly(pad.rect(0, 0, wide + 8, tall + 8), (160, 158, 150))
     for k in range(count):
-        u = (k % per_row - (per_row - 1) / 2) * step
-        v = (k // per_row - (lines - 1) / 2) * high
-        ((x, y),) = turn([(u, v)], cx, cy, angle)
-        out = draw(c, x, y, scale, angle, edge, floor)
+        down, right = divmod(k, columns)
+        u, v = (right - (columns - 1) / 2) * step, (down - (rows - 1) / 2) * high
+        out = draw(c, *pad.at(u, v), scale, angle, edge, floor)
         s.mark(label, out, colour=colour)
+
+    def taken(x, y, *gaps):
+        u, v = pad.local(x, y)
+        near = abs(u) < wide / 2 + gaps[0] and abs(v) < tall / 2 + gaps[1]
+        return near or abs(Frame(angle).local(x, y)[0] + road) < gaps[2]
+
     houses = s.chance(0.5)
     tint = s.pick(("gray", "red", "white"))
-    if houses:
-        for _ in range(30):
-            x, y = s.rng.uniform(20, 236, 2)
-            w, h = s.rng.uniform(20, 38, 2)
-            spot = rect(x, y, w, h, angle)
-            u, v = turn([(x - cx, y - cy)], 0, 0, -angle)[0]
-            free = abs(u) > per_row * step / 2 + 26 or abs(v) > lines * high / 2 + 28
-            rail = abs(
-                turn([(x - 128, y - 128)], 0, 0, -angle)[0][0] + side * min(off, 114)
-            )
-            if free and rail > 30 and s.clear(spot, 8) and s.fits(spot):
-                buildings.block(c, x, y, w, h, angle, roof(s.rng, tint), 9, 4)
-                s.mark("building", spot, colour=tint)
-
-    def keep(x, y):
-        u, v = turn([(x - cx, y - cy)], 0, 0, -angle)[0]
-        rail = abs(
-            turn([(x - 128, y - 128)], 0, 0, -angle)[0][0] + side * min(off, 114)
-        )
-        return (
-            (abs(u) < per_row * step / 2 + 9 and abs(v) < lines * high / 2 + 9)
-            or rail < 10
-            or near_marks(s, 5)(x, y)
-        )
-
+    for x, y in s.spots(30 if houses else 0, 20, 236):
+        w, h = s.rng.uniform(20, 38, 2)
+        spot = rect(x, y, w, h, angle)
+        if not taken(x, y, 26, 28, 30) and s.clear(spot, 8) and s.fits(spot):
+            s.block("building", x, y, w, h, angle, tint, 9, 4)
     trees = s.chance(0.6)
+    near = s.near_marks(5)
     if trees:
-        scatter(s, 70, (3, 6), keep)
-    fields_ = s.seen(label, colour, row=lines == 1)
-    s.link(fields_, "beside", s.stuff("road"))
+        s.scatter(70, (3, 6), lambda x, y: taken(x, y, 9, 9, 10) or near(x, y))
+    courts = s.seen(label, colour, row=rows == 1)
+    s.link(courts, "beside", "road")
     if trees:
-        s.link(fields_, "surrounded", s.stuff("trees"))
-    s.link(s.crowd("building", tint), "beside", fields_)
+        s.link(courts, "surrounded", "trees")
+    s.link(s.crowd("building", tint), "beside", courts)
 
 
 def tennis_court(s):
     """Tennis courts, one to eight."""
-    _courts(
-        s, "tennis court", grounds.tennis, 8, {1: 80, 2: 62, 3: 58, 4: 52, 6: 48, 8: 43}
-    )
+    sizes = {1: 80, 2: 62, 3: 58, 4: 52, 6: 48, 8: 43}
+    _courts(s, "tennis court", grounds.tennis, 8, sizes, 2.0)
 
 
 def basketball_court(s):
     """Basketball courts, one to four."""
-    _courts(s, "basketball court", grounds.basketball, 4, {1: 84, 2: 66, 3: 58, 4: 56})
+    sizes = {1: 84, 2: 66, 3: 58, 4: 56}
+    _courts(s, "basketball court", grounds.basketball, 4, sizes, 1.85)
 
 
 def baseball_field(s):
-    """One or two diamonds of clay in the grass."""
+    """One, two or four diamonds of clay in the grass."""
     c = s.canvas("lawn")
     count = s.pick((1, 1, 2, 4))
     trees = s.chance(0.6)
     r = {1: 178, 2: 108, 4: 92}[count]
     base = s.uniform(-0.15, 0.15)
     if count == 1:
-        turned = s.pick((0.0, math.pi / 2, math.pi, -math.pi / 2)) + base + 0.785
-        spots = [
-            (128 - 0.5 * r * math.cos(turned), 128 - 0.5 * r * math.sin(turned), turned)
-        ]
+        a = s.pick((0.0, math.pi / 2, math.pi, -math.pi / 2)) + base + 0.785
+        homes = [Frame(a, *polar(-0.5 * r, a))]
     else:
-        d = 16
         angles = [base + 0.785 + k * 2 * math.pi / count for k in range(count)]
-        spots = [(128 + d * math.cos(a), 128 + d * math.sin(a), a) for a in angles]
-    y, x = np.mgrid[0:256, 0:256].astype(np.float32)
-    path = (182, 124, 86)
-    for hx, hy, a in spots:
-        dx, dy = math.cos(a), math.sin(a)
-        u = (x - hx) * dx + (y - hy) * dy
-        v = -(x - hx) * dy + (y - hy) * dx
-        far = np.hypot(u, v)
-        wedge = np.maximum(np.abs(v) - np.abs(u) * 1.02 - 6, -u - 8)
-        field = np.maximum(far - r, wedge)
-        c.lay(field - 5, "clay", 1.5)
-        mown = np.sign(np.sin(far * (2 * math.pi / 17)))
-        lawn = np.array((86, 120, 62), np.float32)[:, None, None] * (1 + 0.035 * mown)
-        c.lay(field, lawn, 1.2)
-        mid = r * 0.30
-        infield = np.maximum(np.hypot(u - mid, v) - r * 0.30, wedge)
-        c.lay(infield, "clay", 1.5)
-        square = np.abs(u - mid * 0.94) + np.abs(v) - mid * 0.72
-        c.lay(square, lawn, 1.2)
-        c.lay(np.hypot(u - mid * 0.95, v) - r * 0.035, "clay", 1.2)
-        c.lay(np.hypot(u - 2, v) - r * 0.075, "clay", 1.2)
-    for hx, hy, a in spots:
+        homes = [Frame(a, *polar(16, a)) for a in angles]
+    for home in homes:
+        _diamond(c, home, r)
+    for home in homes:
         for side in (-1, 1):
-            b = a + side * 0.785
-            c.line(
-                [(hx, hy), (hx + r * math.cos(b), hy + r * math.sin(b))],
-                0.8,
-                (232, 230, 224),
-            )
-            for d in (0.42,):
-                c.disc(
-                    hx + r * d * math.cos(b),
-                    hy + r * d * math.sin(b),
-                    1.1,
-                    (240, 240, 236),
-                )
-        pts = [(hx, hy)] + ellipse(
-            hx, hy, r, r, steps=12, start=a - 0.785, end=a + 0.785
-        )
-        s.mark("baseball field", pts)
-        if count == 1:
-            for side in (-1, 1):
-                b = a + math.pi + side * 0.95
-                px = hx + 26 * math.cos(b)
-                py = hy + 26 * math.sin(b)
-                stand = rect(px, py, 9, 34, a + side * 0.78)
-                c.poly(stand, (176, 178, 182), 4)
-                for t in (-3, 0, 3):
-                    ((qx, qy),) = turn([(t, 0)], px, py, a + side * 0.78)
-                    c.line(
-                        turn([(0, -16), (0, 16)], qx, qy, a + side * 0.78),
-                        0.6,
-                        (138, 140, 146),
-                    )
-    del path
-    lot = s.chance(0.5) and count == 1
-    if trees:
-        inside = []
-        for hx, hy, a in spots:
-            inside.append((hx, hy, a))
+            a = home.angle + side * 0.785
+            foul = [(home.x, home.y), polar(r, a, home.x, home.y)]
+            c.line(foul, 0.8, (232, 230, 224))
+            c.disc(*polar(r * 0.42, a, home.x, home.y), 1.1, (240, 240, 236))
+        arc = (0.0, 12, home.angle - 0.785, home.angle + 0.785)
+        fence = ellipse(home.x, home.y, r, r, *arc)
+        s.mark("baseball field", [(home.x, home.y), *fence])
+        for side in (-1, 1) if count == 1 else ():
+            a = home.angle + math.pi + side * 0.95
+            stand = Frame(home.angle + side * 0.78, *polar(26, a, home.x, home.y))
+            c.poly(stand.rect(0, 0, 9, 34), (176, 178, 182), 4)
+            for t in (-3, 0, 3):
+                seats = Frame(stand.angle, *stand.at(t, 0)).points((0, -16), (0, 16))
+                c.line(seats, 0.6, (138, 140, 146))
+    s.chance(0.5)  # keeps the random numbers in step with earlier versions
 
-        def keep(px, py):
-            for hx, hy, a in inside:
-                u = (px - hx) * math.cos(a) + (py - hy) * math.sin(a)
-                v = -(px - hx) * math.sin(a) + (py - hy) * math.cos(a)
-                if math.hypot(u, v) < r + 10 and u > abs(v) - 26:
-                    return True
-                if math.hypot(px - hx, py - hy) < 46:
-                    return True
-            return False
+    def avoid(x, y):
+        for home in homes:
+            u, v = home.local(x, y)
+            far = math.hypot(u, v)
+            if (far < r + 10 and u > abs(v) - 26) or far < 46:
+                return True
+        return False
 
-        scatter(s, 70, (3.5, 6.5), keep)
-    del lot
-    game = s.seen("baseball field", "", "large" if count == 1 else "")
-    turf = s.stuff("grass")
-    s.link(game, "on", turf)
     if trees:
-        s.link(game, "surrounded", s.stuff("trees"))
-        s.link(s.things[-1], "beside", game)
+        s.scatter(70, (3.5, 6.5), avoid)
+    game = s.seen("baseball field", size="large" if count == 1 else "")
+    s.link(game, "on", "grass")
+    if trees:
+        wood = s.stuff("trees")
+        s.link(game, "surrounded", wood)
+        s.link(wood, "beside", game)
     s.link(s.stuff("infield", "brown"), "in", game)
+
+
+def _diamond(c, home, r):
+    """The ground of one field: outfield, infield, bases, home plate."""
+    u, v = fields.turned(home.angle, home.x, home.y)
+    far = np.hypot(u, v)
+    wedge = np.maximum(np.abs(v) - np.abs(u) * 1.02 - 6, -u - 8)
+    field = np.maximum(far - r, wedge)
+    c.lay(field - 5, "clay", 1.5)
+    mown = np.sign(np.sin(far * (2 * math.pi / 17)))
+    lawn = flat((86, 120, 62)) * (1 + 0.035 * mown)
+    c.lay(field, lawn, 1.2)
+    mid = r * 0.30
+    infield = np.maximum(np.hypot(u - mid, v) - r * 0.30, wedge)
+    c.lay(infield, "clay", 1.5)
+    square = np.abs(u - mid * 0.94) + np.abs(v) - mid * 0.72
+    c.lay(square, lawn, 1.2)
+    c.lay(np.hypot(u - mid * 0.95, v) - r * 0.035, "clay", 1.2)
+    c.lay(np.hypot(u - 2, v) - r * 0.075, "clay", 1.2)
 
 
 def playground(s):
     """A running track around a pitch, school buildings beside it."""
     c = s.canvas(s.pick(("paved", "grass", "concrete")))
-    colour = s.pick(("red", "blue", "orange"))
-    tint = {"red": (166, 84, 66), "blue": (76, 104, 152), "orange": (190, 116, 70)}[
-        colour
-    ]
+    colour = s.pick(tuple(TRACKS))
     infield = s.pick(("green", "brown"))
     lawn = (84, 120, 62) if infield == "green" else (150, 122, 84)
     angle = s.pick((0.0, math.pi / 2, 0.4, -0.4)) + s.uniform(-0.08, 0.08)
     side = s.pick((-1, 1))
-    ((cx, cy),) = turn([(side * 30, 0)], 128, 128, angle)
-    out = grounds.track(c, cx, cy, 116, 196, angle, tint, infield=lawn)
+    frame = Frame(angle)
+    oval = (*frame.at(side * 30, 0), 116, 196)
+    out = grounds.track(c, *oval, angle, TRACKS[colour], lawn)
     s.mark("running track", out, colour=colour)
-    tone_ = s.pick(("gray", "red", "white"))
+    tint = s.pick(("gray", "red", "white"))
     count = s.number(1, 4)
     v, span = -100.0, 206 / count
-    for k in range(count):
-        h = span - s.uniform(14, 20)
-        ((x, y),) = turn([(side * -72, v + span / 2)], 128, 128, angle)
-        w = s.uniform(24, 32)
-        spot = rect(x, y, w, h, angle)
-        buildings.block(c, x, y, w, h, angle, roof(s.rng, tone_), 11, 5)
-        s.mark("building", spot, colour=tone_)
+    for _ in range(count):
+        h, w = span - s.uniform(14, 20), s.uniform(24, 32)
+        spot = frame.at(side * -72, v + span / 2)
+        s.block("building", *spot, w, h, angle, tint, 11, 5)
         v += span
     extra = s.chance(0.5)
-    line = turn([(side * -108, -200), (side * -108, 200)], 128, 128, angle)
-    c.road(line, 11, kerb=KERB)
-    traffic(s, line, 11, 40)
-    tree_row(s, turn([(side * -38, -200), (side * -38, 200)], 128, 128, angle), 9, 4)
+    s.street(frame.column(side * -108), 11, 40)
+    s.tree_row(frame.column(side * -38), 9, 4)
     if extra:
-        tree_row(
-            s, turn([(side * 96, -200), (side * 96, 200)], 128, 128, angle), 8, 4.5
-        )
+        s.tree_row(frame.column(side * 96), 8, 4.5)
     oval = s.seen("running track", colour)
     turf = s.stuff("football field", infield)
     s.link(oval, "around", turf)
     s.link(turf, "in", oval)
-    houses = s.seen("building", tone_)
+    houses = s.seen("building", tint)
     s.link(oval, "beside", houses)
-    s.link(houses, "beside", s.stuff("road"))
+    s.link(houses, "beside", "road")
     s.link(s.stuff("trees"), "between", houses, oval)
 
 
@@ -354,34 +297,27 @@ def golf_course(s):
     """Fairways, greens, bunkers, a pond."""
     c = s.canvas("grass", s.pick(("dark green", "green")))
     angle = s.uniform(-0.6, 0.6)
-    fair = []
+    fairways = []
     for d in (-62, 34):
-        field, _ = fields.band(
-            s.rng, angle, d + s.uniform(-12, 12), s.uniform(34, 44), 20, 260
-        )
-        fair.append(field)
-        body = np.sin(fields.turned(angle)[0] / 3.2) * 0.025
-        lawn = np.array((104, 138, 72), np.float32)[:, None, None] * (1 + body)
-        c.lay(field, lawn, 3)
+        line = (d + s.uniform(-12, 12), s.uniform(34, 44))
+        field, _ = fields.band(s.rng, angle, *line, 20, 260)
+        fairways.append(field)
+        mown = np.sin(fields.turned(angle)[0] / 3.2) * 0.025
+        c.lay(field, flat((104, 138, 72)) * (1 + mown), 3)
     pond = s.chance(0.6)
     water = s.pick(("blue", "green", "dark"))
-    lakes = np.full((256, 256), 99.0, np.float32)
+    lakes = fields.nowhere()
     if pond:
-        px, py = (128 + 58 * s.pick((-1, 0, 1)) for _ in "xy")
-        lakes = fields.blob(s.rng, px, py, 34, 22, s.uniform(0, 3), 0.2)
+        cx, cy = 128 + 58 * s.pick((-1, 0, 1)), 128 + 58 * s.pick((-1, 0, 1))
+        lakes = fields.blob(s.rng, cx, cy, 34, 22, s.uniform(0, 3), 0.2)
         c.water(lakes, water, 20)
-        ys, xs = np.nonzero(lakes < 0)
-        s.mark(
-            "pond", [(xs.min(), ys.min()), (xs.max() + 1, ys.max() + 1)], colour=water
-        )
+        s.mark_area("pond", lakes, colour=water)
     count = s.number(2, 7)
-    made, greens = 0, 0
-    for _ in range(80):
-        x, y = s.rng.uniform(22, 234, 2)
-        spot = rect(x, y, 26, 20)
-        if fields.value(lakes, x, y) < 24 or not s.clear(spot, 5):
+    bunkers = greens = 0
+    for x, y in s.spots(80, 22, 234):
+        if fields.value(lakes, x, y) < 24 or not s.clear(rect(x, y, 26, 20), 5):
             continue
-        edge = min(fields.value(f, x, y) for f in fair)
+        edge = min(fields.value(f, x, y) for f in fairways)
         if greens < 2 and edge < -8:
             out = lobed(s.rng, x, y, 14, 11, s.uniform(0, 3), 0.1)
             c.poly(out, (116, 150, 82))
@@ -389,41 +325,26 @@ def golf_course(s):
             c.disc(x + 2, y, 0.7, (236, 236, 230), 3)
             s.mark("green", out)
             greens += 1
-        elif made < count and edge < 6:
-            out = lobed(
-                s.rng, x, y, s.uniform(9, 12), s.uniform(6, 8), s.uniform(0, 3), 0.3
-            )
+        elif bunkers < count and edge < 6:
+            shape = (s.uniform(9, 12), s.uniform(6, 8), s.uniform(0, 3), 0.3)
+            out = lobed(s.rng, x, y, *shape)
             c.poly(out, (222, 208, 172))
             c.line(out, 0.8, (98, 122, 66), close=True)
             s.mark("bunker", out, colour="white")
-            made += 1
-    scatter(
-        s,
-        110,
-        (3.5, 6.5),
-        lambda x, y: (
-            fields.value(lakes, x, y) < 8
-            or min(fields.value(f, x, y) for f in fair) < 5
-            or near_marks(s, 5)(x, y)
-        ),
-    )
-    path = s.chance(0.5)
+            bunkers += 1
+    close = s.near_marks(5)
+
+    def avoid(x, y):
+        on_grass = min(fields.value(f, x, y) for f in fairways) < 5
+        return fields.value(lakes, x, y) < 8 or on_grass or close(x, y)
+
+    s.scatter(110, (3.5, 6.5), avoid)
+    s.chance(0.5)  # keeps the random numbers in step with earlier versions
     sand = s.seen("bunker", "white")
     turf = s.stuff("fairway", "green")
     s.link(sand, "on", turf)
-    trees = s.stuff("trees")
-    s.link(trees, "along", turf)
+    s.link("trees", "along", turf)
     if pond:
-        s.link(s.seen("pond", water), "beside", turf)
-        s.link(sand, "beside", s.things[-1])
-    del path
-
-
-SCENES = {
-    "stadium": stadium,
-    "tennis court": tennis_court,
-    "basketball court": basketball_court,
-    "baseball field": baseball_field,
-    "playground": playground,
-    "golf course": golf_course,
-}
+        basin = s.seen("pond", water)
+        s.link(basin, "beside", turf)
+        s.link(sand, "beside", basin)

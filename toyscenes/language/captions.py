@@ -1,8 +1,8 @@
 """Five captions and some keywords for one picture."""
 
-from toyscenes.grammar import Speaker
-from toyscenes.kind_words import KIND_WORDS
-from toyscenes.words import NOUNS, SETTINGS
+from toyscenes.language.grammar import Speaker
+from toyscenes.language.kind_words import KIND_WORDS
+from toyscenes.language.words import NOUNS, SETTINGS
 
 PER_PICTURE = 5
 

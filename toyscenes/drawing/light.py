@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
-from toyscenes.noise import crop
+from toyscenes.drawing.noise import crop
 
 SHADE = np.array((0.40, 0.44, 0.53), np.float32)  # bluish shadow
 
@@ -43,19 +43,15 @@ def moved(field, dx, dy):
     return out
 
 
-def cast(height, sun, reach=7):
+def cast(height, sun):
     """The level below which a point lies in shadow.
 
-    The highest of `h(x - t d) - t` over all t up to `2 ** reach`, found
-    by doubling: each pass takes in twice as long a stretch as the last.
-
-    Args:
-        height: int16 `[H, W]`, in pixels of shadow length.
-        sun: gives the direction d.
-        reach: number of doublings.
+    The highest of `h(x - t d) - t` over all t up to 127, found by
+    doubling: each pass takes in twice as long a stretch as the last.
+    `height` is int16 `[H, W]`, in pixels of shadow length.
     """
     level = height
-    for k in range(reach):
+    for k in range(7):
         step = 1 << k
         dx, dy = round(sun.dx * step), round(sun.dy * step)
         if dx or dy:

@@ -9,14 +9,16 @@ heights become shadows when the picture is developed.
 import numpy as np
 from PIL import Image, ImageDraw
 
-from toyscenes import plants
-from toyscenes.geometry import SIZE, along, bounds, shifted
-from toyscenes.light import Sun, develop
-from toyscenes.noise import crop
-from toyscenes.texture import ground, mix, smooth
+from toyscenes.drawing import plants
+from toyscenes.drawing.geometry import SIZE, along, bounds
+from toyscenes.drawing.light import Sun, develop
+from toyscenes.drawing.noise import crop, cut
+from toyscenes.drawing.texture import ground, mix, smooth
 
 UNIT = plants.UNIT
 FULL = SIZE * UNIT
+KERB = (158, 154, 146)
+DRIVE = (172, 166, 156)  # paved strips in front of houses
 
 # shallow and deep colours
 WATERS = {
@@ -51,20 +53,18 @@ class Canvas:
         self.plants = np.zeros((FULL, FULL), np.uint8)
 
     # ground -----------------------------------------------------------
-    def lay(self, field, texture, soft=1.0):
+    def lay(self, field, texture, soft):
         """Lay a texture where `field < 0`; its edge is `soft` wide.
 
-        Args:
-            field: `[256, 256]`, distance to the edge, negative inside.
-            texture: name of a ground, or an array `[3, 256, 256]`.
-            soft: width of the edge in pixels.
+        `field` is the distance to the edge, `[256, 256]`, negative inside;
+        `texture` the name of a ground, or an array `[3, 256, 256]`.
         """
         if isinstance(texture, str):
             texture = ground(self.rng, texture)
         cover = np.clip(0.5 - field / soft, 0, 1)
         self.base += (texture - self.base) * cover
 
-    def water(self, field, colour, depth=45.0, shore=None, beach=8.0):
+    def water(self, field, colour, depth, shore=None, beach=8.0):
         """Water where `field < 0`, paler at the edge than far from it.
 
         Args:
@@ -107,22 +107,16 @@ class Canvas:
         """Fill a polygon; `height=None` leaves heights as they are."""
         self.start()
         flat = [(x * UNIT, y * UNIT) for x, y in points]
-        if colour is not None:
-            self.ink.polygon(flat, fill=rgb8(colour))
+        self.ink.polygon(flat, fill=rgb8(colour))
         if height is not None:
             self.rise.polygon(flat, fill=self.level(height))
 
     def disc(self, x, y, radius, colour, height=0.0):
         """Fill a circle."""
         self.start()
-        box = [
-            (x - radius) * UNIT,
-            (y - radius) * UNIT,
-            (x + radius) * UNIT,
-            (y + radius) * UNIT,
-        ]
-        if colour is not None:
-            self.ink.ellipse(box, fill=rgb8(colour))
+        corners = (x - radius, y - radius, x + radius, y + radius)
+        box = [v * UNIT for v in corners]
+        self.ink.ellipse(box, fill=rgb8(colour))
         if height is not None:
             self.rise.ellipse(box, fill=self.level(height))
 
@@ -138,7 +132,7 @@ class Canvas:
         if height is not None:
             self.rise.line(flat, fill=self.level(height), width=wide, joint=joint)
 
-    def patch(self, points, texture, height=None):
+    def patch(self, points, texture):
         """Fill a polygon with a ground texture (after the start)."""
         self.start()
         if isinstance(texture, str):
@@ -155,8 +149,6 @@ class Canvas:
             [((x - x0) * UNIT, (y - y0) * UNIT) for x, y in points], fill=255
         )
         self.rgb.paste(part, (x0 * UNIT, y0 * UNIT), mask)
-        if height is not None:
-            self.poly(points, None, height)
 
     def dashes(self, points, width, colour, on=3.0, gap=4.0):
         """A broken line along some points."""
@@ -165,49 +157,27 @@ class Canvas:
             dx, dy = np.cos(angle) * on / 2, np.sin(angle) * on / 2
             self.line([(x - dx, y - dy), (x + dx, y + dy)], width, colour)
 
-    def road(
-        self,
-        points,
-        width,
-        colour=(112, 111, 110),
-        kerb=None,
-        marks="dashed",
-        height=0.0,
-    ):
-        """A paved road with kerbs and a centre line."""
-        if kerb is not None:
-            self.line(points, width + 2.4, kerb, height)
-        self.line(points, width, colour, height)
-        paint = (214, 210, 200)
-        if marks in ("dashed", "lanes"):
-            self.dashes(points, 0.5, paint)
-        if marks in ("edges", "lanes"):
-            for side in (-1, 1):
-                self.line(shifted(points, side * (width / 2 - 1.2)), 0.5, paint)
-        if marks == "yellow":
-            self.line(points, 0.6, (196, 172, 92))
+    def road(self, points, width, colour=(112, 111, 110), marks=True):
+        """A paved road with kerbs and, by default, a dashed line."""
+        self.line(points, width + 2.4, KERB, 0)
+        self.line(points, width, colour, 0)
+        if marks:
+            self.dashes(points, 0.5, (214, 210, 200))
 
     # plants -----------------------------------------------------------
-    def tree(self, x, y, radius=4.0):
+    def tree(self, x, y, radius):
         """Plant one tree."""
         plants.stamp(self.plants, self.rng, x * UNIT, y * UNIT, radius * UNIT)
 
-    def woods(self, field, radius=4.0, clear=0.0):
-        """Trees wherever `field < 0`, in clumps if `clear` is above 0.
-
-        Args:
-            field: `[256, 256]`, negative where trees stand.
-            radius: the crowns' radius.
-            clear: share of gaps among the trees, about 0..1.
-        """
+    def woods(self, field, radius, clear=0.0):
+        """Trees wherever `field < 0`; `clear` is the share of gaps, 0..1."""
         if clear:
             return self._thin_woods(field, radius, clear)
         sizes = (6, 8, 11)  # few tiles: each takes long to make
         size = min(sizes, key=lambda r: abs(r - radius * UNIT))
-        part = plants.canopy_crop(self.rng, size, FULL)
-        inside = field < 0
-        inside = inside.repeat(2, 0).repeat(2, 1)
-        np.maximum(self.plants, np.where(inside, part, 0), out=self.plants)
+        part = cut(self.rng, plants.canopy(size), FULL)
+        part = np.where(doubled(field < 0), part, 0)
+        np.maximum(self.plants, part, out=self.plants)
 
     def _thin_woods(self, field, radius, clear):
         clumps = crop(self.rng, "cloud") + 0.4 * crop(self.rng, "mottle")
@@ -221,12 +191,21 @@ class Canvas:
         for (x, y), r in zip(spots[keep], sizes[keep]):
             self.tree(x, y, r)
 
+    def fell(self, stand):
+        """Remove the trees where `stand` `[256, 256]` is False."""
+        self.plants *= doubled(stand)
+
     def finish(self):
         """Light and photograph: uint8 `[256, 256, 3]`."""
         self.start()
         return develop(
             self.rgb, np.asarray(self.lift), self.plants, self.sun, self.rng, self.tone
         )
+
+
+def doubled(mask):
+    """A mask `[256, 256]` at the size of the strokes."""
+    return mask.repeat(UNIT, 0).repeat(UNIT, 1)
 
 
 def picture(texture):
@@ -237,12 +216,7 @@ def picture(texture):
 
 def rgb8(colour):
     """A colour as three whole numbers in 0..255."""
-    r, g, b = colour
-    return (
-        max(0, min(255, int(r))),
-        max(0, min(255, int(g))),
-        max(0, min(255, int(b))),
-    )
+    return tuple(max(0, min(255, int(v))) for v in colour)
 
 
 def tone(colour, factor):

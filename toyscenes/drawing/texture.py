@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from toyscenes.geometry import SIZE
-from toyscenes.noise import crop
+from toyscenes.drawing.geometry import SIZE
+from toyscenes.drawing.noise import crop
 
 # main colour, second colour, blotches; amount of blotches, of grain
 GROUNDS = {
@@ -25,10 +25,14 @@ GROUNDS = {
 }
 
 
+def flat(colour):
+    """A colour as a texture `[3, 1, 1]`."""
+    return np.asarray(colour, np.float32)[:, None, None]
+
+
 def mix(low, high, amount):
     """Two colours mixed: `[3, H, W]` for an amount `[H, W]`."""
-    low = np.asarray(low, np.float32)[:, None, None]
-    high = np.asarray(high, np.float32)[:, None, None]
+    low, high = flat(low), flat(high)
     return low + (high - low) * amount
 
 
@@ -38,36 +42,25 @@ def smooth(x, low, high):
     return t * t * (3 - 2 * t)
 
 
-def ground(rng, name, shift=6.0):
-    """A textured ground `[3, 256, 256]`, float32, 0..255.
-
-    Args:
-        rng: the picture's random generator.
-        name: a key of `GROUNDS`.
-        shift: how far the colour as a whole may wander.
-    """
+def ground(rng, name):
+    """A ground of `GROUNDS` as a texture `[3, 256, 256]`, float32, 0..255."""
     first, second, third, blotch, grain = GROUNDS[name]
-    drift = rng.normal(0, shift / 4, 3) + rng.normal(0, shift)
+    drift = rng.normal(0, 1.5, 3) + rng.normal(0, 6)
     soft = smooth(crop(rng, "cloud"), -1.4, 1.4)
     base = mix(np.add(first, drift), np.add(second, drift), soft)
     spots = smooth(crop(rng, "mottle"), 0.3, 2.0) * blotch
-    third = np.add(third, drift).astype(np.float32)[:, None, None]
-    base += (third - base) * spots
+    base += (flat(np.add(third, drift)) - base) * spots
     light = 1 + grain * crop(rng, "grain") + 0.5 * grain * crop(rng, "mottle")
     return base * light
 
 
-def rows(rng, angle, period, jitter=0.6):
+def rows(rng, angle, period, jitter):
     """Parallel rows `[256, 256]` in -1..1, as of crops or ripples."""
-    y, x = grid()
+    y, x = GRID
     across = x * math.cos(angle) + y * math.sin(angle)
     across = across + jitter * crop(rng, "mottle")
     return np.sin(across * (2 * np.pi / period))
 
 
-def grid():
-    """Pixel coordinates `(y, x)`, each `[256, 256]` float32."""
-    return _GRID
-
-
-_GRID = tuple(np.mgrid[0:SIZE, 0:SIZE].astype(np.float32))
+# pixel coordinates (y, x), each [256, 256] float32
+GRID = tuple(np.mgrid[0:SIZE, 0:SIZE].astype(np.float32))

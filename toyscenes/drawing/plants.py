@@ -4,6 +4,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from toyscenes.drawing.noise import TILE
+
 UNIT = 2  # supersampled pixels per picture pixel
 
 
@@ -36,11 +38,7 @@ def crowns(radius):
 def stamp(field, rng, x, y, radius):
     """Plant one tree: raise `field` (uint8) where the crown is higher.
 
-    Args:
-        field: height field in supersampled pixels, changed in place.
-        rng: the picture's random generator.
-        x, y: the trunk, in supersampled pixels.
-        radius: the crown's radius, in supersampled pixels.
+    All lengths are in supersampled pixels.
     """
     r = max(int(radius), 2)
     crown = crowns(r)[rng.integers(8)]
@@ -62,7 +60,7 @@ def canopy(radius):
     The tile is in supersampled pixels and wraps around.
     """
     rng = np.random.default_rng([78, radius])
-    edge = 1024
+    edge = TILE
     field = np.zeros((edge + 128, edge + 128), np.uint8)
     count = int(0.8 * (edge / radius) ** 2)
     spots = rng.uniform(64, edge + 64, (count, 2))
@@ -75,15 +73,3 @@ def canopy(radius):
     inner[:, :64] = np.maximum(inner[:, :64], field[64:-64, -64:])
     inner[:, -64:] = np.maximum(inner[:, -64:], field[64:-64, :64])
     return inner
-
-
-def canopy_crop(rng, radius, size):
-    """A random crop `[size, size]` of a canopy tile (a view)."""
-    y, x = rng.integers(0, 1024 - size + 1, 2)
-    part = canopy(radius)[y : y + size, x : x + size]
-    flip = rng.integers(0, 4)
-    if flip & 1:
-        part = part[::-1]
-    if flip & 2:
-        part = part[:, ::-1]
-    return part

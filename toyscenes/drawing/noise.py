@@ -45,18 +45,16 @@ def tile(name):
     return (field / field.std()).astype(np.float32)
 
 
-def crop(rng, name, size=256, zoom=1):
-    """A random crop `[size, size]` of a tile; a view, not to be written.
+def crop(rng, name, zoom=1):
+    """A random crop `[256, 256]` of a noise tile, of every zoom-th pixel."""
+    return cut(rng, tile(name), 256, zoom)
 
-    Args:
-        rng: the picture's random generator.
-        name: a tile's name.
-        size: edge of the crop in pixels.
-        zoom: take every zoom-th pixel (finer waves); 1, 2 or 3.
-    """
+
+def cut(rng, whole, size, zoom=1):
+    """A random crop of a tile, flipped at random; a view, not to be written."""
     span = size * zoom
     y, x = rng.integers(0, TILE - span + 1, 2)
-    part = tile(name)[y : y + span : zoom, x : x + span : zoom]
+    part = whole[y : y + span : zoom, x : x + span : zoom]
     flip = rng.integers(0, 4)
     if flip & 1:
         part = part[::-1]

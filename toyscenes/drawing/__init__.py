@@ -1,0 +1,1 @@
+"""How a picture is drawn: ground, strokes, plants, things, light."""
