@@ -32,7 +32,7 @@ def option(text: str, *names: str):
 def evaluate_command(
     scores: Annotated[
         Path,
-        option("scores[n_images, n_captions] as .npy; higher is closer."),
+        option("Scores, n_images x n_captions, as .npy; higher is closer."),
     ],
     scores_t2i: Annotated[
         Path | None,
@@ -41,8 +41,8 @@ def evaluate_command(
     owner: Annotated[
         Path | None,
         option(
-            "owner[n_captions] as .npy: the image of each caption, counted from "
-            "0; -1: of none. Without it captions are dealt evenly in order."
+            "The image of each caption as .npy, counted from 0; -1: of none. "
+            "Without it captions are dealt evenly in order."
         ),
     ] = None,
     ties: Annotated[
@@ -187,11 +187,20 @@ def _kind(path: Path, start: bytes) -> tuple[str, str | None]:
         return "a JSON file", f"json.load(open({name}))"
     comma = next((sign for sign in ",;\t" if sign in text), None)
     options = f", delimiter={comma!r}" if comma else ""
-    try:
-        float(text.split(comma)[0])
-    except ValueError:
-        options += ", skiprows=1"  # a head of words
+    heads = [(line.split(comma) or [""])[0] for line in text.splitlines()[:2]]
+    if not any(map(_is_number, heads)):
+        return "a text without numbers", None
+    if not _is_number(heads[0]):
+        options += ", skiprows=1"
     return "a text file", f"numpy.loadtxt({name}{options})"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def one_line(error: Exception) -> str:

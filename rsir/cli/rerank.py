@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 def rerank_command(
     method: Annotated[str, option("mr (GaLR) or ppsr (CFITR).")],
     scores: Annotated[
-        Path, option("scores[n_images, n_captions] as .npy; higher is closer.")
+        Path, option("Scores, n_images x n_captions, as .npy; higher is closer.")
     ],
     out: Annotated[Path, option("Where to write: .npy, float32, shape as --scores.")],
     k: Annotated[

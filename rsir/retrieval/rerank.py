@@ -207,7 +207,7 @@ def _whole(k) -> int:
 
 def _descending(values):
     """Indices of a line, best first, ties in their order."""
-    return len(values) - 1 - np.argsort(values[::-1], kind="stable")[::-1]
+    return len(values) - 1 - values[::-1].argsort(kind="stable")[::-1]
 
 
 def _places(values):
@@ -218,10 +218,11 @@ def _places(values):
 def _top(s, k) -> np.ndarray:
     """The k best of every row, best first: int [n_queries, k]."""
     k = min(k, s.shape[1])
+    s = np.ascontiguousarray(s)
+    edges = np.partition(s, -k, axis=1)[:, -k]  # the k-th best
     top = np.empty((len(s), k), np.int64)
-    for q, row in enumerate(np.ascontiguousarray(s)):
-        edge = np.partition(row, -k)[-k]  # the k-th best
-        near = np.flatnonzero(row >= edge)  # more than k if there are ties
+    for q, row in enumerate(s):
+        near = (row >= edges[q]).nonzero()[0]  # more than k if there are ties
         top[q] = near[_descending(row[near])[:k]]
     return top
 
@@ -240,18 +241,19 @@ def _look_back(s, top, bank=None):
     pairs = np.argsort(top, axis=None, kind="stable")  # by candidate
     found, start = np.unique(top.ravel()[pairs], return_index=True)
     lists = np.ascontiguousarray(s.T)  # (n_gallery, n_queries)
+    others = lists if bank is None else np.ascontiguousarray(bank.T)
+    ranked = np.sort(others, axis=1)  # ascending
+    sums = others.sum(axis=1, dtype=np.float64)
     for t, pair in zip(found, np.split(pairs, start[1:])):
         query = pair // top.shape[1]
         own = lists[t, query]
-        line = lists[t] if bank is None else bank[:, t]
-        ranked = np.sort(line)  # ascending
-        upto = np.searchsorted(ranked, own, side="right")
-        r[pair] = len(line) - upto
-        total[pair] = line.sum(dtype=np.float64)
+        upto = ranked[t].searchsorted(own, side="right")
+        r[pair] = len(ranked[t]) - upto
+        total[pair] = sums[t]
         if bank is not None:
             total[pair] += own
-        elif (np.searchsorted(ranked, own) < upto - 1).any():  # ties: the earlier first
-            r[pair] = np.argsort(_descending(line))[query]
+        elif (ranked[t].searchsorted(own) < upto - 1).any():
+            r[pair] = _descending(lists[t]).argsort()[query]  # ties in order
     return r.reshape(top.shape), total.reshape(top.shape)
 
 
