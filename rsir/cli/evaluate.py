@@ -180,6 +180,8 @@ def _kind(path: Path, start: bytes) -> tuple[str, str | None]:
         return "a MATLAB file", f"scipy.io.loadmat({name})['NAME']"
     if start.startswith((b"MATLAB 7", b"\x89HDF")):
         return "an HDF5 file", f"h5py.File({name})['NAME'][:]"
+    if path.suffix == ".safetensors":
+        return "a safetensors file", f"safetensors.numpy.load_file({name})['NAME']"
     text = start.decode("utf-8", "replace").lstrip("\ufeff").lstrip()
     if not text or "\ufffd" in text[:-1] or "\0" in text:
         return ("of an unknown kind" if start else "empty"), None

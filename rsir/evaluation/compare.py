@@ -78,9 +78,7 @@ def compare(
         ValueError: the two were not measured on the same queries.
     """
     a, b = ([x] if isinstance(x, Ranks) else list(x) for x in (a, b))
-    if not a or not b:
-        raise ValueError("compare: a or b is empty; give the ranks of runs.")
-    _check_same_queries([*a, *b])
+    _check_same_queries(a, b)
     *mean_a, captions = (x.mean(axis=0) for x in hits_of_runs(a, ties, ks))
     *mean_b, _ = (x.mean(axis=0) for x in hits_of_runs(b, ties, ks))
     gap = [x - y for x, y in zip(mean_a, mean_b)]
@@ -105,29 +103,26 @@ def compare(
 def hits_of_runs(runs: Runs, ties="expected", ks=KS):
     """`per_image_hits` of every run: arrays with one more axis in front.
 
-    What resamples runs as well as images starts here; their mean over
-    the first axis is what `resample` takes.
-
-    Raises:
-        ValueError: no run, or runs on different queries.
+    Their mean over it is what `resample` takes; what resamples runs as
+    well as images starts here.
     """
     _check_same_queries(runs)
     every = zip(*(per_image_hits(run, ties, ks) for run in runs))
     return tuple(np.stack(part) for part in every)
 
 
-def _check_same_queries(runs: Runs) -> None:
-    if not runs:
+def _check_same_queries(*systems: Runs) -> None:
+    if not all(systems):
         raise ValueError("runs: none; give the ranks of one or more.")
-    for other in runs[1:]:
-        if other.n_images != runs[0].n_images or not np.array_equal(
-            other.owner, runs[0].owner
-        ):
+    first, *others = [one for runs in systems for one in runs]
+    for other in others:
+        same = first.n_images == other.n_images
+        if not same or not np.array_equal(other.owner, first.owner):
             raise ValueError(
                 "runs: they have different queries (owner differs); measure all "
                 "on the same test set."
             )
-        if other.duplicate_aware != runs[0].duplicate_aware:
+        if other.duplicate_aware != first.duplicate_aware:
             raise ValueError(
                 "runs: one counts identical captions as correct, another does "
                 "not; use one protocol for all."

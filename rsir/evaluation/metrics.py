@@ -23,10 +23,9 @@ depends on how ties are ordered. `ties` names the rule:
 
 * "full": all captions, the field's protocol;
 * "deduplicated": of each image every text once, as the code released
-  with CFITR does before it tests. Fewer wrong texts stand in the way of
-  an image, and fewer captions ask: the two do not compare (chapter 05).
+  with CFITR does before it tests. The two do not compare (chapter 05).
 
-Only numpy is needed. Chapter 01 explains and plays with all of it.
+Chapter 01 explains and plays with all of it.
 """
 
 from collections.abc import Sequence
@@ -156,14 +155,28 @@ class Report:
             out["notes"] = list(self.notes)
         return out
 
-    def rows(self) -> list[list[str]]:
-        """The table as text: header first, one row per direction."""
+    def __str__(self) -> str:
         names = list(self.i2t)
         table = [["", *names, "median rank"]]
         for side in ("i2t", "t2i"):
             cells = [self._cell(getattr(self, side)[k], side, k) for k in names]
             table.append([side, *cells, f"{self.median_rank[side]:g}"])
-        return table
+        widths = [max(map(len, column)) for column in zip(*table)]
+        lines = [
+            "  ".join(c.rjust(w) for c, w in zip(row, widths)).rstrip() for row in table
+        ]
+        foot = (
+            f"mR {self._cell(self.mR, 'mR')}   ties: {self.ties}, "
+            f"{self.n_images} images, {self.n_captions} captions"
+        )
+        if self.ranks is not None and self.ranks.duplicate_aware:
+            foot += ", identical captions count as correct"
+        if self.gallery != "full":
+            foot += f", gallery {self.gallery} ({self.left_out} left out)"
+        return "\n".join([*lines, foot, *(f"note: {note}" for note in self.notes)])
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{self}</pre>"
 
     def _cell(self, value, *where) -> str:
         at = self.ci95
@@ -172,34 +185,6 @@ class Report:
         for key in where:
             at = at[key]
         return f"{value:.2f} [{at[0]:.1f}, {at[1]:.1f}]"
-
-    def _foot(self) -> list[str]:
-        text = (
-            f"mR {self._cell(self.mR, 'mR')}   ties: {self.ties}, "
-            f"{self.n_images} images, {self.n_captions} captions"
-        )
-        if "duplicate_aware" in self.to_dict():
-            text += ", identical captions count as correct"
-        if self.gallery != "full":
-            text += f", gallery {self.gallery} ({self.left_out} left out)"
-        return [text, *(f"note: {note}" for note in self.notes)]
-
-    def __str__(self) -> str:
-        table = self.rows()
-        widths = [max(map(len, column)) for column in zip(*table)]
-        lines = [
-            "  ".join(c.rjust(w) for c, w in zip(row, widths)).rstrip() for row in table
-        ]
-        return "\n".join([*lines, *self._foot()])
-
-    def _repr_html_(self) -> str:
-        head, *body = self.rows()
-        cells = "".join(f"<th>{c}</th>" for c in head)
-        html = f"<table><thead><tr>{cells}</tr></thead><tbody>"
-        for side, *rest in body:
-            cells = "".join(f"<td>{c}</td>" for c in rest)
-            html += f"<tr><th>{side}</th>{cells}</tr>"
-        return html + f"</tbody></table><p>{'<br>'.join(self._foot())}</p>"
 
 
 def evaluate(
@@ -245,7 +230,7 @@ def evaluate(
     if gallery == "full":
         found = compute_ranks(scores, owner, captions, scores_t2i=scores_t2i)
         return evaluate_ranks(found, **options)
-    if captions is None:
+    if captions is None and gallery in GALLERIES:
         raise ValueError(
             f"captions: missing; gallery {gallery!r} needs the text of each caption."
         )
@@ -265,16 +250,16 @@ def evaluate_ranks(
     """The report of stored ranks: `evaluate` without the matrix."""
     if bootstrap < 0:
         raise ValueError(f"bootstrap: {bootstrap} draws; give 0 or more.")
-    recalls = recalls_from_ranks(ranks, ties, ks)
     ci95 = None
     if bootstrap:
         drawn = resample(*per_image_hits(ranks, ties, ks), bootstrap, seed)
         ci95 = intervals(drawn, ks)
+    sides = {"i2t": ranks.i2t, "t2i": ranks.t2i}
     return Report(
-        **recalls,
+        **recalls_from_ranks(ranks, ties, ks),
         median_rank={
-            side: float(np.median(positions(getattr(ranks, side), ties)))
-            for side in ("i2t", "t2i")
+            name: float(np.median(positions(side, ties)))
+            for name, side in sides.items()
         },
         ties=ties,
         n_images=ranks.n_images,
@@ -379,26 +364,23 @@ def ceilings(captions, owner, ks=KS) -> dict:
     text, and ties are broken at random. Each direction is bounded on
     its own.
 
-    t2i: all queries with one text share one ranking of the images, so
-    the best one puts the images that own the text most often first.
-    "t2i_tied" is a little lower: what is left when the images that own
-    a text cannot be told apart either, the mean of min(K, m) / m over
-    queries whose text m images own.
+    t2i: all queries with one text share one ranking of the images; the
+    best one puts the images that own the text most often first.
+    "t2i_tied": these images cannot be told apart either; the mean of
+    min(K, m) / m over queries whose text m images own.
     i2t: the captions with one text stand together. A group of n that
     holds c of the image's own and n - c < K others is a sure hit;
     otherwise it fills the first K by itself, so the best single group
     decides: max over own texts of 1 - C(n - c, K) / C(n, K).
 
     Args:
-        captions: [n_captions] texts, compared as they are.
-        owner: [n_captions], image of each caption; all images appear.
+        captions, owner: [n_captions]; all images appear.
         ks: list lengths.
 
     Returns:
-        {"i2t": {"R@1": ..}, "t2i": {..}, "mR": .., "t2i_tied": {..},
-        "n_captions", "n_texts": unique texts, "shared_captions":
-        captions whose text another image owns too, "shared_images":
-        images with such a caption}.
+        As `random_baseline`, and "t2i_tied", "n_captions", "n_texts"
+        (unique), "shared_captions" (whose text another image owns too),
+        "shared_images" (with such a caption).
     """
     owner = np.asarray(owner)
     check_captions(captions, owner)

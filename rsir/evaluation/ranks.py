@@ -110,20 +110,9 @@ def compute_ranks(
 ) -> Ranks:
     """Find the place of the first correct item of every query.
 
-    Args:
-        scores: [n_images, n_captions], float or int, higher is closer.
-            Infinities are allowed (-inf is a mask), NaN is not.
-        owner: [n_captions] ints, the image of each caption, from 0. Any
-            number of captions an image; an image without one, and a
-            caption whose owner is -1, are wrong answers that ask
-            nothing. None gives every image as many, in order: caption
-            j belongs to image j // (n_captions / n_images).
-        captions: texts. Given, a caption identical to one of the image's
-            own counts as correct too. This is not the published
-            protocol; report it beside, never instead.
-        scores_t2i: a second matrix of the same shape, from which the
-            captions are answered, e.g. where re-ranking makes one for
-            each direction. None: `scores` for both.
+    Arguments as in `rsir.evaluation.metrics.evaluate`: of `captions` an
+    identical one counts as correct too, which is not the published
+    protocol.
 
     Raises:
         ValueError: says which argument, what is wrong, and the remedy.
@@ -206,11 +195,7 @@ def _smallest(array):
 
 
 def check_scores(scores, name: str = "scores") -> np.ndarray:
-    """`scores` as an array [n_images, n_captions] of real numbers.
-
-    Raises:
-        ValueError: no array, not 2-d, empty, not real numbers, or NaN.
-    """
+    """`scores` as a filled array [n_images, n_captions] without NaN."""
     if np.ma.is_masked(scores):
         raise ValueError(
             f"{name}: a masked array; give scores.filled(-numpy.inf), so that "
@@ -265,12 +250,7 @@ def _as_real(dtype) -> str:
 
 
 def check_owner(owner, n_images: int, n_captions: int) -> np.ndarray:
-    """`owner` as int64 [n_captions]; None: as many captions an image.
-
-    Raises:
-        ValueError: wrong length, type or range, or a count that does
-            not divide.
-    """
+    """`owner` as int64 [n_captions]; None: as many captions an image."""
     if owner is None:
         if n_captions % n_images:
             raise ValueError(
@@ -313,12 +293,8 @@ def refuse_repeated_rows(scores, owner, given: bool) -> None:
     """Raise where each image stands once for every caption of its own.
 
     That is the layout [n_captions, n_captions] of several released
-    codes. Counted as it is, an image would be n images, and its copies
-    would tie. A matrix with one and the same row everywhere passes.
-
-    Args:
-        scores, owner: checked.
-        given: False: the owners are a guess.
+    codes. Counted as it is, the copies of an image would tie. A matrix
+    with one row everywhere passes. given: False: owners are a guess.
     """
     n, n_captions = scores.shape
     square, last = n == n_captions, owner.max()

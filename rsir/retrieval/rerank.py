@@ -60,11 +60,10 @@ def multivariate_rerank(
     c_rev is 0 unless r is below k (the figure speaks of a top list; that
     it is as long as the first one is our reading).
 
-    Everything outside the top k is 0, so no order is left there: look
-    at recalls up to K = k only. Identical captions do not stay tied:
-    their places differ. Where the scores of a candidate sum to less
-    than 0, c_sig has the wrong sign; where they nearly cancel it drowns
-    the rest (and below 0 a candidate falls behind the items outside).
+    Everything outside the top k is 0: look at recalls up to K = k only.
+    Identical captions do not stay tied. Where the scores of a candidate
+    sum to less than 0, c_sig has the wrong sign; where they nearly
+    cancel it drowns the rest.
 
     Args:
         scores: [n_images, n_captions], finite, float or int.
@@ -137,14 +136,12 @@ def ppsr(scores, *, k=10, image_bank=None, caption_bank=None) -> np.ndarray:
 
     A caption that is close to every image (a hub) falls, and one that
     few images like rises. As released, with k = 10. One matrix serves
-    both directions: within a query its own mean is a constant. Identical
-    captions stay tied. Hamming scores (-distance) may be int; the means
-    break most of their ties.
+    both directions. Identical captions stay tied; the means break most
+    ties of Hamming scores (-distance).
 
     Args:
         scores: [n_images, n_captions], finite, float or int.
-        k: how many neighbours count. A line that is shorter is averaged
-            whole.
+        k: how many neighbours count; all, if there are fewer.
         image_bank: [n_bank, n_captions], scores of training images with
             the captions: their columns give the popularity of a caption.
             It makes i2t inductive.
@@ -152,11 +149,7 @@ def ppsr(scores, *, k=10, image_bank=None, caption_bank=None) -> np.ndarray:
             training captions: its rows give the popularity of an image.
             It makes t2i inductive.
 
-    Returns:
-        float32 [n_images, n_captions].
-
-    Raises:
-        ValueError: names the argument, what is wrong, and the remedy.
+    Returns, raises: as `multivariate_rerank`.
     """
     scores = _finite(scores)
     k = _whole(k)

@@ -87,7 +87,7 @@ def test_compare_averages_seeds_and_knows_its_queries():
     aware = compute_ranks(rng.random((50, 100)), captions=["a"] * 100)
     with pytest.raises(ValueError, match="one protocol"):
         compare(runs[0], aware)
-    with pytest.raises(ValueError, match="a or b is empty"):
+    with pytest.raises(ValueError, match="runs: none"):
         compare(runs, [])
     larger = compute_ranks(rng.random((51, 100)), owner)
     with pytest.raises(ValueError, match="same test set"):

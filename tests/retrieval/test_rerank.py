@@ -134,16 +134,6 @@ def test_with_a_bank_a_query_is_answered_alone():
     assert not np.array_equal(ppsr(scores)[3:4], ppsr(scores[3:4]))
 
 
-def test_the_other_queries_are_a_bank():
-    """Transductive is inductive with the rest of the test queries."""
-    scores = np.random.default_rng(8).random((15, 40))
-    want = multivariate_rerank(scores, "i2t")
-    for i in range(15):
-        rest = np.delete(scores, i, axis=0)
-        one = multivariate_rerank(scores[i : i + 1], "i2t", bank=rest)
-        close(one, want[i : i + 1])
-
-
 def test_mr_by_hand():
     """xi = ln 2: the places count 1/2, 1/4, 1/8, ..."""
     scores = np.array(
@@ -163,9 +153,6 @@ def test_mr_by_hand():
         share[2] + 1 / 8 + 2 * 1 / 2,
     ]
     close(got[0], np.array([*want, 0, 0, 0]))
-    # one candidate: image 0 is not the first of caption 1's list
-    got = multivariate_rerank(scores[:2, 1:], "i2t", k=1, style="figure", **options)
-    close(got[0], np.array([0.8 / 1.7 + 1 / 2, 0, 0, 0, 0]))
     # released: all six, reverse places 0 1 0 2 1 1 -> 0 2 1 5 3 4
     got = multivariate_rerank(scores, "i2t", k=3, **options)
     back = [0, 2, 1, 5, 3, 4]
@@ -174,20 +161,6 @@ def test_mr_by_hand():
         for t in range(6)
     ]
     close(got[0], np.array(want))
-
-
-@both_ways
-@both_styles
-def test_the_top_stays_the_top(direction, style):
-    scores = np.random.default_rng(9).random((30, 60))
-    new = multivariate_rerank(scores, direction, k=12, style=style)
-    if direction == "t2i":
-        scores, new = scores.T, new.T
-    top = np.argsort(-scores, axis=1)[:, :12]
-    inside = np.zeros(scores.shape, bool)
-    np.put_along_axis(inside, top, True, axis=1)
-    assert (new[inside] > 0).all()
-    assert (new[~inside] == 0).all()
 
 
 @both_ways
@@ -275,8 +248,7 @@ def test_what_mr_refuses(options, words):
         multivariate_rerank(np.ones((4, 6)), **options)
 
 
-def test_ppsr_refuses_a_bank_of_another_gallery():
-    with pytest.raises(ValueError, match="image_bank: .* 6 captions"):
-        ppsr(np.ones((4, 6)), image_bank=np.ones((6, 4)))
-    with pytest.raises(ValueError, match="caption_bank: .* 4 images"):
-        ppsr(np.ones((4, 6)), caption_bank=np.ones((6, 4)))
+@pytest.mark.parametrize("side", ["image", "caption"])
+def test_ppsr_refuses_a_bank_of_another_gallery(side):
+    with pytest.raises(ValueError, match=f"{side}_bank: .*gallery"):
+        ppsr(np.ones((4, 6)), **{f"{side}_bank": np.ones((6, 4))})
