@@ -71,10 +71,16 @@ def measure(rounds: int, loads: list[int], limit: float) -> dict:
     found = {(name, busy): [] for busy in loads for name in SETTINGS}
     for _ in range(rounds):
         for busy in loads:
-            beside = [subprocess.Popen([sys.executable, "-c", LOOP]) for _ in range(busy)]
+            beside = [
+                subprocess.Popen([sys.executable, "-c", LOOP]) for _ in range(busy)
+            ]
             try:
                 for name in SETTINGS:
                     found[name, busy].append(child(name, limit))
+                    print(
+                        f"{busy} busy, {name}: {found[name, busy][-1]:.1f} s",
+                        flush=True,
+                    )
             finally:
                 for process in beside:
                     process.kill()
