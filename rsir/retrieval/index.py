@@ -372,7 +372,7 @@ def warn_of_words(model: Retriever, sentence: str) -> None:
         UserWarning: no word but stop words, or none that the model's
             vocabulary holds.
     """
-    words = [word for word in tokenize(sentence) if word not in STOP_WORDS]
+    words = [w for w in tokenize(sentence) if w[-1].isalnum() and w not in STOP_WORDS]
     vocabulary = getattr(model.text_encoder, "vocabulary", None)
     if not words:
         cause = "holds no word that says what to look for"
@@ -527,6 +527,7 @@ def build_folder(
             pixels = pixels.measured(good)
         facts = {
             "model": fingerprint(model),
+            "row": f"{probe.dtype.str} {probe.shape[1]}",
             "pixels": pixels.to_dict() if pixels else None,
         }
         rows = _stored_rows(home, facts)

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -352,8 +353,10 @@ def test_the_command_builds_and_searches(pictures, model, monkeypatch, called):
     like = pictures / "area 1" / "40.png"
     said = called("index", "search", pictures, "--like", like, "--json")[1]
     assert json.loads(said)[0]["picture"] == str(like)
-    _, _, err = called("index", "search", pictures, "elephants")
-    assert err.startswith("rsir: warning: query 'elephants': the model knows none")
+    with pytest.warns(UserWarning, match="'elephants': the model knows none") as told:
+        called("index", "search", pictures, "elephants")
+    shown = warnings.formatwarning(told[0].message, UserWarning, "file.py", 1)
+    assert shown.startswith("rsir: warning: query 'elephants'")
     new_picture(pictures, "caf\udce9.png")  # a name that is no UTF-8
     called("index", "build", pictures)
     assert "caf\\udce9.png" in called("index", "search", pictures, "red")[1]
