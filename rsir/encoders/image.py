@@ -84,6 +84,7 @@ class ImageEncoder(nn.Module):
         Raises:
             RsirError: for an encoder that cannot be cut.
         """
+        level(start)
         raise RsirError(
             f"image encoder {self.name!r}: cannot be cut in two; use "
             "efficientnet_lite0, resnet18 or vit_base, or train all of it"
@@ -465,7 +466,8 @@ class ViLTPatches(ImageEncoder):
             with loading(f"image encoder {self.name}: {source}", OFFLINE):
                 whole = ViltModel.from_pretrained(source, add_pooling_layer=False)
         else:
-            whole = ViltModel(ViltConfig(num_hidden_layers=0), add_pooling_layer=False)
+            config = ViltConfig(num_hidden_layers=0, vocab_size=1)
+            whole = ViltModel(config, add_pooling_layer=False)
         self.projection: nn.Module = whole.embeddings.patch_embeddings.projection
         self.dim = whole.config.hidden_size
         self.channels = (self.dim,) * 4
