@@ -114,16 +114,12 @@ def _text_inputs(encoder: TextEncoder, ids, reads_text) -> dict[str, Tensor]:
 def text_features(
     encoder: TextEncoder, inputs: Mapping[str, Tensor], reads_text: Sequence[str]
 ) -> dict[str, Tensor]:
-    """Features of texts from their ids.
+    """Features of texts from their ids, as wide as "ids".
 
     Args:
-        encoder: reads "ids" `[T, L]` (and "frozen_prefix"), and the
-            "NAME_ids" of extra texts.
+        encoder: reads "ids" `[T, L]`, "frozen_prefix", "NAME_ids".
         reads_text: some of "pooled" `[T, D]`, "tokens" `[T, L, D]` and
-            "mask" `[T, L]`.
-
-    Returns:
-        These, as wide as "ids", and NAME `[T, D]` of each extra text.
+            "mask" `[T, L]`; with them comes NAME `[T, D]` of extra texts.
     """
     ids, more = inputs["ids"], {}
     if "frozen_prefix" in inputs:
@@ -152,8 +148,7 @@ def over_texts(
 
     Args:
         inputs: `[n_texts, ...]` each.
-        encode: maps a part of `inputs`, moved to `device`, to tensors
-            `[b, ...]`.
+        encode: maps a part of `inputs`, on `device`, to tensors `[b, ...]`.
         batch: texts at a time.
 
     Returns:

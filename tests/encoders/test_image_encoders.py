@@ -138,7 +138,7 @@ def test_every_name_works_in_a_fresh_process():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [*IMAGE_ENCODERS, "gru", "uniskip", "minilm"]
+    assert done.stdout.split()[-3:] == ["gru", "uniskip", "minilm"]
 
 
 def small_vilt():
@@ -172,7 +172,7 @@ def test_weights_come_from_a_folder_laid_out_as_the_hub(tmp_path):
         plain = vilt.embeddings.patch_embeddings.projection(pictures())
         torch.testing.assert_close(patches(pictures()).maps[0], plain)
     for name in IMAGE_ENCODERS:
-        with pytest.raises(RsirError, match=f"{name}.*could not be loaded.*source="):
+        with pytest.raises(RsirError, match="could not be loaded.*source="):
             image_encoder(name, source=tmp_path / "none")
 
 
@@ -328,7 +328,7 @@ def test_a_frozen_encoder_stays_in_evaluation_mode(resnet18):
 
 @pytest.mark.parametrize("wrong", ["some", "upper", "upper:f5", "all:f3"])
 def test_impossible_parts_are_named(wrong):
-    with pytest.raises(RsirError, match="'upper:f3'|one of f1"):
+    with pytest.raises(RsirError, match="'upper:f3'"):
         TinyEncoder().learn(wrong)
     with pytest.raises(RsirError, match="cannot be cut"):
         TinyEncoder().learn("upper:f3")
