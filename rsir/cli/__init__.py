@@ -19,6 +19,7 @@ COMMANDS = [
     "evaluate",
     "rerank",
     "reproduce",
+    "records",
     "cache",
 ]
 

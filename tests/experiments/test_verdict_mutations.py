@@ -8,7 +8,9 @@ size is broken in the ways that really happen. A verdict that still says
 import numpy as np
 import pytest
 
-from rsir.evaluation import metrics
+from rsir.evaluation.compare import compare
+from rsir.evaluation.metrics import evaluate, evaluate_ranks
+from rsir.evaluation.ranks import Ranks, compute_ranks
 from rsir.experiments.claims import check_direction, check_reported, recorded_range
 
 N, PER = 210, 5
@@ -103,9 +105,9 @@ DAMAGES = [
 
 def verdicts(scores, owner):
     """Against the printed range, and against a recorded one."""
-    report = metrics.evaluate(scores, owner, bootstrap=0)
+    report = evaluate(scores, owner, bootstrap=0)
     recorded = recorded_range(
-        [metrics.evaluate(trained(s), OWNER, bootstrap=0).mR for s in range(3)]
+        [evaluate(trained(s), OWNER, bootstrap=0).mR for s in range(3)]
     )
     return (
         check_reported(report, "AMFMN", "UCM"),
@@ -130,32 +132,32 @@ def test_a_damaged_system_falls_below(damage):
 
 def test_a_matrix_the_wrong_way_round_is_refused():
     with pytest.raises(ValueError, match="owner"):
-        metrics.evaluate(trained().T)
+        evaluate(trained().T)
     with pytest.raises(ValueError, match="transposed"):
-        metrics.evaluate(trained().T, OWNER)
+        evaluate(trained().T, OWNER)
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda d: d.__name__)
 def test_stored_ranks_show_the_damage_too(damage, tmp_path):
-    broken = metrics.ranks(*damage(trained(), np.random.default_rng(2)))
+    broken = compute_ranks(*damage(trained(), np.random.default_rng(2)))
     broken.save(tmp_path / "run.npz")
-    again = metrics.Ranks.load(tmp_path / "run.npz")
-    report = metrics.evaluate_ranks(again, bootstrap=0)
+    again = Ranks.load(tmp_path / "run.npz")
+    report = evaluate_ranks(again, bootstrap=0)
     assert check_reported(report, "AMFMN", "UCM").outcome == "below"
 
 
 def test_swapped_places_turn_a_direction_round():
-    good = metrics.ranks(trained())
-    bad = metrics.ranks(trained() * -1)
-    found = metrics.compare(good, bad, draws=300)
+    good = compute_ranks(trained())
+    bad = compute_ranks(trained() * -1)
+    found = compare(good, bad, draws=300)
     assert check_direction("amfmn-mvsa", found).outcome == "holds"
-    turned = metrics.compare(bad, good, draws=300)
+    turned = compare(bad, good, draws=300)
     with pytest.raises(AssertionError, match="does not hold"):
         check_direction("amfmn-mvsa", turned).require()
 
 
 def test_an_untrained_pair_decides_nothing():
     rng = np.random.default_rng(0)
-    a, b = (metrics.ranks(rng.standard_normal((N, N * PER))) for _ in range(2))
-    found = metrics.compare(a, b, draws=500)
+    a, b = (compute_ranks(rng.standard_normal((N, N * PER))) for _ in range(2))
+    found = compare(a, b, draws=500)
     assert check_direction("amfmn-mvsa", found).outcome == "not decided"

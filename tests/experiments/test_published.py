@@ -1,13 +1,14 @@
 """Published numbers, their ranges, and the verdicts."""
 
 import re
-import sys
 import types
 
 import numpy as np
 import pytest
 
-from rsir.evaluation import metrics
+from rsir.evaluation.compare import compare
+from rsir.evaluation.metrics import evaluate
+from rsir.evaluation.ranks import compute_ranks
 from rsir.experiments.claims import (
     Range,
     check_direction,
@@ -249,10 +250,24 @@ def test_recorded_values_decide_where_nothing_is_published():
     assert low.outcome == "below" and "our own" in low.details()
     none = check_reported(40, "CFITR", "RSICD")
     assert none.outcome == "not comparable"
-    assert none.require().reported is None
+    assert none.reported is None and "were not at hand" in none.details()
     # what is published outweighs what we recorded
     both = check_reported(19.4, "AMFMN", "RSICD", recorded=[50, 51])
     assert both.outcome == "reached"
+
+
+def test_stale_records_do_not_count():
+    def run(mR, *stale):
+        return types.SimpleNamespace(mR=mR, stale=lambda: list(stale))
+
+    old, new = run(90.0, "models/galr.py"), run(50.0)
+    assert recorded_range([old, new]).value == 50
+    assert check_reported(50, "GaLR", "toy", recorded=[old, new]).outcome == "reached"
+    for recorded in ([old], [], None):
+        verdict = check_reported(50, "GaLR", "toy", recorded=recorded).require()
+        assert verdict.line == (
+            "mR against its reported range: not comparable, no fresh run"
+        )
 
 
 def test_our_own_baseline_is_held_to_its_records_everywhere():
@@ -315,15 +330,15 @@ def test_ours_may_be_a_number_a_report_a_record_or_runs():
 
 def test_another_protocol_is_not_comparable():
     scores = np.eye(210).repeat(5, axis=1)
-    whole = metrics.evaluate(scores)
+    whole = evaluate(scores)
     assert check_reported(whole, "AMFMN", "ucm").outcome == "reached"
-    part = metrics.evaluate(scores[:50, :250])
+    part = evaluate(scores[:50, :250])
     texts = ["a"] * 1050
     for ours, why in [
         (part, "50 test images instead of 210"),
-        (metrics.evaluate(scores, captions=texts), "equal captions"),
-        (metrics.evaluate(scores, ties="optimistic"), "own favour"),
-        (metrics.evaluate(scores, ks=(1, 50)), "other recalls"),
+        (evaluate(scores, captions=texts), "duplicate captions"),
+        (evaluate(scores, ties="optimistic"), "own favour"),
+        (evaluate(scores, ks=(1, 50)), "other recalls"),
         ([record(), record(dataset="ucm")], "measured on rsicd"),
     ]:
         verdict = check_reported(ours, "AMFMN", "ucm")
@@ -334,46 +349,58 @@ def test_another_protocol_is_not_comparable():
 # ---- verdicts on directions ----------------------------------------
 
 
-def comparison(gain, seed=0):
-    rng = np.random.default_rng(seed)
-    base = rng.standard_normal((200, 1000))
-    truth = np.eye(200).repeat(5, axis=1)
-    a = metrics.ranks(base + (2 + gain) * truth)
-    return metrics.compare(a, metrics.ranks(base + 2 * truth), draws=500)
+def gain(low, high, quantity="mR"):
+    """A comparison of which only the interval matters."""
+    every = {quantity: (low, high)}
+    middle = {quantity: (low + high) / 2}
+    if " " in quantity:
+        side, name = quantity.split(" ")
+        every, middle = {side: {name: (low, high)}}, {side: {name: 0.0}}
+    return types.SimpleNamespace(
+        ci95=every, difference=middle, p=middle, n_images=9, runs=(3, 3), run_se=None
+    )
 
 
 @pytest.mark.parametrize(
-    "gain, outcome",
+    "claim, low, high, outcome",
     [
-        (0.5, "holds"),
-        (0, "not decided"),
-        (-0.5, "does not hold"),
+        ("amfmn-visual-guidance", 0.01, 0.3, "holds"),  # 3.21 is printed
+        ("amfmn-visual-guidance", -3, -0.01, "does not hold"),
+        ("amfmn-visual-guidance", -0.4, 1.6, "smaller than printed"),
+        ("amfmn-visual-guidance", -0.4, 1.61, "not decided"),
+        ("galr-midf", -0.4, 0.49, "no effect here"),  # nothing is printed
+        ("galr-midf", -0.4, 0.5, "not decided"),
+        ("galr-midf", -0.5, 0.1, "not decided"),
+        ("more helps more", -0.1, 0.1, "no effect here"),
+        ("more helps more", 0.1, 0.2, "holds"),
     ],
 )
-def test_directions(gain, outcome):
-    verdict = check_direction("amfmn-visual-guidance", comparison(gain))
-    assert verdict.line == f"visual guidance helps: {outcome}"
-    assert verdict.reported == 3.21
-    assert "3.21" in verdict.details() and "p = " in verdict.details()
+def test_outcomes_of_a_direction_in_their_order(claim, low, high, outcome):
+    verdict = check_direction(claim, gain(low, high))
+    assert verdict.outcome == outcome and verdict.line.endswith(f": {outcome}")
     if outcome == "does not hold":
         with pytest.raises(AssertionError):
             verdict.require()
-        said = check_direction(
-            "amfmn-mvsa", comparison(gain), declared="frozen encoders"
-        )
-        assert said.require().line == "MVSA helps: does not hold, as declared"
+        said = check_direction(claim, gain(low, high), declared="frozen encoders")
+        assert said.require().line.endswith("does not hold, as declared")
     else:
         verdict.require()
 
 
-def test_a_direction_may_be_a_text_or_another_recall():
-    found = comparison(0.5)
-    assert check_direction("more helps more", found).line == ("more helps more: holds")
-    one = check_direction("envlf-rescoring", found, quantity="t2i R@1")
-    assert one.line == "re-scoring the short list helps (t2i R@1): holds"
-    assert one.ours == found.difference["t2i"]["R@1"]
+def test_half_a_point_of_a_recall_is_not_half_a_point_of_mR():
+    found = gain(-0.1, 0.1, "t2i R@1")
+    verdict = check_direction("galr-midf", found, quantity="t2i R@1")
+    assert verdict.outcome == "not decided"
+    assert verdict.line == "dynamic fusion (MIDF) helps (t2i R@1): not decided"
+    # what is printed of mR says nothing on another recall
+    assert check_direction("amfmn-mvsa", found, quantity="t2i R@1").reported is None
 
 
-def test_verdicts_need_no_pandas(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pandas", types.ModuleType("none"))
-    assert check_reported(20, "AMFMN", "RSICD").outcome == "reached"
+def test_a_direction_rests_on_a_paired_comparison():
+    rng = np.random.default_rng(0)
+    base, truth = rng.standard_normal((200, 1000)), np.eye(200).repeat(5, axis=1)
+    a, b = (compute_ranks(base + x * truth) for x in (2.5, 2))
+    verdict = check_direction("amfmn-visual-guidance", compare(a, b, draws=500))
+    assert verdict.line == "visual guidance helps: holds"
+    assert verdict.reported == 3.21
+    assert "3.21" in verdict.details() and "p = " in verdict.details()
