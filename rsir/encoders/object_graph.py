@@ -17,27 +17,21 @@ node also keeps its whole look, the mean over its regions.
 """
 
 import hashlib
-import json
-import os
 import pickle
 import re
-import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 from PIL import Image
 
 from rsir.data import Box, Split
 from rsir.data.images import image_hashes, open_image
-from rsir.encoders.feature_cache import cached_features, features_dir
+from rsir.encoders.feature_cache import FeatureStore, cached_features
 from rsir.encoders.image import ImageEncoder
 from rsir.utils.errors import RsirError
-from rsir.utils.progress import track
 
 NODES = 20
 #: numbers of a node that tell what a region is, not where
@@ -375,34 +369,6 @@ def padded_graph(
 # -- graphs of a split ------------------------------------------------
 
 
-def graphs_of_split(
-    source,
-    split: Split,
-    maps: Mapping[str, np.ndarray],
-    graph_of: Callable[[Regions], dict[str, np.ndarray]],
-    *,
-    progress: bool = True,
-) -> dict[str, np.ndarray]:
-    """Graphs of all pictures: `[n_images, 20, ...]` each.
-
-    Args:
-        source: see `region_source`.
-        split: the pictures.
-        maps: image features of the split, those that `source.reads` names.
-        graph_of: the graph of one picture's regions.
-        progress: print a progress line.
-    """
-    graphs: dict[str, np.ndarray] = {}
-    label = f"objects of {split.dataset} {split.name}"
-    for i in track(range(split.n_images), label, show=progress):
-        own = {name: maps[name][i] for name in source.reads}
-        for name, x in graph_of(source(split, i, own)).items():
-            if name not in graphs:
-                graphs[name] = np.zeros((split.n_images, *x.shape), x.dtype)
-            graphs[name][i] = x
-    return graphs
-
-
 def cached_graphs(
     source,
     encoder: ImageEncoder | None,
@@ -412,7 +378,7 @@ def cached_graphs(
     *,
     progress: bool = True,
 ) -> dict[str, np.ndarray]:
-    """Graphs of a split, computed once and then read from disk.
+    """Graphs of all pictures, computed once and then read from disk.
 
     The key is made of the bytes of all pictures, the source with its encoder
     or its boxes, and `settings`.
@@ -421,12 +387,13 @@ def cached_graphs(
         source: see `region_source`.
         encoder: gives the maps that the source reads, if it does.
         split: the pictures.
-        graph_of: the graph of one picture's regions.
+        graph_of: the graph of one picture's regions, see `padded_graph`.
         settings: what decides `graph_of`, as JSON has it.
         progress: print a progress line.
 
     Returns:
-        Read-only memory maps, see `padded_graph`: `[n_images, 20, ...]` each.
+        Read-only memory maps `[n_images, 20, ...]`: "nodes", "adjacency" and
+        "looks".
 
     Raises:
         RsirError: for a damaged set, or what the source refuses.
@@ -440,52 +407,24 @@ def cached_graphs(
             for x in split.objects or ()
         ]
         identity["boxes"] = hashlib.sha256(repr(boxes).encode()).hexdigest()
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
-    for value in image_hashes(split):
-        digest.update(value.encode())
-    home = features_dir() / f"graphs-{source.name}-{digest.hexdigest()[:20]}"
 
-    def compute() -> tuple[dict[str, np.ndarray], dict]:
+    def compute(rows: range, names: Sequence[str]) -> dict[str, np.ndarray]:
         maps = {}
         if source.reads:
             maps = cached_features(encoder, split, source.reads, progress=progress)
-        start = time.perf_counter()
-        graphs = graphs_of_split(source, split, maps, graph_of, progress=progress)
-        return graphs, identity | {
-            "encoder": f"graphs of {source.name}",
-            "dataset": split.dataset,
-            "split": split.name,
-            "n_images": split.n_images,
-            "seconds": {"graphs": time.perf_counter() - start},
-        }
+        graphs = [
+            graph_of(source(split, i, {k: v[i] for k, v in maps.items()})) for i in rows
+        ]
+        return {name: np.stack([graph[name] for graph in graphs]) for name in names}
 
-    return _stored(home, GRAPH, compute)
-
-
-def _stored(home: Path, names: Sequence[str], compute) -> dict[str, np.ndarray]:
-    """Arrays of a folder; `compute` fills it aside, then it is renamed."""
-    home.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(home.with_suffix(".lock")):
-        if not home.is_dir():
-            arrays, about = compute()
-            aside = home.with_suffix(".tmp")
-            shutil.rmtree(aside, ignore_errors=True)
-            aside.mkdir()
-            for name in names:
-                np.save(aside / f"{name}.npy", arrays[name])
-            (aside / "about.json").write_text(json.dumps(about, indent=1))
-            os.replace(aside, home)
-    found = {}
-    for name in names:
-        path = home / f"{name}.npy"
-        try:
-            found[name] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise RsirError(
-                f"{path}: graph file is damaged ({error}); remove it with: "
-                "rsir cache clear"
-            ) from error
-    return found
+    store = FeatureStore(f"graphs-{source.name}", identity, image_hashes(split))
+    about = {
+        "encoder": f"graphs of {source.name}",
+        "what": "objects",
+        "dataset": split.dataset,
+        "split": split.name,
+    }
+    return store.arrays(GRAPH, compute, about, progress=progress)
 
 
 # -- the authors' own graphs ------------------------------------------
@@ -494,44 +433,35 @@ def _stored(home: Path, names: Sequence[str], compute) -> dict[str, np.ndarray]:
 class _Array:
     """Stands for an array in a pickle: notes what it would be made of."""
 
-    def __init__(self, *arguments) -> None:
-        self.made_of = arguments
+    def __init__(self, *made_of) -> None:
+        self.made_of = made_of
 
     def __setstate__(self, state) -> None:
-        self.made_of = state
+        self.state = state
 
     def build(self) -> np.ndarray:
-        _, shape, kind, fortran, data = self.made_of
-        code, order = kind.made_of[0], "F" if fortran else "C"
-        if isinstance(data, str):  # pickled by Python 2
-            data = data.encode("latin1")
-        if not re.fullmatch("[fiub][1248]", code):
-            raise pickle.UnpicklingError(f"an array of {code!r}")
-        flat = np.frombuffer(data, kind.order + code)
-        return flat.reshape(shape, order=order).astype(np.float32)
-
-
-class _Type(_Array):
-    order = "<"
-
-    def __setstate__(self, state) -> None:
-        self.order = state[1].replace("|", "<")
+        _, shape, kind, fortran, data = self.state
+        (code, *_), order = kind.made_of, kind.state[1].replace("|", "=")
+        if shape != (NODES, NODES) or not re.fullmatch("[fiu][1248]", code):
+            raise pickle.UnpicklingError(f"an array {shape} of {code!r}")
+        flat = np.frombuffer(data, order + code)
+        return flat.reshape(shape, order="F" if fortran else "C")
 
 
 class _Bytes(_Array):
-    def __new__(cls, text: str = "", codec: str = "latin1"):
+    def __new__(cls, text: str, codec: str) -> bytes:
         return text.encode("latin1")
 
 
 class _Unpickler(pickle.Unpickler):
     """Builds dictionaries, strings and stand-ins for arrays; runs nothing."""
 
-    def find_class(self, module: str, name: str):
-        stands = {"_reconstruct": _Array, "ndarray": _Array, "dtype": _Type}
-        if (module, name) in (("_codecs", "encode"), ("__builtin__", "bytes")):
+    def find_class(self, module: str, name: str) -> type:
+        if (module, name) == ("_codecs", "encode"):  # bytes, in old protocols
             return _Bytes
-        if module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray"):
-            return stands[name]
+        known = name in ("_reconstruct", "ndarray", "dtype")
+        if known and re.fullmatch(r"numpy(\._?core\.multiarray)?", module):
+            return _Array
         raise pickle.UnpicklingError(f"{module}.{name}")
 
 
@@ -549,24 +479,23 @@ def released_local(path: str | Path, ids: Sequence[str]) -> dict[str, np.ndarray
     Raises:
         RsirError: for anything else in it, a missing picture, or a shape.
     """
-    keys, found = [i.split(".")[0] + ".txt" for i in ids], {}
+    names = [f"{i.split('.')[0]}.txt" for i in ids]
     try:
         with open(path, "rb") as file:
             np.lib.format.read_magic(file)
             np.lib.format.read_array_header_1_0(file)
-            (held,) = _Unpickler(file, encoding="latin1").load().made_of[4]
-        for name, table in (("nodes", "local_rep"), ("adjacency", "adj_matrix")):
-            found[name] = np.zeros((len(keys), NODES, WIDTH), np.float32)
-            for row, key in zip(found[name], keys):
-                row[:] = held[table][key].build()
-    except OSError as error:
-        raise RsirError(f"{path}: cannot be read ({error})") from error
-    except KeyError as error:
-        raise RsirError(
-            f"{path}: lacks {error}; take the file of this data set"
-        ) from error
+            (held,) = _Unpickler(file, encoding="latin1").load().state[4]
+        arrays = {
+            key: [held[table][name].build() for name in names]
+            for key, table in (("nodes", "local_rep"), ("adjacency", "adj_matrix"))
+        }
     except Exception as error:  # a damaged pickle fails in any way
+        lacks = "lacks " if isinstance(error, KeyError) else ""
         raise RsirError(
-            f"{path}: not GaLR's file of arrays [20, 20] ({error}); fetch it again"
+            f"{path}: not GaLR's local features of these pictures ({lacks}{error}); "
+            "take the authors' file of this data set"
         ) from error
-    return found
+    return {
+        key: np.array(rows, np.float32).reshape(-1, NODES, NODES)
+        for key, rows in arrays.items()
+    }

@@ -266,13 +266,11 @@ def build(config: Config, train=None, vocabulary=None):
             options = {"dropout": config.word_dropout}
     else:
         options = {"layers_trained": config.text_layers}
-    return model_class(config.method)(
-        image_encoder(
-            config.image_encoder, size=config.image_size, views=config.tta_views
-        ),
-        text_encoder(config.text_encoder, vocabulary, **options),
-        config,
+    images = image_encoder(
+        config.image_encoder, size=config.image_size, tta_views=config.tta_views
     )
+    texts = text_encoder(config.text_encoder, vocabulary, **options)
+    return model_class(config.method)(images, texts, config)
 
 
 def _one(what: str, name: str, table: dict):

@@ -139,17 +139,21 @@ def groups_of(regions: Regions, drea: bool | DREA | None = True) -> list[list[in
     order = np.lexsort((x, y, -regions.salience.round(6)))  # ties: from the top left
     drea = drea_of(drea)
     if drea is None:
-        return [[int(i)] for i in order]
+        return [[i] for i in order.tolist()]
     threshold = regions.alike if drea.threshold is None else drea.threshold
     alike = cosines(regions.look) >= threshold - 1e-6
     same = overlaps(regions.boxes) >= OVERLAP
-    groups: list[list[int]] = []
-    for i in map(int, order):
-        group = next((g for g in groups if alike[i, g[0]]), None)
-        if group is None:
-            groups.append([i])
-        elif drea.merge and not same[i, group].any():
-            group.append(i)
+    groups = []
+    while len(order):
+        leader = order[0]
+        similar = alike[order, leader] | (order == leader)
+        groups.append([int(leader)])
+        covered = same[leader].copy()
+        for i in order[similar][1:].tolist() if drea.merge else ():
+            if not covered[i]:
+                groups[-1].append(i)
+                covered |= same[i]
+        order = order[~similar]
     return groups
 
 
@@ -161,11 +165,12 @@ def cosines(look: np.ndarray) -> np.ndarray:
 
 def overlaps(boxes: np.ndarray) -> np.ndarray:
     """Intersection over union of all pairs, `[n, n]`."""
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    both = np.prod((high - low).clip(0), axis=2)
-    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    return both / np.maximum(area[:, None] + area[None, :] - both, 1e-12)
+    left, top, right, bottom = boxes.T[:, :, None]  # (n, 1) each
+    width = np.minimum(right, right.T) - np.maximum(left, left.T)
+    height = np.minimum(bottom, bottom.T) - np.maximum(top, top.T)
+    both = width.clip(0) * height.clip(0)
+    area = (right - left) * (bottom - top)
+    return both / np.maximum(area + area.T - both, 1e-12)
 
 
 def adjacency_of(nodes: np.ndarray, boost: float = 0.0) -> np.ndarray:
