@@ -502,14 +502,11 @@ class CFITR(CrossEncoder):
         """
         config, scores = self.config, cosines(images["h"], texts["h"])
         n = max(1, round(config.joint_share * len(scores)))
+        hard = hard_negatives(scores, positive, config.hard_texts, 0.05)
+        taken = positive.scatter(1, hard.clamp(min=0), True)
         easy = config.false_texts - config.hard_texts
-        wrong = torch.cat(
-            [
-                hard_negatives(scores, positive, config.hard_texts, 0.05),
-                hard_negatives(torch.zeros_like(scores), positive, easy, 1.0),
-            ],
-            1,
-        )[:n]
+        easy = hard_negatives(torch.zeros_like(scores), taken, easy, 1.0)
+        wrong = torch.cat([hard, easy], 1)[:n]
         own = torch.arange(n, device=scores.device)[:, None]
         text = torch.cat([own, wrong], 1)  # (n, 1 + false_texts), -1: none left
         pairs = torch.stack([own.expand_as(text), text.clamp(min=0)], 2)
@@ -577,8 +574,8 @@ PRESETS = {
         "eval_every": 2,
         "rerank_top": 20,
     },
-    # as released, but for the frozen patch projection, and for five of the
-    # false texts, which the coarse stage draws
+    # as released, but for the frozen patch projection, and for the false texts:
+    # they are drawn from the batch, which must hold enough (released: 8 x 32)
     "paper": {
         "image_encoder": "vilt_patches",
         "image_size": 384,
@@ -586,8 +583,8 @@ PRESETS = {
         "text_layers": None,
         "epochs": 50,
         "patience": 50,
-        "batch": 8,
-        "accumulate": 32,
+        "batch": 32,
+        "accumulate": 8,
         "lr": 1e-4,
         "text_lr": 1e-4,
         "ppsr": 10,

@@ -406,10 +406,9 @@ PRESETS = {
         "joint_share": 0.25,
         "epochs": 6,
         "batch": 64,
-        "lr": 5e-4,
-        "text_lr": 2e-4,
-        "image_lr": 2e-4,
-        "eval_every": 4,
+        "lr": 3e-4,
+        "image_lr": 3e-4,
+        "eval_every": 3,
         "precision": "no",
     },
     "cpu": {
