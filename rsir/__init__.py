@@ -15,7 +15,7 @@ _HOMES = {
     "Split": "rsir.data",
     "Splits": "rsir.data",
     "evaluate": "rsir.evaluation.metrics",
-    "compare": "rsir.evaluation.metrics",
+    "compare": "rsir.evaluation.compare",
     "check_reported": "rsir.experiments.claims",
     "RsirError": "rsir.utils.errors",
 }

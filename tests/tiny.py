@@ -1,7 +1,10 @@
-"""A tiny data set and a tiny encoder: trained on within a second."""
+"""A tiny data set, a tiny encoder, a tiny system: trained within a second."""
 
 import csv
 import itertools
+import types
+import zlib
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -9,15 +12,23 @@ import torch
 from PIL import Image
 from torch import nn
 
+import rsir.models
 from rsir.data import load_dataset
+from rsir.data.text import Vocabulary
+from rsir.encoders.base import Encoded
+from rsir.encoders.encoded_split import EncodedSplit
 from rsir.encoders.image import ImageEncoder
-from rsir.models.recipes import recipe
+from rsir.models import Config, Method, config
+from rsir.models.base import TwoTower
 
 COLOURS = {
-    "red": (200, 40, 40), "green": (40, 170, 60), "blue": (40, 70, 200),
-    "white": (235, 235, 235), "black": (20, 20, 20),
+    "red": (200, 40, 40),
+    "green": (40, 170, 60),
+    "blue": (40, 70, 200),
+    "white": (235, 235, 235),
+    "black": (20, 20, 20),
     "yellow": (230, 210, 60),
-}  # fmt: skip
+}
 
 
 def draw(folder, sizes=(24, 8, 8)):
@@ -70,14 +81,21 @@ def cached(cache, monkeypatch):
     return cache
 
 
-def tiny_recipe(method="amfmn", **changes):
-    """A recipe that trains on `splits` in a second or two."""
+def tiny_config(method="amfmn", **changes):
+    """A config that trains on `splits` in a second or two."""
     small = {
-        "epochs": 4, "batch": 8, "image_size": 32, "dim": 16,
-        "text_encoder": "gru", "vocabulary_threshold": 1, "lr": 3e-3,
-        "precision": "no", "text_layers": None, "patience": 9,
-    }  # fmt: skip
-    return recipe(method, "toy", **(small | changes))
+        "epochs": 4,
+        "batch": 8,
+        "image_size": 32,
+        "dim": 16,
+        "text_encoder": "gru",
+        "vocabulary_threshold": 1,
+        "lr": 3e-3,
+        "precision": "no",
+        "text_layers": None,
+        "patience": 9,
+    }
+    return config(method, "toy", **(small | changes))
 
 
 class TinyEncoder(ImageEncoder):
@@ -99,3 +117,142 @@ class TinyEncoder(ImageEncoder):
     def pyramid(self, images):
         maps = [conv(images) for conv in self.convs]
         return maps, self.head(maps[-1].mean((2, 3)))
+
+
+# -- a system of its own, which needs neither weights nor a cache ------
+
+
+@dataclass(frozen=True)
+class StubConfig(Config):
+    method: str = "stub"
+    epochs: int = 4
+    batch: int = 8
+    lr: float = 1e-2
+    precision: str = "no"
+    vocabulary_threshold: int = 1
+    patience: int = 9
+    dropout: float = 0.1
+
+
+class StubText(nn.Module):
+    """The mean of word vectors; a word's number is its checksum."""
+
+    pretrained = False
+
+    def __init__(self, vocabulary):
+        super().__init__()
+        self.vocabulary = vocabulary
+        self.words = nn.Embedding(64, 16)
+
+    def tokenize(self, captions):
+        rows = [[zlib.crc32(w.encode()) % 63 + 1 for w in c.split()] for c in captions]
+        longest = max(map(len, rows))
+        return torch.tensor([row + [0] * (longest - len(row)) for row in rows])
+
+    def frozen_prefix(self, ids):
+        return None
+
+    def forward(self, ids):
+        mask = ids > 0
+        tokens = self.words(ids) * mask[..., None]
+        return Encoded(tokens, mask, tokens.sum(1) / mask.sum(1, keepdim=True))
+
+
+class Stub(TwoTower):
+    """Means of an 8 x 8 grid and of word vectors, under one matrix."""
+
+    Config = StubConfig
+    wants_similarity = True
+
+    def __init__(self, vocabulary, config):
+        super().__init__(nn.BatchNorm2d(1), StubText(vocabulary), config)
+        self.project = nn.Linear(192, 16)
+        self.scale = nn.Parameter(torch.tensor(10.0))
+        self.dropout = nn.Dropout(config.dropout)
+
+    def encode_split(self, split, *, progress=True):
+        encoded = EncodedSplit(split, None, self.text_encoder, ())
+        pooled = [
+            np.asarray(Image.open(path).convert("RGB").resize((8, 8)), "f4") / 255
+            for path in split.images
+        ]
+        encoded.features = {"pooled": np.stack(pooled).reshape(-1, 192) - 0.5}
+        return encoded
+
+    def encode_images(self, features):
+        found = self.project(self.dropout(features["pooled"].float()))
+        return {"v": nn.functional.normalize(found, dim=-1)}
+
+    def encode_texts(self, features):
+        return {"t": nn.functional.normalize(self.dropout(features["pooled"]), dim=-1)}
+
+    def score(self, images, texts):
+        return images["v"] @ texts["t"].T
+
+    def losses(self, scores, pairs):
+        target = pairs["positive"].float() + 0.1 * pairs["similarity"].float()
+        logits = self.scale * scores
+        return {
+            "image": nn.functional.cross_entropy(logits, target / target.sum(1, True)),
+            "text": nn.functional.cross_entropy(
+                logits.T, target.T / target.T.sum(1, True)
+            ),
+        }
+
+
+def install(patch):
+    """Make "stub" a method, with a `MonkeyPatch`."""
+    from rsir.training import checkpoints, trainer
+
+    def build(config, train=None, vocabulary=None):
+        vocabulary = vocabulary or Vocabulary.build(train.captions, 1)
+        return Stub(vocabulary, config)
+
+    names = {"toy": {}, "cpu": {"lr": 3e-3}}
+    rows = {"plain": {}, "wild": {"dropout": 0.5}, "deep": {"rerank_top": 4}}
+    known = {"stub": Method(StubConfig, names, rows, "tiny")}
+    patch.setattr(rsir.models, "methods", lambda: known)
+    for module in (trainer, checkpoints):
+        patch.setattr(module, "build", build)
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    """`train` and the registry know "stub", and nothing else."""
+    install(monkeypatch)
+    return StubConfig
+
+
+def quiet(config, splits, run_dir=None, **options):
+    """`train` without a word."""
+    from rsir.training.trainer import train
+
+    return train(config, splits, run_dir, progress=False, **options)
+
+
+def learned(model):
+    """What training may change."""
+    state = model.state_dict().items()
+    return {k: v.clone() for k, v in state if not k.startswith("image_encoder.")}
+
+
+def same(a, b):
+    """Whether two states are equal to the bit."""
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """Gradients and rates of every optimiser step."""
+    seen = types.SimpleNamespace(grads=[], rates=[])
+
+    class Watched(torch.optim.AdamW):
+        def step(self, *args, **kwargs):
+            every = [p for g in self.param_groups for p in g["params"]]
+            seen.rates.append([g["lr"] for g in self.param_groups])
+            seen.grads.append([None if p.grad is None else p.grad.clone()
+                               for p in every])  # fmt: skip
+            return super().step(*args, **kwargs)
+
+    monkeypatch.setattr(torch.optim, "AdamW", Watched)
+    return seen

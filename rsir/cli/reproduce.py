@@ -15,19 +15,22 @@ def register(app: typer.Typer) -> None:
 
 def reproduce_command(
     method: Annotated[
-        str, typer.Argument(help="linear, mlp, amfmn, galr, envlf or cfitr.")
-    ],
+        Optional[str], typer.Argument(help="linear, amfmn, galr, ...")
+    ] = None,
     dataset: Dataset = "toy",
     preset: Preset = "cpu",
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 1,
     seed: Annotated[Optional[int], typer.Option(help="Only this seed.")] = None,
-    row: Annotated[
+    variant: Annotated[
         Optional[list[str]],
-        typer.Option(
-            help="Rows to run; 'all' for every row of the method; "
-            "default: the headline row."
-        ),
+        typer.Option(help="Variants to run; 'all' for every one; default: the first."),
     ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="All headlines, both sides of each claim.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what it would cost.")
+    ] = False,
     root: Root = None,
     results: Annotated[
         Optional[Path], typer.Option(help="Where records go; default results/.")
@@ -38,21 +41,29 @@ def reproduce_command(
 ) -> None:
     """Train, select on validation, score the test split, write records.
 
-    A queue that was killed goes on when the command is given again.
-    The tree must be clean: a record names the commit it comes from.
+    A queue that was killed goes on when the command is given again. The
+    tree must be clean at its start: a record names the commit it is of.
     """
     from rsir.experiments.run import reproduce
-    from rsir.models.recipes import ROWS
+    from rsir.experiments.tables import queue
+    from rsir.models import variants
+    from rsir.utils.errors import RsirError
 
-    rows = list(ROWS.get(method, {})) if row == ["all"] else row
+    if every == (method is not None):
+        raise RsirError("reproduce: name a method, or give --all")
+    if every:
+        wanted = queue()
+    else:
+        names = [*variants(method)] if variant == ["all"] else variant or [None]
+        wanted = [(method, name) for name in names]
     reproduce(
-        method,
+        wanted,
         dataset,
         preset,
         range(seeds) if seed is None else [seed],
-        rows,
         root=root,
         results=results,
         force=force,
+        dry_run=dry_run,
         say=lambda line: print(line, flush=True),
     )

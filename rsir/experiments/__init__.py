@@ -1,1 +1,1 @@
-"""Room."""
+"""From a config to a row of a table: runs, records, trials, claims."""

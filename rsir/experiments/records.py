@@ -1,52 +1,43 @@
 """Measured runs: one JSON record a run, per-query ranks beside it.
 
-`rsir reproduce` makes them; book and tests read them. A record says
-what was run, on what code, how long it took and what came out under
-every tie rule. Records of code that has changed since are stale.
+`rsir reproduce` makes them; book and tests read them. A record says what
+was run, on what code and data, how long it took and what came out under
+every tie rule. Records of code or data that have changed are stale.
+Nothing here imports PyTorch.
 """
 
 import ast
 import hashlib
-import importlib.util
-import io
 import json
 import sys
-import tokenize
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-
 from rsir.evaluation.metrics import KS, TIES, Ranks, recalls_from_ranks
-from rsir.models.recipes import recipe
+from rsir.models import config
 from rsir.utils.errors import RsirError
 from rsir.utils.io import atomic_write
 
-#: modules that do not decide a number: registries and presentation
+PACKAGE = Path(__file__).resolve().parents[1]
+#: files, or folders, that do not decide a number
 NOT_HASHED = (
-    "rsir.models.recipes",
-    "rsir.models.registry",
-    "rsir.experiments.records",
-    "rsir.experiments.run",
-    "rsir.experiments.claims",
-    "rsir.experiments.claims",
-    "rsir.plots.core",
-    "rsir.utils.progress",
-    "rsir.utils.errors",
-    "rsir.cli",
-    "rsir.data.catalog",
-    "rsir.data.download",
-    "rsir.data.download",
-    "rsir.data.download",
-    "rsir.data.verify",
-    "rsir.evaluation.bootstrap",
+    "cli/",
+    "plots/",
+    "experiments/",
+    "utils/errors.py",
+    "utils/progress.py",
+    "data/catalog.py",
+    "data/download.py",
+    "data/verify.py",
+    "evaluation/bootstrap.py",
+    "evaluation/compare.py",
 )
-
 FIELDS = (
     "method",
     "dataset",
-    "row",
+    "variant",
     "preset",
     "seed",
     "command",
@@ -61,6 +52,7 @@ FIELDS = (
     "config",
     "created",
 )
+DATA = "data.yml"
 
 
 @dataclass(frozen=True)
@@ -69,7 +61,7 @@ class Record:
 
     Attributes:
         path: of the JSON file.
-        facts: its content, see `FIELDS`.
+        facts: its content, see `FIELDS`; each is an attribute, too.
     """
 
     path: Path
@@ -81,6 +73,11 @@ class Record:
         return self.facts[name]
 
     @property
+    def folder(self) -> Path:
+        """`results/`, or what stands for it."""
+        return self.path.parents[2]
+
+    @property
     def mR(self) -> float:
         """Mean recall, percent, ties at their expectation."""
         return self.facts["recalls"]["expected"]["mR"]
@@ -90,26 +87,37 @@ class Record:
         return Ranks.load(self.path.with_suffix(".npz"))
 
     def stale(self) -> list[str]:
-        """What has changed since: modules, or the recipe; else []."""
+        """What has changed since: files, "config", "data", a re-ranked run.
+
+        A record that does not say on which data it rests is older than
+        all this: it has "data" alone. [] if nothing has changed.
+        """
+        if not self.facts.get("data"):
+            return ["data"]
         changed = [
             name
             for name, value in self.facts["modules"].items()
             if module_hash(name) != value
         ]
-        try:
-            asked = recipe(self.method, self.preset, self.row, seed=self.seed)
-        except RsirError:
-            return [*changed, "recipe"]
+        if known_data(self.folder).get(self.dataset, self.data) != self.data:
+            changed.append("data")
+        if self._other_config():
+            changed.append("config")
         rerank = self.facts.get("rerank")
         if rerank and rerank["of_ranks"] != ranks_digest(
             self.path.with_name(rerank["of"] + ".npz")
         ):
             changed.append(rerank["of"])
-        # an option that came later was at its default
-        then = type(asked)().to_dict() | self.facts["config"]
-        if _plain(asked.to_dict()) != _plain(then):
-            changed.append("recipe")
         return changed
+
+    def _other_config(self) -> bool:
+        try:
+            now = config(self.method, self.preset, self.variant, seed=self.seed)
+        except RsirError:
+            return True
+        # an option that came later was at its default
+        then = type(now)().to_dict() | self.facts["config"]
+        return now.to_dict() != then
 
 
 def ranks_digest(path: Path) -> str | None:
@@ -119,22 +127,17 @@ def ranks_digest(path: Path) -> str | None:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
-def _plain(value):
-    """As JSON has it: tuples are lists."""
-    return json.loads(json.dumps(value))
-
-
 def results_dir() -> Path:
     """`results/` of this checkout.
 
     Raises:
         RsirError: if the package is not run from a checkout.
     """
-    folder = Path(__file__).resolve().parents[2] / "results"
+    folder = PACKAGE.parent / "results"
     if not (folder.parent / "pyproject.toml").is_file():
         raise RsirError(
-            f"{folder}: not a checkout of the project; clone it to "
-            "read or write records"
+            f"{folder}: not a checkout of the project; clone it to read or "
+            "write records"
         )
     return folder
 
@@ -153,8 +156,8 @@ def read_record(path: str | Path) -> Record:
     missing = [name for name in FIELDS if name not in facts]
     if missing:
         raise RsirError(
-            f"{path}: record lacks {', '.join(missing)}; make it again "
-            "with rsir reproduce"
+            f"{path}: record lacks {', '.join(missing)}; make it again with "
+            "rsir reproduce"
         )
     return Record(path, facts)
 
@@ -162,22 +165,21 @@ def read_record(path: str | Path) -> Record:
 def load_records(
     method: str | None = None,
     dataset: str | None = None,
-    row: str | None = None,
+    variant: str | None = None,
     folder: str | Path | None = None,
 ) -> list[Record]:
-    """All records that fit, ordered by method, data set, row, seed.
+    """All records that fit, ordered by method, data set, variant, seed.
 
     Args:
-        method, dataset, row: None means any.
+        method, dataset, variant: None means any.
         folder: None: `results/` of the checkout.
     """
     folder = Path(folder) if folder else results_dir()
-    records = [read_record(path) for path in sorted(folder.glob("*/*/*-s*.json"))]
-    wanted = {"method": method, "dataset": dataset, "row": row}
+    wanted = {"method": method, "dataset": dataset, "variant": variant}
     return [
-        r
-        for r in records
-        if all(v is None or r.facts[k] == v for k, v in wanted.items())
+        record
+        for record in map(read_record, sorted(folder.glob("*/*/*-s*.json")))
+        if all(v is None or record.facts[k] == v for k, v in wanted.items())
     ]
 
 
@@ -185,12 +187,17 @@ def write_record(facts: dict, ranks: Ranks, folder: Path) -> Path:
     """Write ranks first, then the JSON; both whole or not at all."""
     home = folder / facts["method"] / facts["dataset"]
     home.mkdir(parents=True, exist_ok=True)
-    path = home / f"{facts['row']}-s{facts['seed']}.json"
+    path = home / f"{facts['variant']}-s{facts['seed']}.json"
     ranks.save(path.with_suffix(".npz"))
+    write_facts(path, facts)
+    return path
+
+
+def write_facts(path: Path, facts: dict) -> None:
+    """The JSON of a record alone."""
     with atomic_write(path) as file:
         json.dump(facts, file, indent=1)
         file.write("\n")
-    return path
 
 
 def recalls_under_every_rule(ranks: Ranks) -> dict:
@@ -204,147 +211,108 @@ def recalls_under_every_rule(ranks: Ranks) -> dict:
     return {ties: rounded(recalls_from_ranks(ranks, ties, KS)) for ties in TIES}
 
 
-def summary(records: list[Record]) -> dict:
-    """Mean, standard deviation and number of runs of the mR."""
-    values = np.array([r.mR for r in records])
-    return {
-        "mean": float(values.mean()),
-        "n": len(values),
-        "std": float(values.std(ddof=1)) if len(values) > 1 else None,
-    }
+# -- data and code that records rest on ---------------------------------
 
 
-def on_validation(records: list[Record]) -> dict:
-    """What val said about runs: their mR there, and what it chose.
+def known_data(folder: Path) -> dict[str, dict]:
+    """`data.yml`: digests of the splits last measured, by data set."""
+    path = folder / DATA
+    return _read_yaml(path, path.stat().st_mtime_ns) if path.exists() else {}
 
-    Returns:
-        "val" (the mean of the lists' mR); of runs that re-score also
-        "won on val" (what that added there) and "k, of m": how far
-        down each run reads, and how much of the reading counts.
-    """
-    chosen = [
-        r.facts["rescored"] for r in records if "tried" in r.facts.get("rescored", {})
-    ]
-    tried = [[row["mR"] for row in one["tried"]] for one in chosen]
-    return {
-        "val": float(np.mean([r.facts["val_mR"] for r in records])),
-        "won on val": float(np.mean([max(x) - x[0] for x in tried])) if tried else None,
-        "k, of m": "; ".join(
-            f"{one['k']}, {100 * one['reading']:.0f} %" for one in chosen
-        )
-        or None,
-    }
+
+def note_data(folder: Path, dataset: str, digests: Mapping[str, str]) -> None:
+    """Write the digests of a data set into `data.yml`."""
+    import yaml
+
+    table = known_data(folder)
+    if table.get(dataset) != digests:
+        table = dict(sorted((table | {dataset: dict(digests)}).items()))
+        with atomic_write(folder / DATA) as file:
+            file.write("# Digests of the lists that the records rest on.\n")
+            yaml.safe_dump(table, file)
+
+
+@lru_cache
+def _read_yaml(path: Path, _changed: int):
+    import yaml
+
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
 
 
 def declarations(folder: str | Path | None = None) -> list[dict]:
     """`results/declared.yml`: failures that are expected, and why.
 
-    A list of entries with `claim` (an id, or our own words),
-    `dataset`, `why` and, if not all rows are meant, `row`.
+    Entries with `claim` (an id, or our own words), `dataset`, `why` and,
+    if not all variants are meant, `variant`.
     """
-    import yaml
-
     path = (Path(folder) if folder else results_dir()) / "declared.yml"
-    if not path.exists():
-        return []
-    return yaml.safe_load(path.read_text(encoding="utf-8")) or []
+    return _read_yaml(path, path.stat().st_mtime_ns) if path.exists() else []
 
 
 def declared(
-    claim: str, dataset: str, row: str, folder: str | Path | None = None
+    claim: str, dataset: str, variant: str, folder: str | Path | None = None
 ) -> str | None:
-    """Why a claim is expected to fail for a row, if it is declared."""
+    """Why a claim is expected to fail for a variant, if it is declared."""
     for entry in declarations(folder):
-        named = entry["claim"], entry["dataset"], entry.get("row", row)
-        if named == (claim, dataset, row):
+        named = entry["claim"], entry["dataset"], entry.get("variant", variant)
+        if named == (claim, dataset, variant):
             return " ".join(entry["why"].split())
     return None
 
 
-# -- which code was used ----------------------------------------------
-
-
 def used_modules() -> dict[str, str]:
-    """Hashes of the modules of ours that are loaded now.
+    """Hashes of the files of ours that are loaded now, by their names.
 
-    Packages (`__init__`) only register names and are left out.
+    `__init__` files name things and are left out: what a config holds is
+    compared as data.
     """
-    names = sorted(
-        name
-        for name, module in sys.modules.items()
-        if name.startswith("rsir.")
-        and not hasattr(module, "__path__")
-        and not name.startswith(NOT_HASHED)
-    )
-    return {name: module_hash(name) for name in names}
+    found = {}
+    for name, module in list(sys.modules.items()):
+        path = Path(getattr(module, "__file__", None) or "x")
+        if name.startswith("rsir.") and path.stem != "__init__":
+            file = path.resolve().relative_to(PACKAGE).as_posix()
+            if not file.startswith(NOT_HASHED):
+                found[file] = module_hash(file)
+    return dict(sorted(found.items()))
 
 
-@lru_cache(maxsize=None)
-def module_hash(name: str) -> str | None:
-    """Hash of a module's code; prose in it does not count.
-
-    Comments and docstrings are left out, so that a better sentence
-    does not make a record stale. None if the module is gone.
-    """
-    try:
-        spec = importlib.util.find_spec(name)
-    except ModuleNotFoundError:
+@lru_cache
+def module_hash(file: str) -> str | None:
+    """Hash of the code in a file of the package; None if it is gone."""
+    path = PACKAGE / file
+    if not path.is_file():
         return None
-    if spec is None or spec.origin is None:
-        return None
-    return code_hash(Path(spec.origin).read_text(encoding="utf-8"))
+    return code_hash(path.read_text(encoding="utf-8"))
 
 
 def code_hash(source: str) -> str:
-    """First 16 hex digits of the hash of the code without prose."""
-    skip = set()  # (line, column) where a docstring begins
-    for node in ast.walk(ast.parse(source)):
-        body = getattr(node, "body", None)
-        if (
-            isinstance(body, list)
-            and body
-            and isinstance(body[0], ast.Expr)
-            and isinstance(body[0].value, ast.Constant)
-            and isinstance(body[0].value.value, str)
-        ):
-            skip.add((body[0].lineno, body[0].col_offset))
-    digest = hashlib.sha256()
-    for token in _tokens(source):
-        if token.type == tokenize.INDENT:
-            digest.update(b"\0indent")
-        elif (
-            token.type not in (tokenize.COMMENT, tokenize.NL)
-            and token.start not in skip
-        ):
-            digest.update(b"\0" + token.string.strip().encode())
-    return digest.hexdigest()[:16]
+    """First 16 hex digits of the hash of what a source does.
 
-
-def _tokens(source: str):
-    """Tokens of a source, the same under every Python.
-
-    Python 3.12 and later part an f-string into tokens of its own;
-    here it is one token, as before. (`ast.unparse`, which would be
-    shorter, writes other quotes under each version.)
+    Prose and layout do not count, nor do imports and the tables PRESETS
+    and VARIANTS: a record is compared with its config itself.
     """
-    begin = getattr(tokenize, "FSTRING_START", None)
-    end = getattr(tokenize, "FSTRING_END", None)
-    lines = source.splitlines(keepends=True)
-    depth, first = 0, (0, 0)
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == begin:
-            first = first if depth else token.start
-            depth += 1
-        elif token.type == end:
-            depth -= 1
-            if depth == 0:
-                (row, left), (last, right) = first, token.end
-                text = "".join(lines[row - 1 : last])
-                right -= len(lines[last - 1])
-                yield token._replace(
-                    type=tokenize.STRING,
-                    start=first,
-                    string=text[left : right or None],
-                )
-        elif depth == 0:
-            yield token
+    plain = repr(_plain(ast.parse(source)))
+    return hashlib.sha256(plain.encode()).hexdigest()[:16]
+
+
+def _plain(node):
+    """A syntax tree as lists, the same under every Python."""
+    if isinstance(node, list):
+        return [_plain(x) for x in node if not _left_out(x)]
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = ((name, _plain(value)) for name, value in ast.iter_fields(node))
+    full = [x for x in fields if x[1] not in ([], "None")]
+    return [type(node).__name__, *full]
+
+
+def _left_out(node) -> bool:
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return True
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return isinstance(node.value.value, str)
+    targets = getattr(node, "targets", [getattr(node, "target", None)])
+    return isinstance(node, ast.Assign | ast.AnnAssign) and any(
+        isinstance(x, ast.Name) and x.id.endswith(("PRESETS", "VARIANTS"))
+        for x in targets
+    )

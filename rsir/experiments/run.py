@@ -1,48 +1,48 @@
 """The queue behind `rsir reproduce`: one run after the other.
 
-Each run has a process of its own, so that its memory and its time
-are its own. A queue that is killed goes on where it stopped; a run
-whose record stands and is not stale is not made again.
+Each run has a process of its own, so that its memory and its time are
+its own. A queue that is killed goes on where it stopped; a run whose
+record stands and is not stale is not made again.
 """
 
-import dataclasses
 import datetime
 import importlib.metadata
 import json
 import multiprocessing
 import os
 import platform
-import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from filelock import FileLock, Timeout
 
-from rsir.data import NAMES, Split, cache_dir, load_dataset
-from rsir.evaluation.metrics import Ranks, recalls_from_ranks
-from rsir.evaluation.metrics import ranks as rank
+from rsir.data import NAMES, Split, Splits, load_dataset
+from rsir.evaluation.metrics import TIES, positions, recalls_from_ranks
+from rsir.evaluation.ranks import Ranks, compute_ranks
 from rsir.experiments.records import (
     Record,
+    load_records,
+    module_hash,
+    note_data,
     ranks_digest,
     read_record,
     recalls_under_every_rule,
     results_dir,
     used_modules,
+    write_facts,
     write_record,
 )
-from rsir.models.base import Retriever
-from rsir.models.recipes import RERANKS, ROWS, recipe
+from rsir.models import RERANKS, Config, config, variants
 from rsir.retrieval.rerank import multivariate_rerank
-from rsir.retrieval.search import load_run
-from rsir.training.batches import over_texts
-from rsir.training.trainer import score_split
 from rsir.utils.errors import RsirError
+from rsir.utils.io import atomic_write, cache_dir, locked
+from rsir.utils.seed import seed_everything
 
 PACKAGES = (
     "torch",
@@ -53,108 +53,219 @@ PACKAGES = (
     "numpy",
     "scipy",
 )
+#: how far the mR may be from the record: other cores, other sums
+CLOSE = 0.02
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: what becomes one record, or several that share a training."""
+
+    method: str
+    dataset: str
+    preset: str
+    variant: str
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.dataset} {self.variant}-s{self.seed}"
+
+    @property
+    def trained(self) -> "Job":
+        """The run itself, where this is a re-ranking of one."""
+        return replace(self, variant=self.variant.partition("+")[0])
+
+    @property
+    def command(self) -> str:
+        """What makes this record again."""
+        return (
+            f"rsir reproduce {self.method} --dataset {self.dataset} "
+            f"--preset {self.preset} --variant {self.variant} --seed {self.seed}"
+        )
+
+    def config(self) -> Config:
+        return config(self.method, self.preset, self.variant, seed=self.seed)
+
+    def path(self, results: Path) -> Path:
+        """Of its record."""
+        name = f"{self.variant}-s{self.seed}.json"
+        return results / self.method / self.dataset / name
+
+    def run_dir(self) -> Path:
+        name = f"{self.preset}-{self.trained.variant}-s{self.seed}"
+        return cache_dir() / "runs" / self.method / self.dataset / name
+
+    def record(self, results: Path) -> Record | None:
+        """Its record of this preset, stale or not, if there is one."""
+        path = self.path(results)
+        found = read_record(path) if path.exists() else None
+        return found if found and found.preset == self.preset else None
+
+    def stands(self, results: Path) -> bool:
+        """Whether it has a record that is not stale."""
+        record = self.record(results)
+        return record is not None and not record.stale()
 
 
 def reproduce(
-    method: str,
+    wanted: Sequence[tuple[str, str | None]],
     dataset: str,
     preset: str = "cpu",
     seeds: Sequence[int] = (0,),
-    rows: Sequence[str] | None = None,
     *,
     root: str | Path | None = None,
     results: Path | None = None,
     force: bool = False,
+    dry_run: bool = False,
     say: Callable[[str], None] = print,
 ) -> list[Path]:
     """Train, select on val, score test once, write records.
 
     Args:
-        method, dataset, preset: what to run.
-        seeds: one run each.
-        rows: names in `ROWS[method]`; None: the first (headline).
+        wanted: (method, variant) pairs; None: its first (headline).
+        dataset, preset: on what, and how large.
+        seeds: one run of each pair for each.
         root: data root, as for `load_dataset`.
         results: where records go; None: `results/`.
         force: make records again that stand already.
+        dry_run: only say what it would cost, by the records there are.
         say: gets a line for each run.
 
     Returns:
         Paths of all records asked for.
 
     Raises:
-        RsirError: for a dirty tree, another queue at work, or a run
-            that failed.
+        RsirError: for an unknown name, a dirty tree, another queue at
+            work, or a run that failed.
     """
     if dataset not in NAMES:
         raise RsirError(
-            f"data set {dataset!r}: records are for "
-            f"{', '.join(NAMES)}; train on a folder with rsir train"
+            f"data set {dataset!r}: records are for {', '.join(NAMES)}; train on "
+            "a folder with rsir train"
         )
     results = results or results_dir()
-    recipe(method, preset)
-    rows = list(rows or list(ROWS[method])[:1])
-    for row in rows:
-        recipe(method, preset, row)
-    clean_commit()
-    cache_dir().mkdir(parents=True, exist_ok=True)
-    lock = FileLock(cache_dir() / "reproduce.lock")
-    try:
-        held = lock.acquire(timeout=0)
-    except Timeout:
-        raise RsirError(
-            f"{lock.lock_file}: another queue is at work here; wait "
-            "for it, so that measured times stay true"
-        ) from None
-    paths = []
-    with held:
-        for row in rows:
-            for seed in seeds:
-                path = results / method / dataset / f"{row}-s{seed}.json"
-                paths.append(path)
-                if not force and path.exists() and _stands(read_record(path), preset):
-                    say(f"{path.stem}: stands")
-                    continue
-                if "+" in row:
-                    _needs_its_run(path, row, preset)
-                say(f"{path.stem}: running")
-                _in_own_process(
-                    dict(
-                        method=method,
-                        dataset=dataset,
-                        preset=preset,
-                        row=row,
-                        seed=seed,
-                        root=root and str(root),
-                        results=str(results),
-                        commit=clean_commit(),
-                    )
+    jobs = [
+        Job(method, dataset, preset, variant or next(iter(variants(method))), seed)
+        for method, variant in wanted
+        for seed in seeds
+    ]
+    for job in jobs:
+        job.config()
+    if dry_run:
+        _tell_cost(jobs, results, force, say)
+        return [job.path(results) for job in jobs]
+    commit = clean_commit()  # once: a commit in between stops no queue
+    with _alone():
+        note_data(results, dataset, digests(load_dataset(dataset, root)))
+        for job in jobs:
+            if job.stands(results) and not force:
+                say(f"{job}: stands")
+                continue
+            if job != job.trained and not job.trained.stands(results):
+                raise RsirError(
+                    f"{job}: re-ranks {job.trained}, which has no fresh record; "
+                    f"reproduce the variant {job.trained.variant} first"
                 )
-                record = read_record(path)
-                say(f"{path.stem}: mR {record.mR:.2f}, {record.seconds['total']:.0f} s")
-    return paths
+            say(f"{job}: running")
+            in_own_process(job, results, commit, root)
+            record = read_record(job.path(results))
+            say(f"{job}: mR {record.mR:.2f}, {record.seconds['total']:.0f} s")
+    return [job.path(results) for job in jobs]
 
 
-def _stands(record: Record, preset: str) -> bool:
-    return record.preset == preset and not record.stale()
+def _tell_cost(jobs, results: Path, force: bool, say) -> None:
+    total, unknown = 0.0, 0
+    for job in jobs:
+        if job.stands(results) and not force:
+            continue
+        record = job.record(results)
+        cost = record and record.seconds["total"]
+        total, unknown = total + (cost or 0.0), unknown + (cost is None)
+        say(f"{job}: " + (f"{cost:.0f} s" if cost else "never recorded"))
+    say(f"at most {total / 3600:.1f} h, and {unknown} runs never recorded")
 
 
-def _needs_its_run(path: Path, row: str, preset: str) -> None:
-    """A re-ranking needs the record of what it re-ranks."""
-    base = row.partition("+")[0]
-    run = path.with_name(path.name.replace(row, base))
-    if not run.exists() or not _stands(read_record(run), preset):
+def confirm(
+    method: str,
+    dataset: str,
+    preset: str = "cpu",
+    seed: int = 0,
+    *,
+    root: str | Path | None = None,
+    results: Path | None = None,
+) -> list[Path]:
+    """Train the headline once more; if its ranks are equal, renew hashes.
+
+    Then every record of the method on these data, whatever its variant
+    and seed, gets the hashes of today's code, and "confirmed": by which
+    run, at which commit, on which day.
+
+    Returns:
+        Paths of the records that were renewed.
+
+    Raises:
+        RsirError: the ranks differ; nothing is changed. Or as `reproduce`.
+    """
+    results = results or results_dir()
+    job = Job(method, dataset, preset, next(iter(variants(method))), seed)
+    old = job.record(results)
+    if old is None:
+        raise RsirError(f"{job.path(results)}: no record to confirm; {job.command}")
+    commit = clean_commit()
+    cache_dir().mkdir(parents=True, exist_ok=True)
+    with _alone(), tempfile.TemporaryDirectory(dir=cache_dir()) as aside:
+        in_own_process(job, Path(aside), commit, root, run_dir=Path(aside) / "run")
+        new = read_record(job.path(Path(aside)))
+        differ, n = _count_other(old.ranks(), new.ranks())
+    if differ:
         raise RsirError(
-            f"{path.stem}: re-ranks {run.stem}, which has no fresh "
-            f"record; reproduce the row {base} first"
+            f"{job}: {differ} of {n} ranks differ, mR {old.mR:.2f} is now "
+            f"{new.mR:.2f}; nothing was changed. Make the records anew: rsir reproduce"
         )
+    note_data(results, dataset, new.data)
+    said = {"by": old.path.stem, "commit": commit, "on": _today()}
+    renewed = [
+        record
+        for record in load_records(method, dataset, folder=results)
+        if record.preset == preset and record.facts.get("data", new.data) == new.data
+    ]
+    for record in renewed:
+        facts = {"modules": new.modules, "data": new.data, "confirmed": said}
+        write_facts(record.path, record.facts | facts)
+    return [record.path for record in renewed]
+
+
+def _count_other(a: Ranks, b: Ranks) -> tuple[int, int]:
+    """How many queries have other ranks, of how many."""
+    if not np.array_equal(a.owner, b.owner):
+        n = a.n_images + len(a.owner)
+        return n, n
+    other = [
+        np.any(
+            [positions(x, ties) != positions(y, ties) for ties in TIES],
+            axis=0,
+        )
+        for x, y in ((a.i2t, b.i2t), (a.t2i, b.t2i))
+    ]
+    return int(sum(x.sum() for x in other)), sum(map(len, other))
+
+
+def _alone():
+    """One queue at a time, so that measured times stay true."""
+    return locked(cache_dir() / "reproduce.lock", "measured runs", wait=0)
+
+
+def digests(splits: Splits) -> dict[str, str]:
+    """The digest of each of the three splits."""
+    return {name: getattr(splits, name).digest() for name in ("train", "val", "test")}
 
 
 def clean_commit() -> str:
     """The commit of this checkout.
 
     Raises:
-        RsirError: if files differ from it (`results/` may), or there
-            is no commit to name.
+        RsirError: if files differ from it (`results/` may), or there is
+            no commit to name.
     """
     home = Path(__file__).resolve().parents[2]
 
@@ -167,8 +278,8 @@ def clean_commit() -> str:
         )
         if done.returncode:
             raise RsirError(
-                f"{home}: not a git checkout with a commit; a record "
-                "must name the code it comes from: clone the project"
+                f"{home}: not a git checkout with a commit; a record must name "
+                "the code it comes from: clone the project"
             )
         return done.stdout
 
@@ -176,240 +287,262 @@ def clean_commit() -> str:
     dirty = git("status", "--porcelain", "--", ".", ":!results")
     if dirty.strip():
         raise RsirError(
-            f"{home}: files differ from commit {commit[:10]} "
-            f"({dirty.split()[1]}, ...); commit first: a record names "
-            "the code that it comes from"
+            f"{home}: files differ from commit {commit[:10]} ({dirty.split()[1]}, "
+            "...); commit first: a record names the code that it comes from"
         )
     return commit
 
 
-def _in_own_process(job: dict) -> None:
-    process = multiprocessing.get_context("spawn").Process(target=run_job, kwargs=job)
+def in_own_process(job: Job, *args, **options) -> None:
+    """`run_job` in a fresh process.
+
+    Raises:
+        RsirError: it failed.
+    """
+    process = multiprocessing.get_context("spawn").Process(
+        target=run_job, args=(job, *args), kwargs=options
+    )
     process.start()
     process.join()
     if process.exitcode:
         raise RsirError(
-            f"{job['row']}-s{job['seed']}: the run ended with code "
-            f"{process.exitcode}; call the same command to go on"
+            f"{job}: the run ended with code {process.exitcode}; call the same "
+            "command to go on"
         )
 
 
-def run_job(method, dataset, preset, row, seed, root, results, commit) -> None:
-    """One run, in this process: train, score test, write the record."""
-    from rsir.data import load_dataset
-    from rsir.models import build
-    from rsir.training.trainer import train
-    from rsir.utils.seed import exactly
-
-    exactly(seed)
-    used_modules()  # hash the code as it is now, not after hours
-    base = row.partition("+")[0]
-    run_dir = cache_dir() / "runs" / method / dataset / f"{preset}-{base}-s{seed}"
-    if base != row:
-        record = Path(results) / method / dataset / f"{base}-s{seed}.json"
-        run_rerank(row, record, run_dir, dataset, root, Path(results), commit)
-        return
-    asked = recipe(method, preset, row, seed=seed)
-    splits = load_dataset(dataset, root)
-    _drop_other_run(run_dir, asked, commit)
-    # made before the clock starts: "features" counts them
-    model = build(asked, splits.train)
-    for split in splits:
-        model.split_features(split)
-    features = sum(map(model.features_seconds, splits))
-    del model
-    if getattr(asked, "selects", "val") == "test":  # the slip itself
-        splits = dataclasses.replace(splits, val=splits.test)
-    run = train(asked, splits, run_dir)
-    for name, ranks, evaluated, *more in _measured(run, splits, row, preset):
-        seconds = {
-            "features": features,
-            # frozen texts encoded, statistics, a warm start
-            "prepare": run.seconds["features"],
-            "train": run.seconds["train"],
-            "evaluate": evaluated,
-        } | (more[0].pop("seconds", {}) if more else {})
+def run_job(
+    job: Job,
+    results: Path,
+    commit: str,
+    root: str | Path | None = None,
+    run_dir: Path | None = None,
+) -> None:
+    """One run, in this process: train, score test, write the records."""
+    seed_everything(job.seed)
+    run_dir = run_dir or job.run_dir()
+    splits = load_dataset(job.dataset, root)
+    asked = job.config()
+    if job != job.trained:
+        measured = [_reranked(job, splits, run_dir, results)]
+    else:
+        _claim(run_dir, asked, digests(splits))
+        measured = _trained(job, asked, splits, run_dir)
+    for variant, ranks, facts in measured:
+        one = replace(job, variant=variant)
+        seconds = facts["seconds"]
         seconds["total"] = sum(seconds.values())
-        _write(
-            run,
-            name,
-            preset,
-            dataset,
-            commit,
-            seconds,
-            ranks,
-            splits.test,
-            Path(results),
-            *more,
-        )
-    _drop_states(run_dir)
-
-
-def _drop_states(run_dir: Path) -> None:
-    """The records stand: keep the weights, not what training needs."""
+        own = one.config()
+        facts = {
+            "method": job.method,
+            "dataset": job.dataset,
+            "variant": variant,
+            "preset": job.preset,
+            "seed": job.seed,
+            "command": one.command,
+            "commit": commit,
+            "data": digests(splits),
+            "modules": used_modules(),
+            "versions": versions(),
+            "hardware": hardware(),
+            "peak_memory_gb": round(peak_memory() / 2**30, 2),
+            "recalls": recalls_under_every_rule(ranks),
+            "encoders": {"image": own.image_encoder, "text": own.text_encoder},
+            "n_images": splits.test.n_images,
+            "n_captions": len(ranks.owner),
+            "config": own.to_dict(),
+            "created": _today(),
+            **facts,
+            "seconds": {k: round(v, 1) for k, v in seconds.items()},
+        }
+        write_record(json.loads(json.dumps(facts)), ranks, results)
+    # the records stand: keep the weights, not what training needs
     for state in run_dir.glob("state-*"):
         shutil.rmtree(state)
 
 
-def _measured(run, splits, row: str, preset: str):
-    """Row, ranks and seconds; several rows if training is shared.
+def _trained(
+    job: Job, asked: Config, splits: Splits, run_dir: Path
+) -> Iterator[tuple[str, Ranks, dict]]:
+    """Every variant that is this training: its name, ranks, facts."""
+    from rsir.encoders.feature_cache import features_seconds
+    from rsir.models import build
+    from rsir.retrieval.two_stage import measure
+    from rsir.training.trainer import train
 
-    A system that re-scores the top of a list (a recipe with
-    `rescore`) is measured with and without it in one go. The second
-    gets a record of its own where a row asks for just that.
-    """
-    from rsir.evaluation.metrics import ranks as rank
-    from rsir.training.batches import Corpus
-    from rsir.training.trainer import score_corpus
-
-    asked, model, test = run.recipe, run.model, splits.test
-    if getattr(asked, "gallery", "full") != "full":
-        yield row, *_on_its_gallery(run, splits)
-        return
-    if hasattr(asked, "MEASURED"):  # CFITR: many ways, one training
-        from rsir.retrieval.two_stage import measured
-
-        yield from measured(model, splits, asked, preset)
-        return
-    start = time.perf_counter()
-    corpus = Corpus(test, model, progress=False)
-    k = getattr(asked, "rescore", 0)
-    if not k:
-        ranks = rank(score_corpus(model, corpus), test.owner)
-        yield row, ranks, time.perf_counter() - start
-        return
-    from rsir.data.caption_statistics import to_choose_on
-    from rsir.retrieval.two_stage import choose, two_stages
-
-    val = Corpus(splits.val, model, progress=False)
-    k, reading, tried = choose(
-        model, val, k, keep=to_choose_on(splits.val, splits.train)
+    # made before the clock starts: "features" counts them
+    model = build(asked, splits.train)
+    for split in splits:
+        model.encode_split(split)
+    features = sum(
+        features_seconds(model.image_encoder, split, model.reads)
+        for split in splits
+        if model.reads
     )
-    chosen = time.perf_counter()
-    both = two_stages(model, corpus, (k,), reading=reading)[0]
-    passed = time.perf_counter() - chosen
-    yield (
-        row,
-        both.ranks(),
-        passed,
-        {
-            "seconds": {"choose": chosen - start},
-            "rescored": {
-                "k": k,
-                "reading": reading,
-                "pairs": both.pairs,
-                "tried": tried,
+    del model
+    if getattr(asked, "selects", "val") == "test":  # the bug itself
+        chosen_on = replace(splits, val=splits.test)
+    else:
+        chosen_on = splits
+    run = train(asked, chosen_on, run_dir)
+    once = {
+        "features": features,
+        "prepare": run.seconds["features"],  # frozen texts, statistics
+        "train": run.seconds["train"],
+    }
+    for variant, ranks, seconds, facts in measure(
+        run.model, chosen_on, asked, same_training(job)
+    ):
+        yield (
+            variant,
+            ranks,
+            {
+                "precision": run.precision,
+                "val_mR": round(run.val_mR, 4),
+                "epochs_run": run.history[-1]["epoch"],
+                "seconds": once | seconds,
+                **facts,
             },
-        },
-    )
-    plain = dataclasses.replace(asked, rescore=0)
-    for name in ROWS[asked.method]:
-        if recipe(asked.method, preset, name, seed=asked.seed) == plain:
-            yield (name, both.coarse_ranks(), passed - both.seconds["rescore"])
+        )
 
 
-def _on_its_gallery(run, splits) -> tuple:
-    """Ranks and seconds of a two-stage run on the gallery it names.
+def same_training(job: Job) -> dict[str, Config]:
+    """Variants that differ from the job's in how they are measured alone.
 
-    The same lists are measured on the full gallery, too: the record
-    holds the mR of both, which differ by the gallery alone.
+    Returns:
+        Their configs by name, the job's own among them.
     """
-    from rsir.evaluation.metrics import Ranks, kept, recalls_from_ranks
-    from rsir.evaluation.metrics import ranks as rank
-    from rsir.retrieval.two_stage import Stages, choose_reading, rescore_both
-    from rsir.training.batches import Corpus
+    every = {v: replace(job, variant=v).config() for v in variants(job.method)}
+    asked = job.config()
 
-    asked, model, test = run.recipe, run.model, splits.test
+    def training(one: Config) -> dict:
+        facts = one.to_dict()
+        return {k: v for k, v in facts.items() if k not in asked.MEASURED}
+
+    return {v: one for v, one in every.items() if training(one) == training(asked)}
+
+
+def _claim(run_dir: Path, asked: Config, data: Mapping[str, str]) -> None:
+    """Keep a half run of this config, data and code; remove another."""
+    mark = run_dir / "made_with.json"
+    facts = {"config": asked.to_dict(), "data": data}
+    found = json.loads(mark.read_text()) if mark.exists() else {"modules": {}}
+    modules = found.pop("modules")
+    if found == facts and all(module_hash(k) == v for k, v in modules.items()):
+        return
+    shutil.rmtree(run_dir, ignore_errors=True)
+    from rsir.models import model_class
+    from rsir.training import trainer  # noqa: F401  (loaded, hence hashed)
+
+    model_class(asked.method)
+    with atomic_write(mark) as file:
+        json.dump(facts | {"modules": used_modules()}, file)
+
+
+# -- a finished run, looked at a second time (chapter 03) ---------------
+
+
+def _reranked(
+    job: Job, splits: Splits, run_dir: Path, results: Path
+) -> tuple[str, Ranks, dict]:
+    """Re-rank the test scores of a recorded run; nothing is trained."""
+    from rsir.models.base import score_split
+    from rsir.training.checkpoints import load_run
+
+    base = job.trained.path(results)
+    record = read_record(base)
+    options = dict(RERANKS[job.variant.partition("+")[2]])
+    banked = options.pop("bank")
+    model, test = load_run(run_dir), splits.test
+    scores = score_split(model, test)
+    mR = recalls_from_ranks(compute_ranks(scores, test.owner))["mR"]
+    if abs(mR - record.mR) > CLOSE:
+        raise RsirError(
+            f"{run_dir}: this run scores {mR:.2f}, its record says "
+            f"{record.mR:.2f}; make the record again with rsir reproduce --force"
+        )
     start = time.perf_counter()
-    model.reading, tried = choose_reading(model, splits.val, splits.train)
-    chosen = time.perf_counter()
-    stages = Stages(model, Corpus(test, model, progress=False))
-    lists = rescore_both(
-        stages.coarse(asked.coarse, asked.ppsr), stages.fine, asked.rescore
-    )
-    spent = time.perf_counter() - chosen
+    banks = bank_scores(model, splits.train, test, job.seed) if banked else {}
+    found = rerank_both(scores, test.owner, banks, **options)
+    took = time.perf_counter() - start
+    seconds = {k: v for k, v in record.seconds.items() if k != "total"}
+    kept = {k: record.facts[k] for k in ("precision", "val_mR", "epochs_run")}
+    sizes = {way: int(b.shape[way == "t2i"]) for way, b in banks.items()}
+    rerank = {
+        "transductive": not banked,
+        "bank": sizes or None,
+        "of": base.stem,
+        "of_commit": record.commit,
+        "of_ranks": ranks_digest(base.with_suffix(".npz")),
+        "of_mR": record.mR,
+        "seconds": round(took, 1),
+    }
+    seconds["evaluate"] += took
+    return job.variant, found, kept | {"seconds": seconds, "rerank": options | rerank}
+
+
+def rerank_both(
+    scores: np.ndarray,
+    owner: np.ndarray,
+    banks: Mapping[str, np.ndarray] | None = None,
+    **options,
+) -> Ranks:
+    """Per-query ranks after MR, each direction re-ranked for itself.
+
+    Args:
+        scores: `[n_images, n_captions]`.
+        owner: `[n_captions]`.
+        banks: "i2t" `[n_bank, n_captions]` and "t2i" `[n_images,
+            n_bank]`: scores of training queries; without them MR is
+            transductive.
+        options: of `rsir.retrieval.rerank.multivariate_rerank`.
+    """
     found = {}
-    for name in ("full", asked.gallery):
-        keep = kept(test.captions, test.owner, name)
-        columns, owner = stages.columns[keep], test.owner[keep]
-        i2t, t2i = (rank(lists[way][:, columns], owner) for way in ("i2t", "t2i"))
-        found[name] = Ranks(i2t.i2t, t2i.t2i, owner)
-    return (
-        found[asked.gallery],
-        spent,
-        {
-            "seconds": {"choose": chosen - start},
-            "rescored": {
-                "k": asked.rescore,
-                "reading": model.reading,
-                "pairs": stages.read,
-                "tried": tried,
-            },
-            "gallery": asked.gallery,
-            "galleries": {
-                name: round(recalls_from_ranks(x)["mR"], 4) for name, x in found.items()
-            },
-        },
-    )
+    for way in ("i2t", "t2i"):
+        new = multivariate_rerank(scores, way, bank=(banks or {}).get(way), **options)
+        found[way] = getattr(compute_ranks(new, owner), way)
+    return Ranks(found["i2t"], found["t2i"], np.asarray(owner))
 
 
-def _write(
-    run,
-    row,
-    preset,
-    dataset,
-    commit,
-    seconds,
-    ranks,
-    test,
-    results: Path,
-    more: dict | None = None,
-) -> None:
-    """The record of one row, with what else is worth noting."""
-    method, seed = run.recipe.method, run.recipe.seed
-    asked = recipe(method, preset, row, seed=seed)
-    write_record(
-        {
-            "method": method,
-            "dataset": dataset,
-            "row": row,
-            "preset": preset,
-            "seed": seed,
-            "command": f"rsir reproduce {method} --dataset {dataset} "
-            f"--preset {preset} --row {row} --seed {seed}",
-            "commit": commit,
-            "modules": used_modules(),
-            "versions": versions(),
-            "hardware": hardware(),
-            "precision": run.precision,
-            "seconds": {k: round(v, 1) for k, v in seconds.items()},
-            "peak_memory_gb": round(
-                resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2
-            ),
-            "recalls": recalls_under_every_rule(ranks),
-            "val_mR": round(run.val_mR, 4),
-            "epochs_run": run.history[-1]["epoch"],
-            "encoders": {"image": asked.image_encoder, "text": asked.text_encoder},
-            "n_images": test.n_images,
-            "n_captions": len(ranks.owner),
-            "config": json.loads(json.dumps(asked.to_dict())),
-            "created": datetime.datetime.now(datetime.timezone.utc).strftime(
-                "%Y-%m-%d"
-            ),
-        }
-        | (more or {}),
-        ranks,
-        results,
-    )
+def bank_scores(
+    model, train: Split, test: Split, seed: int = 0, size: int | None = None
+) -> dict[str, np.ndarray]:
+    """Scores of training queries against the test gallery.
+
+    Args:
+        model: a `TwoTower`.
+        train: its pictures and their captions are the queries.
+        test: the gallery.
+        seed: which pictures are drawn.
+        size: how many; None: as many as `test` has.
+
+    Returns:
+        "i2t": training pictures with test captions `[size, n_captions]`;
+        "t2i": test pictures with the captions of these pictures
+        `[n_images, n_bank]`.
+    """
+    from rsir.models.base import encode_sides
+
+    draw = np.random.default_rng([seed, 3])
+    size = min(size or test.n_images, train.n_images)
+    rows = np.sort(draw.choice(train.n_images, size, replace=False))
+    asked = np.concatenate([train.caption_indices(i) for i in rows])
+    gallery, bank = (model.encode_split(s, progress=False) for s in (test, train))
+    images, texts = encode_sides(model, gallery)
+    queries, words = encode_sides(model, bank)
+    queries = {k: v[rows] for k, v in queries.items()}
+    words = {k: v[bank.text_id[asked]] for k, v in words.items()}
+    return {
+        "i2t": model.score(queries, texts).float().cpu().numpy()[:, gallery.text_id],
+        "t2i": model.score(images, words).float().cpu().numpy(),
+    }
 
 
-def _drop_other_run(run_dir: Path, asked, commit: str) -> None:
-    """Remove a half run of another commit or recipe, keep our own."""
-    mark = run_dir / "commit"
-    if run_dir.exists() and not (mark.exists() and mark.read_text() == commit):
-        shutil.rmtree(run_dir)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    mark.write_text(commit)
+# -- on what a run was measured -----------------------------------------
+
+
+def _today() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
 
 
 def versions() -> dict[str, str]:
@@ -421,17 +554,31 @@ def versions() -> dict[str, str]:
 
 def hardware() -> dict[str, object]:
     """Processor, cores, memory and GPU, without names of hosts."""
+    import psutil  # comes with Accelerate
     import torch
 
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
     gpu = torch.cuda.is_available()
     return {
         "cpu": _cpu_name(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": len(affinity(0)) if affinity else os.cpu_count(),
         "simd": torch.backends.cpu.get_cpu_capability(),
-        "memory_gb": round(memory / 2**30),
+        "memory_gb": round(psutil.virtual_memory().total / 2**30),
         "gpu": torch.cuda.get_device_name(0) if gpu else None,
     }
+
+
+def peak_memory() -> int:
+    """The most memory that this process ever held, in bytes."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        held = psutil.Process().memory_info()
+        return getattr(held, "peak_wset", held.rss)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _cpu_name() -> str:
@@ -440,173 +587,3 @@ def _cpu_name() -> str:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
-
-
-# ----------------------------------------------------------------------
-# Records of a re-ranking: a finished run, looked at a second time.
-#
-# `rsir reproduce galr --row midf+mr` takes the test scores of the run
-# "midf" and re-ranks them. Nothing is trained. Such a record says whether
-# the re-ranking is transductive: it then saw all test queries at once.
-# Explained in chapter 03.
-
-
-#: how far the mR may be from the record: other cores, other sums
-CLOSE = 0.02
-
-
-def run_rerank(
-    row: str,
-    base: Path,
-    run_dir: Path,
-    dataset: str,
-    root: str | Path | None,
-    results: Path,
-    commit: str,
-) -> Path:
-    """Re-rank the test scores of a recorded run; write the record.
-
-    Args:
-        row: such as "midf+mr".
-        base: the record of "midf", same data set, preset and seed.
-        run_dir: the folder of that run.
-        dataset, root, results, commit: as for the run.
-
-    Raises:
-        RsirError: if the folder does not hold the run of the record.
-    """
-    record, name = read_record(base), row.partition("+")[2]
-    options = dict(RERANKS[name])
-    banked = options.pop("bank")
-    splits = load_dataset(dataset, root)
-    test = splits.test
-    model = load_run(run_dir)
-    scores = score_split(model, test)
-    start = time.perf_counter()
-    _same_run(record, rank(scores, test.owner), run_dir)
-    banks = bank_scores(model, splits.train, test, record.seed) if banked else {}
-    found = rerank_both(scores, test.owner, banks, **options)
-    took = round(time.perf_counter() - start, 1)
-    seconds = dict(record.seconds)
-    seconds |= {
-        "evaluate": seconds["evaluate"] + took,
-        "total": seconds["total"] + took,
-    }
-    facts = record.facts | {
-        "row": row,
-        "commit": commit,
-        "command": record.command.replace(f"--row {record.row} ", f"--row {row} "),
-        "modules": record.modules | used_modules(),
-        "seconds": seconds,
-        "recalls": recalls_under_every_rule(found),
-        "rerank": options
-        | {
-            "transductive": not banked,
-            "bank": {
-                way: int(b.shape[axis]) for (way, b), axis in zip(banks.items(), (0, 1))
-            }
-            or None,
-            "of": base.stem,
-            "of_commit": record.commit,
-            "of_ranks": ranks_digest(base.with_suffix(".npz")),
-            "of_mR": record.mR,
-            "seconds": took,
-        },
-        "created": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
-    }
-    return write_record(json.loads(json.dumps(facts)), found, results)
-
-
-def rerank_both(
-    scores: np.ndarray,
-    owner: np.ndarray,
-    banks: dict[str, np.ndarray] | None = None,
-    **options,
-) -> Ranks:
-    """Per-query ranks after MR, each direction re-ranked for itself.
-
-    Args:
-        scores: `[n_images, n_captions]`.
-        owner: `[n_captions]`.
-        banks: "i2t" `[n_bank, n_captions]` and "t2i"
-            `[n_images, n_bank]`: scores of training queries; without
-            them MR is transductive.
-        options: of `rsir.retrieval.rerank.multivariate_rerank`.
-    """
-    found = {}
-    for way in ("i2t", "t2i"):
-        new = multivariate_rerank(scores, way, bank=(banks or {}).get(way), **options)
-        found[way] = getattr(rank(new, owner), way)
-    return Ranks(found["i2t"], found["t2i"], np.asarray(owner))
-
-
-def bank_scores(
-    model: Retriever, train: Split, test: Split, seed: int = 0, size: int | None = None
-) -> dict[str, np.ndarray]:
-    """Scores of training queries against the test gallery.
-
-    Args:
-        model: encodes both sides.
-        train: its pictures and their captions are the queries.
-        test: the gallery.
-        seed: which pictures are drawn.
-        size: how many; None: as many as `test` has.
-
-    Returns:
-        "i2t": training pictures with test captions
-        `[size, n_captions]`; "t2i": test pictures with the captions
-        of these pictures `[n_images, n_bank]`.
-    """
-    draw = np.random.default_rng([seed, 3])
-    size = min(size or test.n_images, train.n_images)
-    rows = np.sort(draw.choice(train.n_images, size, replace=False))
-    asked = [c for i in rows for c in train.captions_of(i)]
-    images, texts = encode(model, test, range(test.n_images), test.captions)
-    queries, words = encode(model, train, rows, asked)
-    with torch.inference_mode():
-        return {
-            "i2t": model.score(queries, texts).float().cpu().numpy(),
-            "t2i": model.score(images, words).float().cpu().numpy(),
-        }
-
-
-@torch.inference_mode()
-def encode(
-    model: Retriever, split: Split, rows, captions, batch: int = 256
-) -> tuple[dict, dict]:
-    """Both sides of chosen pictures and of any captions.
-
-    Returns:
-        Tensors `[len(rows), ...]` and `[len(captions), ...]`.
-    """
-    model.eval()
-    features = model.split_features(split, progress=False)
-    rows, parts = np.asarray(rows), []
-    device = next(model.parameters()).device
-    for i in range(0, len(rows), batch):
-        parts.append(
-            model.encode_images(
-                {
-                    k: torch.from_numpy(np.array(x[rows[i : i + batch]])).to(device)
-                    for k, x in features.items()
-                }
-            )
-        )
-    images = {k: torch.cat([p[k] for p in parts]) for k in parts[0]}
-
-    def texts(part):
-        part = {k: x.to(device) for k, x in part.items()}
-        return model.encode_texts(model._text_inputs(part))
-
-    ids = model.text_encoder.tokenize(list(captions))
-    return images, over_texts({"ids": ids}, texts)
-
-
-def _same_run(record: Record, found: Ranks, run_dir: Path) -> None:
-    mR = recalls_from_ranks(found)["mR"]
-    if abs(mR - record.mR) > CLOSE:
-        raise RsirError(
-            f"{run_dir}: this run scores {mR:.2f}, its record says "
-            f"{record.mR:.2f}; make the record again with "
-            "rsir reproduce --force"
-        )

@@ -15,6 +15,7 @@ declarations are read without importing PyTorch.
 
 import ast
 import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -111,6 +112,19 @@ class Config:
             for name, value in dataclasses.asdict(self).items()
         }
 
+    def check(self, field: str, allowed: Collection[str]) -> None:
+        """Refuse a field, or an item of one, that is not among the names allowed.
+
+        Raises:
+            RsirError: it lists them.
+        """
+        value = getattr(self, field)
+        for item in value if isinstance(value, tuple) else (value,):
+            if item not in allowed:
+                raise RsirError(
+                    f"{field} is {item!r}; choose one of {', '.join(allowed)}"
+                )
+
 
 @dataclass(frozen=True)
 class Method:
@@ -129,17 +143,15 @@ def methods() -> dict[str, Method]:
     for path in sorted(Path(__file__).parent.glob("[!_]*.py")):
         scope = _declarations(path)
         for value in list(scope.values()):
-            if not (isinstance(value, type) and issubclass(value, Config)):
-                continue
-            name = value.method
-            if not name or value.__qualname__ not in scope["__declared__"]:
+            own = isinstance(value, type) and value.__module__ == scope["__name__"]
+            if not (own and issubclass(value, Config) and value.method):
                 continue
             # a second method in a file has tables of its own: MLP_VARIANTS
-            tables = [
-                scope.get(f"{name.upper()}_{table}", scope.get(table, {}))
+            presets, variants = (
+                scope.get(f"{value.method.upper()}_{table}", scope.get(table, {}))
                 for table in ("PRESETS", "VARIANTS")
-            ]
-            found[name] = Method(value, *tables, f"{__name__}.{path.stem}")
+            )
+            found[value.method] = Method(value, presets, variants, scope["__name__"])
     order = sorted(found, key=lambda n: (found[n].config.YEAR, n))
     return {name: found[name] for name in order}
 
@@ -147,35 +159,41 @@ def methods() -> dict[str, Method]:
 @cache
 def _declarations(path: Path) -> dict:
     """The configs and tables that a file declares; its models do not run."""
-    scope = {"__name__": __name__, "Config": Config, "__declared__": set()}
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    scope = {"__name__": f"{__name__}.{path.stem}"}
+    for node in ast.parse(path.read_text(encoding="utf-8"), str(path)).body:
         if isinstance(node, ast.ImportFrom):
             _take(node, scope)
             continue
-        if isinstance(node, ast.ClassDef):
-            if not node.name.endswith("Config"):
-                continue
-            scope["__declared__"].add(node.name)
-        elif not isinstance(node, ast.Assign | ast.AnnAssign):
+        config = isinstance(node, ast.ClassDef) and node.name.endswith("Config")
+        if not (config or isinstance(node, ast.Assign | ast.AnnAssign)):
             continue
         try:
             exec(compile(ast.Module([node], []), str(path), "exec"), scope)
-        except NameError:  # it needs what is not a declaration
-            continue
+        except NameError as error:
+            if config or ast.unparse(node).split(" ")[0].endswith(_TABLES):
+                raise RsirError(
+                    f"{path}, line {node.lineno}: {error}; a Config, PRESETS or "
+                    "VARIANTS is read without PyTorch, so it may use only what "
+                    "stands above it or is imported from dataclasses, "
+                    "rsir.utils.errors, rsir.models or the file of another method"
+                ) from error
     return scope
+
+
+_TABLES = ("PRESETS", "VARIANTS")
 
 
 def _take(node: ast.ImportFrom, scope: dict) -> None:
     """Names that declarations use, from `dataclasses` or another method."""
-    source = {}
-    if node.module == "dataclasses":
-        source = vars(dataclasses)
-    elif node.module == __name__:
-        source = globals()
-    elif (node.module or "").startswith(f"{__name__}."):
-        source = _declarations(
-            Path(__file__).with_name(node.module.split(".")[2] + ".py")
-        )
+    light = {
+        "dataclasses": vars(dataclasses),
+        "rsir.utils.errors": {"RsirError": RsirError},
+        __name__: globals(),
+    }
+    source = light.get(node.module, {})
+    if (node.module or "").startswith(f"{__name__}."):
+        file = Path(__file__).with_name(node.module.split(".")[2] + ".py")
+        source = _declarations(file)
     for alias in node.names:
         if alias.name in source:
             scope[alias.asname or alias.name] = source[alias.name]
@@ -248,13 +266,11 @@ def build(config: Config, train=None, vocabulary=None):
             options = {"dropout": config.word_dropout}
     else:
         options = {"layers_trained": config.text_layers}
-    return model_class(config.method)(
-        image_encoder(
-            config.image_encoder, size=config.image_size, views=config.tta_views
-        ),
-        text_encoder(config.text_encoder, vocabulary, **options),
-        config,
+    images = image_encoder(
+        config.image_encoder, size=config.image_size, tta_views=config.tta_views
     )
+    texts = text_encoder(config.text_encoder, vocabulary, **options)
+    return model_class(config.method)(images, texts, config)
 
 
 def _one(what: str, name: str, table: dict):

@@ -1,44 +1,121 @@
-"""MVSA, the multi-scale visual self-attention of AMFMN and GaLR.
+"""AMFMN: asymmetric multimodal feature matching network.
 
-Source: AMFMN paper, eqs. (6)-(9) and (14)-(19), and as released.
-Explained in chapter 02.
+Source: Yuan et al., TGRS 2021, doi 10.1109/TGRS.2021.3078451; numbers at the
+end of a line are its equations. Explained in chapter 02. The score is
+asymmetric: the picture v re-weights the sentence t, then both are compared,
+
+    S(v, t) = cos(F_v, g(F_v) * F_t).    (4)
+
+The paper's: MVSA, VGMF, the keyword branch, and the loss with its dynamic
+margin (`rsir.models.losses`). Where the released code differs, each difference
+has a name in `ALL_RELEASED`. Ours: standardised features of frozen encoders,
+what the config marks so, and S(T, T_I) (`rsir.models.caption_similarity`).
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rsir.data import Split
 from rsir.encoders.base import FEATURES
-from rsir.encoders.image import ImageEncoder
-from rsir.encoders.text import TextEncoder
-from rsir.models import losses
-from rsir.models.base import Retriever, in_chunks
-from rsir.models.layers import Standardise
+from rsir.encoders.encoded_split import EncodedSplit
+from rsir.models import Config, _mvsa_fast, losses
+from rsir.models.base import TwoTower, in_chunks
+from rsir.models.layers import Standardise, up2
 from rsir.utils.errors import RsirError
+
+EPS = 1e-8
+
+#: what the released code does otherwise
+ALL_RELEASED = (
+    "prelu",  # (14)(15): no PReLU
+    "mean",  # (16): the mean of the compressed map, not of v_h
+    "norm",  # (17)(18): no L2 norm
+    "relu",  # s_g passes a linear layer and a ReLU
+    "fusion",  # (22): the sigmoid is on W1
+    "sim",  # (25): a gate for each number, not one
+)
+
+
+@dataclass(frozen=True)
+class TripletConfig(Config):
+    """What AMFMN and GaLR share: the loss, eqs. (28)-(30), and `released_bugs`.
+
+    Attributes:
+        loss: "all" (28), "hard" (30), or "both".
+        margin: a fixed one (as released 0.2), or None: dynamic (29).
+        gamma, beta: of the dynamic margin.
+        mask_shared: duplicates of the own caption are no negatives.
+        released_bugs: differences of the released code, by name.
+    """
+
+    loss: str = "hard"
+    margin: float | None = None
+    gamma: float = 0.3  # ours: chosen on validation; the paper has 0.6
+    beta: float = 5.0
+    mask_shared: bool = False  # ours: the papers push duplicates apart
+    released_bugs: tuple[str, ...] = ()
+
+    BUGS = ALL_RELEASED
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check("loss", ("all", "hard", "both"))
+        self.check("released_bugs", self.BUGS)
+        if self.margin is None and not (0 < self.gamma < 1 and self.beta > 0):
+            raise RsirError(
+                f"gamma is {self.gamma}, beta is {self.beta}: eq. (29) needs "
+                "0 < gamma < 1 and beta > 0"
+            )
+
+
+@dataclass(frozen=True)
+class Config(TripletConfig):
+    """Options of AMFMN; every part can be left out, as in the paper's Table VI.
+
+    Attributes:
+        dim: length of the joint space.
+        attention: the form of VGMF: "soft", "fusion" or "sim".
+        mvsa: multiply v_g by the MVSA mask.
+        guidance: let the picture re-weight the sentence.
+        keywords: add the keyword branch.
+        dropout: on the pooled image vector while training.
+    """
+
+    method: str = "amfmn"
+    dim: int = 512
+    attention: str = "soft"
+    mvsa: bool = True
+    guidance: bool = True
+    keywords: bool = False
+    dropout: float = 0.1  # ours: frozen features are learnt by heart soon
+
+    TITLE = "AMFMN"
+    YEAR = 2021
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check("attention", ("soft", "fusion", "sim"))
+        if self.keywords and not self.guidance:
+            raise RsirError("keywords need guidance=True, eq. (26)")
+
+
+# -- the picture ------------------------------------------------------
 
 
 class MVSA(nn.Module):
-    """From four maps to a mask over the global vector.
+    """Multi-scale visual self-attention: four maps to a mask over v_g.
 
-    Low maps f1, f2 are compressed to the grid of f3 and joined with
-    the compressed high maps f3, f4. Two 1x1 convolutions, one of them
-    a gate, leave one value a cell; a linear layer turns the grid into
-    a mask in (0, 1) that tells which parts of the global vector count.
-
-    The paper has five maps, the released code four; both variants
-    here read four.
+    The paper has five maps, the released code four; so have we.
 
     Args:
         channels: of the maps with strides 4, 8, 16, 32.
         side: height and width of f3 (input size / 16).
-        dim: length of the mask (512).
-        variant: "paper": PReLU after compression, the channel mean of
-            the uncompressed high maps is added, L2 norm before the
-            1x1 convolutions. "released": none of these; the mean of
-            the compressed high map is added.
-        width: channels after compression (3).
+        dim: length of the mask.
+        released_bugs: "prelu", "mean" and "norm" count.
     """
 
     def __init__(
@@ -46,426 +123,312 @@ class MVSA(nn.Module):
         channels: tuple[int, ...],
         side: int,
         dim: int,
-        variant: str = "paper",
-        width: int = 3,
+        released_bugs: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
-        if variant not in ("paper", "released"):
-            raise RsirError(f"variant is {variant!r}: 'paper' or 'released'")
         c1, c2, c3, c4 = channels
-        self.variant = variant
-        self.low = nn.Conv2d(c1 + c2, width, 3, stride=4)
-        self.high = nn.Conv2d(c3 + c4, width, 1)
-        self.main = nn.Conv2d(2 * width, 1, 1)
-        self.gate = nn.Conv2d(2 * width, 1, 1)
+        self.released_bugs = released_bugs
+        self.low = nn.Conv2d(c1 + c2, 3, 3, stride=4)
+        self.high = nn.Conv2d(c3 + c4, 3, 1)
+        self.main = nn.Conv2d(6, 1, 1)
+        self.gate = nn.Conv2d(6, 1, 1)
         self.mask = nn.Linear(side * side, dim)
-        if variant == "paper":
-            self.prelu_low = nn.PReLU()
-            self.prelu_high = nn.PReLU()
+        plain = "prelu" in released_bugs
+        self.prelu_low = nn.Identity() if plain else nn.PReLU()
+        self.prelu_high = nn.Identity() if plain else nn.PReLU()
 
     def forward(self, maps: tuple[Tensor, ...]) -> Tensor:
-        """The mask `[B, dim]`, values in (0, 1).
-
-        Args:
-            maps: `[B, C, H, W]` with strides 4, 8, 16 and 32.
-        """
-        return torch.sigmoid(self.mask(self.salience(maps).flatten(1)))
+        """The mask `[B, dim]`, values in (0, 1), of maps `[B, C, H, W]`."""
+        v_i = self.salience(maps)
+        return torch.sigmoid(self.mask(v_i.flatten(1)))  # m (B, dim)
 
     def salience(self, maps: tuple[Tensor, ...]) -> Tensor:
-        """The gated one-channel map `[B, 1, side, side]`, eq. (19)."""
-        f1, f2, f3, f4 = (f.float() for f in maps)  # stored as half
-        low = compress_low(self.low, f1, f2)  # (B, 3, s, s)
-        high = compress_high(self.high, f3, f4)  # (B, 3, s, s)
-        if self.variant == "paper":
-            low = self.prelu_low(low)  # eq. (14)
-            high = self.prelu_high(high)  # eq. (15)
-            mean = mean_of_high(f3, f4)  # (B, 1, s, s)
-        else:
-            mean = high.mean(1, keepdim=True)
-        both = torch.cat([low, high], 1) + mean  # (B, 6, s, s), (16)
-        if self.variant == "paper":
-            both = F.normalize(both, dim=1)  # L2 in (17), (18)
-        return self.main(both) * torch.sigmoid(self.gate(both))
+        """The filtered map `[B, 1, s, s]`, s the side of f3."""
+        maps = (f.float() for f in maps)  # stored as half
+        low, high, mean = _mvsa_fast.levels(self.low, self.high, *maps)
+        low = self.prelu_low(low)  # (14) (B, 3, s, s)
+        high = self.prelu_high(high)  # (15) (B, 3, s, s)
+        if "mean" in self.released_bugs:
+            mean = high.mean(1, keepdim=True)  # (B, 1, s, s)
+        v_lh = torch.cat([low, high], 1) + mean  # (16) (B, 6, s, s)
+        unit = v_lh if "norm" in self.released_bugs else F.normalize(v_lh, dim=1)
+        v_i = self.main(unit)  # (17) (B, 1, s, s)
+        v_w = torch.sigmoid(self.gate(unit))  # (18) (B, 1, s, s)
+        return v_i * v_w  # (19)
+
+    @staticmethod
+    def levels(low, high, f1, f2, f3, f4) -> tuple[Tensor, Tensor, Tensor]:
+        """What enters (14)-(16), as the paper has it: `_mvsa_fast` is equal."""
+        f2, f4 = up2(f2), up2(f4)  # (6) (7) to the sides of f1 and f3
+        v_l = torch.cat([f1, f2], 1)  # (8) (B, c1 + c2, 4s, 4s)
+        v_h = torch.cat([f3, f4], 1)  # (9) (B, c3 + c4, s, s)
+        return low(v_l), high(v_h), v_h.mean(1, keepdim=True)
 
 
-def compress_low(conv: nn.Conv2d, f1: Tensor, f2: Tensor) -> Tensor:
-    """`conv(Cat(f1, up2(f2)))` without building the joint map.
-
-    A 3x3 window with stride 4 on the doubled f2 sees rows
-    2i, 2i, 2i+1 of f2: a 2x2 window with stride 2 and summed weights.
-
-    Args:
-        conv: kernel 3, stride 4, no padding.
-        f1, f2: maps with strides 4 and 8.
-
-    Returns:
-        `[B, width, s, s]` where s is a quarter of f1's side.
-    """
-    c1 = f1.shape[1]
-    w1, w2 = conv.weight[:, :c1], conv.weight[:, c1:]
-    # rows 0 and 1 of the kernel meet the same row of f2
-    w2 = torch.stack([w2[:, :, 0] + w2[:, :, 1], w2[:, :, 2]], 2)
-    w2 = torch.stack([w2[..., 0] + w2[..., 1], w2[..., 2]], 3)
-    # only 9 of 16 cells of f1 meet the kernel: take these, then matmul
-    seen = f1.unfold(2, 3, 4).unfold(3, 3, 4)  # (B, C, s, s, 3, 3)
-    fine = torch.einsum("bchwij,ocij->bohw", seen, w1)
-    coarse = F.conv2d(f2, w2, conv.bias, stride=2)
-    return fine + coarse
-
-
-def compress_high(conv: nn.Conv2d, f3: Tensor, f4: Tensor) -> Tensor:
-    """`conv(Cat(f3, up2(f4)))` with the 1x1 convolution done first."""
-    c3 = f3.shape[1]
-    coarse = F.conv2d(f4, conv.weight[:, c3:])
-    return F.conv2d(f3, conv.weight[:, :c3], conv.bias) + up2(coarse)
-
-
-def mean_of_high(f3: Tensor, f4: Tensor) -> Tensor:
-    """Channel mean of `Cat(f3, up2(f4))`: `[B, 1, s, s]`."""
-    total = f3.sum(1, keepdim=True) + up2(f4.sum(1, keepdim=True))
-    return total / (f3.shape[1] + f4.shape[1])
-
-
-def up2(x: Tensor) -> Tensor:
-    """Nearest-neighbour doubling of height and width."""
-    return F.interpolate(x, scale_factor=2, mode="nearest")
-
-
-# ----------------------------------------------------------------------
-# What systems with the triplet loss share: its options.
-#
-# Source: AMFMN paper, eqs. (28)-(30). Explained in chapter 02.
-
-
-class TripletRetriever(Retriever):
-    """A retriever that learns from triplets.
-
-    Attributes:
-        loss: "all" (28), "hard" (30), or "both".
-        margin: of the fixed margin, or None for the dynamic one.
-        gamma, beta: of the dynamic margin, eq. (29).
-        mask_shared: treat shared captions as positives (ours).
-    """
-
-    def set_loss(
-        self,
-        loss: str,
-        margin: float | None,
-        gamma: float,
-        beta: float,
-        mask_shared: bool,
-    ) -> None:
-        """Keep the options.
-
-        Raises:
-            RsirError: for an option that does not exist.
-        """
-        if loss not in ("all", "hard", "both"):
-            raise RsirError(f"loss is {loss!r}: 'all', 'hard' or 'both'")
-        if margin is None and not (0 < gamma < 1 and beta > 0):
-            raise RsirError(
-                f"gamma is {gamma}, beta is {beta}: eq. (29) needs "
-                "0 < gamma < 1 and beta > 0"
-            )
-        self.loss, self.margin = loss, margin
-        self.gamma, self.beta = gamma, beta
-        self.mask_shared = mask_shared
-
-    @property
-    def wants_similarity(self) -> bool:
-        """The dynamic margin needs S(T, T_I)."""
-        return self.margin is None
-
-    def losses(self, scores: Tensor, pairs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Triplet losses of eqs. (28) and (30)."""
-        margin = self.margin
-        if margin is None:
-            margin = losses.dynamic_margin(
-                pairs["similarity"], self.gamma, self.beta
-            )  # eq. (29)
-        positive = pairs["positive"] if self.mask_shared else None
-        terms = {}
-        if self.loss in ("all", "both"):
-            terms["triplet_all"] = losses.triplet_all(scores, margin, positive)
-        if self.loss in ("hard", "both"):
-            terms["triplet_hard"] = losses.triplet_hard(scores, margin, positive)
-        return terms
-
-
-# ----------------------------------------------------------------------
-# AMFMN: asymmetric multimodal feature matching network.
-#
-# Source: Yuan et al., TGRS 2021 (doi 10.1109/TGRS.2021.3078451); where
-# the released code differs, `variant` decides. Explained in chapter 02.
-#
-# The score is asymmetric, eq. (4): the picture v re-weights the
-# sentence t before both are compared,
-#
-#     S(v, t) = cos(F_v, g(F_v) * F_t).
-
-
-EPS = 1e-8
+# -- the picture guides the sentence ----------------------------------
 
 
 class VGMF(nn.Module):
-    """Visual-guided multimodal fusion, g(F_v) * F_t of eq. (4).
+    """Visual-guided multimodal fusion: t' = g(F_v) * F_t of eq. (4).
 
-    Each kind is split into what the image side and the text side can
-    compute alone (stored), and what a pair needs.
-
-    Args:
-        dim: length of both vectors.
-        attention: "soft", eq. (20): t' = sigmoid(W v) * t.
-            "fusion", eqs. (21)(22): t' = W1 f * sigmoid(W2 f) with
-            f = Cat(v, t); as released the sigmoid is on W1.
-            "sim", eqs. (23)-(25): t' = sigmoid(cos(f_v, f_t)) * f_t
-            with f_v = W_v v, f_t = W_t t; as released the gate is
-            sigmoid(f_v * f_t), element by element.
-        variant: "paper" or "released".
+    `VGMF(dim, "fusion")` makes the form of that name. In all of them
+    `image_side(v)` and `text_side(t)` give what a side computes alone, from
+    `[B, dim]` and `[T, dim]`, to be stored; `guided(image, text)` gives t' of
+    every pair `[B, T, dim]`. Of `released_bugs`, "fusion" and "sim" count.
     """
 
-    def __init__(self, dim: int, attention: str, variant: str) -> None:
-        super().__init__()
-        self.attention, self.variant = attention, variant
-        if attention == "soft":
-            self.gate = nn.Linear(dim, dim)
-        elif attention == "fusion":
-            self.fc1 = nn.Linear(2 * dim, dim)
-            self.fc2 = nn.Linear(2 * dim, dim)
-        elif attention == "sim":
-            self.visual = nn.Linear(dim, dim)
-            self.text = nn.Linear(dim, dim)
-        else:
-            raise RsirError(f"attention is {attention!r}: 'soft', 'fusion' or 'sim'")
+    def __new__(cls, dim: int = 0, attention: str = "soft", released_bugs=()):
+        return super().__new__(FORMS[attention] if cls is VGMF else cls)
 
-    def image_side(self, v: Tensor) -> dict[str, Tensor]:
-        """What the picture contributes: tensors `[B, dim]`."""
-        if self.attention == "soft":
-            return {"gate": torch.sigmoid(self.gate(v))}
-        if self.attention == "sim":
-            return {"fv": self.visual(v)}
-        # W Cat(v, t) = Wa v + Wb t: each side does its half
-        half = v.shape[1]
+    def score(self, image: Mapping[str, Tensor], text: Mapping[str, Tensor]) -> Tensor:
+        """Scores `[B, T]`, eq. (4); `image` also holds F_v as "v"."""
+        return in_chunks(self._pairs, image, text)
+
+    def _pairs(self, image, text) -> Tensor:
+        return cosine(image["v"][:, None], self.guided(image, text))  # (4)
+
+
+class Soft(VGMF):
+    """A gate from the picture, the paper's best form."""
+
+    def __init__(self, dim: int, *_) -> None:
+        super().__init__()
+        self.gate = nn.Linear(dim, dim)
+
+    def image_side(self, v):
+        return {"gate": torch.sigmoid(self.gate(v))}
+
+    def text_side(self, t):
+        return {"t": t}
+
+    def guided(self, image, text):
+        return image["gate"][:, None] * text["t"][None]  # (20) (b, T, dim)
+
+    def score(self, image, text):
+        """Two matrix products: no `[B, T, dim]` is made."""
+        v, g, t = image["v"], image["gate"], text["t"]
+        top = (v * g) @ t.T  # (B, T)
+        norm = ((g * g) @ (t * t).T).clamp(min=EPS**2).sqrt()
+        return top / (v.norm(dim=1, keepdim=True) * norm).clamp(min=EPS)  # (4)
+
+
+class Fusion(VGMF):
+    """Both vectors together, through two matrices."""
+
+    def __init__(self, dim: int, attention="fusion", released_bugs=()) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(2 * dim, dim)
+        self.fc2 = nn.Linear(2 * dim, dim)
+        self.gated = gate_first if "fusion" in released_bugs else gate_second
+
+    def image_side(self, v):
+        half = v.shape[1]  # W Cat(v, t) = Wa v + Wb t: each side does its half
         return {
             "a1": F.linear(v, self.fc1.weight[:, :half], self.fc1.bias),
             "a2": F.linear(v, self.fc2.weight[:, :half], self.fc2.bias),
         }
 
-    def text_side(self, t: Tensor) -> dict[str, Tensor]:
-        """What the sentence contributes: tensors `[T, dim]`."""
-        if self.attention == "soft":
-            return {"t": t}
-        if self.attention == "sim":
-            return {"ft": self.text(t)}
+    def text_side(self, t):
         half = t.shape[1]
         return {
             "b1": F.linear(t, self.fc1.weight[:, half:]),
             "b2": F.linear(t, self.fc2.weight[:, half:]),
         }
 
-    def guided(self, image: Mapping[str, Tensor], text: Mapping[str, Tensor]) -> Tensor:
-        """t' of every pair: `[b, T, dim]`."""
-        if self.attention == "soft":
-            return image["gate"][:, None] * text["t"][None]
-        if self.attention == "fusion":
-            one = image["a1"][:, None] + text["b1"][None]
-            two = image["a2"][:, None] + text["b2"][None]
-            if self.variant == "released":
-                return torch.sigmoid(one) * two
-            return one * torch.sigmoid(two)  # eq. (22)
-        fv, ft = image["fv"][:, None], text["ft"][None]
-        if self.variant == "released":
-            return torch.sigmoid(fv * ft) * ft
-        gate = torch.sigmoid(F.cosine_similarity(fv, ft, dim=-1))
-        return gate[..., None] * ft  # eq. (25)
-
-    def score(self, image: Mapping[str, Tensor], text: Mapping[str, Tensor]) -> Tensor:
-        """cos(F_v, t') of every pair `[B, T]`, eq. (4).
-
-        Soft needs two matrix products and no `[B, T, dim]`. So does
-        the paper's sim: a positive factor cancels in a cosine, so
-        its gate changes nothing, and W_v is never trained.
-        """
-        v = image["v"]
-        if self.attention == "soft":
-            g, t = image["gate"], text["t"]
-            top = (v * g) @ t.T  # (B, T)
-            norm = ((g * g) @ (t * t).T).clamp(min=EPS**2).sqrt()
-            v_norm = v.norm(dim=1, keepdim=True)  # (B, 1)
-            return top / (v_norm * norm).clamp(min=EPS)
-        if self.attention == "sim" and self.variant == "paper":
-            return F.normalize(v, dim=1) @ F.normalize(text["ft"], dim=1).T
-        return in_chunks(self._pairs, image, text)
-
-    def _pairs(self, image, text) -> Tensor:
-        return F.cosine_similarity(
-            image["v"][:, None],
-            self.guided(image, text),
-            dim=-1,
-            eps=EPS,
-        )
+    def guided(self, image, text):
+        one = image["a1"][:, None] + text["b1"][None]  # (21) W1 f (b, T, dim)
+        two = image["a2"][:, None] + text["b2"][None]  # (21) W2 f
+        return self.gated(one, two)
 
 
-class AMFMN(TripletRetriever):
-    """The model. Every part can be left out, as in Table VI.
+def gate_second(one: Tensor, two: Tensor) -> Tensor:
+    return one * torch.sigmoid(two)  # (22)
 
-    Args:
-        image_encoder: gives the pyramid (paper: ResNet-18).
-        text_encoder: gives the sentence vector (paper: BiGRU).
-        dim: length of the joint space (512).
-        attention: see `VGMF`.
-        variant: "paper" or "released", wherever they differ.
-        mvsa: multiply the global vector by the MVSA mask, else v(g).
-        guidance: let the picture re-weight the sentence, else s(g).
-        keywords: add the keyword branch, eqs. (13), (26), (27).
-        dropout: on the pooled image vector while training (ours).
-        loss: "all" (28), "hard" (30), or "both".
-        margin: of the fixed margin, or None for the dynamic one.
-        gamma, beta: of the dynamic margin, eq. (29).
-        mask_shared: treat shared captions as positives (ours).
+
+def gate_first(one: Tensor, two: Tensor) -> Tensor:
+    return torch.sigmoid(one) * two  # as released
+
+
+class Sim(VGMF):
+    """A gate from the similarity of both.
+
+    The paper's is one positive number a pair: it cancels in the cosine, so
+    `score` leaves it out, and W_v is never trained.
     """
 
-    def __init__(
-        self,
-        image_encoder: ImageEncoder,
-        text_encoder: TextEncoder,
-        *,
-        dim: int = 512,
-        attention: str = "soft",
-        variant: str = "paper",
-        mvsa: bool = True,
-        guidance: bool = True,
-        keywords: bool = False,
-        dropout: float = 0.0,
-        loss: str = "all",
-        margin: float | None = 0.2,
-        gamma: float = 0.6,
-        beta: float = 5.0,
-        mask_shared: bool = False,
-    ) -> None:
+    def __init__(self, dim: int, attention="sim", released_bugs=()) -> None:
         super().__init__()
-        if keywords and not guidance:
-            raise RsirError("keywords need guidance=True, eq. (26)")
-        if variant not in ("paper", "released"):
-            raise RsirError(f"variant is {variant!r}: 'paper' or 'released'")
-        self.set_loss(loss, margin, gamma, beta, mask_shared)
-        self.variant = variant
-        self.image_encoder = image_encoder
-        self.text_encoder = text_encoder
-        self.reads = FEATURES if mvsa else ("pooled",)
+        self.visual = nn.Linear(dim, dim)
+        self.text = nn.Linear(dim, dim)
+        self.each = "sim" in released_bugs
+        self.gated = gate_each if self.each else gate_all
 
-        # v_g, eq. (5): the pooled vector, projected
+    def image_side(self, v):
+        return {"fv": self.visual(v)}  # (23)
+
+    def text_side(self, t):
+        return {"ft": self.text(t)}  # (24)
+
+    def guided(self, image, text):
+        return self.gated(image["fv"][:, None], text["ft"][None])
+
+    def score(self, image, text):
+        if self.each:
+            return super().score(image, text)
+        return F.normalize(image["v"], dim=1) @ F.normalize(text["ft"], dim=1).T
+
+
+def gate_all(fv: Tensor, ft: Tensor) -> Tensor:
+    return torch.sigmoid(F.cosine_similarity(fv, ft, dim=-1))[..., None] * ft  # (25)
+
+
+def gate_each(fv: Tensor, ft: Tensor) -> Tensor:
+    return torch.sigmoid(fv * ft) * ft  # as released
+
+
+def cosine(v: Tensor, t: Tensor) -> Tensor:
+    return F.cosine_similarity(v, t, dim=-1, eps=EPS)
+
+
+FORMS = {"soft": Soft, "fusion": Fusion, "sim": Sim}
+
+
+# -- the model --------------------------------------------------------
+
+
+class TripletTower(TwoTower):
+    """Two towers that learn from triplets; the config is a `TripletConfig`."""
+
+    @property
+    def wants_similarity(self) -> bool:
+        """The dynamic margin needs S(T, T_I)."""
+        return self.config.margin is None
+
+    def losses(self, scores: Tensor, pairs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Triplet losses, eqs. (28) and (30), with the margin of (29)."""
+        c, margin = self.config, self.config.margin
+        if margin is None:
+            margin = losses.dynamic_margin(pairs["similarity"], c.gamma, c.beta)
+        positive = pairs["positive"] if c.mask_shared else None
+        terms = {}
+        if c.loss in ("all", "both"):
+            terms["triplet_all"] = losses.triplet_all(scores, margin, positive)
+        if c.loss in ("hard", "both"):
+            terms["triplet_hard"] = losses.triplet_hard(scores, margin, positive)
+        return terms
+
+
+class AMFMN(TripletTower):
+    """The model; images give F_v as "v", texts what VGMF needs of them.
+
+    Paper and release have a ResNet-18; sentences come from a BiGRU, eqs.
+    (10)-(12), see `rsir.encoders.text`, as released from a skip-thought GRU.
+    """
+
+    Config = Config
+
+    def __init__(self, image_encoder, text_encoder, config: Config) -> None:
+        super().__init__(image_encoder, text_encoder, config)
+        dim, bugs = config.dim, config.released_bugs
+        self.reads = FEATURES if config.mvsa else ("pooled",)
         self.standardise = Standardise(image_encoder.dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(config.dropout)
         self.project = nn.Linear(image_encoder.dim, dim)
-        self.mvsa = (
-            MVSA(
-                image_encoder.channels,
-                image_encoder.size // 16,
-                dim,
-                variant,
+        self.mvsa = self.guidance = None
+        if config.mvsa:
+            side = image_encoder.size // 16
+            self.mvsa = MVSA(image_encoder.channels, side, dim, bugs)
+        self.to_text = text_projection(text_encoder.dim, dim, bugs)
+        if config.guidance:
+            self.guidance = VGMF(dim, config.attention, bugs)
+        if config.keywords:
+            self.to_keywords = nn.Sequential(
+                nn.Linear(text_encoder.dim, dim), nn.ReLU(), nn.Linear(dim, dim)
             )
-            if mvsa
-            else None
-        )
+            self.guidance_k = VGMF(dim, config.attention, bugs)
+            self.balance = nn.Linear(2 * dim, dim)
 
-        # s_g, eq. (12): the paper's GRU has `dim` units already
-        own = text_encoder.dim == dim and variant == "paper"
-        self.to_text = nn.Identity() if own else nn.Linear(text_encoder.dim, dim)
-        self.guidance = VGMF(dim, attention, variant) if guidance else None
-        if keywords:
-            self.to_keywords = nn.Sequential(  # MLP of eq. (13)
-                nn.Linear(text_encoder.dim, dim),
-                nn.ReLU(),
-                nn.Linear(dim, dim),
+    def encode_split(self, split: Split, *, progress: bool = True) -> EncodedSplit:
+        """A split; with the keyword branch, a query has its picture's keywords."""
+        if not self.config.keywords:
+            return super().encode_split(split, progress=progress)
+        if split.keywords is None:
+            raise RsirError(
+                f"{split.dataset}: this data set has no keywords; set keywords=False"
             )
-            self.guidance_k = VGMF(dim, attention, variant)
-            self.balance = nn.Linear(2 * dim, dim)  # W of eq. (26)
-        self.keywords = keywords
-
-    # -- the two sides ------------------------------------------------
+        words = [" ".join(split.keywords[image]) for image in split.owner]
+        return super().encode_split(split, progress=progress, keywords=words)
 
     def encode_images(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """F_v = v_g * m, and what guidance needs of it."""
+        """F_v, and what guidance needs of it: `[B, dim]` each."""
         pooled = self.standardise(features["pooled"].float())
-        v = self.project(self.dropout(pooled))  # v_g (B, dim)
+        v = self.project(self.dropout(pooled))  # (5) v_g (B, dim)
         if self.mvsa is not None:
-            maps = [features[f] for f in FEATURES[:4]]
-            v = v * self.mvsa(maps)  # (B, dim)
+            v = v * self.mvsa([features[f] for f in FEATURES[:4]])  # F_v
         sides = {"v": v}
         if self.guidance is not None:
             sides |= self.guidance.image_side(v)
-        if self.keywords:
+        if self.config.keywords:
             side = self.guidance_k.image_side(v)
-            sides |= {f"{k}_k": x for k, x in side.items()}
+            sides |= {f"{name}_k": x for name, x in side.items()}
         return sides
 
     def encode_texts(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Sentence, and keywords if the model has that branch.
+        """What guidance needs of the sentence: `[T, dim]` each.
 
         Args:
-            features: "pooled" `[T, dim]` of the sentences and, with
-                the keyword branch, "keywords" `[T, dim]`.
+            features: "pooled" `[T, D]` and, for the keyword branch, "keywords"
+                `[T, D]`.
         """
-        t = self.to_text(features["pooled"])
-        if self.variant == "released":
-            t = F.relu(t)
+        s = self.to_text(features["pooled"])  # s_g (T, dim)
         if self.guidance is None:
-            return {"t": t}
-        sides = self.guidance.text_side(t)
-        if self.keywords:
+            return {"t": s}
+        sides = self.guidance.text_side(s)
+        if self.config.keywords:
             if "keywords" not in features:
                 raise RsirError(
-                    "this model has a keyword branch: it needs the "
-                    "keywords of each query beside its sentence"
+                    "this model has a keyword branch: it needs the keywords of "
+                    "each query beside its sentence"
                 )
-            k = self.to_keywords(features["keywords"])
+            k = self.to_keywords(features["keywords"])  # (13) (T, dim)
             side = self.guidance_k.text_side(k)
             sides |= {f"{name}_k": x for name, x in side.items()}
         return sides
 
-    # -- the pair -----------------------------------------------------
-
-    def score(
-        self, images: Mapping[str, Tensor], texts: Mapping[str, Tensor]
-    ) -> Tensor:
-        """Scores `[B, T]`, cosines in [-1, 1]."""
+    def score(self, images: Mapping[str, Tensor], texts: Mapping[str, Tensor]):
+        """Cosines `[B, T]`, eq. (4)."""
         if self.guidance is None:
             return F.normalize(images["v"], dim=1) @ F.normalize(texts["t"], dim=1).T
-        if self.keywords:
+        if self.config.keywords:
             return in_chunks(self._with_keywords, images, texts)
         return self.guidance.score(images, texts)
 
     def _with_keywords(self, images, texts) -> Tensor:
-        """Dynamic fusion of sentence and keywords, eqs. (26)(27)."""
+        """Dynamic fusion of sentence and keywords."""
         s = self.guidance.guided(images, texts)  # (b, T, dim)
-        of_k = [
+        images_k, texts_k = (
             {name[:-2]: x for name, x in side.items() if name.endswith("_k")}
             for side in (images, texts)
-        ]
-        k = self.guidance_k.guided(*of_k)  # (b, T, dim)
+        )
+        k = self.guidance_k.guided(images_k, texts_k)  # (b, T, dim)
         both = torch.cat([F.normalize(s, dim=-1), F.normalize(k, dim=-1)], dim=-1)
-        w = torch.sigmoid(self.balance(both))  # eq. (26)
-        fused = s * w + k * (1 - w)  # eq. (27)
-        return F.cosine_similarity(images["v"][:, None], fused, dim=-1, eps=EPS)
+        w = torch.sigmoid(self.balance(both))  # (26) (b, T, dim)
+        fused = s * w + k * (1 - w)  # (27)
+        return cosine(images["v"][:, None], fused)  # (4)
 
     @classmethod
     def from_official(
         cls, state_dict, vocabulary=None, attention: str = "soft"
     ) -> "AMFMN":
-        """The authors' released checkpoint as a model of ours.
+        """The authors' released checkpoint as a model in evaluation mode.
+
+        `model(images, token_ids)` with images `[B, 3, 256, 256]`, normalised,
+        and ids `[T, L]`, padded with 0, gives scores `[B, T]`.
 
         Args:
-            state_dict: names and tensors of the released model; a
-                checkpoint that holds it under "model" also works.
-            vocabulary: the words behind the ids, only for
-                `text_encoder.tokenize`; scores need none.
+            state_dict: released names and tensors, perhaps under "model".
+            vocabulary: the words behind the ids, for `text_encoder.tokenize`.
             attention: "soft", "fusion" or "sim", as it was trained.
-
-        Returns:
-            A model in evaluation mode. `model(images, token_ids)`
-            with images `[B, 3, 256, 256]`, normalised, and ids
-            `[T, L]`, padded with 0, gives scores `[B, T]`.
 
         Raises:
             RsirError: if names or shapes differ; it lists which.
@@ -473,3 +436,71 @@ class AMFMN(TripletRetriever):
         from rsir.models.released_weights import load_amfmn
 
         return load_amfmn(cls, state_dict, vocabulary, attention)
+
+
+def text_projection(width: int, dim: int, released_bugs: tuple[str, ...]) -> nn.Module:
+    """Sentence vectors `[T, width]` to `[T, dim]`; the paper's are that long."""
+    if "relu" in released_bugs:
+        return nn.Sequential(nn.Linear(width, dim), nn.ReLU())
+    return nn.Identity() if width == dim else nn.Linear(width, dim)
+
+
+PRESETS = {
+    "toy": {
+        "epochs": 12,
+        "batch": 128,
+        "text_layers": 0,
+        "image_size": 128,
+        "patience": 20,
+        "precision": "no",
+    },
+    # chosen on the val of RSICD and of UCM: views, batch of 64 to 256, gamma
+    # of 0.1 to 0.6, loss, rate with dropout and length
+    "cpu": {
+        "tta_views": (0, 1, 6),
+        "text_layers": 0,
+        "batch": 64,
+        "epochs": 30,
+        "lr": 3e-4,
+        "dropout": 0.3,
+        "gamma": 0.2,
+        "eval_every": 3,
+        "patience": 10,
+    },
+    "paper": {
+        "gamma": 0.6,
+        "image_encoder": "resnet18",
+        "image_size": 256,
+        "text_encoder": "gru",
+        "lr": 1e-4,
+        "text_lr": 1e-4,
+        "weight_decay": 0.0,
+        "schedule": "step",
+        "warmup": 0.0,
+        "clip": 0.0,
+        "batch": 128,
+        "epochs": 150,
+        "patience": 150,
+        "dropout": 0.0,
+    },
+}
+
+VARIANTS = {
+    "soft-minilm": {},
+    "soft-gru": {"text_encoder": "gru", "word_dropout": 0.3, "epochs": 12, "lr": 1e-3},
+    "abl-global": {"mvsa": False, "guidance": False},
+    "abl-mvsa": {"guidance": False},
+    "abl-guidance": {"mvsa": False},
+    "abl-fixed": {"margin": 0.2},
+    "abl-fusion": {"attention": "fusion"},
+    "abl-sim": {"attention": "sim"},
+    "abl-one-view": {"tta_views": (0,)},
+    "tuned-minilm": {
+        "text_layers": 2,
+        "text_lr": 2e-4,
+        "epochs": 8,
+        "lr": 1e-3,
+        "dropout": 0.1,
+        "eval_every": 1,
+    },
+}

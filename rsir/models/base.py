@@ -5,7 +5,7 @@ tensors that can be stored, and scores any block of pairs from these. What
 reads both sides at once (`rsir.models.cross_encoder`) comes on top.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ class TwoTower(nn.Module):
         config: every option of the method.
 
     Attributes:
-        Config: of the method; finds the class by its name.
+        Config: of the method, declared in the same file.
         reads: the image features that `encode_images` needs.
         reads_text: the text features that `encode_texts` needs.
         wants_similarity: whether `losses` reads pairs["similarity"].
@@ -47,24 +47,26 @@ class TwoTower(nn.Module):
         self.text_encoder = text_encoder
         self.config = config
 
-    # -- what encoders give ----------------------------------------------
+    # -- what encoders give
 
-    def encode_split(self, split: Split, *, progress: bool = True) -> EncodedSplit:
-        """A split as this model reads it."""
-        return EncodedSplit(
-            split,
-            self.image_encoder,
-            self.text_encoder,
-            self.reads,
-            self.reads_text,
-            progress=progress,
-        )
+    def encode_split(
+        self, split: Split, *, progress: bool = True, **extra_texts: Sequence[str]
+    ) -> EncodedSplit:
+        """A split as this model reads it.
+
+        Args:
+            split: pictures and captions.
+            progress: print progress.
+            extra_texts: beside each caption, by name, see `EncodedSplit`.
+        """
+        encoders = self.image_encoder, self.text_encoder
+        options = {"extra_texts": extra_texts, "progress": progress}
+        return EncodedSplit(split, *encoders, self.reads, self.reads_text, **options)
 
     def fit_statistics(self, train: EncodedSplit) -> None:
         """Measure means and deviations of frozen features on train."""
         if hasattr(self, "standardise"):
-            pooled = torch.from_numpy(np.array(train.features["pooled"]))
-            self.standardise.fit(pooled)
+            self.standardise.fit(torch.tensor(np.array(train.features["pooled"])))
 
     def image_features(self, images: Tensor) -> dict[str, Tensor]:
         """What `encode_images` reads, from pictures `[B, 3, H, W]`."""
@@ -73,11 +75,10 @@ class TwoTower(nn.Module):
         return {name: every[name] for name in self.reads}
 
     def text_features(self, inputs: Tensor | Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What `encode_texts` reads, from ids; features pass as they are.
+        """What `encode_texts` reads, from ids `[T, L]`, padded with 0.
 
-        Args:
-            inputs: ids `[T, L]`, padded with 0; or a mapping with "ids",
-                as `EncodedSplit.inputs` has it; or features.
+        Ids may stand in a mapping, as in `EncodedSplit.inputs`. Features pass
+        as they are.
         """
         if isinstance(inputs, Tensor):
             inputs = {"ids": inputs}
@@ -85,7 +86,7 @@ class TwoTower(nn.Module):
             return dict(inputs)
         return text_features(self.text_encoder, inputs, self.reads_text)
 
-    # -- what a method gives ----------------------------------------------
+    # -- what a method gives
 
     def encode_images(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Image side, ready to be stored: tensors `[B, ...]`."""
@@ -111,7 +112,7 @@ class TwoTower(nn.Module):
         """
         raise NotImplementedError
 
-    # -- what follows from it ---------------------------------------------
+    # -- what follows from it
 
     def training_losses(self, batch, gather) -> dict[str, Tensor]:
         """Losses of a batch, negatives gathered from all processes.
@@ -165,13 +166,10 @@ def encode_sides(
     """
     model.eval()
     device = next(model.parameters()).device
-    rows = np.arange(encoded.split.n_images)
-    parts = [
-        model.encode_images(
-            {k: v.to(device) for k, v in encoded.images(rows[i : i + batch]).items()}
-        )
-        for i in range(0, len(rows), batch)
-    ]
+    rows, parts = np.arange(encoded.split.n_images), []
+    for start in range(0, len(rows), batch):
+        found = encoded.images(rows[start : start + batch])
+        parts.append(model.encode_images({k: v.to(device) for k, v in found.items()}))
     images = {k: torch.cat([p[k] for p in parts]) for k in parts[0]}
     if not texts:
         return images, {}
@@ -201,16 +199,13 @@ def in_chunks(
     """Run a pairwise score a few images at a time: `[B, T]`.
 
     Args:
-        pairwise: maps image tensors `[b, ...]` and text tensors
-            `[T, ...]` to `[b, T]` through `[b, T, D]`.
+        pairwise: maps image tensors `[b, ...]` and text tensors `[T, ...]` to
+            `[b, T]` through `[b, T, D]`.
         images, texts: encoded sides.
         cells: at most this many numbers in one `[b, T, D]`.
     """
     n = len(next(iter(images.values())))
     step = max(1, cells // max(1, next(iter(texts.values())).numel()))
-    return torch.cat(
-        [
-            pairwise({k: v[i : i + step] for k, v in images.items()}, texts)
-            for i in range(0, n, step)
-        ]
-    )
+    starts = range(0, n, step)
+    parts = ({k: v[i : i + step] for k, v in images.items()} for i in starts)
+    return torch.cat([pairwise(part, texts) for part in parts])

@@ -1,10 +1,23 @@
-"""Attention blocks of GaLR's fusion: SA and SGA.
+"""GaLR: global and local information, fused dynamically.
 
-Source: as released by GaLR's authors, in the style of MCAN. A block
-adds, then normalises; it has no positions. Explained in chapter 03.
+Source: Yuan et al., TGRS 2022, doi 10.1109/TGRS.2022.3163706, read from the
+abstract, the figures of the authors' page and their released code; the text
+was not at hand, so lines name the figure's parts. Explained in chapter 03.
+
+    global = l2norm(v_g * m)           MVSA, as in AMFMN
+    local  = l2norm(GCN(A, X))         objects of the picture, after DREA
+    visual = MIDF(global, local)
+    score  = cos(visual, text)
+
+The paper's: DREA, GCN, MIDF and how they are joined. As released: the sizes,
+GCN and the blocks of MIDF. Ours: how DREA finds and strengthens (it was not
+released), the objects (`rsir.encoders.object_graph`), and what the config
+marks so. No part reads both sides: an index can hold pictures and sentences.
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,150 +26,190 @@ from torch import Tensor, nn
 
 from rsir.data import Split
 from rsir.encoders.base import FEATURES
-from rsir.encoders.image import ImageEncoder
+from rsir.encoders.encoded_split import EncodedSplit
 from rsir.encoders.object_graph import (
     CONTENT,
-    DREA,
+    NODES,
     WIDTH,
-    all_features_seconds,
+    Regions,
     cached_graphs,
+    padded_graph,
     region_source,
 )
-from rsir.encoders.text import TextEncoder
-from rsir.models.amfmn import MVSA, TripletRetriever
+from rsir.models.amfmn import MVSA, TripletConfig, TripletTower, text_projection
+from rsir.models.amfmn import PRESETS as AMFMN
 from rsir.models.layers import Standardise
 from rsir.utils.errors import RsirError
 
-EPS = 1e-6
+#: what the released code does otherwise; all but "gamma" as in AMFMN
+ALL_RELEASED = (
+    "prelu",
+    "mean",
+    "norm",
+    "relu",
+    "gamma",  # MIDF takes gamma_0 for both terms
+)
 
 
-class LayerNorm(nn.LayerNorm):
-    """(x - mean) / (std + 1e-6) * weight + bias, as released.
+@dataclass(frozen=True)
+class Config(TripletConfig):
+    """Options of GaLR; every part can be left out.
 
-    The deviation is the unbiased one and the small number is added to
-    it, not to the variance: torch's own layer differs in both.
+    Attributes:
+        dim: length of the joint space.
+        fusion: "midf"; "sum": global + local; "global" or "local": one branch
+            alone, the other is not built.
+        mvsa: multiply v_g by the MVSA mask.
+        regions: where objects come from: "pyramid", "boxes" or "detector".
+        drea: denoise X and enhance A.
+        look_width: 0: nodes are the 20 numbers of X. Otherwise the random
+            content in X gives way to so many numbers, learned from the whole
+            look of the node.
+        heads: of MIDF's attention.
+        dropout: on the pooled image vector while training.
+        local_dropout: while training, the share of numbers dropped from looks
+            and from what the graph hands on, and of pictures whose local
+            vector is dropped whole.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        mean, std = x.mean(-1, keepdim=True), x.std(-1, keepdim=True)
-        return self.weight * (x - mean) / (std + EPS) + self.bias
+    method: str = "galr"
+    dim: int = 512
+    fusion: str = "midf"
+    mvsa: bool = True
+    regions: str = "pyramid"  # ours: the authors' detector was not released
+    drea: bool = True
+    look_width: int = 0  # ours: 12 numbers are few for what a cell shows
+    heads: int = 8
+    dropout: float = 0.1  # ours: frozen features are learnt by heart soon
+    local_dropout: float = 0.0  # ours: and graphs sooner
+
+    TITLE = "GaLR"
+    YEAR = 2022
+    BUGS = ALL_RELEASED
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check("fusion", ("midf", "sum", "global", "local"))
 
 
-class Attention(nn.Module):
-    """Multi-head scaled dot-product attention.
+# -- DREA: denoised representation, enhanced adjacency ----------------
 
-    Over a sequence of length 1 the softmax is 1, whatever query and
-    key are: what is left is `merge(value(y))`, a linear map, and
-    `query` and `key` learn nothing.
+#: nodes this far apart (share of a side) hear 61 % of each other
+REACH = 0.25
+#: a region that covers another like this is the same thing seen twice
+OVERLAP = 0.5
 
-    Args:
-        dim: length of the vectors (512).
-        heads: each takes `dim / heads` of it (8 heads of 64).
-        dropout: on the attention weights while training.
+
+@dataclass(frozen=True)
+class DREA:
+    """Settings of DREA, as we read it.
+
+    Attributes:
+        threshold: regions whose looks have a cosine of at least this are
+            near-duplicates; None: what suits the source.
+        merge: near-duplicates in other places become one node with a count; if
+            False, they are dropped.
+        boost: a node hears the most salient one (1 + boost) times as loud.
     """
 
-    def __init__(self, dim: int, heads: int = 8, dropout: float = 0.1) -> None:
-        super().__init__()
-        if dim % heads:
-            raise RsirError(f"dim is {dim}: {heads} heads need a multiple of {heads}")
-        self.heads, self.dropout = heads, dropout
-        self.value = nn.Linear(dim, dim)
-        self.key = nn.Linear(dim, dim)
-        self.query = nn.Linear(dim, dim)
-        self.merge = nn.Linear(dim, dim)
+    threshold: float | None = None
+    merge: bool = True
+    boost: float = 1.0
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """What x `[B, L, dim]` reads in y `[B, M, dim]`."""
-        mixed = F.scaled_dot_product_attention(
-            self._split(self.query(x)),
-            self._split(self.key(y)),
-            self._split(self.value(y)),
-            dropout_p=self.dropout if self.training else 0.0,
-        )  # (B, heads, L, d)
-        return self.merge(mixed.transpose(1, 2).flatten(2))
-
-    def _split(self, x: Tensor) -> Tensor:
-        """`[B, L, dim]` to `[B, heads, L, dim / heads]`."""
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not 0 < self.threshold <= 1:
+            raise RsirError(f"threshold is {self.threshold}: a cosine in (0, 1]")
+        if self.boost < 0:
+            raise RsirError(f"boost is {self.boost}: must not be negative")
 
 
-def feed_forward(dim: int, hidden: int, dropout: float) -> nn.Module:
-    """Linear, ReLU, dropout, linear: `dim` to `hidden` and back."""
-    return nn.Sequential(
-        nn.Linear(dim, hidden),
-        nn.ReLU(),
-        nn.Dropout(dropout),
-        nn.Linear(hidden, dim),
-    )
+def drea_of(drea: bool | DREA | None) -> DREA | None:
+    """True: the defaults; False: None."""
+    return drea if isinstance(drea, DREA) else DREA() if drea else None
 
 
-class SA(nn.Module):
-    """Self-attention, then a feed-forward net; each with a residual.
+def groups_of(regions: Regions, drea: bool | DREA | None = True) -> list[list[int]]:
+    """Which regions make one node: lists of indices, the leader first.
 
-    Args:
-        dim: length of the vectors (512).
-        heads: of the attention (8).
-        hidden: units between (1024); None: twice `dim`.
-        dropout: 0.1 as released.
+    The most salient region leads. Another joins the first leader that it looks
+    like, unless it covers a member of that group, or `merge` is False: then it
+    is dropped. Without DREA each stands alone.
     """
+    x, y = regions.centres.T
+    order = np.lexsort((x, y, -regions.salience.round(6)))  # ties: from the top left
+    drea = drea_of(drea)
+    if drea is None:
+        return [[i] for i in order.tolist()]
+    threshold = regions.alike if drea.threshold is None else drea.threshold
+    alike = cosines(regions.look) >= threshold - 1e-6
+    same = overlaps(regions.boxes) >= OVERLAP
+    groups = []
+    while len(order):
+        leader = order[0]
+        similar = alike[order, leader] | (order == leader)
+        groups.append([int(leader)])
+        covered = same[leader].copy()
+        for i in order[similar][1:].tolist() if drea.merge else ():
+            if not covered[i]:
+                groups[-1].append(i)
+                covered |= same[i]
+        order = order[~similar]
+    return groups
 
-    def __init__(
-        self, dim: int, heads: int = 8, hidden: int | None = None, dropout: float = 0.1
-    ) -> None:
-        super().__init__()
-        self.attend = Attention(dim, heads, dropout)
-        self.feed = feed_forward(dim, hidden or 2 * dim, dropout)
-        self.norm1, self.norm2 = LayerNorm(dim), LayerNorm(dim)
-        self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`[B, L, dim]` to the same shape."""
-        x = self.norm1(x + self.dropout(self.attend(x, x)))
-        return self.norm2(x + self.dropout(self.feed(x)))
+def cosines(look: np.ndarray) -> np.ndarray:
+    """`[n, n]`, 0 where a vector is zero."""
+    unit = look / np.maximum(np.linalg.norm(look, axis=1, keepdims=True), 1e-12)
+    return unit @ unit.T
 
 
-class SGA(nn.Module):
-    """Self-attention, attention to a guide, then a feed-forward net.
+def overlaps(boxes: np.ndarray) -> np.ndarray:
+    """Intersection over union of all pairs, `[n, n]`."""
+    left, top, right, bottom = boxes.T[:, :, None]  # (n, 1) each
+    width = np.minimum(right, right.T) - np.maximum(left, left.T)
+    height = np.minimum(bottom, bottom.T) - np.maximum(top, top.T)
+    both = width.clip(0) * height.clip(0)
+    area = (right - left) * (bottom - top)
+    return both / np.maximum(area + area.T - both, 1e-12)
 
-    Args:
-        dim, heads, hidden, dropout: as in `SA`.
+
+def adjacency_of(nodes: np.ndarray, boost: float = 0.0) -> np.ndarray:
+    """Who hears whom: nodes `[n, 20]` to `[n, n]`; each row sums to 1.
+
+    a_ij = exp(-d_ij^2 / (2 * 0.25^2)), with the distance of centres d, times
+    1 + boost * (salience of j / the largest salience).
     """
-
-    def __init__(
-        self, dim: int, heads: int = 8, hidden: int | None = None, dropout: float = 0.1
-    ) -> None:
-        super().__init__()
-        self.attend = Attention(dim, heads, dropout)
-        self.guide = Attention(dim, heads, dropout)
-        self.feed = feed_forward(dim, hidden or 2 * dim, dropout)
-        self.norm1, self.norm2 = LayerNorm(dim), LayerNorm(dim)
-        self.norm3 = LayerNorm(dim)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor, guide: Tensor) -> Tensor:
-        """x `[B, L, dim]` guided by `[B, M, dim]`; x's shape."""
-        x = self.norm1(x + self.dropout(self.attend(x, x)))
-        x = self.norm2(x + self.dropout(self.guide(x, guide)))
-        return self.norm3(x + self.dropout(self.feed(x)))
+    apart = nodes[:, None, :2] - nodes[None, :, :2]
+    near = np.exp(-np.square(apart).sum(axis=2) / (2 * REACH**2))
+    salience = nodes[:, 7] / max(nodes[:, 7].max(initial=0), 1e-12)
+    near = near * (1 + boost * salience)[None, :]  # enhanced adjacency
+    return near / near.sum(axis=1, keepdims=True)
 
 
-# ----------------------------------------------------------------------
-# Graph convolution over the objects of a picture: GaLR's GCN.
-#
-# Source: as released by GaLR's authors. Explained in chapter 03.
+def graph_of(
+    regions: Regions, drea: bool | DREA | None = True
+) -> dict[str, np.ndarray]:
+    """The graph of one picture: "nodes" X, "adjacency" A and "looks".
+
+    See `rsir.encoders.object_graph.padded_graph`.
+    """
+    drea = drea_of(drea)
+    enhanced = partial(adjacency_of, boost=drea.boost if drea else 0.0)
+    return padded_graph(regions, groups_of(regions, drea), enhanced)
+
+
+# -- GCN --------------------------------------------------------------
 
 
 class GCN(nn.Module):
-    """Three graph convolutions and a linear layer.
+    """Three graph convolutions and a linear layer, as released.
 
-    X1 = ReLU((A X) W1), X2 = ReLU((A X1) W2), X3 = ReLU((A X2) W3),
-    local = W flatten(X3) + b. No bias inside, no residual, and A is
-    taken as it comes. The order of the nodes counts, by the flatten.
+    A is taken as it comes. The order of the nodes counts, by the flatten.
 
     Args:
-        nodes: nodes of a graph (20).
-        width: numbers of a node (20); the middle layer has half.
-        dim: length of the result (512).
+        nodes: nodes of a graph.
+        width: numbers of a node; the middle layer has half.
+        dim: length of the result.
         dropout: on the flattened nodes while training (ours).
     """
 
@@ -179,7 +232,7 @@ class GCN(nn.Module):
 
         Args:
             A: adjacency `[B, nodes, nodes]`.
-            X: representation of the nodes `[B, nodes, width]`.
+            X: the nodes `[B, nodes, width]`.
 
         Raises:
             RsirError: for other shapes.
@@ -188,321 +241,319 @@ class GCN(nn.Module):
             want = (len(X), self.nodes, last)
             if tuple(x.shape) != want:
                 raise RsirError(f"{name}: shape {tuple(x.shape)}, expected {want}")
-        for layer in (self.fc1, self.fc2, self.fc3):
-            X = F.relu(layer(A @ X))  # (B, nodes, .)
-        return self.out(self.dropout(X.flatten(1)))
+        X = F.relu(self.fc1(A @ X))  # GCN 1 (B, nodes, width)
+        X = F.relu(self.fc2(A @ X))  # GCN 2 (B, nodes, width / 2)
+        X = F.relu(self.fc3(A @ X))  # GCN 3 (B, nodes, width)
+        return self.out(self.dropout(X.flatten(1)))  # GCN out (B, dim)
 
 
-# ----------------------------------------------------------------------
-# GaLR: global and local information, fused dynamically.
-#
-# Source: Yuan et al., TGRS 2022 (doi 10.1109/TGRS.2022.3163706), read
-# from the abstract, the figures of the authors' page and their released
-# code; the paper's text was not at hand. Explained in chapter 03.
-#
-#     global = l2norm(v_g * m)           MVSA, as in AMFMN
-#     local  = l2norm(GCN(A, X))         objects of the picture
-#     visual = MIDF(global, local)
-#     score  = cos(visual, text)
-#
-# No part reads both sides: pictures and sentences are encoded apart,
-# and an index can hold them.
+# -- MIDF -------------------------------------------------------------
 
 
-FUSIONS = ("midf", "midf-released", "sum", "global", "local")
+class LayerNorm(nn.LayerNorm):
+    """As released: the unbiased deviation, 1e-6 added to it, not under the root."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean, std = x.mean(-1, keepdim=True), x.std(-1, keepdim=True)
+        return self.weight * (x - mean) / (std + 1e-6) + self.bias
+
+
+class Attention(nn.Module):
+    """Multi-head scaled dot-product attention.
+
+    Over a sequence of length 1 the softmax is 1, whatever query and key are:
+    `merge(value(y))` is left, a linear map, and both learn nothing.
+
+    Args:
+        dim: length of the vectors.
+        heads: each takes `dim / heads` of it.
+        dropout: on the attention weights while training.
+    """
+
+    def __init__(self, dim: int, heads: int = 8, dropout: float = 0.1) -> None:
+        super().__init__()
+        if dim % heads:
+            raise RsirError(f"dim is {dim}: {heads} heads need a multiple of {heads}")
+        self.heads, self.dropout = heads, dropout
+        self.value = nn.Linear(dim, dim)
+        self.key = nn.Linear(dim, dim)
+        self.query = nn.Linear(dim, dim)
+        self.merge = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """What x `[B, L, dim]` reads in y `[B, M, dim]`: `[B, L, dim]`."""
+        query, key, value = (
+            z.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, L, d)
+            for z in (self.query(x), self.key(y), self.value(y))
+        )
+        drop = self.dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=drop)
+        return self.merge(mixed.transpose(1, 2).flatten(2))
+
+
+class SA(nn.Module):
+    """Self-attention, then a feed-forward net; add, then normalise.
+
+    Args:
+        dim: length of the vectors.
+        heads: of the attention.
+        dropout: while training.
+    """
+
+    def __init__(self, dim: int, heads: int = 8, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.attend = Attention(dim, heads, dropout)
+        self.feed = feed_forward(dim, dropout)
+        self.norm1, self.norm2 = LayerNorm(dim), LayerNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[B, L, dim]` to the same shape."""
+        x = self.norm1(x + self.dropout(self.attend(x, x)))
+        return self.norm2(x + self.dropout(self.feed(x)))
+
+
+class SGA(nn.Module):
+    """Self-attention, attention to a guide, then a feed-forward net, see `SA`."""
+
+    def __init__(self, dim: int, heads: int = 8, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.attend = Attention(dim, heads, dropout)
+        self.guide = Attention(dim, heads, dropout)
+        self.feed = feed_forward(dim, dropout)
+        self.norm1, self.norm2 = LayerNorm(dim), LayerNorm(dim)
+        self.norm3 = LayerNorm(dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, guide: Tensor) -> Tensor:
+        """x `[B, L, dim]` guided by `[B, M, dim]`; x's shape."""
+        x = self.norm1(x + self.dropout(self.attend(x, x)))
+        x = self.norm2(x + self.dropout(self.guide(x, guide)))
+        return self.norm3(x + self.dropout(self.feed(x)))
+
+
+def feed_forward(dim: int, dropout: float) -> nn.Module:
+    wide = nn.Linear(dim, 2 * dim)
+    return nn.Sequential(wide, nn.ReLU(), nn.Dropout(dropout), nn.Linear(2 * dim, dim))
 
 
 class MIDF(nn.Module):
-    """Multi-level information dynamic fusion.
+    """Multi-level information dynamic fusion, as released.
 
-    Source: as released. Each vector is a sequence of length 1, so
-    every attention in here is a linear map.
+    Each vector is a sequence of length 1, so every attention is a linear map.
+    With "gamma" in `released_bugs`, visual = gamma_0 (g' + l'): gamma_0 cancels
+    in the cosine, and `dynamic_weight` cannot learn.
 
     Args:
-        dim: length of all vectors (512).
-        released: keep the slip of the release, which takes gamma_0
-            for both terms. Then visual = gamma_0 (g' + l'), gamma_0
-            cancels in the cosine, and `dynamic_weight` cannot learn.
-        heads: of the attention (8).
-        dropout: of the blocks (0.1); the head has 0.2.
+        dim: length of all vectors.
+        heads: of the attention.
+        released_bugs: "gamma" counts.
     """
 
     def __init__(
-        self,
-        dim: int = 512,
-        *,
-        released: bool = False,
-        heads: int = 8,
-        dropout: float = 0.1,
+        self, dim: int = 512, heads: int = 8, released_bugs: tuple[str, ...] = ()
     ) -> None:
         super().__init__()
-        self.released = released
-        self.g2g_SA = SA(dim, heads, dropout=dropout)
-        self.l2l_SA = SA(dim, heads, dropout=dropout)
-        self.g2l_SGA = SGA(dim, heads, dropout=dropout)
-        self.l2g_SGA = SGA(dim, heads, dropout=dropout)
+        self.released_bugs = released_bugs
+        self.g2g_SA = SA(dim, heads)
+        self.l2l_SA = SA(dim, heads)
+        self.g2l_SGA = SGA(dim, heads)
+        self.l2g_SGA = SGA(dim, heads)
         self.dynamic_weight = nn.Sequential(
-            nn.Linear(dim, dim),
-            nn.Sigmoid(),
-            nn.Dropout(0.2),
-            nn.Linear(dim, 2),
+            nn.Linear(dim, dim), nn.Sigmoid(), nn.Dropout(0.2), nn.Linear(dim, 2)
         )
 
     def terms(self, g: Tensor, loc: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What is added: g' and l' `[B, dim]`, and gamma `[B, 2]`.
-
-        Args:
-            g, loc: global and local vectors `[B, dim]`.
-        """
+        """g' and l' `[B, dim]`, and gamma `[B, 2]`, of vectors `[B, dim]`."""
         g, loc = g[:, None], loc[:, None]  # (B, 1, dim)
-        g, loc = self.g2g_SA(g), self.l2l_SA(loc)
-        loc = self.g2l_SGA(loc, g)
-        g = self.l2g_SGA(g, loc)  # by the new local
+        g = self.g2g_SA(g)  # re-transformation of global
+        loc = self.l2l_SA(loc)  # re-transformation of local
+        loc = self.g2l_SGA(loc, g)  # global supplements local
+        g = self.l2g_SGA(g, loc)  # local, as it is now, corrects global
         g, loc = g[:, 0], loc[:, 0]  # (B, dim)
         g_new = torch.sigmoid(loc) * g  # g'
         l_new = g + loc  # l', from the old g
-        gamma = self.dynamic_weight(g_new + l_new).softmax(1)
+        gamma = self.dynamic_weight(g_new + l_new).softmax(1)  # gamma (B, 2)
         return g_new, l_new, gamma
 
     def forward(self, g: Tensor, loc: Tensor) -> Tensor:
         """The visual vector `[B, dim]` of global and local ones."""
         g_new, l_new, gamma = self.terms(g, loc)
-        first, second = gamma[:, :1], gamma[:, 1:]
-        if self.released:
-            second = first  # the slip
-        return first * g_new + second * l_new
+        first, second = gamma[:, :1], gamma[:, 1:]  # (B, 1)
+        if "gamma" in self.released_bugs:
+            second = first
+        return first * g_new + second * l_new  # MIDF
 
 
-class GaLR(TripletRetriever):
-    """The model. Every part can be left out.
+# -- the model --------------------------------------------------------
 
-    Args:
-        image_encoder: gives the pyramid (released: ResNet-18).
-        text_encoder: gives the sentence vector (released: uniskip).
-        dim: length of the joint space (512).
-        variant: "paper" or "released". "released": MVSA as released,
-            a ReLU on the text vector, and the slip in MIDF.
-        fusion: "midf"; "midf-released": MIDF with the slip, whatever
-            `variant` is; "sum": global + local; "global" or "local":
-            one branch alone, the other is not built.
-        mvsa: multiply the global vector by the MVSA mask, else v(g).
-        regions: where objects come from: "pyramid", "boxes" or
-            "detector", see `rsir.encoders.object_graph`.
-        drea: denoise X and enhance A, see `rsir.encoders.object_graph.DREA`.
-        look_width: 0: nodes are the 20 numbers of X, as in the
-            paper. Otherwise (ours) the random content in X gives way
-            to so many numbers, learned from the node's whole look.
-        heads: of MIDF's attention.
-        dropout: on the pooled image vector while training (ours).
-        local_dropout: while training (ours), the share of numbers
-            dropped from the looks and from what the graph hands on,
-            and of pictures whose local vector is dropped whole.
-        loss, margin, gamma, beta, mask_shared: see
-            `TripletRetriever`; as released "all" and 0.2.
+
+class GaLR(TripletTower):
+    """The model; released with ResNet-18 and a skip-thought GRU.
 
     Attributes:
-        reads: features of the image encoder that this model needs.
-        reads_local: "nodes", "adjacency" and perhaps "looks", or ()
-            for fusion="global".
+        reads_local: "nodes", "adjacency" and perhaps "looks" of the graphs.
         source: of the regions.
     """
 
-    def __init__(
-        self,
-        image_encoder: ImageEncoder,
-        text_encoder: TextEncoder,
-        *,
-        dim: int = 512,
-        variant: str = "paper",
-        fusion: str = "midf",
-        mvsa: bool = True,
-        regions: str = "pyramid",
-        drea: bool | DREA = True,
-        look_width: int = 0,
-        heads: int = 8,
-        dropout: float = 0.0,
-        local_dropout: float = 0.0,
-        loss: str = "all",
-        margin: float | None = 0.2,
-        gamma: float = 0.6,
-        beta: float = 5.0,
-        mask_shared: bool = False,
-    ) -> None:
-        super().__init__()
-        if variant not in ("paper", "released"):
-            raise RsirError(f"variant is {variant!r}: 'paper' or 'released'")
-        if fusion not in FUSIONS:
-            raise RsirError(f"fusion is {fusion!r}: one of {', '.join(FUSIONS)}")
-        self.set_loss(loss, margin, gamma, beta, mask_shared)
-        self.variant, self.fusion = variant, fusion
-        self.image_encoder = image_encoder
-        self.text_encoder = text_encoder
+    Config = Config
 
-        self.reads, self.reads_local = (), ()
-        self.project = self.mvsa = self.gcn = self.midf = None
-        if fusion != "local":
-            self.reads = FEATURES if mvsa else ("pooled",)
+    def __init__(self, image_encoder, text_encoder, config: Config) -> None:
+        super().__init__(image_encoder, text_encoder, config)
+        dim, bugs = config.dim, config.released_bugs
+        self.reads = self.reads_local = ()
+        self.mvsa = self.gcn = self.midf = None
+        if config.fusion != "local":
+            self.reads = FEATURES if config.mvsa else ("pooled",)
             self.standardise = Standardise(image_encoder.dim)
-            self.dropout = nn.Dropout(dropout)
+            self.dropout = nn.Dropout(config.dropout)
             self.project = nn.Linear(image_encoder.dim, dim)
-            if mvsa:
-                self.mvsa = MVSA(
-                    image_encoder.channels,
-                    image_encoder.size // 16,
-                    dim,
-                    variant,
-                )
-        if fusion != "global":
-            self.reads_local = ("nodes", "adjacency")
-            self.source, self.drea = region_source(regions), drea
-            self.look_width, width = look_width, WIDTH
-            if look_width:
+            if config.mvsa:
+                side = image_encoder.size // 16
+                self.mvsa = MVSA(image_encoder.channels, side, dim, bugs)
+        if config.fusion != "global":
+            self.reads_local, width = ("nodes", "adjacency"), WIDTH
+            self.source = region_source(config.regions)
+            if config.look_width:
                 self.reads_local += ("looks",)
-                width = WIDTH - CONTENT + look_width
-                self.see = nn.Linear(
-                    sum(image_encoder.channels[2:]) if self.source.reads else CONTENT,
-                    look_width,
-                )
-            self.gcn = GCN(width=width, dim=dim, dropout=local_dropout)
-            self.local_dropout = local_dropout
-        if fusion.startswith("midf"):
-            slip = variant == "released" or fusion == "midf-released"
-            self.midf = MIDF(dim, released=slip, heads=heads)
+                width = WIDTH - CONTENT + config.look_width
+                cells = sum(image_encoder.channels[2:])
+                look = cells if self.source.reads else CONTENT
+                self.see = nn.Linear(look, config.look_width)
+            self.gcn = GCN(NODES, width, dim, config.local_dropout)
+        if config.fusion == "midf":
+            self.midf = MIDF(dim, config.heads, bugs)
+        self.to_text = text_projection(text_encoder.dim, dim, bugs)
 
-        own = text_encoder.dim == dim and variant == "paper"
-        self.to_text = nn.Identity() if own else nn.Linear(text_encoder.dim, dim)
-
-    # -- the picture --------------------------------------------------
-
-    def split_features(
-        self, split: Split, *, progress: bool = True
-    ) -> dict[str, np.ndarray]:
-        """Maps, pooled vector and graphs, `[n_images, ...]` each."""
-        found = super().split_features(split, progress=progress) if self.reads else {}
-        if not self.reads_local:
-            return found
-        graphs = cached_graphs(
-            self.source, self.image_encoder, split, self.drea, progress=progress
-        )
-        return found | {k: graphs[k] for k in self.reads_local}
-
-    def features_seconds(self, split: Split) -> float:
-        """Seconds that `split_features` took when it computed."""
-        if not self.reads_local:
-            return super().features_seconds(split)
-        return all_features_seconds(
-            self.image_encoder, split, self.reads, self.source, self.drea
-        )
+    def encode_split(self, split: Split, *, progress: bool = True) -> EncodedSplit:
+        """A split as this model reads it, with the graphs of its pictures."""
+        encoded = super().encode_split(split, progress=progress)
+        if self.reads_local:
+            drea = drea_of(self.config.drea)
+            graphs = cached_graphs(
+                self.source,
+                self.image_encoder,
+                split,
+                partial(graph_of, drea=drea),
+                {"drea": asdict(drea) if drea else None},
+                progress=progress,
+            )
+            encoded.features |= {k: graphs[k] for k in self.reads_local}
+        return encoded
 
     def image_features(self, images: Tensor) -> dict[str, Tensor]:
         """What the image encoder gives, from `[B, 3, H, W]`."""
         return super().image_features(images) if self.reads else {}
 
     def global_vector(self, features: Mapping[str, Tensor]) -> Tensor:
-        """l2norm(v_g * m), `[B, dim]`."""
+        """l2norm(v_g * m): `[B, dim]`."""
         pooled = self.standardise(features["pooled"].float())
-        v = self.project(self.dropout(pooled))  # v_g
+        v = self.project(self.dropout(pooled))  # v_g (B, dim)
         if self.mvsa is not None:
             v = v * self.mvsa([features[f] for f in FEATURES[:4]])
-        return F.normalize(v, dim=1)
+        return F.normalize(v, dim=1)  # global
 
     def local_vector(self, features: Mapping[str, Tensor]) -> Tensor:
-        """l2norm(GCN(A, X)), `[B, dim]`.
+        """l2norm(GCN(A, X)): `[B, dim]`.
 
         Args:
-            features: "nodes" X `[B, 20, 20]`, "adjacency" A
-                `[B, 20, 20]` and, if `look_width`, "looks"
-                `[B, 20, D]`, see `rsir.encoders.object_graph`.
+            features: "nodes" X and "adjacency" A `[B, 20, 20]` and, if
+                `look_width`, "looks" `[B, 20, D]`.
         """
         missing = [k for k in self.reads_local if k not in features]
         if missing:
             raise RsirError(
-                f"{' and '.join(missing)}: missing; this model reads "
-                "local features, see rsir.encoders.object_graph, or set "
-                "fusion='global'"
+                f"{' and '.join(missing)}: missing; this model reads local features, "
+                "see rsir.encoders.object_graph, or set fusion='global'"
             )
         A, X = features["adjacency"].float(), features["nodes"].float()
-        if self.look_width:
+        drop = self.config.local_dropout
+        if self.config.look_width:
             looks = F.layer_norm(features["looks"].float(), features["looks"].shape[2:])
-            looks = F.dropout(looks, self.local_dropout, self.training)
-            seen = F.relu(self.see(looks))  # (B, 20, look_width)
-            seen = seen * X.any(2, keepdim=True)  # nobody sees nothing
+            seen = F.relu(self.see(F.dropout(looks, drop, self.training)))
+            seen = seen * X.any(2, keepdim=True)  # (B, 20, w): no node sees nothing
             X = torch.cat([X[..., :-CONTENT], seen], 2)
-        loc = F.normalize(self.gcn(A, X), dim=1)
-        if self.training and self.local_dropout and self.reads:
-            kept = torch.rand_like(loc[:, :1]) >= self.local_dropout
-            loc = loc * kept  # whole pictures
+        loc = F.normalize(self.gcn(A, X), dim=1)  # local
+        if self.training and drop and self.reads:
+            loc = loc * (torch.rand_like(loc[:, :1]) >= drop)  # whole pictures
         return loc
 
     def encode_images(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The visual vector of unit length, "v" `[B, dim]`."""
-        if self.fusion == "global":
+        if self.config.fusion == "global":
             return {"v": self.global_vector(features)}
-        if self.fusion == "local":
-            return {"v": self.local_vector(features)}
         loc = self.local_vector(features)
+        if self.config.fusion == "local":
+            return {"v": loc}
         g = self.global_vector(features)
-        v = g + loc if self.midf is None else self.midf(g, loc)
+        v = g + loc if self.midf is None else self.midf(g, loc)  # visual
         return {"v": F.normalize(v, dim=1)}
-
-    # -- the sentence and the pair ------------------------------------
 
     def encode_texts(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The sentence vector of unit length, "t" `[T, dim]`."""
-        t = self.to_text(features["pooled"])
-        if self.variant == "released":
-            t = F.relu(t)
-        return {"t": F.normalize(t, dim=1)}
+        return {"t": F.normalize(self.to_text(features["pooled"]), dim=1)}
 
-    def score(
-        self, images: Mapping[str, Tensor], texts: Mapping[str, Tensor]
-    ) -> Tensor:
-        """Cosines `[B, T]`, in [-1, 1]."""
-        return images["v"] @ texts["t"].T
-
-    def forward(
-        self,
-        images: Tensor | Mapping[str, Tensor],
-        *rest: Tensor | Mapping[str, Tensor],
-    ) -> Tensor:
-        """Scores `[B, T]`: `model(images, X, A, texts)`.
-
-        Args:
-            images: pictures `[B, 3, H, W]`, normalised already, or
-                features as `encode_images` takes them.
-            rest: X and A `[B, 20, 20]`, unless the features hold
-                them, and then the texts, see `Retriever.forward`.
-        """
-        *local, texts = rest
-        if len(local) not in (0, 2):
-            raise RsirError(
-                f"{len(rest) + 1} arguments: expected images, X, A and "
-                "texts, or features and texts"
-            )
-        if isinstance(images, Tensor):
-            images = self.image_features(images)
-        given = dict(zip(("nodes", "adjacency"), local))
-        return super().forward({**images, **given}, texts)
+    def score(self, images: Mapping[str, Tensor], texts: Mapping[str, Tensor]):
+        """Cosines `[B, T]`."""
+        return images["v"] @ texts["t"].T  # score
 
     @classmethod
-    def from_official(cls, state_dict, vocabulary=None) -> "GaLR":
-        """The authors' released checkpoint as a model of ours.
+    def from_official(cls, state_dict, vocabulary=None) -> "ReleasedGaLR":
+        """The authors' released checkpoint as a model in evaluation mode.
 
         Args:
-            state_dict: names and tensors of the released model; a
-                checkpoint that holds it under "model" also works.
-            vocabulary: the words behind the ids, only for
-                `text_encoder.tokenize`; scores need none.
-
-        Returns:
-            A model in evaluation mode. `model(images, X, A,
-            token_ids)` with images `[B, 3, 256, 256]`, normalised,
-            X and A `[B, 20, 20]`, and ids `[T, L]`, padded with 0,
-            gives scores `[B, T]`.
+            state_dict: released names and tensors, perhaps under "model".
+            vocabulary: the words behind the ids, for `text_encoder.tokenize`.
 
         Raises:
             RsirError: if names or shapes differ; it lists which.
         """
         from rsir.models.released_weights import load_galr
 
-        return load_galr(cls, state_dict, vocabulary)
+        return load_galr(ReleasedGaLR, state_dict, vocabulary)
+
+
+class ReleasedGaLR(GaLR):
+    """GaLR, called as its authors call it."""
+
+    def forward(self, images: Tensor, X: Tensor, A: Tensor, token_ids: Tensor):
+        """Scores `[B, T]`.
+
+        Args:
+            images: `[B, 3, 256, 256]`, normalised.
+            X, A: `[B, 20, 20]`.
+            token_ids: `[T, L]`, padded with 0.
+        """
+        features = self.image_features(images) | {"nodes": X, "adjacency": A}
+        return super().forward(features, token_ids)
+
+
+# encoders, loss and schedule are AMFMN's: the two differ in what the papers do
+PRESETS = {
+    "toy": AMFMN["toy"] | {"regions": "boxes"},
+    # chosen on RSICD's val, where the sum without local dropout got worse from
+    # its fourth measurement on
+    "cpu": AMFMN["cpu"] | {"look_width": 192, "local_dropout": 0.3, "epochs": 20},
+    # as released
+    "paper": AMFMN["paper"]
+    | {
+        "text_encoder": "uniskip",
+        "lr": 2e-4,
+        "text_lr": 2e-4,
+        "batch": 100,
+        "epochs": 70,
+        "patience": 70,
+        "loss": "all",
+        "margin": 0.2,
+    },
+}
+
+VARIANTS = {
+    "midf": {},
+    "midf-released": {"released_bugs": ("gamma",)},
+    "sum": {"fusion": "sum"},
+    "global": {"fusion": "global"},
+    "local": {"fusion": "local"},
+    "drea-off": {"drea": False},
+    "paper-nodes": {"look_width": 0},
+}

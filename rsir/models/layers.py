@@ -1,4 +1,6 @@
-"""Small layers: standardisation of frozen features."""
+"""Small layers that several systems share."""
+
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -7,14 +9,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 class Standardise(nn.Module):
-    """(x - mean) / std per feature, with numbers of the train split.
+    """(x - mean) / std of each of `dim` features; before `fit`, x.
 
-    Frozen features differ in scale by orders of magnitude. `fit`
-    measures mean and standard deviation once; before that the layer
-    does nothing, so that released checkpoints are not touched.
-
-    Args:
-        dim: number of features.
+    Frozen features differ in scale by orders of magnitude.
     """
 
     def __init__(self, dim: int) -> None:
@@ -23,7 +20,7 @@ class Standardise(nn.Module):
         self.register_buffer("std", torch.ones(dim))
 
     def fit(self, features: Tensor) -> None:
-        """Measure `[n, dim]` features of the train split."""
+        """Measure features `[n, dim]` of the train split."""
         features = features.float()
         self.mean.copy_(features.mean(0))
         self.std.copy_(features.std(0).clamp(min=1e-3))
@@ -32,54 +29,30 @@ class Standardise(nn.Module):
         return (features - self.mean) / self.std
 
 
-# ----------------------------------------------------------------------
-# Scaled dot products of attention, in the form that trains fastest.
-#
-# A fused kernel saves memory on long sequences. On a CPU its backward
-# pass is slower than plain matrix products where there are few tokens.
-
-
-def attend(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    mask: Tensor | None = None,
-    dropout: float = 0.0,
-) -> Tensor:
-    """softmax(q k^T / sqrt(d)) v.
+def attend(query, key, value, mask=None, dropout: float = 0.0) -> Tensor:
+    """softmax(q k^T / sqrt(d)) v: `[B, heads, L, d]`.
 
     Args:
         query: `[B, heads, L, d]`.
         key, value: `[B, heads, M, d]`.
-        mask: bool, spreads to `[B, heads, L, M]`; False where there
-            is nothing to read.
+        mask: bool, spreads to `[B, heads, L, M]`; False: not read.
         dropout: on the weights.
-
-    Returns:
-        `[B, heads, L, d]`.
     """
-    if query.is_cuda or not query.requires_grad:
+    # few tokens on a CPU: plain matrix products have the faster backward pass
+    slow = not query.is_cuda and query.requires_grad
+    with sdpa_kernel(SDPBackend.MATH) if slow else nullcontext():
         return F.scaled_dot_product_attention(
             query, key, value, mask, dropout_p=dropout
         )
-    with sdpa_kernel(SDPBackend.MATH):
-        return F.scaled_dot_product_attention(
-            query, key, value, mask, dropout_p=dropout
-        )
-
-
-# ----------------------------------------------------------------------
-# What maps an encoder's vector into the space of comparison.
 
 
 def head(dim: int, out: int, hidden: int) -> nn.Module:
-    """Two layers with a ReLU between, or one matrix. Ours.
-
-    Args:
-        dim: length of the encoder's vector.
-        out: length of the vectors that are compared.
-        hidden: units between; 0: one matrix.
-    """
+    """`dim` to `out`: two layers with `hidden` units; 0: one matrix. Ours."""
     if not hidden:
         return nn.Linear(dim, out)
     return nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, out))
+
+
+def up2(x: Tensor) -> Tensor:
+    """`[B, C, H, W]` to `[B, C, 2H, 2W]`, each cell four times."""
+    return F.interpolate(x, scale_factor=2, mode="nearest")

@@ -22,7 +22,7 @@ SHARED = {
     "mvsa.conv1x1_2.": "mvsa.gate.",
     "mvsa.solo_attention.": "mvsa.mask.",
     "text_feature.seq2vec.": "text_encoder.",
-    "text_feature.to_out.": "to_text.",
+    "text_feature.to_out.": "to_text.0.",
 }
 
 AMFMN_NAMES = {
@@ -37,31 +37,17 @@ AMFMN_NAMES = {
     },
 }
 
-#: inside GaLR's attention blocks: released -> ours
-_ATTENTION = {
-    "linear_v.": "value.",
-    "linear_k.": "key.",
-    "linear_q.": "query.",
-    "linear_merge.": "merge.",
-}
-_REST = {
-    "ffn.mlp.fc.linear.": "feed.0.",
-    "ffn.mlp.linear.": "feed.3.",
-} | {
-    f"norm{i}.{old}": f"norm{i}.{new}"
-    for i in (1, 2, 3)
-    for old, new in (("a_2", "weight"), ("b_2", "bias"))
-}
-
 
 def _block(name: str, attentions: Mapping[str, str]) -> dict[str, str]:
-    """Names of one block of the fusion."""
-    names = {
-        f"{old}.{a}": f"{new}.{b}"
-        for old, new in attentions.items()
-        for a, b in _ATTENTION.items()
-    } | _REST
-    return {f"fusion.{name}.{a}": f"midf.{name}.{b}" for a, b in names.items()}
+    """Names of one block of GaLR's fusion."""
+    linear = {"v": "value", "k": "key", "q": "query", "merge": "merge"}
+    names = {"ffn.mlp.fc.linear": "feed.0", "ffn.mlp.linear": "feed.3"}
+    for old, new in attentions.items():
+        names |= {f"{old}.linear_{a}": f"{new}.{b}" for a, b in linear.items()}
+    names = {f"{old}.": f"{new}." for old, new in names.items()}
+    for i in (1, 2, 3):
+        names |= {f"norm{i}.a_2": f"norm{i}.weight", f"norm{i}.b_2": f"norm{i}.bias"}
+    return {f"fusion.{name}.{old}": f"midf.{name}.{new}" for old, new in names.items()}
 
 
 GALR_NAMES = {
@@ -80,8 +66,8 @@ UNUSED = ("vgmf_gate.", "extract_feature.resnet.fc.")
 def unwrap(state_dict: Mapping) -> dict[str, Tensor]:
     """The bare state dict of a checkpoint.
 
-    Accepts a checkpoint that holds it under "model" or "state_dict",
-    and names with the "module." prefix of DataParallel.
+    It may stand under "model" or "state_dict", and its names may have the
+    "module." prefix of DataParallel.
 
     Raises:
         RsirError: if what is left is not names with tensors.
@@ -102,21 +88,12 @@ def unwrap(state_dict: Mapping) -> dict[str, Tensor]:
     return {k.removeprefix("module."): v for k, v in state_dict.items()}
 
 
-def rename(
-    state: Mapping[str, Tensor], names: Mapping[str, str]
-) -> tuple[dict[str, Tensor], list[str]]:
-    """Translate prefixes; return the rest that has no translation."""
-    ours, unknown = {}, []
-    for key, value in state.items():
-        if key.startswith(UNUSED):
-            continue
-        for old, new in names.items():
-            if key.startswith(old):
-                ours[new + key.removeprefix(old)] = value
-                break
-        else:
-            unknown.append(key)
-    return ours, unknown
+def translate(key: str, names: Mapping[str, str]) -> str | None:
+    """A name with its prefix replaced; None: no prefix fits."""
+    for old, new in names.items():
+        if key.startswith(old):
+            return new + key.removeprefix(old)
+    return None
 
 
 def load_checked(
@@ -125,84 +102,70 @@ def load_checked(
     """Load a released state dict, or say all that does not fit.
 
     Raises:
-        RsirError: with released names that are missing, unexpected
-            or of another shape.
+        RsirError: with released names that are missing, unexpected or of
+            another shape.
     """
-    ours, unknown = rename(state, names)
     back = {new: old for old, new in names.items()}
-
-    def released(key: str) -> str:
-        for new, old in back.items():
-            if key.startswith(new):
-                return old + key.removeprefix(new)
-        return key
-
     expected = {
-        k: v
+        translate(k, back): (k, v)
         for k, v in model.state_dict().items()
         if k.startswith(tuple(back)) and not k.startswith("image_encoder.resnet.fc.")
     }
-    optional = {k for k in expected if k.endswith("num_batches_tracked")}
+    state = {k: v for k, v in state.items() if not k.startswith(UNUSED)}
     faults = []
-    missing = sorted(set(expected) - set(ours) - optional)
+    missing = sorted(set(expected) - set(state))
+    missing = [k for k in missing if not k.endswith("num_batches_tracked")]
     if missing:
-        faults.append("missing: " + ", ".join(map(released, missing)))
-    unknown += [released(k) for k in set(ours) - set(expected)]
-    if unknown:
-        faults.append("unexpected: " + ", ".join(sorted(unknown)))
-    for key in sorted(set(ours) & set(expected)):
-        found, want = tuple(ours[key].shape), tuple(expected[key].shape)
+        faults.append("missing: " + ", ".join(missing))
+    if unexpected := sorted(set(state) - set(expected)):
+        faults.append("unexpected: " + ", ".join(unexpected))
+    for name in sorted(set(state) & set(expected)):
+        found, want = tuple(state[name].shape), tuple(expected[name][1].shape)
         if found != want:
-            faults.append(f"shape of {released(key)}: {found}, expected {want}")
+            faults.append(f"shape of {name}: {found}, expected {want}")
     if faults:
         raise RsirError(f"not a released {what} checkpoint; " + "; ".join(faults))
-    model.load_state_dict(ours, strict=False)
+    model.load_state_dict({expected[k][0]: v for k, v in state.items()}, strict=False)
 
 
-def released_encoders(state: Mapping[str, Tensor], vocabulary, what: str):
+def released_encoders(state: Mapping[str, Tensor], vocabulary):
     """ResNet-18 and the uni-skip GRU in the sizes of a checkpoint.
 
     Raises:
         RsirError: if the vocabulary has another number of words.
     """
-    name = "text_feature.seq2vec.embedding.weight"
-    cell = "text_feature.seq2vec.rnn.gru_cell.weight_hr.weight"
-
-    def shape_of(key: str, released: tuple[int, int]):
-        # what is missing is named later, with all other faults
-        fits = key in state and state[key].ndim == 2
-        return tuple(state[key].shape) if fits else released
-
-    words, embed = shape_of(name, (1, 620))
-    hidden, _ = shape_of(cell, (2400, 2400))
-    if name in state and vocabulary is not None and len(vocabulary) != words:
+    words = state.get("text_feature.seq2vec.embedding.weight")
+    cell = state.get("text_feature.seq2vec.rnn.gru_cell.weight_hr.weight")
+    # what is missing is named later, with all other faults
+    n_words, embed = (2400, 620) if words is None else words.shape
+    hidden = 2400 if cell is None else len(cell)
+    if words is not None and vocabulary is not None and len(vocabulary) != n_words:
         raise RsirError(
-            f"vocabulary: {len(vocabulary)} words, but the checkpoint "
-            f"has {words}; pass the vocabulary it was trained with"
+            f"vocabulary: {len(vocabulary)} words, but the checkpoint has "
+            f"{n_words}; pass the vocabulary it was trained with"
         )
-    image = ResNet18(size=256, pretrained=False)
-    text = UniSkip(vocabulary, embed=embed, hidden=hidden, words=words)
-    return image, text
+    text = UniSkip(vocabulary, embed=embed, hidden=hidden, words=n_words)
+    return ResNet18(size=256, pretrained=False), text
 
 
 def load_amfmn(cls, state_dict: Mapping, vocabulary, attention: str):
     """See `AMFMN.from_official`."""
     if attention not in AMFMN_NAMES:
         raise RsirError(f"attention is {attention!r}: 'soft', 'fusion' or 'sim'")
-    what = f"AMFMN ({attention})"
     state = unwrap(state_dict)
-    image, text = released_encoders(state, vocabulary, what)
-    model = cls(
-        image, text, attention=attention, variant="released", margin=0.2, loss="all"
+    config = cls.Config(
+        attention=attention, released_bugs=cls.Config.BUGS, loss="all", margin=0.2
     )
-    load_checked(model, state, SHARED | AMFMN_NAMES[attention], what)
+    model = cls(*released_encoders(state, vocabulary), config)
+    names = SHARED | AMFMN_NAMES[attention]
+    load_checked(model, state, names, f"AMFMN ({attention})")
     return model.eval()
 
 
 def load_galr(cls, state_dict: Mapping, vocabulary):
     """See `GaLR.from_official`."""
     state = unwrap(state_dict)
-    image, text = released_encoders(state, vocabulary, "GaLR")
-    model = cls(image, text, variant="released", margin=0.2, loss="all")
+    config = cls.Config(released_bugs=cls.Config.BUGS, loss="all", margin=0.2)
+    model = cls(*released_encoders(state, vocabulary), config)
     load_checked(model, state, SHARED | GALR_NAMES, "GaLR")
     return model.eval()

@@ -1,1 +1,1 @@
-"""Room."""
+"""One training loop for all systems. Explained in chapter 02."""

@@ -1,46 +1,45 @@
-"""Checkpoints of a training run, whole or not there at all."""
+"""Run folders: a training's state and its best weights.
+
+Each file or folder is whole or not there at all.
+"""
 
 import json
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from rsir import models
+from rsir.data.text import Vocabulary
+from rsir.models import Config, build
+from rsir.models.base import TwoTower
 from rsir.utils.errors import RsirError
 from rsir.utils.io import atomic_write
 
-if TYPE_CHECKING:
-    from rsir.models.recipes import Recipe
-
-
 BEST = "best.safetensors"
-RECIPE = "recipe.json"
+CONFIG = "config.json"
 VOCABULARY = "vocabulary.json"
 
 
-def start_run(recipe: "Recipe", run_dir: Path | None, precision: str) -> str:
+def start_run(config: Config, run_dir: Path | None, precision: str) -> str:
     """Claim a run folder; return the precision it began with.
 
     Raises:
-        RsirError: if the folder holds a run of another recipe.
+        RsirError: if the folder holds a run of another config.
     """
     if run_dir is None:
         return precision
-    run_dir.mkdir(parents=True, exist_ok=True)
-    path = run_dir / RECIPE
-    wanted = recipe.to_dict()
+    path, wanted = run_dir / CONFIG, config.to_dict()
     if path.exists():
         found = json.loads(path.read_text(encoding="utf-8"))
         begun = found.pop("began_with_precision", precision)
-        if found != json.loads(json.dumps(wanted)):
-            other = [k for k in wanted if found.get(k) != wanted[k]]
+        if found != wanted:
+            other = [k for k in wanted | found if found.get(k) != wanted.get(k)]
             raise RsirError(
-                f"{path}: this folder holds a run of another recipe "
-                f"({', '.join(other)} differ); remove the folder or "
-                "name another one"
+                f"{path}: this folder holds a run of another config "
+                f"({', '.join(other)} differ); remove the folder or name another one"
             )
         return begun
     with atomic_write(path) as file:
@@ -48,19 +47,47 @@ def start_run(recipe: "Recipe", run_dir: Path | None, precision: str) -> str:
     return precision
 
 
-def save_weights(model, path: Path) -> None:
-    """All weights but the frozen image encoder's, atomically."""
-    state = {
-        k: v.detach().cpu().contiguous()
-        for k, v in model.state_dict().items()
-        if not k.startswith("image_encoder.")
-    }
+def load_run(run_dir: str | Path) -> TwoTower:
+    """The model of a run folder, in evaluation mode.
+
+    Raises:
+        RsirError: if the folder holds no run, or a damaged one.
+    """
+    path = Path(run_dir) / CONFIG
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RsirError(
+            f"{run_dir}: not a run folder ({error}); make one with rsir train"
+        ) from error
+    facts.pop("began_with_precision", None)
+    try:
+        config = models.methods()[facts["method"]].config(**facts)
+    except (KeyError, TypeError) as error:
+        raise RsirError(
+            f"{path}: a config of another version ({error}); train again"
+        ) from error
+    words = path.with_name(VOCABULARY)
+    vocabulary = Vocabulary.load(words) if words.exists() else None
+    model = build(config, vocabulary=vocabulary)
+    load_weights(model, path.with_name(BEST))
+    return model.eval()
+
+
+def _learned(model: TwoTower) -> dict:
+    state = model.state_dict()
+    return {k: v for k, v in state.items() if not k.startswith("image_encoder.")}
+
+
+def save_weights(model: TwoTower, path: Path) -> None:
+    """All weights but the image encoder's, atomically."""
+    state = {k: v.detach().cpu().contiguous() for k, v in _learned(model).items()}
     aside = path.with_suffix(".tmp")
     save_file(state, aside)
     os.replace(aside, path)
 
 
-def load_weights(model, path: Path) -> None:
+def load_weights(model: TwoTower, path: Path) -> None:
     """Read what `save_weights` wrote.
 
     Raises:
@@ -72,11 +99,7 @@ def load_weights(model, path: Path) -> None:
         state = load_file(path)
     except SafetensorError as error:
         raise RsirError(f"{path}: damaged ({error}); train again") from error
-    expected = {
-        k: v.shape
-        for k, v in model.state_dict().items()
-        if not k.startswith("image_encoder.")
-    }
+    expected = {k: v.shape for k, v in _learned(model).items()}
     found = {k: v.shape for k, v in state.items()}
     if found != expected:
         odd = sorted(dict(found.items() ^ expected.items()))[:5]
@@ -85,7 +108,11 @@ def load_weights(model, path: Path) -> None:
 
 
 class Checkpoints:
-    """State of a run after each epoch: `state-<epoch>/`, renamed.
+    """State of a run after an epoch, `state-<epoch>/`: the last one.
+
+    Accelerate names and rotates checkpoints, too, but it writes in place
+    and removes the old one first: a run that is killed meanwhile finds
+    half a state, or none.
 
     Args:
         accelerator: saves model, optimiser, schedule, random states.
@@ -93,61 +120,49 @@ class Checkpoints:
     """
 
     def __init__(self, accelerator, run_dir: Path | None) -> None:
-        self.accelerator = accelerator
-        self.run_dir = run_dir
+        self.accelerator, self.run_dir = accelerator, run_dir
         self._best: dict | None = None
 
-    def latest(self) -> tuple[int, Path] | None:
-        """Last whole state: its epoch and folder."""
-        if self.run_dir is None or not self.run_dir.is_dir():
-            return None
-        found = [
-            (int(p.name.removeprefix("state-")), p)
-            for p in self.run_dir.glob("state-*")
-            if p.name.removeprefix("state-").isdigit()
-        ]
-        return max(found, default=None)
+    def states(self) -> dict[int, Path]:
+        """Whole states by epoch."""
+        names = self.run_dir.glob("state-*") if self.run_dir else ()
+        return {int(p.name.removeprefix("state-")): p for p in names}
 
     def load(self) -> tuple[int, dict] | None:
         """Restore the last state; return next epoch and notes."""
-        last = self.latest()
-        if last is None:
+        states = self.states()
+        if not states:
             return None
-        epoch, folder = last
+        folder = states[max(states)]
         self.accelerator.load_state(str(folder))
-        notes = json.loads((folder / "notes.json").read_text())
-        return epoch + 1, notes
+        return max(states) + 1, json.loads((folder / "notes.json").read_text())
 
     def save(self, epoch: int, notes: dict) -> None:
         """Write aside, rename, remove the older state."""
         if self.run_dir is None:
             return
-        target = self.run_dir / f"state-{epoch}"
-        aside = self.run_dir / "state.tmp"
         main = self.accelerator.is_main_process
-        if main and aside.exists():
-            shutil.rmtree(aside)
+        aside = self.run_dir / "state.tmp"
+        if main:
+            shutil.rmtree(aside, ignore_errors=True)
         self.accelerator.wait_for_everyone()
         self.accelerator.save_state(str(aside))
         self.accelerator.wait_for_everyone()
-        if not main:
-            return
-        (aside / "notes.json").write_text(json.dumps(notes))
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(aside, target)
-        for old in self.run_dir.glob("state-*"):
-            if old != target:
-                shutil.rmtree(old)
+        if main:
+            (aside / "notes.json").write_text(json.dumps(notes))
+            older = self.states().values()
+            os.replace(aside, self.run_dir / f"state-{epoch}")
+            for folder in older:
+                shutil.rmtree(folder)
 
-    def keep_best(self, model) -> None:
+    def keep_best(self, model: TwoTower) -> None:
         """Keep the weights of the best epoch so far."""
         if self.run_dir is None:
             self._best = {k: v.detach().clone() for k, v in model.state_dict().items()}
         elif self.accelerator.is_main_process:
             save_weights(model, self.run_dir / BEST)
 
-    def load_best(self, model) -> None:
+    def load_best(self, model: TwoTower) -> None:
         """Put the best weights back into the model, if any."""
         self.accelerator.wait_for_everyone()
         if self._best is not None:

@@ -1,1 +1,1 @@
-"""Room."""
+"""What every room may use: errors, files, progress, seeds."""

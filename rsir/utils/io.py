@@ -1,17 +1,20 @@
-"""Where things lie on disk, and how they are written.
+"""Where things lie on disk, and how they are read and written.
 
 Environment: `RSIR_DATA` names the data root, `RSIR_CACHE` the folder
 of everything that rsir makes itself.
 """
 
-from __future__ import annotations
-
+import hashlib
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rsir.utils.errors import RsirError
+
+StrPath = str | os.PathLike
 
 
 def cache_dir() -> Path:
@@ -27,7 +30,7 @@ def cache_dir() -> Path:
     return Path(pooch.os_cache("rsir"))
 
 
-def data_root(root: str | os.PathLike | None = None) -> Path:
+def data_root(root: StrPath | None = None) -> Path:
     """The data root: argument, else `RSIR_DATA`, else the cache.
 
     The folder need not exist yet. It is either a folder that has
@@ -38,14 +41,10 @@ def data_root(root: str | os.PathLike | None = None) -> Path:
     return Path(root).expanduser()
 
 
-def read_bytes(path: Path, what: str = "file") -> bytes:
-    """The bytes of a file, or an error that names it.
-
-    Raises:
-        RsirError: no such file, a folder, or no permission.
-    """
+@contextmanager
+def _reading(path: StrPath, what: str) -> Iterator[None]:
     try:
-        return Path(path).read_bytes()
+        yield
     except FileNotFoundError:
         raise RsirError(f"{what} not found: {path}") from None
     except IsADirectoryError:
@@ -59,8 +58,22 @@ def read_bytes(path: Path, what: str = "file") -> bytes:
         raise RsirError(f"cannot read the {what} {path}: {error}") from error
 
 
-def read_text(path: Path, what: str = "file") -> str:
-    """A UTF-8 text file, or an error that names it."""
+def read_bytes(path: StrPath, what: str = "file") -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        RsirError: no such file, a folder, or no permission; names it.
+    """
+    with _reading(path, what):
+        return Path(path).read_bytes()
+
+
+def read_text(path: StrPath, what: str = "file") -> str:
+    """A UTF-8 text, with or without a byte order mark.
+
+    Raises:
+        RsirError: as `read_bytes`, or the file is not UTF-8.
+    """
     data = read_bytes(path, what)
     try:
         return data.decode("utf-8-sig")
@@ -70,8 +83,32 @@ def read_text(path: Path, what: str = "file") -> str:
         ) from None
 
 
+def read_lines(path: StrPath, what: str = "file") -> list[str]:
+    r"""The lines of a UTF-8 text, without their ends.
+
+    `\n` or `\r\n` ends a line and nothing else does: `str.splitlines`
+    would also split at signs such as U+0085 and U+2028 inside a
+    caption. An empty line counts, but not the one after the last end.
+
+    Raises:
+        RsirError: as `read_text`.
+    """
+    lines = read_text(path, what).replace("\r\n", "\n").split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
+def sha256_of(path: StrPath, what: str = "file") -> str:
+    """The SHA-256 of a file's bytes, 64 hex digits.
+
+    Raises:
+        RsirError: as `read_bytes`.
+    """
+    with _reading(path, what), open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 @contextmanager
-def atomic_write(path: str | os.PathLike, mode: str = "w"):
+def atomic_write(path: StrPath, mode: str = "w") -> Iterator:
     """Write a file aside, then move it into place.
 
     Yields an open file. If the block fails, nothing appears at
@@ -96,3 +133,63 @@ def atomic_write(path: str | os.PathLike, mode: str = "w"):
         with suppress(OSError):
             os.unlink(aside)
         raise
+
+
+def replace_folder(aside: StrPath, target: StrPath) -> None:
+    """Put the folder `aside` where `target` is; both on one disk.
+
+    What stood at `target` is removed after the new folder is in place,
+    and comes back if the move fails.
+    """
+    target = Path(target)
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)  # left by a killed run
+    if target.exists():
+        os.replace(target, old)
+    try:
+        os.replace(aside, target)
+    except OSError:
+        if old.exists():
+            os.replace(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: StrPath, what: str, wait: float | None = None) -> Iterator[None]:
+    """Hold the lock file `path` while the block runs.
+
+    The system frees a lock when its process ends, however it ends: a
+    lock file that is left lying about blocks nobody.
+
+    Args:
+        path: the lock file; its folder is made.
+        what: is guarded, for the message: "the index", "the cache".
+        wait: seconds to wait for another process; None as long as it
+            takes, 0 not at all.
+
+    Raises:
+        RsirError: another process holds it, or it cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    path = Path(path)
+    lock = FileLock(path, timeout=-1 if wait is None else wait)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise RsirError(
+            f"{path}: another process is at work on {what}; wait until it is "
+            "done, or stop it, then try again"
+        ) from None
+    except (OSError, NotImplementedError) as error:
+        raise RsirError(
+            f"{path}: {what} cannot be locked "
+            f"({getattr(error, 'strerror', None) or error}); choose a folder "
+            "that can be written, on a local disk"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

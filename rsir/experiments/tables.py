@@ -1,0 +1,435 @@
+"""What chapters and pages both print: runs, verdicts, paired steps.
+
+One home, so that no two of them can disagree. A recall is never read back
+from a record: it is counted again from the ranks that lie beside it.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from rsir.evaluation.compare import Comparison, compare, mean_interval
+from rsir.evaluation.metrics import TIES, recalls_from_ranks
+from rsir.evaluation.ranks import Ranks
+from rsir.experiments.claims import (
+    Verdict,
+    check_direction,
+    check_reported,
+    load_claims,
+    reported_range,
+)
+from rsir.experiments.records import Record, declared, load_records
+from rsir.models import methods
+
+DATASETS = {
+    "rsicd": "RSICD",
+    "ucm": "UCM-Captions",
+    "rsitmd": "RSITMD",
+    "sydney": "Sydney-Captions",
+    "toy": "Toy scenes",
+}
+SYSTEMS = {
+    "linear": "linear baseline",
+    "mlp": "MLP baseline",
+    "amfmn": "AMFMN",
+    "galr": "GaLR",
+    "envlf": "EnVLF",
+    "cfitr": "CFITR",
+}
+#: variants that stand for a published system; the others are ablations
+HEADLINES = {
+    ("amfmn", "soft-minilm"): "AMFMN",
+    ("amfmn", "soft-gru"): "AMFMN",
+    ("galr", "midf"): "GaLR",
+    ("galr", "midf+mr"): "GaLR with MR",
+    ("envlf", "rescored"): "EnVLF",
+    ("cfitr", "coarse-to-fine"): "CFITR",
+}
+Key = tuple[str, str]  # method, variant
+#: (with the thing, without it, a claim's id or a text of our own)
+STEPS: list[tuple[Key, Key, str]] = [
+    (tuple(better.split(":")), tuple(worse.split(":")), claim)
+    for better, worse, claim in (
+        line.split(maxsplit=2)
+        for line in """
+amfmn:abl-mvsa      amfmn:abl-global   amfmn-mvsa
+amfmn:soft-minilm   amfmn:abl-mvsa     amfmn-visual-guidance
+amfmn:abl-guidance  amfmn:abl-global   visual guidance helps without MVSA
+amfmn:soft-minilm   amfmn:abl-global   amfmn-baselines
+amfmn:soft-minilm   amfmn:abl-fixed    amfmn-dynamic-margin
+amfmn:soft-minilm   amfmn:abl-fusion   the soft gate beats fusion
+amfmn:soft-minilm   amfmn:abl-sim      the soft gate beats sim
+mlp:mlp             linear:linear      two layers beat one matrix
+amfmn:soft-minilm   linear:linear      the modules beat the linear baseline
+amfmn:soft-minilm   mlp:mlp            AMFMN beats the MLP baseline
+amfmn:soft-minilm   amfmn:abl-one-view three views beat one
+linear:linear       linear:one-view    three views beat one, linear baseline
+amfmn:tuned-minilm  amfmn:soft-minilm  a text encoder that learns beats a frozen one
+galr:midf           galr:global        galr-local
+galr:midf           galr:sum           galr-midf
+galr:midf           galr:midf-released two weights beat the one of the release
+galr:midf           galr:drea-off      galr-drea
+galr:midf           galr:paper-nodes   nodes with a whole look beat twenty numbers
+galr:midf           amfmn:soft-minilm  galr-amfmn
+galr:midf           mlp:mlp            GaLR beats the MLP baseline
+galr:midf+mr        galr:midf          galr-mr
+galr:midf+mr-bank   galr:midf          re-ranking with a training bank helps
+amfmn:soft-minilm+mr amfmn:soft-minilm AMFMN gains from MR
+envlf:rescored      envlf:uni          envlf-rescoring
+envlf:tokens        galr:local         envlf-tokens
+envlf:rescored      envlf:frozen       EnVLF gains from encoders that learn
+envlf:rescored      envlf:minus-contrastive EnVLF's contrastive task helps
+envlf:uni           envlf:minus-matching EnVLF's list gains from matching
+envlf:rescored      envlf:minus-mlm    EnVLF's mlm task helps
+envlf:rescored      envlf:minus-weighing EnVLF's weighing task helps
+envlf:rescored      envlf:minus-beside EnVLF's beside task helps
+envlf:uni           envlf:contrastive-alone envlf-end-to-end
+envlf:rescored      linear:linear      EnVLF beats the linear baseline
+envlf:rescored      mlp:mlp            EnVLF beats the MLP baseline
+cfitr:coarse-to-fine mlp:mlp           CFITR beats the MLP baseline
+cfitr:coarse-to-fine cfitr:hash        cfitr-accuracy
+cfitr:hash-ppsr     cfitr:hash         cfitr-ppsr
+cfitr:coarse-to-fine cfitr:minus-lfem  cfitr-lfem
+cfitr:coarse-to-fine-ppsr cfitr:coarse-to-fine PPSR helps the list that the fine stage reads
+cfitr:hash          cfitr:minus-ssm    training the fine stage, too, helps the codes
+cfitr:float         cfitr:hash         floats beat codes
+""".strip().splitlines()  # noqa: E501
+    )
+]
+
+
+def queue() -> list[Key]:
+    """What `rsir reproduce --all` runs: headlines, both sides of each step.
+
+    Every training before the re-rankings of it.
+    """
+    keys = [*HEADLINES, *(key for better, worse, _ in STEPS for key in (better, worse))]
+    known = [key for key in dict.fromkeys(keys) if key[0] in methods()]
+    return sorted(known, key=lambda key: "+" in key[1])
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of one variant on one data set, one a seed."""
+
+    method: str
+    dataset: str
+    variant: str
+    preset: str
+    runs: tuple[Record, ...]
+
+    @property
+    def key(self) -> Key:
+        return self.method, self.variant
+
+    @property
+    def headline(self) -> bool:
+        """Whether it stands for a system, or is a baseline."""
+        return self.key in HEADLINES or self.variant == self.method
+
+    @property
+    def reranked(self) -> bool:
+        """Whether finished lists were ordered anew, by other queries."""
+        return "+" in self.variant or bool(self.runs[0].config.get("ppsr"))
+
+    @property
+    def transductive(self) -> bool:
+        """Whether each query was answered with all the others at hand."""
+        rerank = self.runs[0].facts.get("rerank", {})
+        return self.reranked and rerank.get("transductive", True)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What sets it apart from the rows that it stands among."""
+        config = self.runs[0].config
+        words = {
+            "transductive": self.transductive,
+            "selected on test": config.get("selects") == "test",
+            "other gallery": config.get("gallery", "full") != "full",
+        }
+        return [word for word, so in words.items() if so]
+
+    @property
+    def seeds(self) -> list[int]:
+        return [run.seed for run in self.runs]
+
+    def ranks(self) -> list[Ranks]:
+        return [_load(*_key(run)) for run in self.runs]
+
+    def recalls(self, ties: str = "expected") -> list[dict]:
+        """Of each run, counted from its ranks."""
+        return [_recalls(*_key(run), ties) for run in self.runs]
+
+    def values(self, ties: str = "expected") -> list[float]:
+        """mR of each run, percent."""
+        return [recalls["mR"] for recalls in self.recalls(ties)]
+
+    def mean(self, ties: str = "expected") -> dict:
+        """The recalls, each a mean over the runs."""
+        every = self.recalls(ties)
+        return {
+            side: {k: _mean(one[side][k] for one in every) for k in every[0][side]}
+            for side in ("i2t", "t2i")
+        } | {"mR": _mean(self.values(ties))}
+
+    def std(self) -> float:
+        """Standard deviation of the mR from run to run; NaN for one run."""
+        return float(np.std(self.values(), ddof=1)) if len(self.runs) > 1 else np.nan
+
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the mean mR, from a bootstrap over images."""
+        return _interval(*map(_key, self.runs))
+
+    def seconds(self, part: str) -> float:
+        return _mean(run.seconds[part] for run in self.runs)
+
+    def memory(self) -> float:
+        """The highest peak, GB."""
+        return max(run.peak_memory_gb for run in self.runs)
+
+    def commands(self) -> list[str]:
+        """What was typed; seeds 0, 1, 2 in one line."""
+        every = [run.command for run in self.runs]
+        bare = {re.sub(r" --seed \d+$", "", line) for line in every}
+        if len(bare) == 1 and self.seeds == list(range(len(every))):
+            return [f"{bare.pop()} --seeds {len(every)}"]
+        return every
+
+    def stale(self) -> dict[int, list[str]]:
+        """{seed: what has changed since} of the runs that are stale."""
+        found = {run.seed: run.stale() for run in self.runs}
+        return {seed: names for seed, names in found.items() if names}
+
+    def declared(self, claim: str) -> str | None:
+        """Why the claim is expected to fail here, if it is declared."""
+        return declared(claim, self.dataset, self.variant, self.runs[0].folder)
+
+    def verdict(self, system: str | None = None) -> Verdict | None:
+        """Against the printed range; None where nothing is printed."""
+        system = system or HEADLINES.get(self.key)
+        if not system or not reported_range(system, self.dataset):
+            return None
+        runs = [
+            run.facts | {"recalls": {"expected": recalls}}
+            for run, recalls in zip(self.runs, self.recalls())
+        ]
+        ids = [
+            claim.id
+            for claim in load_claims()
+            if (claim.kind, claim.system) == ("range", system)
+            and claim.dataset.lower() == self.dataset
+        ]
+        why = self.declared(ids[0]) if ids else None
+        return check_reported(runs, system, self.dataset, declared=why)
+
+
+def load(
+    folder: str | Path | None = None,
+    *,
+    method: str | None = None,
+    dataset: str | None = None,
+    preset: str | None = None,
+) -> list[Runs]:
+    """All variants with records, in the order of the book.
+
+    Args:
+        folder: None: `results/` of the checkout.
+        method, dataset, preset: None means any.
+    """
+    groups: dict[tuple, list[Record]] = {}
+    for run in load_records(method, dataset, folder=folder):
+        if preset in (None, run.preset):
+            key = (run.method, run.dataset, run.variant, run.preset)
+            groups.setdefault(key, []).append(run)
+    order = [*DATASETS], [*SYSTEMS], {k: [*m.variants] for k, m in methods().items()}
+
+    def place(one: Runs):
+        names = (one.dataset, order[0]), (one.method, order[1])
+        known = *names, (one.variant, order[2].get(one.method, []))
+        found = [x.index(name) if name in x else len(x) for name, x in known]
+        return *found, one.variant, one.preset
+
+    return sorted(
+        (Runs(*k, tuple(sorted(v, key=lambda r: r.seed))) for k, v in groups.items()),
+        key=place,
+    )
+
+
+def pick(found: Iterable[Runs], key: Key, dataset: str) -> Runs | None:
+    """The runs of (method, variant) on a data set, if there are any."""
+    here = (one for one in found if (one.key, one.dataset) == (key, dataset))
+    return next(here, None)
+
+
+def paired(
+    found: Sequence[Runs], better: Key, worse: Key, dataset: str
+) -> Comparison | str:
+    """One variant minus another, on the seeds that both have.
+
+    Returns a text that says why there is no comparison, if so.
+    """
+    a, b = (pick(found, key, dataset) for key in (better, worse))
+    if a is None or b is None:
+        return "not measured yet"
+    seeds = set(a.seeds) & set(b.seeds)
+    if not seeds or a.preset != b.preset:
+        return "no seed of one preset in common"
+    sides = [tuple(_key(r) for r in one.runs if r.seed in seeds) for one in (a, b)]
+    owners = {_load(*key).owner.tobytes() for side in sides for key in side}
+    if len(owners) > 1:
+        return "measured on different test sets"
+    return _compared(*sides)
+
+
+def direction(
+    found: Sequence[Runs],
+    better: Key,
+    worse: Key,
+    claim: str,
+    dataset: str,
+    quantity: str = "mR",
+) -> tuple[Verdict | None, Comparison | str]:
+    """The verdict on a step, and what it rests on."""
+    pair = paired(found, better, worse, dataset)
+    if isinstance(pair, str):
+        return None, pair
+    why = pick(found, better, dataset).declared(claim)
+    return check_direction(claim, pair, quantity=quantity, declared=why), pair
+
+
+def claim_step(claim: str) -> tuple[Key, Key] | None:
+    """(with, without) of a claim that a step checks."""
+    return next((step[:2] for step in STEPS if step[2] == claim), None)
+
+
+def verdict_line(verdict: Verdict | None, subject: str) -> str:
+    """The line of a verdict that must not fail; without one it says so."""
+    if verdict is None:
+        return f"{subject}: not comparable, no run yet"
+    return verdict.require().line
+
+
+# -- as tables -----------------------------------------------------------
+
+
+def runs_table(found: Iterable[Runs], ties: Sequence[str] = TIES[-1:]):
+    """A DataFrame, a line for each variant: mR and its spread, cost.
+
+    ties: other tie rules whose mR is given, too.
+    """
+    import pandas as pd
+
+    lines = []
+    for one in found:
+        low, high = one.interval()
+        lines.append(
+            {
+                "data": one.dataset,
+                "system": one.method,
+                "variant": one.variant,
+                "mR": _mean(one.values()),
+                "low": low,
+                "high": high,
+                "std": one.std(),
+                "runs": len(one.runs),
+                "val": _mean(run.val_mR for run in one.runs),
+                **{rule: _mean(one.values(rule)) for rule in ties},
+                "minutes": one.seconds("total") / 60,
+                "GB": one.memory(),
+                "stale": len(one.stale()),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def reported_table(found: Iterable[Runs]) -> list[dict]:
+    """Every headline against its printed range, a dict each.
+
+    "verdict" is a `Verdict`, or None where nothing is printed.
+    """
+    return [
+        {
+            "data": one.dataset,
+            "system": HEADLINES[one.key],
+            "variant": one.variant,
+            "ours": _mean(one.values()),
+            "reported": verdict and verdict.reported,
+            "outcome": verdict.outcome if verdict else "none is printed",
+            "verdict": verdict,
+        }
+        for one in found
+        if one.key in HEADLINES
+        for verdict in [one.verdict()]
+    ]
+
+
+def steps_table(
+    found: Sequence[Runs],
+    steps: Iterable[tuple[Key, Key, str]] = tuple(STEPS),
+    datasets: Sequence[str] = tuple(DATASETS),
+    quantities: Sequence[str] = ("mR",),
+) -> list[dict]:
+    """Every step that is measured, a dict each, data set by data set.
+
+    "verdict" is a `Verdict`, "pair" its `Comparison`; "gain", "low" and
+    "high" are in percent points.
+    """
+    return [
+        {
+            "data": dataset,
+            "step": f"{better[1]} − {worse[1]}",
+            "claim": claim,
+            "quantity": quantity,
+            "gain": verdict.ours,
+            "low": verdict.low,
+            "high": verdict.high,
+            "outcome": verdict.outcome,
+            "verdict": verdict,
+            "pair": pair,
+        }
+        for dataset in datasets
+        for better, worse, claim in steps
+        for quantity in quantities
+        for verdict, pair in [direction(found, better, worse, claim, dataset, quantity)]
+        if verdict is not None
+    ]
+
+
+# -- ranks, read once -----------------------------------------------------
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean(list(values)))
+
+
+def _key(run: Record) -> tuple[Path, int]:
+    """The ranks of a run, and when they were written."""
+    path = run.path.with_suffix(".npz")
+    return path, path.stat().st_mtime_ns
+
+
+@lru_cache(maxsize=512)
+def _load(path: Path, _written: int) -> Ranks:
+    return Ranks.load(path)
+
+
+@lru_cache(maxsize=2048)
+def _recalls(path: Path, written: int, ties: str) -> dict:
+    return recalls_from_ranks(_load(path, written), ties)
+
+
+@lru_cache(maxsize=512)
+def _compared(a: tuple, b: tuple) -> Comparison:
+    return compare([_load(*k) for k in a], [_load(*k) for k in b])
+
+
+@lru_cache(maxsize=512)
+def _interval(*keys: tuple) -> tuple[float, float]:
+    try:
+        return mean_interval([_load(*key) for key in keys])[1:]
+    except ValueError:  # not the same queries
+        return float("nan"), float("nan")

@@ -1,0 +1,272 @@
+"""AMFMN: its score, its modules and its switches, from the equations."""
+
+import dataclasses
+
+import pytest
+import torch
+import torch.nn.functional as F
+from tiny import cache, cached, folder, splits, tiny_config  # noqa: F401
+from torch import nn
+from tower_samples import features, make, pairs
+
+from rsir.models import _mvsa_fast, build
+from rsir.models.amfmn import ALL_RELEASED, AMFMN, MVSA, VGMF, Soft
+from rsir.models.base import in_chunks
+from rsir.models.layers import up2
+from rsir.utils.errors import RsirError
+
+FORMS = ("soft", "fusion", "sim")
+PAIRWISE = [("fusion", ()), ("fusion", ("fusion",)), ("sim", ("sim",))]
+KINDS = [("soft", ()), ("sim", ()), ("soft", ALL_RELEASED), *PAIRWISE]
+
+
+def guided(form, bugs, vgmf, v, t):
+    """t' of one picture and one sentence, from the equations."""
+    if form == "soft":  # (20)
+        return torch.sigmoid(vgmf.gate(v)) * t
+    if form == "fusion":  # (21)(22)
+        f = torch.cat([v, t])
+        if "fusion" in bugs:
+            return torch.sigmoid(vgmf.fc1(f)) * vgmf.fc2(f)
+        return vgmf.fc1(f) * torch.sigmoid(vgmf.fc2(f))
+    fv, ft = vgmf.visual(v), vgmf.text(t)  # (23)(24)
+    if "sim" in bugs:
+        return torch.sigmoid(fv * ft) * ft
+    return torch.sigmoid(F.cosine_similarity(fv, ft, dim=0)) * ft  # (25)
+
+
+def plain_scores(model, images, texts):
+    """Eq. (4), pair by pair."""
+    form, bugs = model.config.attention, model.config.released_bugs
+    v_g = model.project(model.standardise(images["pooled"]))
+    mask = model.mvsa([images[f"f{i}"] for i in range(1, 5)])
+    rows = [
+        [
+            F.cosine_similarity(v, guided(form, bugs, model.guidance, v, s), dim=0)
+            for s in model.to_text(texts["pooled"])
+        ]
+        for v in v_g * mask
+    ]
+    return torch.stack([torch.stack(row) for row in rows])
+
+
+def gradients(model, scores, weight):
+    model.zero_grad()
+    (scores * weight).sum().backward()
+    return {k: p.grad for k, p in model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("attention, bugs", KINDS)
+def test_scores_and_gradients_are_those_of_equation_4(attention, bugs):
+    model = make(AMFMN, attention=attention, released_bugs=bugs)
+    images, texts = features()
+    found, plain = model(images, texts), plain_scores(model, images, texts)
+    assert found.shape == (5, 7) and found.std() > 0.05
+    torch.testing.assert_close(found, plain, atol=1e-5, rtol=1e-4)
+    weight = torch.randn(5, 7)
+    theirs = {k: g.clone() for k, g in gradients(model, plain, weight).items()}
+    ours = gradients(model, found, weight)
+    unused = set(theirs) - set(ours)
+    if (attention, bugs) == ("sim", ()):
+        # a positive factor cancels in the cosine: W_v learns nothing
+        assert unused == {"guidance.visual.weight", "guidance.visual.bias"}
+        assert all(theirs[k].abs().max() < 1e-5 for k in unused)
+    else:
+        assert not unused
+    for name, grad in ours.items():
+        torch.testing.assert_close(grad, theirs[name], atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("attention, bugs", PAIRWISE)
+def test_chunks_change_nothing(attention, bugs, monkeypatch):
+    model = make(AMFMN, attention=attention, released_bugs=bugs)
+    images, texts = features()
+    with torch.no_grad():
+        whole, sizes = model(images, texts), []
+
+        def small(pairwise, images, texts):
+            def spy(part, texts):
+                sizes.append(len(part["v"]))
+                return pairwise(part, texts)
+
+            return in_chunks(spy, images, texts, cells=2 * 7 * 16)
+
+        monkeypatch.setattr("rsir.models.amfmn.in_chunks", small)
+        parts = model(images, texts)
+    assert sizes == [2, 2, 1]
+    torch.testing.assert_close(parts, whole)
+
+
+def test_soft_needs_no_tensor_of_all_pairs():
+    """2,000 x 3,000 pairs: their [B, T, dim] would be 0.4 GB."""
+    vgmf = VGMF(16, "soft")
+    assert type(vgmf) is Soft
+    v, t = torch.randn(2000, 16), torch.randn(3000, 16)
+    largest = []
+
+    class Watch(torch.overrides.TorchFunctionMode):
+        def __torch_function__(self, call, types, args=(), kwargs=None):
+            out = call(*args, **(kwargs or {}))
+            if isinstance(out, torch.Tensor):
+                largest.append(out.numel())
+            return out
+
+    with torch.no_grad(), Watch():
+        vgmf.score({"v": v} | vgmf.image_side(v), vgmf.text_side(t))
+    assert max(largest) == 2000 * 3000
+
+
+def test_a_sentence_of_zeros_scores_zero():
+    model = make(AMFMN, released_bugs=("relu",))
+    images, texts = features()
+    with torch.no_grad():
+        model.to_text[0].bias.fill_(-100)  # ReLU leaves nothing
+    scores = model(images, texts)
+    assert (scores == 0).all()
+    grads = gradients(model, scores, 1.0)
+    assert all(g.isfinite().all() for g in grads.values())
+
+
+# -- MVSA -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bugs", [(), ("prelu",), ("mean",), ("norm",), ALL_RELEASED])
+def test_mvsa_is_equations_6_to_19(bugs):
+    torch.manual_seed(0)
+    mvsa = MVSA((2, 3, 4, 5), 4, 16, bugs)
+    slopes = (1.0, 1.0) if "prelu" in bugs else (0.1, 0.4)
+    if "prelu" not in bugs:
+        nn.init.constant_(mvsa.prelu_low.weight, slopes[0])
+        nn.init.constant_(mvsa.prelu_high.weight, slopes[1])
+    images, _ = features()
+    maps = [images[f"f{i}"] for i in range(1, 5)]
+    v_l = torch.cat([maps[0], up2(maps[1])], 1)
+    v_h = torch.cat([maps[2], up2(maps[3])], 1)
+    low, high = mvsa.low(v_l), mvsa.high(v_h)
+    low = torch.where(low > 0, low, slopes[0] * low)  # (14)
+    high = torch.where(high > 0, high, slopes[1] * high)  # (15)
+    added = high if "mean" in bugs else v_h
+    both = added.mean(1, keepdim=True) + torch.cat([low, high], 1)  # (16)
+    if "norm" not in bugs:
+        both = both / both.norm(dim=1, keepdim=True)
+    kept = mvsa.main(both) * torch.sigmoid(mvsa.gate(both))  # (17)-(19)
+    torch.testing.assert_close(mvsa.salience(maps), kept, atol=1e-5, rtol=1e-4)
+    mask = torch.sigmoid(mvsa.mask(kept.flatten(1)))
+    torch.testing.assert_close(mvsa(maps), mask, atol=1e-5, rtol=1e-4)
+    stored = [m.half() for m in maps]  # as features lie on disk
+    torch.testing.assert_close(mvsa(stored), mask, atol=1e-2, rtol=1e-2)
+
+
+@pytest.mark.parametrize("side", [56, 64])
+def test_the_fast_compression_is_the_plain_one(side):
+    torch.manual_seed(3)
+    low, high = nn.Conv2d(2 + 3, 3, 3, stride=4), nn.Conv2d(4 + 5, 3, 1)
+    maps = [torch.randn(2, c, side // s, side // s)
+            for c, s in zip((2, 3, 4, 5), (1, 2, 4, 8))]  # fmt: skip
+    weights = (low.weight, low.bias, high.weight, high.bias)
+    results, grads = [], []
+    for levels in (MVSA.levels, _mvsa_fast.levels):
+        results.append(levels(low, high, *maps))
+        total = sum((x * x).sum() for x in results[-1])
+        grads.append(torch.autograd.grad(total, weights))
+    assert results[0][0].shape == (2, 3, side // 4, side // 4)
+    close = {"atol": 1e-4, "rtol": 1e-4}
+    torch.testing.assert_close(results[0], results[1], **close)
+    torch.testing.assert_close(grads[0], grads[1], **close)
+
+
+# -- keywords, ablations, losses --------------------------------------
+
+
+@pytest.mark.parametrize("attention", FORMS)
+def test_keywords_are_fused_as_in_26_and_27(attention):
+    model = make(AMFMN, attention=attention, keywords=True)
+    images, texts = features()
+    with torch.no_grad():
+        found = model(images, texts)
+        v = model.encode_images(images)["v"]
+        s, k = texts["pooled"], model.to_keywords(texts["keywords"])
+        for i in range(5):
+            for j in range(7):
+                s_v = guided(attention, (), model.guidance, v[i], s[j])
+                k_v = guided(attention, (), model.guidance_k, v[i], k[j])
+                unit = [x / x.norm() for x in (s_v, k_v)]
+                w = torch.sigmoid(model.balance(torch.cat(unit)))
+                t = s_v * w + k_v * (1 - w)
+                one = F.cosine_similarity(v[i], t, dim=0)
+                assert found[i, j].item() == pytest.approx(one.item(), abs=1e-5)
+    with pytest.raises(RsirError, match="needs the keywords"):
+        model(images, {"pooled": texts["pooled"]})
+
+
+def test_a_query_has_the_keywords_of_its_picture(splits, cached):
+    model = build(tiny_config(keywords=True, mvsa=False), splits.train).eval()
+    with pytest.raises(RsirError, match="no keywords; set keywords=False"):
+        model.encode_split(splits.val)
+    words = (("roof",), ("ground", "one")) * 4
+    split = dataclasses.replace(splits.val, keywords=words)
+    encoded = model.encode_split(split, progress=False)
+    assert encoded.texts == list(split.captions)  # none stands for another
+    told = model.text_encoder.tokenize([" ".join(words[i]) for i in split.owner])
+    assert torch.equal(encoded.inputs["keywords_ids"], told)
+    scores = model(encoded.images(range(8)), encoded.inputs)
+    assert scores.shape == (8, 16) and scores.isfinite().all()
+
+
+def test_each_part_can_be_left_out():
+    images, texts = features()
+    with torch.no_grad():
+        plain = make(AMFMN, mvsa=False, guidance=False)
+        assert plain.reads == ("pooled",)
+        assert plain.mvsa is None and plain.guidance is None
+        v = plain.project(images["pooled"])  # v(g) + s(g)
+        expected = F.normalize(v) @ F.normalize(texts["pooled"]).T
+        only = {"pooled": images["pooled"]}
+        torch.testing.assert_close(plain(only, texts), expected)
+        masked = make(AMFMN, guidance=False)  # F_v + s(g)
+        v = masked.encode_images(images)["v"]
+        expected = F.normalize(v) @ F.normalize(texts["pooled"]).T
+        torch.testing.assert_close(masked(images, texts), expected)
+        assert (v - masked.project(images["pooled"])).abs().max() > 0.01
+
+
+def test_text_is_projected_only_where_it_must_be():
+    assert isinstance(make(AMFMN).to_text, nn.Identity)
+    assert make(AMFMN, text_dim=9).to_text.in_features == 9
+    assert make(AMFMN, released_bugs=("relu",)).to_text[0].in_features == 16
+
+
+def test_losses_follow_the_switches():
+    scores, known = torch.rand(4, 4), pairs(4)
+    fixed = make(AMFMN, margin=0.2, loss="all")
+    assert not fixed.wants_similarity
+    one = fixed.losses(scores, {"positive": known["positive"]})
+    assert set(one) == {"triplet_all"}
+    moving = make(AMFMN, margin=None, loss="both", gamma=0.6)
+    assert moving.wants_similarity
+    two = moving.losses(scores, known)
+    assert set(two) == {"triplet_all", "triplet_hard"}
+    known["similarity"] = torch.ones(4, 4)  # no margin is left
+    none = moving.losses(torch.ones(4, 4), known)
+    assert sum(none.values()).item() == pytest.approx(0, abs=1e-5)
+    known["positive"][0, 1] = True
+    masked = make(AMFMN, margin=0.2, loss="all", mask_shared=True)
+    assert masked.losses(scores, known)["triplet_all"] < one["triplet_all"]
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        ({"attention": "hard"}, "attention is 'hard'; choose one of soft, fusion, sim"),
+        (
+            {"released_bugs": ("gamma",)},
+            "released_bugs is 'gamma'; choose one of prelu",
+        ),
+        ({"loss": "some"}, "loss is 'some'"),
+        ({"keywords": True, "guidance": False}, "keywords need guidance"),
+        ({"margin": None, "gamma": 2.0}, "gamma is 2.0"),
+    ],
+)
+def test_wrong_options_are_named(options, says):
+    with pytest.raises(RsirError, match=says):
+        AMFMN.Config(**options)

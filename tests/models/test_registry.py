@@ -1,0 +1,151 @@
+"""The registry reads what files declare, and needs no PyTorch for it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from rsir import models
+from rsir.models import PRESET_NAMES, RERANKS, config, methods, model_class, variants
+from rsir.utils.errors import RsirError
+
+METHODS = list(methods())
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = None
+from rsir.models import config, methods, variants
+print(*methods())
+for name in methods():
+    config(name, "paper", list(variants(name))[-1])
+import rsir.models.ridge
+"""
+
+
+def test_methods_are_listed_without_torch():
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == METHODS
+
+
+def test_baselines_come_first_then_years():
+    assert METHODS[:4] == ["linear", "mlp", "amfmn", "galr"]
+    years = [m.config.YEAR for m in methods().values()]
+    assert years == sorted(years)
+    assert all(m.config.TITLE for m in methods().values())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_has_presets_variants_and_a_class(name):
+    own = methods()[name]
+    assert set(own.presets) == set(PRESET_NAMES)
+    assert model_class(name).Config.method == name
+    assert model_class(name).__module__ == own.module
+    for preset in PRESET_NAMES:
+        made = [config(name, preset, variant) for variant in variants(name)]
+        assert made[0] == config(name, preset)  # the headline
+    changed = [config(name, "cpu", v) for v in variants(name)]
+    assert len(set(changed)) == len(changed)
+
+
+def test_a_second_method_of_a_file_has_tables_of_its_own():
+    assert methods()["mlp"].module == methods()["linear"].module
+    assert list(variants("linear")) == ["linear", "one-view"]
+    assert list(variants("mlp")) == ["mlp"]
+    assert config("mlp", "toy").hidden == 512
+    assert config("mlp", "toy").batch == config("linear", "toy").batch == 128
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_config_survives_json(name):
+    first = config(name, "cpu", seed=3)
+    again = methods()[name].config(**json.loads(json.dumps(first.to_dict())))
+    assert again == first
+    assert all(not isinstance(v, list) for v in vars(again).values())
+
+
+def test_changes_replace_and_a_rerank_trains_nothing():
+    assert config("amfmn", "toy", seed=7, lr=0.5).lr == 0.5
+    for rerank in RERANKS:
+        assert config("galr", "cpu", f"midf+{rerank}") == config("galr", "cpu", "midf")
+
+
+@pytest.mark.parametrize(
+    "asked, says",
+    [
+        (("resnet",), "method 'resnet': unknown; choose one of linear, mlp"),
+        (("amfmn", "big"), "preset 'big': unknown; choose one of toy, cpu, paper"),
+        (("amfmn", "cpu", "hard"), "variant of amfmn 'hard': .* soft-minilm"),
+        (("galr", "cpu", "midf+x"), "re-ranking 'x': unknown; choose one of mr"),
+        (("galr", "cpu", "+mr"), "variant of galr ''"),
+    ],
+)
+def test_unknown_names_are_told_with_those_that_exist(asked, says):
+    with pytest.raises(RsirError, match=says):
+        config(*asked)
+
+
+def test_an_unknown_option_is_told():
+    with pytest.raises(RsirError, match="option of amfmn 'gama': unknown.* gamma"):
+        config("amfmn", gama=1)
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    """Write NAME.py into a registry of its own."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    monkeypatch.setattr(models, "__file__", str(folder / "__init__.py"))
+    for cached in (models.methods, models._declarations):
+        cached.cache_clear()
+
+    def write(name, text):
+        (folder / name).write_text(text)
+
+    yield write
+    for cached in (models.methods, models._declarations):
+        cached.cache_clear()
+
+
+HEAD = (
+    "from dataclasses import dataclass\nimport torch\nfrom rsir.models import Config\n"
+)
+OWN = '@dataclass(frozen=True)\nclass {}Config(Config):\n    method: str = "{}"\n'
+
+
+def test_declarations_may_come_from_another_method(file):
+    file("one.py", HEAD + OWN.format("", "one") + 'A = {"toy": {"lr": 0.5}}\n')
+    other = "from rsir.models.one import A as TABLE, Config as OneConfig\n"
+    own = '@dataclass(frozen=True)\nclass Config(OneConfig):\n    method: str = "two"\n'
+    file("two.py", HEAD + other + own + "PRESETS = TABLE\nX = torch.nn.Linear(2, 2)\n")
+    assert list(methods()) == ["one", "two"]  # each once
+    assert config("two", "toy").lr == 0.5
+    assert methods()["one"].presets == {}
+    file("_private.py", HEAD + OWN.format("", "three"))
+    assert "three" not in methods()
+
+
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        ("    width: int = HIDDEN\n", "one.py, line 5: name 'HIDDEN'"),
+        ("ONE_PRESETS = {'toy': torch.ones(1)}\n", "one.py, line 7: name 'torch'"),
+    ],
+)
+def test_what_cannot_be_read_without_torch_is_told(file, text, says):
+    file("one.py", HEAD + OWN.format("", "one") + text)
+    with pytest.raises(RsirError, match=f"{says}.*read without PyTorch"):
+        methods()
+
+
+def test_a_config_without_a_model_is_told(file, monkeypatch):
+    import types
+
+    file("one.py", HEAD + OWN.format("", "one"))
+    empty = types.ModuleType("rsir.models.one")
+    empty.__file__ = "one.py"
+    monkeypatch.setitem(sys.modules, "rsir.models.one", empty)
+    with pytest.raises(RsirError, match="one.py: no model has the Config of 'one'"):
+        model_class("one")

@@ -1,0 +1,82 @@
+"""Two processes on a CPU do what one does with the joint batch."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import folder  # noqa: F401
+
+HERE = Path(__file__).resolve().parent
+CONFIGS = ["plain", "accumulated"]  # as in two_processes.py
+
+
+@pytest.fixture(scope="module")
+def runs(folder, tmp_path_factory):
+    """What one process saw, and what each of two saw."""
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    script = [str(HERE / "two_processes.py"), str(HERE.parent), str(folder)]
+    here = {
+        "CUDA_VISIBLE_DEVICES": "",
+        "PYTHONPATH": str(HERE.parents[1]),
+        "OMP_NUM_THREADS": "1",
+    }
+    found = []
+    for n, words in ((1, []), (2, launch)):
+        out = tmp_path_factory.mktemp(f"world{n}")
+        done = subprocess.run(
+            [sys.executable, *words, *script, str(out)],
+            text=True,
+            env=os.environ | here,
+            capture_output=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        found.append([torch.load(out / f"rank{r}.pt") for r in range(n)])
+    (one,), two = found
+    assert one["world"] == 1 and [t["world"] for t in two] == [2, 2]
+    return one, two
+
+
+def test_gathered_gradients_are_those_of_one_process(runs):
+    one, two = runs
+    # two processes sum what one has once; the mean over them follows
+    joint = torch.cat([rank["gathered"] for rank in two])
+    torch.testing.assert_close(joint / 2, one["gathered"])
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_gradients_are_those_of_the_joint_batch(runs, name):
+    one, two = runs
+    assert max(g.abs().max() for g in one[name]["grads"][0] if g is not None) > 1e-3
+    for rank in two:
+        pairs = zip(rank[name]["grads"], one[name]["grads"], strict=True)
+        for step, (mine, joint) in enumerate(pairs):
+            far = {"atol": 1e-5, "rtol": 1e-3} if step == 0 else {"atol": 2e-3}
+            for a, b in zip(mine, joint, strict=True):
+                if b is not None:
+                    torch.testing.assert_close(a, b, **({"rtol": 2e-3} | far))
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_each_process_reads_its_half(runs, name):
+    one, two = runs
+    halves = [t[name]["sizes"] for t in two]
+    for places, first, second in zip(one[name]["sizes"], *halves, strict=True):
+        assert first + second == places
+        assert len(first) == len(second) == 4
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_processes_take_one_path_to_one_model(runs, name):
+    one, two = runs
+    path = one[name]["rates"]
+    assert len(path) == (4 if name == "accumulated" else 6)
+    assert len({rates[0] for rates in path}) > 2
+    assert [rank[name]["rates"] for rank in two] == [path, path]
+    first, second = (rank[name] for rank in two)
+    assert first["history"] == second["history"]
+    assert torch.equal(first["scores"], second["scores"])
+    torch.testing.assert_close(first["scores"], one[name]["scores"], atol=1e-2, rtol=0)

@@ -1,0 +1,264 @@
+"""The training loop: learns, selects, stops, keeps."""
+
+import types
+
+import numpy as np
+import pytest
+import torch
+from tiny import (  # noqa: F401
+    Stub,
+    StubConfig,
+    folder,
+    install,
+    learned,
+    quiet,
+    same,
+    splits,
+    steps,
+    stub,
+)
+from torch import nn
+
+import rsir.training.trainer as trainer
+from rsir.evaluation.metrics import evaluate
+from rsir.models.base import score_split
+from rsir.training.checkpoints import BEST, VOCABULARY, load_run
+from rsir.utils.errors import RsirError
+
+pytestmark = pytest.mark.usefixtures("stub")
+
+
+@pytest.fixture(scope="module")
+def kept(splits, tmp_path_factory):
+    """A finished run and its folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        install(patch)
+        home = tmp_path_factory.mktemp("runs") / "one"
+        return quiet(StubConfig(epochs=6), splits, home), home
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Validation recalls by script."""
+    seen = []
+
+    def play(values):
+        seen.clear()
+
+        def report(scores, owner, **_):
+            seen.append(values[len(seen)])
+            return types.SimpleNamespace(mR=seen[-1], i2t={}, t2i={})
+
+        monkeypatch.setattr(trainer, "evaluate", report)
+
+    return play
+
+
+def test_it_learns(kept):
+    run, _ = kept
+    losses = [row["image"] + row["text"] for row in run.history]
+    assert losses[-1] < 0.8 * losses[0]
+    assert run.val_mR > 60  # chance is 32: eight pictures
+    assert [row["epoch"] for row in run.history] == [1, 2, 3, 4, 5, 6]
+    assert set(run.seconds) == {"features", "train"}
+
+
+def test_the_model_is_that_of_the_best_epoch(kept, splits):
+    run, _ = kept
+    assert run.val_mR == max(row["val_mR"] for row in run.history)
+    scores = score_split(run.model, splits.val)
+    assert scores.shape == (8, 16) and not run.model.training
+    again = evaluate(scores, splits.val.owner, bootstrap=0)
+    assert again.mR == pytest.approx(run.val_mR)
+
+
+def test_the_best_is_kept_and_not_the_last(splits, script, tmp_path):
+    for run_dir in (None, tmp_path / "run"):
+        script([10.0, 30.0, 20.0, 30.0])
+        best = quiet(StubConfig(), splits, run_dir)
+        assert best.val_mR == 30 and len(best.history) == 4
+        script([10.0, 30.0])
+        second = quiet(StubConfig(), splits, epochs=2)
+        assert same(learned(best.model), learned(second.model))
+
+
+def test_patience_ends_a_run(splits, script):
+    script([10.0, 30.0, 20.0, 25.0, 99.0, 99.0])
+    run = quiet(StubConfig(epochs=6, patience=2), splits)
+    assert [row["val_mR"] for row in run.history] == [10, 30, 20, 25]
+    assert run.val_mR == 30
+
+
+def test_validation_may_be_rare(splits, script):
+    script([1.0, 2.0])
+    run = quiet(StubConfig(eval_every=3), splits)
+    assert [row["epoch"] for row in run.history] == [3, 4]
+
+
+def test_same_seed_same_weights(splits, kept):
+    first, _ = kept
+    again = quiet(StubConfig(epochs=6), splits)
+    assert again.history == first.history
+    assert same(learned(again.model), learned(first.model))
+    other = quiet(StubConfig(epochs=6, seed=1), splits)
+    assert other.history != first.history
+
+
+def test_a_run_folder_gives_the_model_back(kept, splits):
+    run, home = kept
+    assert (home / BEST).exists() and (home / VOCABULARY).exists()
+    loaded = load_run(home)
+    assert not loaded.training and loaded.config == run.config
+    expected = score_split(run.model, splits.test)
+    assert np.array_equal(score_split(loaded, splits.test), expected)
+
+
+def test_damaged_run_folders_are_named(kept, tmp_path):
+    _, home = kept
+    with pytest.raises(RsirError, match="not a run folder"):
+        load_run(tmp_path)
+    for path in home.iterdir():
+        if path.is_file():
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / BEST).write_bytes(b"junk")
+    with pytest.raises(RsirError, match=f"{BEST}.*damaged"):
+        load_run(tmp_path)
+    (tmp_path / BEST).unlink()
+    with pytest.raises(RsirError, match="no weights"):
+        load_run(tmp_path)
+    (tmp_path / "config.json").write_text('{"method": "stub", "views": [0]}')
+    with pytest.raises(RsirError, match="config of another version.*views"):
+        load_run(tmp_path)
+
+
+def test_a_folder_of_another_config_is_refused(kept, splits):
+    _, home = kept
+    before = (home / BEST).read_bytes()
+    with pytest.raises(RsirError, match=r"another config \(lr, seed differ"):
+        quiet(StubConfig(epochs=6, lr=2e-2, seed=3), splits, home)
+    assert (home / BEST).read_bytes() == before
+
+
+def test_a_finished_run_is_not_run_again(kept, splits, monkeypatch):
+    first, home = kept
+    monkeypatch.setattr(trainer, "_epoch", None)
+    again = quiet(StubConfig(epochs=6), splits, home)
+    assert again.history == first.history and again.val_mR == first.val_mR
+    assert same(learned(again.model), learned(first.model))
+
+
+# -- steps ------------------------------------------------------------
+
+
+def test_accumulated_gradients_are_the_mean(splits, steps):
+    frozen = {"lr": 0.0, "dropout": 0.0, "epochs": 1, "clip": 0.0}
+    quiet(StubConfig(**frozen), splits)
+    three = list(steps.grads)
+    assert len(three) == 3  # 24 pictures in batches of 8
+    steps.grads.clear()
+    quiet(StubConfig(accumulate=3, **frozen), splits)
+    assert len(steps.grads) == 1
+    for parts, joint in zip(zip(*three), steps.grads[0]):
+        if joint is not None:
+            torch.testing.assert_close(sum(parts) / 3, joint, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "batch, accumulate, count",
+    [
+        (8, 1, 3),  # 24 pictures
+        (8, 2, 2),  # the second step holds one batch
+        (8, 9, 1),  # more than there are
+        (9, 1, 2),  # the rest is dropped
+        (1000, 1, 1),  # more than all pictures
+    ],
+)
+def test_steps_and_schedule_end_together(splits, steps, batch, accumulate, count):
+    config = StubConfig(epochs=2, batch=batch, accumulate=accumulate, warmup=0.0)
+    run = quiet(config, splits)
+    rates = [rates[0] / config.lr for rates in steps.rates]
+    assert len(rates) == 2 * count
+    assert all(np.isfinite(row["val_mR"]) for row in run.history)
+    done = np.maximum(np.arange(2 * count) - 1, 0) / (2 * count - 1)
+    assert rates == pytest.approx((1 + np.cos(np.pi * done)) / 2, abs=1e-9)
+
+
+def test_clip_bounds_the_gradient(splits, steps):
+    quiet(StubConfig(epochs=1, clip=1e-3), splits)
+    for grads in steps.grads:
+        squares = sum(g.square().sum() for g in grads if g is not None)
+        assert squares.sqrt() <= 1.01e-3
+
+
+def test_rates_over_a_run():
+    warm = trainer.rate_factor(StubConfig(warmup=0.1), 100)
+    rates = [warm(s) for s in range(100)]
+    assert rates[:10] == pytest.approx([k / 10 for k in range(1, 11)])
+    assert rates[10] == 1 and rates[99] < 0.001
+    assert all(a >= b for a, b in zip(rates[10:], rates[11:]))
+    falls = trainer.rate_factor(StubConfig(schedule="step", epochs=50), 500)
+    assert [falls(s) for s in (0, 199, 200, 400)] == pytest.approx([1, 1, 0.7, 0.49])
+    with pytest.raises(RsirError, match="schedule 'flat'"):
+        trainer.rate_factor(StubConfig(schedule="flat"), 10)
+
+
+def test_each_part_learns_at_its_rate(splits):
+    config = StubConfig(text_lr=1e-5, image_lr=2e-5, weight_decay=0.3)
+    model = trainer.build(config, splits.train)
+    model.text_encoder.pretrained = True
+    model.stages = nn.Linear(2, 2)
+    of = {id(p): k for k, p in model.named_parameters()}
+    groups = {
+        frozenset(of[id(p)] for p in g["params"]): (g["lr"], g["weight_decay"])
+        for g in trainer.parameter_groups(model, config)
+    }
+    image = {"stages.weight", "stages.bias"}
+    image |= {"image_encoder.weight", "image_encoder.bias"}
+    assert groups == {
+        frozenset({"text_encoder.words.weight"}): (1e-5, 0.3),
+        frozenset({"project.weight"}): (config.lr, 0.3),
+        frozenset({"project.bias", "scale"}): (config.lr, 0.0),
+        frozenset(image): (2e-5, 0.3),
+    }
+
+
+def test_pixels_are_encoded_where_a_batch_has_them(splits):
+    model = trainer.build(StubConfig(dropout=0.0), splits.train)
+    seen = []
+
+    def features(pixels):
+        seen.append(pixels.shape)
+        return {"pooled": pixels.flatten(1)}
+
+    model.image_features = features
+    accelerator = trainer._accelerator(StubConfig(), "no")
+    encoded = model.encode_split(splits.train)
+    dataset = trainer.PairDataset(encoded, 0)
+    step = trainer.LossStep(model, trainer.PositivePairs(encoded, True), accelerator)
+    batch = dataset.read([0, 1, 2])
+    expected = step(batch)
+    batch["images"] = {"pixels": batch["images"]["pooled"].reshape(3, 3, 8, 8)}
+    found = step(batch)
+    assert seen == [(3, 3, 8, 8)]
+    assert {k: v.item() for k, v in found.items()} == {
+        k: v.item() for k, v in expected.items()
+    }
+
+
+def test_two_precisions_in_one_process():
+    for precision in ("no", "bf16", "no"):
+        accelerator = trainer._accelerator(StubConfig(), precision)
+        assert accelerator.mixed_precision == precision
+
+
+def test_scores_stay_float32_under_autocast(splits, monkeypatch):
+    seen = []
+    real = Stub.score
+
+    def score(self, images, texts):
+        seen.extend([images["v"].dtype, texts["t"].dtype])
+        return real(self, images, texts)
+
+    monkeypatch.setattr(Stub, "score", score)
+    run = quiet(StubConfig(epochs=1, precision="bf16"), splits)
+    assert run.precision == "bf16" and set(seen) == {torch.float32}
