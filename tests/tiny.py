@@ -162,6 +162,7 @@ class Stub(TwoTower):
     """Means of an 8 x 8 grid and of word vectors, under one matrix."""
 
     Config = StubConfig
+    reads = ()
     wants_similarity = True
 
     def __init__(self, vocabulary, config):
@@ -212,7 +213,7 @@ def install(patch):
     rows = {"plain": {}, "wild": {"dropout": 0.5}, "deep": {"rerank_top": 4}}
     known = {"stub": Method(StubConfig, names, rows, "tiny")}
     patch.setattr(rsir.models, "methods", lambda: known)
-    for module in (trainer, checkpoints):
+    for module in (rsir.models, trainer, checkpoints):
         patch.setattr(module, "build", build)
 
 

@@ -18,6 +18,7 @@ COMMANDS = [
     "evaluate",
     "rerank",
     "reproduce",
+    "records",
     "cache",
 ]
 

@@ -1,14 +1,14 @@
 """`rsir evaluate`: score a similarity matrix of your own.
 
     rsir evaluate --scores S.npy [--owner O.npy] [--ties RULE] [--json]
-                  [--captions C.txt --gallery deduplicated]
+    rsir evaluate --scores I2T.npy --scores-t2i T2I.npy
+    rsir evaluate --scores S.npy --captions C.txt --gallery deduplicated
 
 Only numpy is loaded, so the command answers within a second or two.
 Chapter 01 explains the numbers.
 """
 
 import json
-import tokenize
 import zipfile
 from pathlib import Path
 from typing import Annotated
@@ -16,16 +16,7 @@ from typing import Annotated
 import typer
 
 from rsir.utils.errors import RsirError
-
-JSON_KEYS = (
-    "i2t",
-    "t2i",
-    "mR",
-    "ties",
-    "n_images",
-    "n_captions",
-    "ci95",
-)
+from rsir.utils.io import read_lines
 
 
 def register(app: typer.Typer) -> None:
@@ -33,113 +24,80 @@ def register(app: typer.Typer) -> None:
     app.command("evaluate")(evaluate_command)
 
 
+def option(text: str, *names: str):
+    """An option with this help."""
+    return typer.Option(*names, help=text)
+
+
 def evaluate_command(
     scores: Annotated[
         Path,
-        typer.Option(
-            help="scores[n_images, n_captions] as .npy; higher is closer.",
-        ),
+        option("Scores, n_images x n_captions, as .npy; higher is closer."),
     ],
+    scores_t2i: Annotated[
+        Path | None,
+        option("Another matrix of that shape, which answers the captions."),
+    ] = None,
     owner: Annotated[
         Path | None,
-        typer.Option(
-            help="owner[n_captions] as .npy: the image of each caption, "
-            "counted from 0. Without it captions are dealt evenly in order.",
+        option(
+            "The image of each caption as .npy, counted from 0; -1: of none. "
+            "Without it captions are dealt evenly in order."
         ),
     ] = None,
     ties: Annotated[
-        str,
-        typer.Option(
-            help="expected, optimistic, pessimistic or released.",
-        ),
+        str, option("expected, optimistic, pessimistic or released.")
     ] = "expected",
     captions: Annotated[
         Path | None,
-        typer.Option(
-            help="The captions as text, one a line, in the order of the "
-            "columns; for --gallery.",
-        ),
+        option("UTF-8 text, a caption a line, in the order of the columns."),
     ] = None,
     gallery: Annotated[
         str,
-        typer.Option(
-            help="full, or deduplicated: of each image every text once, "
-            "as the code of CFITR does. Not the field's protocol.",
+        option(
+            "full, or deduplicated: of each image every text once, as the code "
+            "of CFITR does. Not the field's protocol; needs --captions."
         ),
     ] = "full",
     as_json: Annotated[
-        bool,
-        typer.Option(
-            "--json",
-            help="Print one JSON object and nothing else.",
-        ),
+        bool, option("Print one JSON object and nothing else.", "--json")
     ] = False,
     bootstrap: Annotated[
-        int,
-        typer.Option(
-            help="Draws behind the 95 % intervals; 0 leaves them out.",
-        ),
+        int, option("Draws behind the 95 % intervals; 0 leaves them out.")
     ] = 1000,
-    seed: Annotated[
-        int,
-        typer.Option(
-            help="Seed of the bootstrap.",
-        ),
-    ] = 0,
+    seed: Annotated[int, option("Seed of the bootstrap.")] = 0,
 ) -> None:
     """Recall@1/5/10 both ways and mR of a score matrix, in percent."""
-    from rsir.evaluation import metrics
-    from rsir.evaluation.metrics import GALLERIES
+    from rsir.evaluation.metrics import evaluate
 
-    if gallery not in GALLERIES:
-        raise RsirError(
-            f"--gallery: {gallery!r} is no gallery; use one of {', '.join(GALLERIES)}."
-        )
     if (gallery != "full") != (captions is not None):
         raise RsirError(
-            "--gallery: deduplicated needs --captions C.txt, the text of "
-            "each caption, and full has no use for it; give both or none."
+            "--gallery: deduplicated needs --captions C.txt, the text of each "
+            "caption, and full has no use for it; give both or none."
         )
-    if ties not in metrics.TIES:
-        raise RsirError(
-            f"--ties: {ties!r} is not a tie rule; use one of {', '.join(metrics.TIES)}."
-        )
-    matrix = load_array(scores, "--scores")
-    owners = None if owner is None else load_array(owner, "--owner")
-    options = {"ties": ties, "bootstrap": bootstrap, "seed": seed}
     try:
-        if captions is None:
-            report = metrics.evaluate(matrix, owners, **options)
-        else:
-            from rsir.evaluation.metrics import evaluate_gallery
-
-            report = evaluate_gallery(
-                matrix, owners, load_lines(captions), gallery, **options
-            )
+        report = evaluate(
+            load_array(scores, "--scores"),
+            owner and load_array(owner, "--owner"),
+            scores_t2i=scores_t2i and load_array(scores_t2i, "--scores-t2i"),
+            ties=ties,
+            gallery=gallery,
+            captions=captions and read_lines(captions, "--captions"),
+            bootstrap=bootstrap,
+            seed=seed,
+        )
+    except RsirError:
+        raise
     except ValueError as error:
-        files = ", ".join(str(x) for x in (scores, owner, captions) if x is not None)
+        given = [scores, scores_t2i, owner, captions]
+        files = ", ".join(str(path) for path in given if path is not None)
         raise RsirError(f"{files}: {error}") from error
     if as_json:
         full = report.to_dict()
-        keys = JSON_KEYS + (("gallery",) if "gallery" in full else ())
-        print(json.dumps({key: full[key] for key in keys}))
+        del full["median_rank"]
+        print(json.dumps(full))
     else:
         print(report)
-
-
-def load_lines(path: Path) -> list[str]:
-    """The lines of a text file, without their ends.
-
-    Raises:
-        RsirError: no such file, or not UTF-8.
-    """
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RsirError(
-            f"{path}: --captions: not a readable text "
-            f"({one_line(error)}); save one caption a line, as UTF-8."
-        ) from error
 
 
 def load_array(path: Path, option: str):
@@ -153,38 +111,96 @@ def load_array(path: Path, option: str):
         A read-only array, mapped from the disk.
 
     Raises:
-        RsirError: no such file, no .npy, damaged, or pickled objects.
+        RsirError: no such file, not .npy, damaged, or pickled objects;
+            says what the file is and how to make a .npy of it.
     """
     import numpy as np
 
-    remedy = "save one plain array with numpy.save(path, array)."
     if not path.exists():
         raise RsirError(f"{path}: {option}: no such file; check the path.")
     if path.is_dir():
-        raise RsirError(f"{path}: {option}: is a folder; {remedy}")
+        raise RsirError(f"{path}: {option}: is a folder; name a .npy file in it.")
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        with open(path, "rb") as file:
+            start = file.read(512)
+        if start.startswith(b"\x93NUMPY"):
+            return np.load(path, mmap_mode="r", allow_pickle=False)
     except PermissionError as error:
         raise RsirError(
             f"{path}: {option}: no permission to read; change the file's mode."
         ) from error
-    except (
-        ValueError,
-        EOFError,
-        OSError,
-        SyntaxError,
-        zipfile.BadZipFile,
-        tokenize.TokenError,
-    ) as error:
-        text = one_line(error)
-        if "pickle" in text or "Python objects" in text:
-            text = "no .npy file, or one with pickled objects"
+    except Exception as error:  # a damaged header is parsed as Python
+        if "object" in str(error):
+            kind, remedy = "holds pickled objects", "save numbers"
+        else:
+            kind, remedy = f"is damaged ({one_line(error)})", "write it again"
         raise RsirError(
-            f"{path}: {option}: not a readable array ({text}); {remedy}"
+            f"{path}: {option}: {kind}; {remedy} with numpy.save(path, array)."
         ) from error
-    if not isinstance(array, np.ndarray):
-        raise RsirError(f"{path}: {option}: is an .npz archive; {remedy}")
-    return array
+    kind, read = _kind(path, start)
+    if read is None:
+        raise RsirError(
+            f"{path}: {option}: is {kind}, not .npy; save one array with "
+            "numpy.save(path, array)."
+        )
+    modules = ", ".join(sorted({"numpy", read.split("(")[0].rpartition(".")[0]}))
+    if option == "--owner":
+        read = f"numpy.array({read}).astype(int)"
+    made = path.with_suffix(".npy")
+    if made == path:
+        made = path.with_name(f"{path.stem}-new.npy")
+    raise RsirError(
+        f"{path}: {option}: is {kind}, not .npy; make one: python -c "
+        f'"import {modules}; numpy.save({str(made)!r}, {read})"'
+    )
+
+
+def _kind(path: Path, start: bytes) -> tuple[str, str | None]:
+    """What a file is, by its first bytes, and Python that reads it."""
+    name = repr(str(path))
+    of_torch = f"torch.load({name}, map_location='cpu').detach().double().numpy()"
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            inside = archive.namelist()
+        if any(item.endswith("/data.pkl") for item in inside):
+            return "a PyTorch file", of_torch
+        arrays = [item[:-4] for item in inside if item.endswith(".npy")]
+        if arrays:
+            held = ", ".join(arrays)
+            return f"an .npz archive ({held})", f"numpy.load({name})[{arrays[0]!r}]"
+        return "a zip archive", None
+    if start.startswith(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."):
+        return "a PyTorch file", of_torch
+    if start.startswith(b"\x80"):
+        return (
+            "a pickle, which can run any code; only if you trust it",
+            f"numpy.load({name}, allow_pickle=True)",
+        )
+    if start.startswith(b"MATLAB 5"):
+        return "a MATLAB file", f"scipy.io.loadmat({name})['NAME']"
+    if start.startswith((b"MATLAB 7", b"\x89HDF")):
+        return "an HDF5 file", f"h5py.File({name})['NAME'][:]"
+    text = start.decode("utf-8", "replace").lstrip("\ufeff").lstrip()
+    if not text or "\ufffd" in text[:-1] or "\0" in text:
+        return ("of an unknown kind" if start else "empty"), None
+    if text[0] == "[":
+        return "a JSON file", f"json.load(open({name}))"
+    comma = next((sign for sign in ",;\t" if sign in text), None)
+    options = f", delimiter={comma!r}" if comma else ""
+    heads = [(line.split(comma) or [""])[0] for line in text.splitlines()[:2]]
+    if not any(map(_is_number, heads)):
+        return "a text without numbers", None
+    if not _is_number(heads[0]):
+        options += ", skiprows=1"
+    return "a text file", f"numpy.loadtxt({name}{options})"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def one_line(error: Exception) -> str:

@@ -11,10 +11,8 @@ from typing import Annotated
 
 import typer
 
-from rsir.cli.evaluate import load_array, one_line
+from rsir.cli.evaluate import load_array, one_line, option
 from rsir.utils.errors import RsirError
-
-METHODS = ("mr", "ppsr")
 
 
 def register(app: typer.Typer) -> None:
@@ -23,123 +21,70 @@ def register(app: typer.Typer) -> None:
 
 
 def rerank_command(
-    method: Annotated[
-        str,
-        typer.Option(
-            help="mr (GaLR) or ppsr (CFITR).",
-        ),
-    ],
+    method: Annotated[str, option("mr (GaLR) or ppsr (CFITR).")],
     scores: Annotated[
-        Path,
-        typer.Option(
-            help="scores[n_images, n_captions] as .npy; higher is closer.",
-        ),
+        Path, option("Scores, n_images x n_captions, as .npy; higher is closer.")
     ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            help="Where to write: .npy, float32, shape as --scores.",
-        ),
-    ],
+    out: Annotated[Path, option("Where to write: .npy, float32, shape as --scores.")],
     k: Annotated[
-        int | None,
-        typer.Option(
-            "--k",
-            help="Candidates (mr, 30) or neighbours (ppsr, 10).",
-        ),
+        int | None, option("Candidates (mr, 30) or neighbours (ppsr, 10).", "--k")
     ] = None,
     direction: Annotated[
-        str | None,
-        typer.Option(
-            help="i2t (images ask) or t2i (captions ask); mr needs it.",
-        ),
+        str | None, option("i2t (images ask) or t2i (captions ask); mr needs it.")
     ] = None,
     w_sig: Annotated[
-        float | None,
-        typer.Option(
-            "--w-sig",
-            help="mr: weight of the significance [0.3].",
-        ),
+        float | None, option("mr: weight of the significance [0.3].", "--w-sig")
     ] = None,
     w_rev: Annotated[
-        float | None,
-        typer.Option(
-            "--w-rev",
-            help="mr: weight of the reverse rank [1.1].",
-        ),
+        float | None, option("mr: weight of the reverse rank [1.1].", "--w-rev")
     ] = None,
-    xi: Annotated[
-        float | None,
-        typer.Option(
-            "--xi",
-            help="mr: decay of a place [0.05].",
-        ),
-    ] = None,
+    xi: Annotated[float | None, option("mr: decay of a place [0.05].")] = None,
     style: Annotated[
-        str | None,
-        typer.Option(
-            "--as",
-            help="mr: released or figure [released].",
-        ),
+        str | None, option("mr: released or figure [released].", "--as")
     ] = None,
     bank: Annotated[
         Path | None,
-        typer.Option(
-            help="Scores of training queries with the same gallery, .npy; "
-            "makes --direction inductive.",
+        option(
+            "Scores of training queries with the same gallery, .npy; makes "
+            "--direction inductive."
         ),
     ] = None,
 ) -> None:
     """Re-rank a score matrix: mr or ppsr, float32 as .npy."""
     import numpy as np
 
-    from rsir.retrieval import rerank
+    from rsir.retrieval.rerank import multivariate_rerank, ppsr
 
-    if method not in METHODS:
+    if method not in ("mr", "ppsr"):
+        raise RsirError(f"--method: {method!r} is unknown; use one of mr, ppsr.")
+    if direction not in ("i2t", "t2i") and (method == "mr" or bank or direction):
         raise RsirError(
-            f"--method: {method!r} is unknown; use one of {', '.join(METHODS)}."
+            f"--direction: {direction or 'missing'}; mr and --bank work in one "
+            "direction, give i2t (images ask) or t2i (captions ask)."
         )
-    if direction not in (None, *rerank.ANSWERS):
-        raise RsirError(
-            f"--direction: {direction!r} is unknown; "
-            "give i2t (images ask) or t2i (captions ask)."
-        )
-    if direction is None and (method == "mr" or bank is not None):
-        why = "mr" if method == "mr" else "--bank"
-        raise RsirError(
-            f"--direction: missing; {why} works in one direction, give "
-            "i2t (images ask) or t2i (captions ask)."
-        )
-    given = {
-        "k": k,
-        "w_sig": w_sig,
-        "w_rev": w_rev,
-        "xi": xi,
-        "style": style,
-    }
-    given = {key: v for key, v in given.items() if v is not None}
-    options = {"style": "--as"}
-    if method == "ppsr" and given.keys() - {"k"}:
-        name = min(given.keys() - {"k"})
-        option = options.get(name, "--" + name.replace("_", "-"))
-        raise RsirError(f"{option}: belongs to --method mr; leave it out.")
+    of_mr = {"--w-sig": w_sig, "--w-rev": w_rev, "--xi": xi, "--as": style}
+    given = [name for name, value in of_mr.items() if value is not None]
+    if method == "ppsr" and given:
+        raise RsirError(f"{given[0]}: belongs to --method mr; leave it out.")
 
     matrix = load_array(scores, "--scores")
-    side = None if bank is None else load_array(bank, "--bank")
+    side = bank and load_array(bank, "--bank")
+    options = {"k": k, "w_sig": w_sig, "w_rev": w_rev, "xi": xi, "style": style}
+    options = {name: value for name, value in options.items() if value is not None}
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # see below
             if method == "mr":
-                new = rerank.multivariate_rerank(matrix, direction, bank=side, **given)
+                new = multivariate_rerank(matrix, direction, bank=side, **options)
             else:
                 name = "image_bank" if direction == "i2t" else "caption_bank"
-                new = rerank.ppsr(matrix, **{name: side}, **given)
+                new = ppsr(matrix, **{name: side}, **options)
     except ValueError as error:
-        files = str(scores) if bank is None else f"{scores}, {bank}"
+        files = f"{scores}, {bank}" if bank else scores
         raise RsirError(f"{files}: {error}") from error
     if not np.isfinite(new).all():
         raise RsirError(
-            f"{scores}: --scores: some values are too large for "
-            "float32 once re-ranked; scale the matrix down"
+            f"{scores}: --scores: some values are too large for float32 once "
+            "re-ranked; scale the matrix down."
         )
     write_array(out, new)
     print(f"{out}: {method}, {new.shape[0]} x {new.shape[1]}, float32")
@@ -164,6 +109,6 @@ def write_array(path: Path, array) -> None:
             np.save(file, array)
     except OSError as error:
         raise RsirError(
-            f"{path}: --out: cannot be written ({one_line(error)}); "
-            "choose another place."
+            f"{path}: --out: cannot be written ({one_line(error)}); choose "
+            "another place."
         ) from error

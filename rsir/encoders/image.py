@@ -84,6 +84,7 @@ class ImageEncoder(nn.Module):
         Raises:
             RsirError: for an encoder that cannot be cut.
         """
+        level(start)
         raise RsirError(
             f"image encoder {self.name!r}: cannot be cut in two; use "
             "efficientnet_lite0, resnet18 or vit_base, or train all of it"
@@ -103,11 +104,10 @@ class ImageEncoder(nn.Module):
         return Encoded(tokens, mask, pooled, tuple(maps))
 
     def learn(self, trained: str = "none", batch_norm: str = "fixed") -> None:
-        """Say what learns; constructors end with it.
+        """Say what learns; the rest stays in evaluation mode.
 
         Args:
             trained: "none", "all", or "upper:f3": what stands above a map.
-                What does not learn stays in evaluation mode.
             batch_norm: "fixed": pretrained statistics stay; "learnt".
         """
         kind, _, start = trained.partition(":")
@@ -205,7 +205,6 @@ class ResNet18(ImageEncoder):
         size, tta_views: see `ImageEncoder`.
         pretrained: load the ImageNet weights (45 MB, downloaded once).
         source: folder that holds their file.
-        trained, batch_norm: see `ImageEncoder.learn`.
     """
 
     name = "resnet18"
@@ -220,25 +219,20 @@ class ResNet18(ImageEncoder):
         *,
         pretrained: bool = True,
         source: str | Path | None = None,
-        trained: str = "none",
-        batch_norm: str = "fixed",
     ) -> None:
         super().__init__(size, tta_views)
         from torchvision.models import ResNet18_Weights, resnet18
 
         download = pretrained and source is None
-        with loading(
-            f"image encoder {self.name}",
-            f"put {self.FILE} into ~/.cache/torch/hub/checkpoints, {OFFLINE}",
-        ):
+        remedy = f"put {self.FILE} into ~/.cache/torch/hub/checkpoints, {OFFLINE}"
+        with loading("image encoder resnet18", remedy):
             self.resnet = resnet18(
                 weights=ResNet18_Weights.IMAGENET1K_V1 if download else None
             )
             if source is not None:
-                path = Path(source) / self.FILE
+                path = Path(source, self.FILE)
                 self.resnet.load_state_dict(torch.load(path, weights_only=True))
         self.resnet.fc = nn.Identity()  # never used here
-        self.learn(trained, batch_norm)
 
     def pyramid(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
         net = self.resnet
@@ -257,92 +251,92 @@ class ResNet18(ImageEncoder):
 class TimmEncoder(ImageEncoder):
     """A network of timm.
 
-    Its maps are the last ones of strides 4, 8, 16 and 32; a network that
-    lacks one of these, such as a vision transformer, gives the maps at the
-    quarters of its depth.
+    Its maps are the last ones of strides 4, 8, 16 and 32. A network without
+    these strides, such as a vision transformer, gives the maps at the
+    quarters of its depth; the vector is the mean of the last one's cells.
 
     Args:
-        model: "timm:NAME", with a name that timm knows; or
-            "efficientnet_lite0", "..._lite1" or "..._lite2", whose ImageNet
-            weights come in a package. Their input is (x - 127) / 128 for x
-            in 0..255. While all of them is frozen, their normalisation is
-            folded into the convolutions.
+        name: "timm:NAME", a name that timm knows, with weights of the hub;
+            or a key of `PACKAGED`, with ImageNet weights of a package, whose
+            input is (x - 127) / 128 for x in 0..255.
         size, tta_views: see `ImageEncoder`.
-        pretrained: load the package or, for another network, the hub.
-        source: folder laid out as the network's repository on the hub,
-            with `model.safetensors` or `pytorch_model.bin`.
-        trained, batch_norm: see `ImageEncoder.learn`.
+        pretrained: load the weights.
+        source: folder laid out as the network's repository on the hub, with
+            `model.safetensors` or `pytorch_model.bin`.
+        known_as: name in `IMAGE_ENCODERS`, if it is another.
     """
 
     def __init__(
         self,
-        model: str,
+        name: str,
         size: int = 224,
         tta_views: Sequence[int] = (0,),
         *,
         pretrained: bool = True,
         source: str | Path | None = None,
-        trained: str = "none",
-        batch_norm: str = "fixed",
+        known_as: str | None = None,
     ) -> None:
         super().__init__(size, tta_views)
         import timm
 
-        self.name = model
-        packaged = model in PACKAGED
-        model = f"tf_{model}" if packaged else model.removeprefix("timm:")
+        self.name = known_as or name
+        packaged = name in PACKAGED
+        model = f"tf_{name}" if packaged else name.removeprefix("timm:")
         if not timm.is_model(model):
             raise RsirError(
-                f"image encoder {self.name!r}: timm has no network of that name; "
+                f"image encoder {name!r}: timm has no network of that name; "
                 "timm.list_models() lists all"
             )
-        options: dict = {}
+        options: dict = {"pretrained": pretrained and not packaged}
         if timm.get_pretrained_cfg(model).fixed_input_size:
             options["img_size"] = size
         if source is not None:
             files = [
-                Path(source, f) for f in ("model.safetensors", "pytorch_model.bin")
+                Path(source, f) for f in ("pytorch_model.bin", "model.safetensors")
             ]
-            found = next((f for f in files if f.is_file()), files[0])
-            options["pretrained_cfg_overlay"] = {"file": str(found)}
-        download = source is not None or (pretrained and not packaged)
+            file = next(filter(Path.is_file, files), files[-1])
+            options |= {
+                "pretrained": True,
+                "pretrained_cfg_overlay": {"file": str(file)},
+            }
         with loading(f"image encoder {self.name}", OFFLINE):
-            self.net = timm.create_model(
-                model, pretrained=download, num_classes=0, **options
-            )
+            self.net = net = timm.create_model(model, num_classes=0, **options)
+        self.mean, self.std = net.pretrained_cfg["mean"], net.pretrained_cfg["std"]
         if packaged:
             self.mean, self.std = (127 / 255,) * 3, (128 / 255,) * 3
             if pretrained and source is None:
-                self.net.load_state_dict(packaged_weights(self.name, self.net))
-            if trained == "none":
-                fold_normalisation(self.net)
-        else:
-            self.mean = tuple(self.net.pretrained_cfg["mean"])
-            self.std = tuple(self.net.pretrained_cfg["std"])
-        self.dim = getattr(self.net, "head_hidden_size", self.net.num_features)
-        self._see(self.net.feature_info)
-        self.learn(trained, batch_norm)
-
-    def _see(self, info: Sequence[dict]) -> None:
-        """Choose four of the maps that timm offers."""
+                net.load_state_dict(packaged_weights(name, net))
+        self.dim = getattr(net, "head_hidden_size", net.num_features)
+        info = net.feature_info
         last = {f["reduction"]: i for i, f in enumerate(info)}
-        if {4, 8, 16, 32} <= set(last):
-            self.places = [last[stride] for stride in (4, 8, 16, 32)]
-        else:
-            self.places = [max(0, len(info) * k // 4 - 1) for k in (1, 2, 3, 4)]
+        quarters = [max(1, len(info) * k // 4) - 1 for k in (1, 2, 3, 4)]
+        strided = [last.get(stride) for stride in ImageEncoder.strides]
+        self.places = quarters if None in strided else strided
         self.channels = tuple(info[i]["num_chs"] for i in self.places)
         self.strides = tuple(info[i]["reduction"] for i in self.places)
 
+    def learn(self, trained: str = "none", batch_norm: str = "fixed") -> None:
+        super().learn(trained, batch_norm)
+        if trained == "none" and type(self.net).__name__ == "EfficientNet":
+            fold_normalisation(self.net)
+
     def pyramid(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
         last, maps = self.net.forward_intermediates(images, indices=self.places)
+        if last.ndim == 3:  # tokens of a transformer, (B, 1 + H * W, C)
+            cells = last[:, getattr(self.net, "num_prefix_tokens", 0) :]
+            maps[-1] = cells.transpose(1, 2).reshape(maps[-1].shape)
+            return maps, cells.mean(1)
         return maps, self.net.forward_head(last, pre_logits=True)
 
     def upper(self, start: str) -> list[nn.Module]:
-        net = self.net
-        if type(net).__name__ != "EfficientNet":
-            return super().upper(start)
-        first = net.stage_ends[self.places[level(start)]]
-        return [*net.blocks[first:], net.conv_head, net.bn2]
+        net, place = self.net, self.places[level(start)]
+        match type(net).__name__:
+            case "EfficientNet":
+                return [*net.blocks[net.stage_ends[place] :], net.conv_head, net.bn2]
+            case "VisionTransformer":
+                left = net.blocks[place + 1 :]
+                return [Blocks(left, net.norm if len(left) else nn.Identity())]
+        return super().upper(start)
 
 
 def fold_normalisation(net: nn.Module) -> None:
@@ -438,58 +432,12 @@ def _timm_key(key: str, depths: Sequence[int]) -> str:
     return ".".join(["blocks", str(stage), str(place), names[layer], *rest])
 
 
-class ViT(TimmEncoder):
-    """ViT-B/16, ImageNet weights from the model hub (350 MB).
-
-    Its four maps have one stride, 16: the tokens after the patch embedding
-    ("f1"), a third and two thirds of the blocks, and all of them. A model
-    that starts at "f1" trains every block. The pooled vector is the mean of
-    the last map.
-
-    Args:
-        size: input side in pixels.
-        model: another vision transformer of timm.
-        options: see `TimmEncoder`.
-    """
-
-    def __init__(
-        self, size: int = 224, *args, model: str = "vit_base_patch16_224", **options
-    ) -> None:
-        super().__init__(model, size, *args, **options)
-        self.name = "vit_base"
-
-    def _see(self, info: Sequence[dict]) -> None:
-        n = len(self.net.blocks)
-        #: blocks below each of the four maps
-        self.depths = (0, n // 3, 2 * n // 3, n)
-        self.channels, self.strides = (self.dim,) * 4, (info[0]["reduction"],) * 4
-
-    def pyramid(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
-        net = self.net
-        x = net.norm_pre(net._pos_embed(net.patch_embed(images)))
-        maps = [x]
-        for low, high in pairwise(self.depths):
-            maps.append(net.blocks[low:high](maps[-1]))
-        maps[-1] = net.norm(maps[-1])
-        side = self.map_sizes()[0][1]
-        first = net.num_prefix_tokens  # the class token
-        maps = [m[:, first:].transpose(1, 2).unflatten(2, (side, side)) for m in maps]
-        return maps, maps[-1].mean((2, 3))
-
-    def upper(self, start: str) -> list[nn.Module]:
-        """Blocks and their norm; a map has no place for the class token."""
-        first = self.depths[level(start)]
-        if first == len(self.net.blocks):
-            return [Blocks(nn.Sequential(), nn.Identity())]
-        return [Blocks(self.net.blocks[first:], self.net.norm)]
-
-
 class ViLTPatches(ImageEncoder):
     """The patch projection of ViLT-B/32; all four maps are the same.
 
     ViLT has no picture encoder of its own: one matrix turns a patch of
-    32 x 32 pixels into a token, and the transformer does the rest. The
-    matrix is frozen, so that patches can be kept on disk (chapter 05).
+    32 x 32 pixels into a token, and the transformer does the rest (chapter
+    05).
 
     Args:
         size: input side in pixels (384: 12 x 12 patches).
@@ -509,7 +457,6 @@ class ViLTPatches(ImageEncoder):
         *,
         pretrained: bool = True,
         source: str | Path | None = None,
-        trained: str = "none",
     ) -> None:
         super().__init__(size, tta_views)
         from transformers import ViltConfig, ViltModel
@@ -519,12 +466,12 @@ class ViLTPatches(ImageEncoder):
             with loading(f"image encoder {self.name}: {source}", OFFLINE):
                 whole = ViltModel.from_pretrained(source, add_pooling_layer=False)
         else:
-            whole = ViltModel(ViltConfig(num_hidden_layers=0), add_pooling_layer=False)
+            config = ViltConfig(num_hidden_layers=0, vocab_size=1)
+            whole = ViltModel(config, add_pooling_layer=False)
         self.projection: nn.Module = whole.embeddings.patch_embeddings.projection
         self.dim = whole.config.hidden_size
         self.channels = (self.dim,) * 4
         self.strides = (whole.config.patch_size,) * 4
-        self.learn(trained)
 
     def pyramid(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
         patches = self.projection(images)  # (B, C, H/32, W/32)
@@ -535,30 +482,38 @@ class ViLTPatches(ImageEncoder):
 IMAGE_ENCODERS = {
     **{name: partial(TimmEncoder, name) for name in PACKAGED},
     "resnet18": ResNet18,
-    "vit_base": ViT,
+    "vit_base": partial(TimmEncoder, "timm:vit_base_patch16_224", known_as="vit_base"),
     "vilt_patches": ViLTPatches,
 }
 
 
-def image_encoder(name: str, **options) -> ImageEncoder:
+def image_encoder(
+    name: str, *, trained: str = "none", batch_norm: str = "fixed", **options
+) -> ImageEncoder:
     """Build an image encoder by name.
 
     Args:
         name: a key of `IMAGE_ENCODERS`, or "timm:NAME".
-        options: `size`, `tta_views`, `pretrained`, `source`, `trained`,
-            `batch_norm`.
+        trained, batch_norm: what learns, see `ImageEncoder.learn`. A frozen
+            EfficientNet has its normalisation folded into convolutions.
+        options: `size`, `tta_views`, `pretrained`, `source` (a folder laid
+            out as the hub's).
 
     Raises:
         RsirError: for an unknown name, or weights that do not load.
     """
     if name.startswith("timm:"):
-        return TimmEncoder(name, **options)
-    if name not in IMAGE_ENCODERS:
+        make = partial(TimmEncoder, name)
+    elif name in IMAGE_ENCODERS:
+        make = IMAGE_ENCODERS[name]
+    else:
         raise RsirError(
             f"image encoder {name!r}: unknown; choose one of "
             f"{', '.join(IMAGE_ENCODERS)}, or timm:NAME"
         )
-    return IMAGE_ENCODERS[name](**options)
+    encoder = make(**options)
+    encoder.learn(trained, batch_norm)
+    return encoder
 
 
 # -- encoders cut in two: lower stages kept on disk, upper ones learn -----
@@ -576,7 +531,7 @@ def level(start: str) -> int:
 
 
 class Depthwise(nn.Module):
-    """A grouped convolution; backward in bf16 it is slow on a CPU."""
+    """A grouped convolution in float32: backward in bf16 is slow on a CPU."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
@@ -641,7 +596,7 @@ def upper_stages(encoder: ImageEncoder, start: str) -> Stages:
     grid = encoder.map_sizes()[3][1]
     stages = Stages(copy.deepcopy(encoder.upper(start)), encoder.dim, grid)
     stages.requires_grad_(True)
-    if isinstance(encoder, TimmEncoder) and not isinstance(encoder, ViT):
+    if not any(isinstance(m, nn.BatchNorm2d) for m in stages.modules()):
         for module in stages.modules():
             if isinstance(module, nn.Conv2d) and module.bias is not None:
                 module.bias.requires_grad_(False)

@@ -216,13 +216,7 @@ def check_scores(scores, name: str = "scores") -> np.ndarray:
             f"{name}: a masked array; give scores.filled(-numpy.inf), so that "
             "what is masked comes last."
         )
-    try:
-        scores = np.asarray(scores)
-    except Exception as error:  # each library raises its own
-        raise ValueError(
-            f"{name}: cannot be made an array ({' '.join(str(error).split())}); "
-            "of a tensor give tensor.detach().float().cpu().numpy()."
-        ) from error
+    scores = _array(scores, name)
     if scores.ndim != 2:
         raise ValueError(
             f"{name}: shape {scores.shape} has {scores.ndim} axes; give a "
@@ -246,6 +240,16 @@ def check_scores(scores, name: str = "scores") -> np.ndarray:
             f"caption {j}; find the division by zero or the overflow behind them."
         )
     return scores
+
+
+def _array(values, name: str) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except Exception as error:  # each library raises its own
+        raise ValueError(
+            f"{name}: cannot be made an array ({' '.join(str(error).split())}); "
+            "of a tensor give tensor.detach().float().cpu().numpy()."
+        ) from error
 
 
 def _as_real(dtype) -> str:
@@ -275,7 +279,7 @@ def check_owner(owner, n_images: int, n_captions: int) -> np.ndarray:
                 "caption (and look that scores is [n_images, n_captions])."
             )
         return np.arange(n_captions) // (n_captions // n_images)
-    owner = np.asarray(owner)
+    owner = _array(owner, "owner")
     if owner.shape != (n_captions,):
         hint = "."
         if owner.size == n_captions:
@@ -287,9 +291,10 @@ def check_owner(owner, n_images: int, n_captions: int) -> np.ndarray:
             f"give one image number for each caption{hint}"
         )
     if owner.dtype.kind not in "iu":
+        whole = owner.dtype.kind == "f" and (owner % 1 == 0).all()
         raise ValueError(
-            f"owner: type {owner.dtype} is not integer; give image numbers, "
-            "e.g. owner.astype(int)."
+            f"owner: type {owner.dtype} is not integer; give "
+            + ("owner.astype(int)." if whole else "image numbers; these are not whole.")
         )
     low, high = int(owner.min()), int(owner.max())
     if low < -1 or high >= n_images:

@@ -266,14 +266,13 @@ def used_modules() -> dict[str, str]:
     `__init__` files name things and are left out: what a config holds is
     compared as data.
     """
-    found = {}
-    for name, module in list(sys.modules.items()):
-        path = Path(getattr(module, "__file__", None) or "x")
-        if name.startswith("rsir.") and path.stem != "__init__":
-            file = path.resolve().relative_to(PACKAGE).as_posix()
-            if not file.startswith(NOT_HASHED):
-                found[file] = module_hash(file)
-    return dict(sorted(found.items()))
+    names = (name for name in list(sys.modules) if name.startswith("rsir."))
+    files = [name[len("rsir.") :].replace(".", "/") + ".py" for name in sorted(names)]
+    return {
+        file: module_hash(file)
+        for file in files
+        if (PACKAGE / file).is_file() and not file.startswith(NOT_HASHED)
+    }
 
 
 @lru_cache

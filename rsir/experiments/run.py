@@ -227,7 +227,8 @@ def confirm(
     renewed = [
         record
         for record in load_records(method, dataset, folder=results)
-        if record.preset == preset and record.facts.get("data", new.data) == new.data
+        if record.preset == preset
+        and (record.facts.get("data") or new.data) == new.data
     ]
     for record in renewed:
         facts = {"modules": new.modules, "data": new.data, "confirmed": said}
@@ -367,7 +368,7 @@ def _trained(
     """Every variant that is this training: its name, ranks, facts."""
     from rsir.encoders.feature_cache import features_seconds
     from rsir.models import build
-    from rsir.retrieval.two_stage import measure
+    from rsir.retrieval.two_stage import measure, same_training
     from rsir.training.trainer import train
 
     # made before the clock starts: "features" counts them
@@ -380,46 +381,25 @@ def _trained(
         if model.reads
     )
     del model
-    if getattr(asked, "selects", "val") == "test":  # the bug itself
+    chosen_on = splits
+    if getattr(asked, "selects", "val") == "test":  # the released bug itself
         chosen_on = replace(splits, val=splits.test)
-    else:
-        chosen_on = splits
     run = train(asked, chosen_on, run_dir)
-    once = {
-        "features": features,
-        "prepare": run.seconds["features"],  # frozen texts, statistics
-        "train": run.seconds["train"],
-    }
-    for variant, ranks, seconds, facts in measure(
-        run.model, chosen_on, asked, same_training(job)
-    ):
-        yield (
-            variant,
-            ranks,
-            {
-                "precision": run.precision,
-                "val_mR": round(run.val_mR, 4),
-                "epochs_run": run.history[-1]["epoch"],
-                "seconds": once | seconds,
-                **facts,
-            },
-        )
-
-
-def same_training(job: Job) -> dict[str, Config]:
-    """Variants that differ from the job's in how they are measured alone.
-
-    Returns:
-        Their configs by name, the job's own among them.
-    """
-    every = {v: replace(job, variant=v).config() for v in variants(job.method)}
-    asked = job.config()
-
-    def training(one: Config) -> dict:
-        facts = one.to_dict()
-        return {k: v for k, v in facts.items() if k not in asked.MEASURED}
-
-    return {v: one for v, one in every.items() if training(one) == training(asked)}
+    same = same_training(asked, job.preset)
+    for variant, ranks, evaluate, facts in measure(run.model, splits, asked, same):
+        seconds = {
+            "features": features,
+            "prepare": run.seconds["features"],  # frozen texts, statistics
+            "train": run.seconds["train"],
+            "evaluate": evaluate,
+        }
+        own = {
+            "precision": run.precision,
+            "val_mR": round(run.val_mR, 4),
+            "epochs_run": run.history[-1]["epoch"],
+            "seconds": seconds | facts.pop("seconds", {}),
+        }
+        yield variant, ranks, own | facts
 
 
 def _claim(run_dir: Path, asked: Config, data: Mapping[str, str]) -> None:
@@ -467,6 +447,7 @@ def _reranked(
     took = time.perf_counter() - start
     seconds = {k: v for k, v in record.seconds.items() if k != "total"}
     kept = {k: record.facts[k] for k in ("precision", "val_mR", "epochs_run")}
+    kept["modules"] = record.modules | used_modules()
     sizes = {way: int(b.shape[way == "t2i"]) for way, b in banks.items()}
     rerank = {
         "transductive": not banked,

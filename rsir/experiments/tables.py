@@ -11,11 +11,13 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from rsir.evaluation.compare import Comparison, compare, mean_interval
 from rsir.evaluation.metrics import TIES, recalls_from_ranks
 from rsir.evaluation.ranks import Ranks
 from rsir.experiments.claims import (
+    FOLDER,
     Verdict,
     check_direction,
     check_reported,
@@ -32,74 +34,20 @@ DATASETS = {
     "sydney": "Sydney-Captions",
     "toy": "Toy scenes",
 }
-SYSTEMS = {
-    "linear": "linear baseline",
-    "mlp": "MLP baseline",
-    "amfmn": "AMFMN",
-    "galr": "GaLR",
-    "envlf": "EnVLF",
-    "cfitr": "CFITR",
-}
-#: variants that stand for a published system; the others are ablations
-HEADLINES = {
-    ("amfmn", "soft-minilm"): "AMFMN",
-    ("amfmn", "soft-gru"): "AMFMN",
-    ("galr", "midf"): "GaLR",
-    ("galr", "midf+mr"): "GaLR with MR",
-    ("envlf", "rescored"): "EnVLF",
-    ("cfitr", "coarse-to-fine"): "CFITR",
-}
+SYSTEMS = {name: m.config.TITLE or name for name, m in methods().items()}
 Key = tuple[str, str]  # method, variant
+
+
+def _key_of(name: str) -> Key:
+    method, _, variant = name.partition(":")
+    return method, variant
+
+
+_STEPS = yaml.safe_load((FOLDER / "steps.yml").read_text(encoding="utf-8"))
+#: (method, variant) that stands for a published system: its name
+HEADLINES = {_key_of(k): system for k, system in _STEPS["headlines"].items()}
 #: (with the thing, without it, a claim's id or a text of our own)
-STEPS: list[tuple[Key, Key, str]] = [
-    (tuple(better.split(":")), tuple(worse.split(":")), claim)
-    for better, worse, claim in (
-        line.split(maxsplit=2)
-        for line in """
-amfmn:abl-mvsa      amfmn:abl-global   amfmn-mvsa
-amfmn:soft-minilm   amfmn:abl-mvsa     amfmn-visual-guidance
-amfmn:abl-guidance  amfmn:abl-global   visual guidance helps without MVSA
-amfmn:soft-minilm   amfmn:abl-global   amfmn-baselines
-amfmn:soft-minilm   amfmn:abl-fixed    amfmn-dynamic-margin
-amfmn:soft-minilm   amfmn:abl-fusion   the soft gate beats fusion
-amfmn:soft-minilm   amfmn:abl-sim      the soft gate beats sim
-mlp:mlp             linear:linear      two layers beat one matrix
-amfmn:soft-minilm   linear:linear      the modules beat the linear baseline
-amfmn:soft-minilm   mlp:mlp            AMFMN beats the MLP baseline
-amfmn:soft-minilm   amfmn:abl-one-view three views beat one
-linear:linear       linear:one-view    three views beat one, linear baseline
-amfmn:tuned-minilm  amfmn:soft-minilm  a text encoder that learns beats a frozen one
-galr:midf           galr:global        galr-local
-galr:midf           galr:sum           galr-midf
-galr:midf           galr:midf-released two weights beat the one of the release
-galr:midf           galr:drea-off      galr-drea
-galr:midf           galr:paper-nodes   nodes with a whole look beat twenty numbers
-galr:midf           amfmn:soft-minilm  galr-amfmn
-galr:midf           mlp:mlp            GaLR beats the MLP baseline
-galr:midf+mr        galr:midf          galr-mr
-galr:midf+mr-bank   galr:midf          re-ranking with a training bank helps
-amfmn:soft-minilm+mr amfmn:soft-minilm AMFMN gains from MR
-envlf:rescored      envlf:uni          envlf-rescoring
-envlf:tokens        galr:local         envlf-tokens
-envlf:rescored      envlf:frozen       EnVLF gains from encoders that learn
-envlf:rescored      envlf:minus-contrastive EnVLF's contrastive task helps
-envlf:uni           envlf:minus-matching EnVLF's list gains from matching
-envlf:rescored      envlf:minus-mlm    EnVLF's mlm task helps
-envlf:rescored      envlf:minus-weighing EnVLF's weighing task helps
-envlf:rescored      envlf:minus-beside EnVLF's beside task helps
-envlf:uni           envlf:contrastive-alone envlf-end-to-end
-envlf:rescored      linear:linear      EnVLF beats the linear baseline
-envlf:rescored      mlp:mlp            EnVLF beats the MLP baseline
-cfitr:coarse-to-fine mlp:mlp           CFITR beats the MLP baseline
-cfitr:coarse-to-fine cfitr:hash        cfitr-accuracy
-cfitr:hash-ppsr     cfitr:hash         cfitr-ppsr
-cfitr:coarse-to-fine cfitr:minus-lfem  cfitr-lfem
-cfitr:coarse-to-fine-ppsr cfitr:coarse-to-fine PPSR helps the list that the fine stage reads
-cfitr:hash          cfitr:minus-ssm    training the fine stage, too, helps the codes
-cfitr:float         cfitr:hash         floats beat codes
-""".strip().splitlines()  # noqa: E501
-    )
-]
+STEPS = [(_key_of(a), _key_of(b), claim) for a, b, claim in _STEPS["steps"]]
 
 
 def queue() -> list[Key]:
@@ -107,9 +55,8 @@ def queue() -> list[Key]:
 
     Every training before the re-rankings of it.
     """
-    keys = [*HEADLINES, *(key for better, worse, _ in STEPS for key in (better, worse))]
-    known = [key for key in dict.fromkeys(keys) if key[0] in methods()]
-    return sorted(known, key=lambda key: "+" in key[1])
+    keys = [*HEADLINES, *(key for step in STEPS for key in step[:2])]
+    return sorted(dict.fromkeys(keys), key=lambda key: "+" in key[1])
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,12 @@
 """Gradients of pairs that share a picture are added in one order."""
 
+import random
+
+import numpy as np
 import pytest
 import torch
 
-from rsir.utils.seed import exactly
+from rsir.utils.seed import seed_everything
 
 
 @pytest.fixture
@@ -17,7 +20,7 @@ def as_it_was():
 
 def test_equal_runs_end_equal(as_it_was):
     def gradient():
-        exactly(3)
+        seed_everything(3)
         x = torch.randn(16, 512, requires_grad=True)
         pairs = torch.randint(0, 16, (5000,))
         (x[pairs] * torch.randn(5000, 512)).sum().backward()
@@ -27,3 +30,14 @@ def test_equal_runs_end_equal(as_it_was):
     for _ in range(5):
         assert torch.equal(gradient(), one)
     assert torch.are_deterministic_algorithms_enabled()
+
+
+def test_without_determinism_the_seed_is_the_same(as_it_was):
+    def draws(**options):
+        seed_everything(-1, **options)
+        return random.random(), np.random.rand(), torch.rand(1).item()
+
+    torch.use_deterministic_algorithms(False)
+    one = draws(deterministic=False)
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert draws() == one

@@ -1,11 +1,20 @@
-"""Systems side by side, against plain loops and by construction."""
+"""Several systems on one test set, by construction."""
 
 import numpy as np
 import pytest
-from result_samples import PER, N, ranks_of_strength
 
-from rsir.evaluation import compare as sidebyside
-from rsir.evaluation import metrics
+from rsir.evaluation import compare, metrics
+from rsir.evaluation.ranks import compute_ranks
+
+N, PER = 60, 5
+
+
+def ranks_of_strength(strength, seed, n=N):
+    rng = np.random.default_rng(seed)
+    owner = np.repeat(np.arange(n), PER)
+    scores = rng.standard_normal((n, n * PER))
+    scores[owner, np.arange(n * PER)] += strength
+    return compute_ranks(scores, owner)
 
 
 @pytest.fixture(scope="module")
@@ -21,35 +30,33 @@ def identity_ranks(first):
     """Captions whose picture stands first where `first` says so."""
     owner = np.arange(len(first))
     scores = np.eye(len(first)) * np.where(first, 2.0, -2.0)
-    return metrics.ranks(scores, owner)
+    return compute_ranks(scores, owner)
 
 
 def test_one_run_has_the_interval_of_its_report(systems):
     run = systems["weak"][0]
     report = metrics.evaluate_ranks(run)
-    mR, low, high = sidebyside.mean_interval([run])
+    mR, low, high = compare.mean_interval([run])
     assert mR == pytest.approx(report.mR)
     assert [low, high] == pytest.approx(report.ci95["mR"])
 
 
 def test_the_mean_of_runs_is_the_mean_of_their_recalls(systems):
     values = [metrics.evaluate_ranks(r).mR for r in systems["weak"]]
-    mR, low, high = sidebyside.mean_interval(systems["weak"])
+    mR, low, high = compare.mean_interval(systems["weak"])
     assert mR == pytest.approx(np.mean(values))
     assert low < mR < high
 
 
 def test_runs_on_other_queries_are_refused(systems):
     with pytest.raises(ValueError, match="different queries"):
-        sidebyside.mean_interval(
-            [systems["weak"][0], ranks_of_strength(1.0, 0, n=N + 1)]
-        )
+        compare.mean_interval([systems["weak"][0], ranks_of_strength(1.0, 0, n=N + 1)])
     with pytest.raises(ValueError, match="none"):
-        sidebyside.mean_interval([])
+        compare.mean_interval([])
 
 
 def test_all_pairs_finds_the_stronger_and_pays_for_looking(systems):
-    table = sidebyside.all_pairs(systems, draws=500)
+    table = compare.all_pairs(systems, draws=500)
     assert list(zip(table.a, table.b)) == [
         ("weak", "strong"),
         ("weak", "strong too"),
@@ -64,7 +71,7 @@ def test_all_pairs_finds_the_stronger_and_pays_for_looking(systems):
 
 
 def test_all_pairs_of_one_system_is_an_empty_table(systems):
-    table = sidebyside.all_pairs({"weak": systems["weak"]})
+    table = compare.all_pairs({"weak": systems["weak"]})
     assert table.empty and "p_holm" in table
 
 
@@ -73,14 +80,14 @@ def test_solved_is_a_majority_of_runs():
         identity_ranks(np.array(x, bool))
         for x in ([1, 1, 0, 0], [1, 0, 1, 0], [1, 1, 1, 0])
     )
-    assert sidebyside.solved([a]).tolist() == [True, True, False, False]
-    assert sidebyside.solved([a, b]).tolist() == [True, False, False, False]
-    assert sidebyside.solved([a, b, c]).tolist() == [True, True, True, False]
+    assert compare.solved([a]).tolist() == [True, True, False, False]
+    assert compare.solved([a, b]).tolist() == [True, False, False, False]
+    assert compare.solved([a, b, c]).tolist() == [True, True, True, False]
 
 
-def test_agreement_is_one_for_equals_and_minus_one_for_opposites():
+def test_agreement_is_one_for_the_same_and_minus_one_for_opposites():
     one = np.array([1, 1, 0, 0], bool)
-    table = sidebyside.agreement(
+    table = compare.agreement(
         {
             "a": [identity_ranks(one)],
             "same": [identity_ranks(one)],
@@ -92,7 +99,7 @@ def test_agreement_is_one_for_equals_and_minus_one_for_opposites():
 
 
 def test_solved_alone_is_what_no_other_solves():
-    alone = sidebyside.solved_alone(
+    alone = compare.solved_alone(
         {
             "a": [identity_ranks(np.array([1, 1, 0, 0], bool))],
             "b": [identity_ranks(np.array([1, 0, 1, 0], bool))],
@@ -102,5 +109,5 @@ def test_solved_alone_is_what_no_other_solves():
 
 
 def test_i2t_asks_as_many_queries_as_there_are_pictures(systems):
-    assert len(sidebyside.solved(systems["weak"], side="i2t")) == N
-    assert len(sidebyside.solved(systems["weak"])) == N * PER
+    assert len(compare.solved(systems["weak"], side="i2t")) == N
+    assert len(compare.solved(systems["weak"])) == N * PER

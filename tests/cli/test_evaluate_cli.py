@@ -1,0 +1,256 @@
+"""`rsir evaluate`: one JSON object, clear errors, no torch."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from functools import partial
+
+import numpy as np
+import pytest
+from light import light
+
+from rsir.evaluation.metrics import evaluate
+
+KEYS = {"i2t", "t2i", "mR", "ties", "n_images", "n_captions", "ci95"}
+
+
+@pytest.fixture
+def run(called):
+    return partial(called, "evaluate")
+
+
+@pytest.fixture
+def refused(run):
+    """Run it; it must end with 2, print nothing, and say one line."""
+
+    def call(*words):
+        code, out, err = run(*words)
+        assert code == 2 and out == "" and err.count("\n") == 1
+        return err
+
+    return call
+
+
+def scores(shape=(12, 60), seed=0):
+    return np.random.default_rng(seed).integers(0, 9, shape)
+
+
+def test_json_is_the_report(run, saved):
+    code, out, err = run("--scores", saved("S", scores()), "--json")
+    assert code == 0 and err == ""
+    answer = json.loads(out)
+    assert set(answer) == KEYS
+    assert list(answer["i2t"]) == ["R@1", "R@5", "R@10"]
+    report = evaluate(scores()).to_dict()
+    assert answer == {key: report[key] for key in KEYS}
+
+
+def test_every_option_is_heard(run, saved, tmp_path):
+    owner = np.random.default_rng(1).permutation(np.arange(60) % 12)
+    files = ["--scores", saved("S", scores()), "--owner", saved("O", owner)]
+    more = ["--ties", "pessimistic", "--bootstrap", 0, "--json"]
+    answer = json.loads(run(*files, *more)[1])
+    want = evaluate(scores(), owner, ties="pessimistic", bootstrap=0)
+    assert answer["ties"] == "pessimistic" and answer["ci95"] is None
+    assert answer["mR"] == want.mR
+    other = saved("T", scores(seed=2))
+    code, out, _ = run(*files, "--scores-t2i", other, "--bootstrap", 9, "--seed", 3)
+    want = evaluate(scores(), owner, scores_t2i=np.load(other), bootstrap=9, seed=3)
+    assert code == 0 and out == f"{want}\n"
+    texts = [f"text {j % 20}\u2028" for j in range(60)]
+    (tmp_path / "C.txt").write_text("\ufeff" + "\n".join(texts) + "\n", "utf-8")
+    words = [*files, "--captions", tmp_path / "C.txt", "--gallery", "deduplicated"]
+    answer = json.loads(run(*words, "--json")[1])
+    want = evaluate(scores(), owner, captions=texts, gallery="deduplicated")
+    assert answer["gallery"] == "deduplicated"
+    assert (answer["mR"], answer["n_captions"]) == (want.mR, want.n_captions)
+
+
+def test_notes_are_in_both_forms(run, saved):
+    owner = np.repeat(np.arange(40), 5)
+    distances = 3 - 4 * (owner == np.arange(50)[:, None])
+    files = ["--scores", saved("S", distances), "--owner", saved("O", owner)]
+    notes = json.loads(run(*files, "--json")[1])["notes"]
+    assert "10 images have no caption" in notes[0] and "below chance" in notes[1]
+    text = run(*files)[1].splitlines()
+    assert text[-2:] == [f"note: {note}" for note in notes]
+
+
+def nan():
+    matrix = scores().astype(float)
+    matrix[3, 4] = np.nan
+    return matrix
+
+
+@pytest.mark.parametrize(
+    "matrix, owner, words",
+    [
+        (nan(), None, ["S.npy", "NaN", "image 3, caption 4"]),
+        (np.zeros(4), None, ["S.npy", "1 axes"]),
+        (np.zeros((3, 10)), None, ["S.npy", "dealt evenly", "give owner"]),
+        (np.repeat(scores(), 5, axis=0), None, ["S.npy", "groups of 5", "scores[::5]"]),
+        (scores(), np.arange(60), ["O.npy", "0..11"]),
+        (scores(), np.zeros(60), ["O.npy", "not integer", "owner.astype(int)"]),
+        (scores(), np.zeros(7, int), ["O.npy", "60 columns"]),
+        (np.array([[None]]), None, ["S.npy", "pickled", "numpy.save"]),
+    ],
+)
+def test_bad_arrays_end_with_2(refused, saved, matrix, owner, words):
+    more = [] if owner is None else ["--owner", saved("O", owner)]
+    said = refused("--scores", saved("S", matrix), "--json", *more)
+    for word in words:
+        assert word in said
+
+
+def test_bad_files_and_options_end_with_2(run, refused, saved, tmp_path):
+    good = saved("S", scores())
+    short = tmp_path / "short.npy"
+    short.write_bytes(good.read_bytes()[:-100])
+    for name, data in (("garbage", b"\xfe\xff\x00"), ("empty", b"")):
+        (tmp_path / f"{name}.npy").write_bytes(data)
+    for path, word in [
+        (tmp_path / "garbage.npy", "of an unknown kind"),
+        (tmp_path / "empty.npy", "is empty"),
+        (short, "is damaged"),
+        (tmp_path, "folder"),
+        (tmp_path / "none.npy", "no such file"),
+    ]:
+        said = refused("--scores", path)
+        assert path.name in said and word in said and "--scores" in said
+    assert "pessimistic" in refused("--scores", good, "--ties", "lucky")
+    assert "0 or more" in refused("--scores", good, "--bootstrap", -3)
+    texts = tmp_path / "C.txt"
+    texts.write_text("a\nb\n")
+    assert "give both" in refused("--scores", good, "--captions", texts)
+    words = ["--scores", good, "--gallery", "deduplicated"]
+    assert "--captions C.txt" in refused(*words)
+    assert "2 texts for 60" in refused(*words, "--captions", texts)
+    texts.write_bytes(b"\xff\xfe")
+    assert "C.txt is not UTF-8" in refused(*words, "--captions", texts)
+    assert run()[0] == 2
+
+
+# ---- other files: the remedy that is named works -----------------------
+
+
+def of_torch(path, array, **options):
+    import torch
+
+    torch.save(torch.tensor(array).requires_grad_(), path, **options)
+
+
+def of_bfloat16(path, array):
+    import torch
+
+    torch.save(torch.tensor(array).bfloat16(), path)
+
+
+def of_npz(path, array):
+    with open(path, "wb") as file:
+        np.savez(file, sims=array, other=array[:1])
+
+
+def of_matlab(path, array):
+    import scipy.io
+
+    scipy.io.savemat(path, {"NAME": array})
+
+
+def of_pickle(path, array):
+    array.dump(path)
+
+
+def of_json(path, array):
+    path.write_text(json.dumps(array.tolist()))
+
+
+def of_text(path, array, **options):
+    np.savetxt(path, array, **options)
+
+
+LEGACY = {"_use_new_zipfile_serialization": False}
+COMMA = {"delimiter": ",", "comments": ""}
+TAB = {"delimiter": "\t", "comments": "", "header": "a\tb"}
+
+
+@pytest.mark.parametrize(
+    "name, write, kind",
+    [
+        ("s.pt", of_torch, "a PyTorch file"),
+        ("s.pth", partial(of_torch, **LEGACY), "a PyTorch file"),
+        ("s.bin", of_bfloat16, "a PyTorch file"),
+        ("s.npz", of_npz, "an .npz archive (sims, other)"),
+        ("s.npy", of_npz, "an .npz archive (sims, other)"),
+        ("s.mat", of_matlab, "a MATLAB file"),
+        ("s.pkl", of_pickle, "a pickle, which can run any code"),
+        ("s.json", of_json, "a JSON file"),
+        ("s.txt", of_text, "a text file"),
+        ("s.csv", partial(of_text, **COMMA), "a text file"),
+        ("s.tsv", partial(of_text, **TAB), "a text file"),
+    ],
+)
+def test_other_files_are_named_and_the_remedy_works(
+    refused, run, tmp_path, name, write, kind
+):
+    matrix = scores().astype(float) + 0.5
+    write(tmp_path / name, matrix)
+    said = refused("--scores", tmp_path / name)
+    assert f"{name}: --scores: is {kind}" in said
+    made = follow(said)
+    answer = json.loads(run("--scores", made, "--json")[1])
+    assert answer["mR"] == evaluate(matrix).mR
+
+
+@pytest.mark.parametrize("name", ["o.txt", "o.csv", "o.pt", "o.json"])
+def test_owner_files_of_other_kinds(refused, run, saved, tmp_path, name):
+    owner = np.arange(60) % 12
+    path, files = tmp_path / name, ["--scores", saved("S", scores())]
+    if name.endswith("csv"):
+        np.savetxt(path, owner, header="owner", comments="")  # as 0.0000e+00
+    else:
+        {"txt": partial(of_text, fmt="%d"), "pt": of_torch, "json": of_json}[name[2:]](
+            path, owner * 1.0 if name == "o.pt" else owner
+        )
+    made = follow(refused(*files, "--owner", path))
+    answer = json.loads(run(*files, "--owner", made, "--json")[1])
+    assert answer["mR"] == evaluate(scores(), owner).mR
+
+
+def follow(said):
+    """Run the command that an error names; the file that it makes."""
+    (command,) = re.findall(r'(python -c ".*")$', said.strip())
+    program, *words = shlex.split(command)
+    subprocess.run([sys.executable, *words], check=True, env=os.environ)
+    (made,) = re.findall(r"numpy\.save\('(.*?)'", command)
+    return made
+
+
+def test_pickles_are_not_run(refused, tmp_path):
+    witness = tmp_path / "witness"
+
+    class Trap:
+        def __reduce__(self):
+            return open, (str(witness), "w")
+
+    np.save(tmp_path / "trap.npy", np.array([Trap()], dtype=object))
+    assert "pickled" in refused("--scores", tmp_path / "trap.npy")
+    np.array([Trap()], dtype=object).dump(tmp_path / "trap.pkl")
+    assert "only if you trust it" in refused("--scores", tmp_path / "trap.pkl")
+    assert not witness.exists()
+
+
+def test_the_module_answers_and_loads_no_torch(saved):
+    path = saved("S", scores())
+    said = light("evaluate", "--scores", path, "--json")
+    assert json.loads(said)["n_captions"] == 60
+    bad = subprocess.run(
+        [sys.executable, "-m", "rsir", "evaluate", "--scores", "no.npy"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert bad.returncode == 2 and bad.stdout == ""
+    assert "no.npy" in bad.stderr and "Traceback" not in bad.stderr

@@ -1,0 +1,314 @@
+"""The counted places against plain loops; layouts that people bring."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rsir.evaluation.metrics import evaluate, hits, positions
+from rsir.evaluation.ranks import Ranks, compute_ranks
+
+KS = (1, 5, 10)
+PLACED = ("optimistic", "pessimistic", "released")
+KINDS = {
+    "continuous": lambda rng, shape: rng.standard_normal(shape),
+    "float32": lambda rng, shape: rng.random(shape, dtype=np.float32),
+    "float16": lambda rng, shape: rng.random(shape).astype(np.float16),
+    "few values": lambda rng, shape: rng.integers(0, 4, shape),
+    "hamming": lambda rng, shape: rng.integers(-9, 1, shape, np.int8),
+    "yes or no": lambda rng, shape: rng.random(shape) > 0.7,
+    "constant": lambda rng, shape: np.zeros(shape, np.float32),
+    "masked": lambda rng, shape: np.where(
+        rng.random(shape) > 0.5, rng.integers(0, 3, shape), -np.inf
+    ),
+    "turned": lambda rng, shape: rng.integers(0, 5, shape[::-1]).T,
+}
+
+
+@pytest.fixture
+def same_as_sorting(queries, place):
+    """Hold the ranks to sorted lists, for every rule that has a place."""
+
+    def check(scores, owner, found, scores_t2i=None):
+        plain = queries(scores, owner, scores_t2i)
+        for side, asked in zip((found.i2t, found.t2i), plain, strict=True):
+            for rule in PLACED:
+                want = np.array([place(v, c, rule) + 1 for v, c in asked])
+                np.testing.assert_array_equal(positions(side, rule), want)
+                for k in KS:
+                    np.testing.assert_array_equal(hits(side, k, rule), want <= k)
+
+    return check
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(3))
+def test_rules_with_a_place_equal_sorting(kind, seed, uneven_owner, same_as_sorting):
+    rng = np.random.default_rng(seed)
+    owner = uneven_owner(rng, 40 + seed)
+    scores = KINDS[kind](rng, (40 + seed, len(owner)))
+    other = KINDS[kind](rng, scores.shape)
+    as_float = scores.astype(float)
+    same_as_sorting(as_float, owner, compute_ranks(scores, owner))
+    found = compute_ranks(scores, owner, scores_t2i=other)
+    same_as_sorting(as_float, owner, found, other.astype(float))
+
+
+def test_integers_are_compared_exactly():
+    big = 2**60  # a float64 cannot tell these two apart
+    scores = np.array([[big, big + 1], [0, 1]])
+    assert evaluate(scores, bootstrap=0).i2t["R@1"] == 50
+    assert compute_ranks(scores).i2t.equal.tolist() == [0, 0]
+
+
+def test_captions_are_dealt_evenly_in_order():
+    scores = np.random.default_rng(0).random((4, 12))
+    dealt = evaluate(scores, np.repeat(range(4), 3), bootstrap=50)
+    assert evaluate(scores, bootstrap=50) == dealt
+
+
+def test_ranks_survive_a_file(tmp_path, uneven_owner):
+    rng = np.random.default_rng(0)
+    owner = uneven_owner(rng, 30)
+    scores = rng.integers(0, 5, (32, len(owner)))  # two images without text
+    for some, cut in ((owner, 30), (owner, 32), (np.where(owner, owner, -1), 30)):
+        found = compute_ranks(scores[:cut], some)
+        found.save(tmp_path / "r.npz")
+        assert [p.name for p in tmp_path.iterdir()] == ["r.npz"]
+        again = Ranks.load(tmp_path / "r.npz")
+        assert again.n_images == cut
+        for side in ("i2t", "t2i"):
+            for name, array in vars(getattr(found, side)).items():
+                np.testing.assert_array_equal(
+                    getattr(getattr(again, side), name), array
+                )
+        np.testing.assert_array_equal(again.owner, some)
+    stored = compute_ranks(scores[:30], owner).to_arrays()
+    sides = [f"{s}_{n}" for s in ("i2t", "t2i") for n in vars(found.i2t)]
+    assert set(stored) == {*sides, "owner", "duplicate_aware"}
+    assert stored["i2t_better"].dtype == np.uint8
+    del stored["t2i_own"]
+    with pytest.raises(ValueError, match="t2i_own"):
+        Ranks.from_arrays(stored)
+
+
+# ---- layouts that people bring ----------------------------------------
+
+
+def signal(n=40, per=5, seed=0, gain=2.2):
+    rng = np.random.default_rng(seed)
+    owner = np.repeat(np.arange(n), per)
+    scores = rng.standard_normal((n, n * per)).astype(np.float32)
+    scores[owner, np.arange(n * per)] += gain
+    return scores, owner, rng
+
+
+@pytest.mark.parametrize("per", [2, 3, 5])
+@pytest.mark.parametrize("owner_is", ["missing", "of images", "of rows"])
+def test_rows_once_for_each_caption_are_refused(per, owner_is):
+    scores, owner, _ = signal(per=per)
+    rows = np.repeat(scores, per, axis=0)
+    given = {"missing": None, "of images": owner, "of rows": np.arange(40 * per)}
+    given = given[owner_is]
+    with pytest.raises(ValueError, match="equal groups of") as caught:
+        evaluate(rows, given)
+    said = str(caught.value)
+    assert f"equal groups of {per}" in said and f"scores[::{per}]" in said
+    if owner_is == "of rows":
+        assert f"owner // {per}" in said
+        given = given // per
+    want = evaluate(scores, owner, bootstrap=0)
+    assert evaluate(rows[::per], given, bootstrap=0) == want
+
+
+def test_rows_that_repeat_in_another_order_are_refused(uneven_owner):
+    scores, owner, rng = signal()
+    with pytest.raises(ValueError, match=r"from row 40 on.*scores\[:40\]"):
+        evaluate(np.tile(scores, (5, 1)))
+    owner = uneven_owner(rng, 40)  # shuffled, and not five each
+    scores = rng.standard_normal((40, len(owner)))
+    with pytest.raises(ValueError, match=r"numpy.unique\(owner, return_index=T"):
+        evaluate(scores[owner], owner)
+    again = scores[owner][np.unique(owner, return_index=True)[1]]
+    assert evaluate(again, owner) == evaluate(scores, owner)
+
+
+def test_rows_that_may_repeat():
+    scores, owner, rng = signal()
+    assert evaluate(np.zeros((40, 40))).mR  # a dead model has one row
+    twins = np.repeat(scores[:20], 2, axis=0)  # two images that look the same
+    assert evaluate(twins, owner).mR
+    twins = scores.copy()
+    twins[1] = twins[0]
+    assert evaluate(twins).mR
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_images_without_captions_are_in_the_gallery(seed, queries, place):
+    rng = np.random.default_rng(seed)
+    n, m = 60, 90
+    scores = rng.integers(0, 9, (n, m)).astype(float)
+    owner = rng.integers(0, n, m)  # some images have none
+    owner[rng.random(m) < 0.2] = -1
+    scores[owner[owner >= 0], np.flatnonzero(owner >= 0)] += 4
+    report = evaluate(scores, owner, ties="released", bootstrap=20)
+    assert (report.n_images, report.n_captions) == (n, m)
+    for side, asked in zip(("i2t", "t2i"), queries(scores, owner)):
+        places = np.array([place(v, c, "released") for v, c in asked])
+        for k in KS:
+            assert getattr(report, side)[f"R@{k}"] == 100 * (places < k).mean()
+    bare = n - len(np.unique(owner[owner >= 0]))
+    assert f"{bare} images have no caption" in str(report)
+    assert f"{(owner < 0).sum()} captions have no image" in str(report)
+    assert len(report.to_dict()["notes"]) == 2
+
+
+def test_a_matrix_for_each_direction():
+    scores, owner, rng = signal()
+    other = scores + rng.standard_normal(scores.shape)
+    both = evaluate(scores, owner, scores_t2i=other)
+    assert both.i2t == evaluate(scores, owner).i2t
+    assert both.t2i == evaluate(other, owner).t2i
+    assert both.mR == np.mean([*both.i2t.values(), *both.t2i.values()])
+    with pytest.raises(ValueError, match=r"give scores_t2i.T\."):
+        evaluate(scores, owner, scores_t2i=other.T)
+    with pytest.raises(ValueError, match="scores_t2i: shape .* n_captions"):
+        evaluate(scores, owner, scores_t2i=other[:, 1:])
+    texts = [f"text {j // 2}" for j in range(200)]
+    small = evaluate(
+        scores, owner, scores_t2i=other, captions=texts, gallery="deduplicated"
+    )
+    assert small.left_out == 80 and small.n_captions == 120
+
+
+def nan_at(i, j):
+    scores = np.zeros((200, 400), np.float32)
+    scores[i, j] = scores[i, j + 1] = np.nan
+    return scores
+
+
+TEN = np.arange(50.0).reshape(5, 10)
+BITS = np.zeros((2, 4), "V2")
+
+
+@pytest.mark.parametrize(
+    "scores, owner, words",
+    [
+        (nan_at(180, 7), None, "2 value.* NaN, the first at image 180, caption 7;"),
+        (nan_at(0, 0), None, "NaN, the first at image 0, caption 0"),
+        (np.zeros(5), None, "1 axes"),
+        (np.zeros((2, 3, 4)), None, "3 axes"),
+        (np.zeros((0, 5)), None, "empty"),
+        ([[1, 2], [3]], None, "cannot be made an array"),
+        (np.array([["a", "b"]]), None, "cannot be ranked"),
+        (np.zeros((2, 2), complex), None, r"cannot be ranked.*scores\.real"),
+        (np.ones((2, 2), object), None, r"scores\.astype\(numpy\.float32\)"),
+        (BITS, None, "if these are bfloat16"),
+        (np.ma.masked_less(TEN, 3), None, "a masked array; give scores.filled"),
+        (np.zeros((3, 10)), None, "cannot be dealt evenly"),
+        (TEN, [0, 1, 2, 3], "10 columns"),
+        (TEN, [0, 1, 2, 3, 4], "transposed"),
+        (TEN, np.zeros((10, 1), int), r"shape .* as owner\.ravel\(\)"),
+        (TEN, np.arange(10) // 2 + 1, "subtract 1"),
+        (TEN, np.arange(10) // 2 - 2, "from -2 to 2"),
+        (TEN, np.full(10, -1), "all are -1"),
+        (TEN, np.arange(10) // 2 * 1.0, r"not integer.*owner\.astype\(int\)"),
+        (TEN, np.arange(10) / 2, "not whole"),
+        (TEN, np.arange(10) > 2, "not integer"),
+        (TEN, [2**70] * 10, "not integer"),
+        (TEN, np.full(10, 2**64 - 1, np.uint64), "run from"),
+    ],
+)
+def test_bad_input_is_named(scores, owner, words):
+    with pytest.raises(ValueError, match=words):
+        evaluate(scores, owner)
+
+
+def test_tensors_are_scores_or_an_error_with_a_remedy():
+    import torch
+
+    scores = torch.randn(4, 8)
+    want = evaluate(scores.numpy())
+    assert evaluate(scores) == want
+    for other in (scores.clone().requires_grad_(), scores.bfloat16()):
+        with pytest.raises(ValueError, match=r"tensor\.detach\(\)\.float\(\)"):
+            evaluate(other)
+        assert evaluate(other.detach().float().cpu().numpy()).n_captions == 8
+    bits = scores.bfloat16().view(torch.int16).numpy().view("V2")
+    again = (bits.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    np.testing.assert_array_equal(again, scores.bfloat16().float())
+
+
+# ---- anything at all: a right result, or a message ---------------------
+
+CELLS = {
+    "float64": st.sampled_from([0.0, -0.0, 1.5, -2.0, np.inf, -np.inf, np.nan, 1e308]),
+    "float16": st.sampled_from([0.0, 0.5, 1.0, 6e4]),
+    "int8": st.integers(-128, 127),
+    "int64": st.sampled_from([2**62, 2**62 + 1, 0, -(2**62)]),
+    "uint64": st.sampled_from([2**64 - 1, 2**64 - 2, 0]),
+    "bool": st.booleans(),
+    "complex128": st.just(1j),
+    "object": st.sampled_from([None, 1, "a", 2**70, 0.5]),
+    "U1": st.sampled_from("ab"),
+    "M8[s]": st.integers(0, 3),
+}
+OWNERS = st.one_of(
+    st.none(),
+    st.lists(st.integers(-2, 7), max_size=14),
+    st.lists(st.sampled_from([0, 1.0, 0.5, True, None, "0", 2**70]), max_size=8),
+    st.integers(-1, 3),
+)
+
+
+@st.composite
+def brought(draw):
+    dtype = draw(st.sampled_from(list(CELLS)))
+    shape = draw(
+        st.one_of(
+            st.tuples(st.integers(0, 6), st.integers(0, 12)),
+            st.sampled_from([(), (4,), (2, 2, 2)]),
+        )
+    )
+    cells = draw(st.lists(CELLS[dtype], min_size=72, max_size=72))
+    scores = np.array(cells[: int(np.prod(shape))], dtype).reshape(shape)
+    owner = draw(OWNERS)
+    if len(shape) == 2 and shape[0] and draw(st.booleans()):
+        m = shape[1]
+        some = st.lists(st.integers(-1, shape[0] - 1), min_size=m, max_size=m)
+        owner = np.array(draw(some), int)
+    return scores, owner
+
+
+@settings(max_examples=400, deadline=None)
+@given(brought())
+def test_anything_gives_a_right_count_or_a_message(asked):
+    scores, owner = asked
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = compute_ranks(scores, owner)
+    except ValueError as error:
+        assert str(error).startswith(("scores: ", "owner: "))
+        if "the rows" in str(error):
+            assert len(np.unique(scores, axis=0)) < len(scores)
+        return
+    n, m = scores.shape
+    owner = np.arange(m) // (m // n) if owner is None else np.asarray(owner)
+    exact = [[x.item() for x in row] for row in scores]  # Python's own numbers
+    i2t = [(exact[i], np.flatnonzero(owner == i)) for i in range(n)]
+    t2i = [([row[j] for row in exact], [owner[j]]) for j in range(m)]
+    for side, plain in ((found.i2t, i2t), (found.t2i, t2i)):
+        plain = [(v, list(c)) for v, c in plain if len(c) and min(c) >= 0]
+        assert len(side.better) == len(plain)
+        for q, (values, correct) in enumerate(plain):
+            best = max(values[k] for k in correct)
+            tied = [k for k, v in enumerate(values) if v == best]
+            own = [k for k in tied if k in correct]
+            better = sum(v > best for v in values)
+            later = sum(k > own[-1] for k in tied)
+            assert side.better[q] == better and side.own[q] == len(own)
+            assert side.equal[q] == len(tied) - len(own)
+            assert side.released[q] == better + later

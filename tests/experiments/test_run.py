@@ -1,0 +1,434 @@
+"""The queue of measured runs: clean, alone, resumable; and its records."""
+
+import builtins
+import json
+import multiprocessing
+import os
+import resource
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import result_samples
+from filelock import FileLock
+from tiny import folder, install, splits, stub  # noqa: F401
+
+import rsir.data
+import rsir.models
+from rsir.evaluation.metrics import evaluate, evaluate_ranks
+from rsir.evaluation.ranks import compute_ranks
+from rsir.experiments import run as queue
+from rsir.experiments.records import known_data, load_records, read_record
+from rsir.experiments.run import Job, clean_commit, confirm, reproduce, run_job
+from rsir.models.base import score_split
+from rsir.retrieval.rerank import multivariate_rerank
+from rsir.training.checkpoints import load_run
+from rsir.utils.errors import RsirError
+
+
+def measure(model, splits, config, variants):
+    """A stand-in: every variant is the plain list."""
+    for name in variants:
+        ranks = compute_ranks(score_split(model, splits.test), splits.test.owner)
+        yield name, ranks, 1.5, {"seconds": {"choose": 0.5}, "note": name}
+
+
+def same_training(config, preset):
+    # `deep` differs from `plain` in how it is measured alone
+    return {"plain": config, "deep": config}
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A git checkout of one file, which the queue takes for ours."""
+    home = tmp_path / "checkout"
+    (home / "rsir" / "experiments").mkdir(parents=True)
+    file = home / "rsir" / "experiments" / "run.py"
+    file.write_text("x = 1\n")
+    monkeypatch.setattr(queue, "__file__", str(file))
+    git(home, "init", "-q")
+    commit(home)
+    return home
+
+
+def git(home, *words):
+    words = [
+        "git",
+        "-C",
+        str(home),
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@b",
+        *words,
+    ]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+
+def commit(home):
+    git(home, "add", ".")
+    git(home, "commit", "-qm", "one")
+
+
+@pytest.fixture
+def small(splits, stub, tmp_path, monkeypatch):
+    """The stub on the tiny data set, whatever set is named."""
+    monkeypatch.setenv("RSIR_CACHE", str(tmp_path / "cache"))
+    patch(splits, monkeypatch)
+    return tmp_path / "results"
+
+
+def patch(splits, monkeypatch):
+    found = SimpleNamespace(measure=measure, same_training=same_training)
+    monkeypatch.setitem(sys.modules, "rsir.retrieval.two_stage", found)
+    monkeypatch.setattr(queue, "load_dataset", lambda *_: splits)
+
+
+@pytest.fixture
+def jobs(checkout, small, splits, monkeypatch):
+    """`reproduce` whose jobs only write a record: paths, jobs, lines."""
+    done = []
+
+    def pretend(job, results, commit, root=None):
+        done.append((job.variant, job.seed))
+        result_samples.record(
+            results.parent,
+            *(job.method, job.dataset, job.variant, 3.0, job.seed),
+            preset=job.preset,
+            commit=commit,
+            data=queue.digests(splits),
+        )
+
+    monkeypatch.setattr(queue, "in_own_process", pretend)
+
+    def run(wanted, *args, **options):
+        done.clear()
+        said = []
+        wanted = [("stub", name) for name in wanted]
+        paths = reproduce(wanted, *args, results=small, say=said.append, **options)
+        return paths, list(done), said
+
+    return run
+
+
+def test_a_dirty_tree_is_refused(checkout):
+    head = clean_commit()
+    assert head == git(checkout, "rev-parse", "HEAD").strip()
+    (checkout / "results").mkdir()
+    (checkout / "results" / "r.json").write_text("{}")
+    assert clean_commit() == head  # records may lie there
+    (checkout / "new.py").write_text("")
+    with pytest.raises(RsirError, match="new.py.*commit first"):
+        clean_commit()
+
+
+def test_a_record_needs_a_commit(tmp_path, monkeypatch):
+    monkeypatch.setattr(queue, "__file__", str(tmp_path / "a" / "b" / "r.py"))
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    with pytest.raises(RsirError, match="not a git checkout"):
+        clean_commit()
+
+
+def test_standing_records_are_not_made_again(jobs):
+    paths, done, said = jobs(["plain"], "toy", "toy", range(2))
+    assert done == [("plain", 0), ("plain", 1)]
+    assert [p.name for p in paths] == ["plain-s0.json", "plain-s1.json"]
+    assert said[0] == "stub toy plain-s0: running" and "mR " in said[1]
+    again, done, said = jobs(["plain"], "toy", "toy", range(3))
+    assert done == [("plain", 2)] and len(again) == 3
+    assert said[0] == "stub toy plain-s0: stands"
+    # stale, another preset, or forced: again
+    facts = json.loads(paths[0].read_text())
+    facts["modules"] = {"models/losses.py": "0" * 16}
+    paths[0].write_text(json.dumps(facts))
+    assert jobs(["plain"], "toy", "toy", range(2))[1] == [("plain", 0)]
+    assert jobs(["plain"], "toy", "cpu", [1])[1] == [("plain", 1)]
+    assert read_record(paths[1]).preset == "cpu"
+    assert jobs(["plain"], "toy", "cpu", [1])[1] == []
+    assert jobs(["plain"], "toy", "cpu", [1], force=True)[1] == [("plain", 1)]
+
+
+def test_other_data_are_measured_again(jobs, small, splits, monkeypatch):
+    jobs(["plain"], "toy", "toy")
+    assert known_data(small)["toy"]["val"] == splits.val.digest()
+    fewer = rsir.data.Splits(
+        splits.name, splits.root, splits.train, splits.val.subset([0, 1]), splits.test
+    )
+    monkeypatch.setattr(queue, "load_dataset", lambda *_: fewer)
+    assert jobs(["plain"], "toy", "toy")[1] == [("plain", 0)]
+
+
+def test_a_commit_in_between_stops_no_queue(jobs, checkout, monkeypatch):
+    real = queue.in_own_process
+
+    def meddle(job, *args):
+        real(job, *args)
+        (checkout / f"late{job.seed}.py").write_text("")
+        commit(checkout)
+        (checkout / "unsaved.py").write_text(str(job))
+
+    monkeypatch.setattr(queue, "in_own_process", meddle)
+    paths, done, _ = jobs(["plain"], "toy", "toy", range(2))
+    assert len(done) == 2
+    assert len({read_record(p).commit for p in paths}) == 1  # that of the start
+    with pytest.raises(RsirError, match="unsaved.py"):
+        jobs(["plain"], "toy", "toy", range(3))
+
+
+def test_a_dry_run_tells_the_cost(jobs, checkout):
+    jobs(["wild"], "toy", "toy", [0])
+    (checkout / "unsaved.py").write_text("")  # it trains nothing, so it may
+    _, done, said = jobs(
+        ["plain", "wild"], "toy", "toy", range(2), dry_run=True, force=True
+    )
+    assert done == [] and "stub toy wild-s0: 212 s" in said
+    assert said[-1] == "at most 0.1 h, and 3 runs never recorded"
+
+
+@pytest.mark.parametrize(
+    "wanted, words, says",
+    [
+        ([("nothing", None)], ("toy",), "method 'nothing'"),
+        ([("stub", None)], ("toy", "huge"), "preset 'huge'"),
+        ([("stub", None)], ("mars",), "data set 'mars'"),
+        ([("stub", None)], ("/some/folder",), "rsir train"),
+        ([("stub", "odd")], ("toy", "toy"), "variant of stub 'odd'"),
+        ([("stub", "plain+xx")], ("toy", "toy"), "re-ranking 'xx'"),
+    ],
+)
+def test_wrong_words_are_named_before_anything_runs(jobs, wanted, words, says):
+    with pytest.raises(RsirError, match=says):
+        reproduce(wanted, *words)
+
+
+def test_a_rerank_wants_its_run_first(jobs):
+    with pytest.raises(RsirError, match="reproduce the variant plain first"):
+        jobs(["plain+mr"], "toy", "toy")
+
+
+def test_one_queue_at_a_time(jobs, tmp_path):
+    (tmp_path / "cache").mkdir()
+    with FileLock(tmp_path / "cache" / "reproduce.lock"):
+        with pytest.raises(RsirError, match="measured runs; wait"):
+            jobs(["plain"], "toy", "toy")
+    assert len(jobs([None], "toy", "toy")[1]) == 1  # it was given back
+
+
+def fail(*args, **options):
+    raise SystemExit(3)
+
+
+def test_a_failed_run_is_named(monkeypatch):
+    monkeypatch.setattr(queue, "run_job", fail)
+    fork = multiprocessing.get_context("fork")
+    monkeypatch.setattr(queue.multiprocessing, "get_context", lambda kind: fork)
+    with pytest.raises(RsirError, match="linear toy linear-s4.*code 3"):
+        queue.in_own_process(Job("linear", "toy", "toy", "linear", 4))
+
+
+# -- a run in earnest ---------------------------------------------------
+
+PLAIN = Job("stub", "toy", "toy", "plain", 3)
+
+
+def test_a_job_trains_scores_and_writes(small, splits):
+    run_job(PLAIN, small, "c" * 40, "/where/data/lie")
+    record = read_record(PLAIN.path(small))
+    assert record.command == (
+        "rsir reproduce stub --dataset toy --preset toy --variant plain --seed 3"
+    )
+    assert "/where" not in record.path.read_text()
+    assert record.commit == "c" * 40 and record.epochs_run == 4
+    assert record.data == queue.digests(splits) and not record.stale()
+    assert record.modules["training/trainer.py"] and record.versions["torch"]
+    assert record.hardware["cores"] >= 1 and record.hardware["memory_gb"] >= 1
+    assert record.peak_memory_gb > 0.05
+    parts = dict(record.seconds)
+    assert set(parts) >= {"features", "prepare", "train", "evaluate", "choose"}
+    assert parts.pop("total") == pytest.approx(sum(parts.values()), abs=0.3)
+    # the numbers are those of the model in the run folder
+    home = PLAIN.run_dir()
+    scores = score_split(load_run(home), splits.test)
+    report = evaluate(scores, splits.test.owner, bootstrap=0)
+    assert record.mR == pytest.approx(report.mR, abs=1e-3)
+    assert record.n_images == 8 and record.n_captions == 16
+    # what shares the training has a record of its own
+    assert [r.variant for r in load_records(folder=small)] == ["deep", "plain"]
+    # what a training needs to go on takes more room than the weights
+    assert (home / "best.safetensors").exists()
+    assert not list(home.glob("state*"))
+
+
+@pytest.mark.parametrize(
+    "change, goes_on",
+    [("commit", True), ("modules", False), ("data", False), ("config", False)],
+)
+def test_a_half_run_goes_on_with_the_same_code_and_data(small, change, goes_on):
+    run_job(PLAIN, small, "c" * 40)
+    home = PLAIN.run_dir()
+    (home / "left-over").write_text("")
+    mark = home / "made_with.json"
+    facts = json.loads(mark.read_text())
+    assert "training/trainer.py" in facts["modules"]
+    if change == "modules":
+        facts["modules"]["training/trainer.py"] = "0" * 16
+    elif change == "data":
+        facts["data"]["val"] = "0" * 16
+    elif change == "config":
+        facts["config"]["lr"] = 0.5
+    mark.write_text(json.dumps(facts))
+    run_job(PLAIN, small, "d" * 40)
+    assert (home / "left-over").exists() == goes_on
+    assert read_record(PLAIN.path(small)).commit == "d" * 40
+
+
+@pytest.fixture
+def here(small, checkout, monkeypatch):
+    """Jobs run in this process."""
+    monkeypatch.setattr(queue, "in_own_process", run_job)
+    return small
+
+
+def test_equal_ranks_confirm_a_method(here, splits):
+    reproduce([("stub", "plain")], "toy", "toy", range(2), results=here)
+    others = [
+        ("stub", "toy", "wild"),
+        ("stub", "ucm", "plain"),
+        ("stub", "toy", "deep"),
+    ]
+    for name, data in zip(others, (None, None, {"train": "another"})):
+        result_samples.record(
+            here.parent, *name, 1.0, preset="toy", data=data, modules={"gone.py": "0"}
+        )
+    paths = confirm("stub", "toy", "toy", 0, results=here)
+    names = ["deep-s1", "plain-s0", "plain-s1", "wild-s0"]
+    assert [p.stem for p in paths] == names
+    for path in paths:
+        record = read_record(path)
+        assert record.confirmed["by"] == "plain-s0" and not record.stale()
+        assert record.confirmed["commit"] == clean_commit()
+    for name in others[1:]:
+        record = read_record(here / name[0] / name[1] / f"{name[2]}-s0.json")
+        assert "gone.py" in record.modules and "confirmed" not in record.facts
+
+
+def test_other_ranks_confirm_nothing(here, monkeypatch):
+    reproduce([("stub", "plain")], "toy", "toy", results=here)
+    before = {p: p.read_bytes() for p in here.rglob("*") if p.is_file()}
+    monkeypatch.setitem(rsir.models.methods()["stub"].presets, "toy", {"lr": 0.5})
+    with pytest.raises(RsirError, match=r"plain-s0: \d+ of 24 ranks differ, mR"):
+        confirm("stub", "toy", "toy", 0, results=here)
+    assert {p: p.read_bytes() for p in here.rglob("*") if p.is_file()} == before
+    with pytest.raises(RsirError, match="plain-s7.json: no record to confirm"):
+        confirm("stub", "toy", "toy", 7, results=here)
+
+
+# -- re-rankings ----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def made(splits, tmp_path_factory):
+    """A recorded run, and re-rankings of it."""
+    home = tmp_path_factory.mktemp("reranked")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        install(monkeypatch)
+        monkeypatch.setenv("RSIR_CACHE", str(home / "cache"))
+        patch(splits, monkeypatch)
+        for name in ("plain", "plain+mr", "plain+mr-bank"):
+            run_job(Job("stub", "toy", "toy", name, 1), home / "results", "c" * 40)
+    return {r.path.stem: r for r in load_records(folder=home / "results")}
+
+
+def test_a_rerank_has_a_record_of_its_own(made, stub):
+    run, mr = made["plain-s1"], made["plain+mr-s1"]
+    assert mr.command.endswith("--variant plain+mr --seed 1")
+    assert mr.rerank["transductive"] and mr.rerank["bank"] is None
+    assert mr.rerank["of"] == "plain-s1" and mr.rerank["of_mR"] == run.mR
+    assert mr.modules["retrieval/rerank.py"] and mr.modules["training/trainer.py"]
+    assert mr.config == run.config and mr.val_mR == run.val_mR
+    assert mr.seconds["total"] >= run.seconds["total"]
+    again = evaluate_ranks(mr.ranks(), bootstrap=0)
+    assert again.mR == pytest.approx(mr.mR, abs=1e-3) and not mr.stale()
+    with_bank = made["plain+mr-bank-s1"].rerank
+    assert not with_bank["transductive"]
+    assert with_bank["bank"] == {"i2t": 8, "t2i": 16}
+
+
+def test_a_folder_of_another_run_is_refused(made, splits, small, monkeypatch):
+    run = made["plain-s1"]
+    monkeypatch.setenv("RSIR_CACHE", str(run.folder.parent / "cache"))
+    facts = json.loads(run.path.read_text())
+    facts["recalls"]["expected"]["mR"] += 1
+    path = small / run.path.relative_to(run.folder)
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(facts))
+    with pytest.raises(RsirError, match="make the record again"):
+        run_job(Job("stub", "toy", "toy", "plain+mr", 1), small, "c" * 40)
+
+
+def test_both_directions_for_themselves():
+    draw = np.random.default_rng(0)
+    scores = draw.random((12, 24)).astype("f4")
+    owner = np.repeat(np.arange(12), 2)
+    found = queue.rerank_both(scores, owner, style="figure", k=5)
+    for way in ("i2t", "t2i"):
+        new = multivariate_rerank(scores, way, style="figure", k=5)
+        alone = getattr(compute_ranks(new, owner), way)
+        for name in ("better", "equal", "own", "released"):
+            own = getattr(getattr(found, way), name)
+            assert np.array_equal(own, getattr(alone, name))
+    bank = {"i2t": draw.random((7, 24)), "t2i": draw.random((12, 9))}
+    other = queue.rerank_both(scores, owner, bank)
+    assert not np.array_equal(other.i2t.better, found.i2t.better)
+
+
+def test_a_bank_asks_pictures_of_train(made, splits, stub):
+    job = Job("stub", "toy", "toy", "plain", 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RSIR_CACHE", str(made["plain-s1"].folder.parent / "cache"))
+        model = load_run(job.run_dir())
+    banks = queue.bank_scores(model, splits.train, splits.test, seed=5, size=3)
+    rows = np.sort(np.random.default_rng([5, 3]).choice(24, 3, replace=False))
+    some = splits.train.subset(rows)
+    both = rsir.data.split.Split(
+        "both",
+        "test",
+        some.images + splits.test.images,
+        some.captions + splits.test.captions,
+        np.concatenate([some.owner, splits.test.owner + 3]),
+        some.ids + splits.test.ids,
+    )
+    whole = score_split(model, both)
+    np.testing.assert_allclose(banks["i2t"], whole[:3, 6:], atol=1e-6)
+    np.testing.assert_allclose(banks["t2i"], whole[3:, :6], atol=1e-6)
+
+
+# -- other systems ----------------------------------------------------------
+
+
+def test_cores_are_counted_where_there_is_no_affinity(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert queue.hardware()["cores"] == os.cpu_count()
+
+
+def test_memory_is_measured_in_the_units_of_the_system(monkeypatch):
+    linux = queue.peak_memory()
+    assert linux > 50 * 2**20
+    usage = SimpleNamespace(ru_maxrss=3 * 2**30)
+    monkeypatch.setattr(resource, "getrusage", lambda who: usage)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert queue.peak_memory() == 3 * 2**30  # bytes there
+
+
+def test_memory_is_measured_without_resource(monkeypatch):
+    real = builtins.__import__
+
+    def refuse(name, *args, **options):
+        if name == "resource":
+            raise ImportError(name)
+        return real(name, *args, **options)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    assert queue.peak_memory() > 50 * 2**20
