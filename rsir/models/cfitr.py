@@ -515,19 +515,18 @@ class CFITR(CrossEncoder):
 
 
 def _check(config: CFITRConfig) -> None:
-    def refuse(field: str, rule: str):
-        raise RsirError(f"{field} is {getattr(config, field)!r}: {rule}")
-
-    if config.pool not in ("position", "mean"):
-        refuse("pool", "'position' or 'mean'")
-    if config.coarse not in COARSE:
-        refuse("coarse", f"one of {', '.join(COARSE)}")
+    config.check("pool", ("position", "mean"))
+    config.check("coarse", COARSE)
+    config.check("released_bugs", RELEASED_BUGS)
     if config.bits < 8 or config.bits % 8:
-        refuse("bits", "codes are stored in bytes, take a multiple of 8")
+        raise RsirError(
+            f"bits is {config.bits}: codes are stored in bytes, take a multiple of 8"
+        )
     if not 0 <= config.hard_texts <= config.false_texts:
-        refuse("hard_texts", f"0 to false_texts, which is {config.false_texts}")
-    if not {*RELEASED_BUGS} >= {*config.released_bugs}:
-        refuse("released_bugs", f"some of {', '.join(RELEASED_BUGS)}")
+        raise RsirError(
+            f"hard_texts is {config.hard_texts}: 0 to false_texts, which is "
+            f"{config.false_texts}"
+        )
 
 
 # -- presets and variants ----------------------------------------------------

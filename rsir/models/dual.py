@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rsir.encoders.encoded_split import EncodedSplit, over_texts
-from rsir.encoders.image import ImageEncoder, turned, turned_by_lot, upper_stages
+from rsir.encoders.image import ImageEncoder, dihedral, random_dihedral, upper_stages
 from rsir.encoders.text import TextEncoder
 from rsir.models import Config
 from rsir.models.base import TwoTower
@@ -159,9 +159,9 @@ class Dual(TwoTower):
         if not self.config.dihedral:
             views = [maps]
         elif self.training:
-            views = [turned_by_lot(maps)]
+            views = [random_dihedral(maps)]
         else:
-            views = [turned(maps, view) for view in range(8)]
+            views = [dihedral(maps, view) for view in range(8)]
         cells = sum(self.stages(view).mean(1) for view in views)
         return self.standardise(cells / len(views))
 

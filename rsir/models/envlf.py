@@ -375,11 +375,10 @@ def _of_pairs(images, texts, pairs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _check(config: EnVLFConfig, text_encoder: TextEncoder) -> None:
-    if "contrastive" not in config.tasks or not {*TASKS} >= {*config.tasks}:
+    config.check("tasks", TASKS)
+    if "contrastive" not in config.tasks:
         raise RsirError(
-            f"tasks are {', '.join(config.tasks) or 'none'}: take 'contrastive', "
-            "without which nothing makes the list, and any of "
-            f"{', '.join(TASKS[1:])}"
+            "tasks lack 'contrastive', without which nothing makes the list"
         )
     if getattr(text_encoder, "tokenizer", None) is None:
         raise RsirError(

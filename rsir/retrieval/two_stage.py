@@ -22,8 +22,8 @@ import torch
 from rsir.data import Splits
 from rsir.data.caption_statistics import to_choose_on
 from rsir.encoders.encoded_split import EncodedSplit
-from rsir.evaluation.metrics import Ranks, kept, recalls_from_ranks
-from rsir.evaluation.metrics import ranks as compute_ranks
+from rsir.evaluation.metrics import kept, recalls_from_ranks
+from rsir.evaluation.ranks import Ranks, compute_ranks
 from rsir.models import Config
 from rsir.models import config as config_of
 from rsir.models import variants as variants_of
@@ -192,10 +192,8 @@ class TwoStage:
     ) -> None:
         start = time.perf_counter()
         self.model, self.tied = model, tied
-        split, keep = (
-            encoded.split,
-            np.ones(encoded.split.n_images, bool) if keep is None else keep,
-        )
+        split = encoded.split
+        keep = np.ones(split.n_images, bool) if keep is None else keep
         mine = keep[split.owner]
         self.owner = (np.cumsum(keep) - 1)[split.owner[mine]]
         self.captions = [split.captions[i] for i in np.flatnonzero(mine)]
@@ -259,10 +257,9 @@ class TwoStage:
         keep = kept(self.captions, self.owner, gallery)
         owner, lists = self.owner[keep], self.lists(coarse, m)
         i2t, t2i = (
-            getattr(compute_ranks(lists[d][:, self.columns[keep]], owner), d)
-            for d in DIRECTIONS
+            compute_ranks(lists[d][:, self.columns[keep]], owner) for d in DIRECTIONS
         )
-        return Ranks(i2t, t2i, owner)
+        return replace(i2t, t2i=t2i.t2i)
 
     def choose_length(self, coarse: np.ndarray, longest: int) -> tuple[int, list[dict]]:
         """How far down to read; ask this of a validation split.

@@ -257,12 +257,15 @@ def test_slips_are_switched_one_by_one():
 @pytest.mark.parametrize(
     "options, says",
     [
-        ({"coarse": "bits"}, "coarse is 'bits': one of hash, float"),
+        ({"coarse": "bits"}, "coarse is 'bits'; choose one of hash, float"),
         ({"hard_texts": 9}, "hard_texts is 9: 0 to false_texts, which is 3"),
         ({"image_blocks": 4}, "image_blocks is 4: .* has 3 blocks"),
         ({"pool": "max"}, "pool is 'max'"),
         ({"bits": 12}, "multiple of 8"),
-        ({"released_bugs": ("x",)}, "some of table, lfem, patches, false"),
+        (
+            {"released_bugs": ("x",)},
+            "released_bugs is 'x'; choose one of table, lfem, patches, false",
+        ),
     ],
 )
 def test_wrong_options_are_user_errors(options, says):

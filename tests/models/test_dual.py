@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from small_envlf import TEXTS
 
-from rsir.encoders.image import turned
+from rsir.encoders.image import dihedral
 from rsir.models import build, config
 
 
@@ -88,11 +88,11 @@ def test_a_shared_caption_is_no_negative():
 
 def test_a_vector_does_not_know_where_north_is():
     seen = features() | {"f3": torch.randn(6, 112, 4, 4)}
-    around = seen | {"f3": turned(seen["f3"], 6)}
-    for dihedral in (True, False):
-        model = small(start="f3", dihedral=dihedral)
+    around = seen | {"f3": dihedral(seen["f3"], 6)}
+    for on in (True, False):
+        model = small(start="f3", dihedral=on)
         a, b = (encoded(model, x)[0]["v"] for x in (seen, around))
-        assert torch.allclose(a, b, atol=1e-5) == dihedral
+        assert torch.allclose(a, b, atol=1e-5) == on
 
 
 def test_heads_start_on_stored_vectors_and_leave_no_trace():

@@ -10,8 +10,6 @@ import torch
 import torch.nn.functional as F
 from small_envlf import TEXTS, batch_of, encoded, images_of, small_model
 
-from rsir.encoders import image_encoder
-from rsir.encoders.image import ViT, upper_stages
 from rsir.models.envlf import CrossBlock, hidden_words
 from rsir.utils.errors import RsirError
 
@@ -24,38 +22,6 @@ def model():
 
 
 # -- parts ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("start", ["f2", "f3", "f4"])
-def test_upper_stages_begin_as_the_encoder(start):
-    encoder = image_encoder("efficientnet_lite0", size=64)
-    pictures = torch.randn(2, 3, 64, 64)
-    with torch.no_grad():
-        maps, pooled = encoder.pyramid(pictures)
-        stages = upper_stages(encoder, start)
-        cells = stages(maps[("f1", "f2", "f3", "f4").index(start)])
-    assert cells.shape == (2, stages.grid**2, stages.dim)
-    torch.testing.assert_close(cells.mean(1), pooled)
-    next(stages.parameters()).data.zero_()
-    with torch.no_grad():
-        assert torch.equal(encoder.pyramid(pictures)[1], pooled)
-
-
-class SmallViT(ViT):
-    model = "vit_tiny_patch16_224"
-    dim = 192
-    channels = (192,) * 4
-
-
-def test_a_vision_transformer_can_be_cut():
-    encoder = SmallViT(32, pretrained=False).eval()
-    with torch.no_grad():
-        maps, pooled = encoder.pyramid(torch.randn(1, 3, 32, 32))
-        cells = upper_stages(encoder, "f1").eval()(maps[0])
-        last = upper_stages(encoder, "f4")(maps[3])
-    assert [tuple(m.shape[1:]) for m in maps] == encoder.map_sizes()
-    assert cells.shape == (1, 4, 192) and torch.isfinite(cells).all()
-    torch.testing.assert_close(last.mean(1), pooled)
 
 
 def test_a_cross_block_is_its_formula():
@@ -216,8 +182,11 @@ def test_losses_fall_on_six_pairs():
 @pytest.mark.parametrize(
     "changes, says",
     [
-        ({"tasks": ("matching",)}, "take 'contrastive'"),
-        ({"tasks": ("contrastive", "itm")}, "any of matching, masked_words"),
+        ({"tasks": ("matching",)}, "lack 'contrastive'"),
+        (
+            {"tasks": ("contrastive", "itm")},
+            "tasks is 'itm'; choose one of contrastive, ",
+        ),
         ({"text_layers": 0}, "set text_layers=1"),
         ({"start": "pooled"}, "start"),
     ],
