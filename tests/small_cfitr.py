@@ -5,35 +5,50 @@ from torch import nn
 
 from rsir.encoders.image import ImageEncoder
 from rsir.encoders.text import SentenceEncoder
+from rsir.models import config
 from rsir.models.cfitr import CFITR
 
 DIM = 16
+SIZES = {
+    "vocab_size": 50,
+    "hidden_size": DIM,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "max_position_embeddings": 12,
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+}
 
 
-class SmallBert(SentenceEncoder):
-    """A BERT of three blocks from a seed; ids are given."""
+class SmallEncoder(SentenceEncoder):
+    """A transformer from a seed; ids are given."""
 
-    name = "small-bert"
+    name = "small"
 
-    def __init__(self, layers_trained=1):
+    def __init__(self, model, layers_trained=None):
         nn.Module.__init__(self)
-        from transformers import BertConfig, BertModel
-
-        torch.manual_seed(0)
-        self.max_length, self.dim = 9, DIM
-        self.model = BertModel(
-            BertConfig(
-                vocab_size=50,
-                hidden_size=DIM,
-                num_hidden_layers=3,
-                num_attention_heads=2,
-                intermediate_size=32,
-                max_position_embeddings=12,
-            ),
-            add_pooling_layer=False,
-        )
+        self.max_length, self.dim, self.model = 9, DIM, model
         self.layers_trained = layers_trained
-        self._freeze(layers_trained)
+        if layers_trained is not None:
+            layers = model.encoder.layer
+            model.requires_grad_(False)
+            layers[len(layers) - layers_trained :].requires_grad_(True)
+
+
+def small_bert(layers_trained=1):
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(0)
+    model = BertModel(BertConfig(num_hidden_layers=3, **SIZES), add_pooling_layer=False)
+    return SmallEncoder(model, layers_trained)
+
+
+def small_vilt():
+    from transformers import ViltConfig, ViltModel
+
+    torch.manual_seed(1)
+    sizes = ViltConfig(num_hidden_layers=4, image_size=64, patch_size=32, **SIZES)
+    return SmallEncoder(ViltModel(sizes, add_pooling_layer=False).eval())
 
 
 class SmallMaps(ImageEncoder):
@@ -42,36 +57,35 @@ class SmallMaps(ImageEncoder):
     name, channels, dim = "small", (2, 3, 4, 6), 8
 
 
-def vilt():
-    from transformers import ViltConfig, ViltModel
-
-    torch.manual_seed(1)
-    config = ViltConfig(
-        vocab_size=50,
-        hidden_size=DIM,
-        num_hidden_layers=4,
-        num_attention_heads=2,
-        intermediate_size=32,
-        image_size=64,
-        patch_size=32,
-        max_position_embeddings=12,
-    )
-    return ViltModel(config, add_pooling_layer=False).eval()
+class SmallPatches(ImageEncoder):
+    name, channels, dim = "small", (DIM,) * 4, DIM
 
 
-def small(**changes):
+def small_config(**changes):
+    small = {
+        "bits": 16,
+        "hidden": 24,
+        "dropout": 0.0,
+        "grid": 0,
+        "false_texts": 3,
+        "hard_texts": 1,
+        "joint_share": 1.0,
+    }
+    return config("cfitr", "toy", **(small | changes))
+
+
+def small(vilt=False, **changes):
     torch.manual_seed(2)
-    options = {"bits": 16, "hidden": 24, "dropout": 0.0,
-               "false_texts": 3, "hard_texts": 1}  # fmt: skip
-    model = CFITR(SmallMaps(96), SmallBert(), **(options | changes))
-    nn.init.normal_(model.ssm.rank.weight)
-    if model.dshm.pool == "mean":
-        nn.init.ones_(model.dshm.cells)
-    return model
+    if not vilt:
+        return CFITR(SmallMaps(96), small_bert(), small_config(**changes))
+    changes = {"pool": "position", "image_blocks": 2} | changes
+    return CFITR(SmallPatches(64), small_vilt(), small_config(**changes))
 
 
-def features(n=6):
+def features(n=6, vilt=False):
     draw = torch.Generator().manual_seed(3)
+    if vilt:
+        return {"f1": torch.randn(n, DIM, 2, 2, generator=draw)}
     return {
         "f3": torch.randn(n, 4, 6, 6, generator=draw),
         "f4": torch.randn(n, 6, 3, 3, generator=draw),
@@ -89,11 +103,12 @@ IDS = torch.tensor(
         [1, 15, 16, 17, 2, 0],
     ]
 )
+PAIRS = torch.cartesian_prod(torch.arange(6), torch.arange(6))
 
 
-def batch():
+def batch(vilt=False):
     return {
-        "images": features(),
+        "images": features(vilt=vilt),
         "texts": {"ids": IDS},
         "pairs": {"positive": torch.eye(6, dtype=torch.bool)},
     }
@@ -103,6 +118,6 @@ def batch():
 def encoded(model):
     model.eval()
     return (
-        model.encode_images(features()),
+        model.encode_images(features(vilt=model.vilt)),
         model.encode_texts(model.text_features(IDS)),
     )

@@ -1,6 +1,6 @@
 """EnVLF's gradients, alone or as one of several processes.
 
-Run by tests/test_envlf.py: python two_envlf.py OUT
+Run by tests/models/test_envlf.py: python two_envlf.py OUT
 """
 
 import os
@@ -19,14 +19,13 @@ def main(out):
     rank = int(os.environ.get("RANK", 0))
     if world > 1:
         dist.init_process_group("gloo")
-    model = small_model(mlm_share=1.0, turns=False, dropout=0.0, block_dropout=0.0)
+    model = small_model(dropout=0.0)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
         if hasattr(module, "dropout_prob"):
             module.dropout_prob = 0.0
     model.train()
-    model.beside.eval()  # a batch norm counts the rows of one process
     batch = batch_of(model)
     rows = slice(rank * 6 // world, (rank + 1) * 6 // world)
     for side in ("images", "texts"):

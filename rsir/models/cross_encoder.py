@@ -15,6 +15,9 @@ from torch.nn.functional import pad
 
 from rsir.models.base import TwoTower
 
+#: what `encode_images` or `encode_texts` gave: tensors `[n, ...]` by name
+Sides = Mapping[str, Tensor]
+
 
 class CrossEncoder(TwoTower):
     """A two-tower model that can also read both sides at once.
@@ -27,17 +30,11 @@ class CrossEncoder(TwoTower):
 
     reads_text = ("pooled", "tokens", "mask")
 
-    def score_pairs(
-        self,
-        images: Mapping[str, Tensor],
-        texts: Mapping[str, Tensor],
-        pairs: Tensor,
-    ) -> Tensor:
+    def score_pairs(self, images: Sides, texts: Sides, pairs: Tensor) -> Tensor:
         """Match scores of chosen pairs, higher is closer.
 
         Args:
-            images: what `encode_images` gave, `[B, ...]` each.
-            texts: what `encode_texts` gave, `[T, ...]` each.
+            images, texts: what `encode_images` and `encode_texts` gave.
             pairs: int64 `[N, 2]`: row in `images`, row in `texts`.
 
         Returns:
@@ -96,10 +93,7 @@ def choice_loss(logits: Tensor, there: Tensor) -> Tensor:
 
 
 def pair_scorer(
-    model: CrossEncoder,
-    images: Mapping[str, Tensor],
-    texts: Mapping[str, Tensor],
-    batch: int = 256,
+    model: CrossEncoder, images: Sides, texts: Sides, batch: int = 256
 ) -> Callable[[np.ndarray], np.ndarray]:
     """A function that maps int pairs `[N, 2]` (image, text) to float32 `[N]`.
 

@@ -1,59 +1,58 @@
-"""Re-scoring: the top of a list, ordered by a dearer scorer.
+"""From coarse to fine: a cheap score makes a list, an expensive one its top.
 
-A model that reads a picture and a sentence at once is too slow for a
-whole gallery. So a cheap score makes the list and the dear one orders
-its first k. The two directions have lists of their own, and so each
-gets a matrix of its own: take the image queries' places from "i2t"
-and the caption queries' from "t2i".
+A model that reads a picture and a sentence at once is too slow for a whole
+gallery. So stored vectors make the list and the reader orders its first M.
+The two directions have lists of their own, and so each gets a matrix of its
+own: take the image queries' places from "i2t" and the caption queries' from
+"t2i". The idea of EnVLF (chapter 04) and of CFITR (chapter 05).
 
-Any function from pairs to numbers will do. Nothing here knows models.
-The idea of EnVLF (He et al. 2023; chapter 04) and of CFITR's coarse
-and fine stages (Zhou et al. 2024; chapter 05).
-
-**Equals.** Columns that are one text get one score whichever way, so
-give the matrix one column a text and spread it over the captions
-after. Of items that tie with the k-th of a list, either all are
-re-scored (`tied="extend"`: the list grows, the result depends on no
-order) or as many as fit, drawn at random (`tied="draw"`: the cost is
-fixed; for scores with few values, such as Hamming distances).
+**Ties.** Duplicate captions are one text: read once, tied in the end. Of
+items that tie with the M-th of a list, either all are re-ordered
+(`tied="extend"`: the list grows, the result depends on no order) or as many
+as fit, drawn at random (`tied="draw"`: the cost is fixed).
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
+import torch
 
-from rsir.data import Split, Splits
+from rsir.data import Splits
 from rsir.data.caption_statistics import to_choose_on
-from rsir.evaluation.metrics import Ranks, ranks, recalls_from_ranks
-from rsir.evaluation.metrics import ranks as rank
-from rsir.models.base import JointRetriever, pair_scorer
-from rsir.models.recipes import ROWS, Recipe, recipe
+from rsir.encoders.encoded_split import EncodedSplit
+from rsir.evaluation.metrics import kept, recalls_from_ranks
+from rsir.evaluation.ranks import Ranks, compute_ranks
+from rsir.models import Config
+from rsir.models import config as config_of
+from rsir.models import variants as variants_of
+from rsir.models.base import TwoTower, encode_sides
+from rsir.models.cross_encoder import CrossEncoder, pair_scorer
 from rsir.retrieval.rerank import ppsr
-from rsir.training.batches import Corpus
-from rsir.training.trainer import encode_corpus
 
 DIRECTIONS = ("i2t", "t2i")
 TIED = ("extend", "draw")
+LENGTHS = (0, 1, 2, 4, 8, 16, 32, 64)  # that `choose_length` tries
 BLOCK = 1 << 22  # scores looked at together
 
 ScorePairs = Callable[[np.ndarray], np.ndarray]
 
-__all__ = ["DIRECTIONS", "TIED", "rescore", "rescore_both", "short_pairs"]
+
+# -- lists, and their tops in a new order --------------------------------------
 
 
 def short_pairs(
-    scores, k: int, direction: str, *, tied: str = "extend", seed: int = 0
+    scores, m: int, direction: str, *, tied: str = "extend", seed: int = 0
 ) -> np.ndarray:
     """The pairs on the short lists of all queries.
 
     Args:
-        scores: `[n_images, n_texts]`, higher is closer. Items at
-            -inf are out of the list for good.
-        k: length of a list; one longer than the gallery is all of it.
-        direction: "i2t": every image is a query and texts are
-            listed; "t2i": the other way round.
+        scores: `[n_images, n_texts]`, higher is closer. Items at -inf are
+            out of the list for good.
+        m: length of a list; one longer than the gallery is all of it.
+        direction: "i2t": every image is a query and texts are listed;
+            "t2i": the other way round.
         tied: see above.
         seed: of "draw".
 
@@ -61,144 +60,82 @@ def short_pairs(
         int64 `[N, 2]`, (image, text), ordered by query.
 
     Raises:
-        ValueError: for an unknown name, a k below 1, or scores that
-            are no matrix or hold NaN or +inf.
+        ValueError: for an unknown name, an m below 1, or scores that are no
+            matrix or hold NaN or +inf.
     """
-    scores = _checked(scores, k, direction, tied)
+    scores = _checked(scores, m, direction, tied)
     lists = scores if direction == "i2t" else scores.T
     n_queries, n_items = lists.shape
-    k = min(int(k), n_items)
+    m = min(int(m), n_items)
     draw = np.random.default_rng(seed)
     found = []
-    step = max(1, BLOCK // max(1, n_items))
+    step = max(1, BLOCK // n_items)
     for start in range(0, n_queries, step):
         block = np.asarray(lists[start : start + step])
-        edge = np.partition(block, n_items - k, axis=1)[
-            :, n_items - k, None
-        ]  # the k-th best
-        chosen = block >= edge
+        edge = np.partition(block, n_items - m, axis=1)[:, n_items - m, None]
+        chosen = block >= edge  # the m-th best, and all that tie with it
         if tied == "draw":
-            chosen &= _drawn(block, edge, k, draw)
+            above, on = block > edge, block == edge
+            free = m - above.sum(axis=1, keepdims=True)
+            key = np.where(on, draw.random(block.shape), np.inf)
+            chosen = above | (on & (key.argsort(1).argsort(1) < free))
         query, item = np.nonzero(chosen & (block > -np.inf))
         found.append(np.column_stack([query + start, item]))
-    pairs = np.concatenate(found) if found else np.empty((0, 2))
-    pairs = pairs.astype(np.int64, copy=False)
+    pairs = np.concatenate(found)
     return pairs if direction == "i2t" else pairs[:, ::-1].copy()
-
-
-def _drawn(block, edge, k, draw):
-    """All above the edge, and of those on it as many as fit."""
-    above, on = block > edge, block == edge
-    free = k - above.sum(axis=1, keepdims=True)
-    lot = np.where(on, draw.random(block.shape), np.inf)
-    place = lot.argsort(axis=1).argsort(axis=1)
-    return above | (on & (place < free))
 
 
 def rescore(
     scores,
     score_pairs: ScorePairs,
-    k: int,
+    m: int,
     direction: str,
     *,
-    weight: float = 0.0,
     tied: str = "extend",
     seed: int = 0,
-    batch: int = 65536,
 ) -> np.ndarray:
-    """Order the top k of every list anew.
+    """Order the top m of every list anew.
 
     Args:
         scores: `[n_images, n_texts]`, higher is closer.
-        score_pairs: int64 pairs `[N, 2]` (image, text) to `[N]`
-            scores, higher is closer, on any scale.
-        k, direction, tied, seed: as in `short_pairs`.
-        weight: of the first score in the new one:
-            new = score_pairs + weight * scores.
-        batch: at most so many pairs are handed over at a time.
+        score_pairs: int64 pairs `[N, 2]` (image, text) to `[N]` scores,
+            higher is closer, on any scale.
+        m, direction, tied, seed: as in `short_pairs`.
 
     Returns:
-        float64 `[n_images, n_texts]`. In the lists of `direction`
-        re-scored items stand above all others, in the new order;
-        the others keep their scores. Only the order along
-        `direction` has a meaning.
+        float64 `[n_images, n_texts]`. In the lists of `direction` the
+        re-ordered items stand above all others, in the new order; the
+        others keep their scores. Only the order along `direction` has a
+        meaning.
 
     Raises:
-        ValueError: as in `short_pairs`, or if `score_pairs` gives
-            another number of scores, or NaN.
+        ValueError: as in `short_pairs`, or if `score_pairs` gives another
+            number of scores, or NaN.
     """
-    pairs = short_pairs(scores, k, direction, tied=tied, seed=seed)
-    values = _valued(pairs, score_pairs, batch)
-    return _merged(scores, pairs, values, direction, weight)
-
-
-def rescore_both(
-    scores,
-    score_pairs: ScorePairs,
-    k: int,
-    *,
-    weight: float = 0.0,
-    tied: str = "extend",
-    seed: int = 0,
-    batch: int = 65536,
-) -> dict[str, np.ndarray]:
-    """Both directions; a pair on both lists is scored once.
-
-    Args: as in `rescore`.
-
-    Returns:
-        {"i2t": matrix, "t2i": matrix, "pairs": how many were scored}.
-    """
-    lists = {d: short_pairs(scores, k, d, tied=tied, seed=seed) for d in DIRECTIONS}
-    n_texts = np.shape(scores)[1]
-    codes = {d: p[:, 0] * n_texts + p[:, 1] for d, p in lists.items()}
-    every = np.unique(np.concatenate(list(codes.values())))
-    values = _valued(np.column_stack(np.divmod(every, n_texts)), score_pairs, batch)
-    out = {
-        d: _merged(
-            scores, lists[d], values[np.searchsorted(every, codes[d])], d, weight
+    pairs = short_pairs(scores, m, direction, tied=tied, seed=seed)
+    new = np.asarray(score_pairs(pairs), dtype=np.float64)
+    if new.shape != (len(pairs),):
+        raise ValueError(
+            f"score_pairs: shape {new.shape} for {len(pairs)} pairs; give one "
+            "score a pair."
         )
-        for d in DIRECTIONS
-    }
-    return out | {"pairs": len(every)}
-
-
-def _valued(pairs, score_pairs, batch) -> np.ndarray:
-    values = np.empty(len(pairs))
-    for i in range(0, len(pairs), batch):
-        part = pairs[i : i + batch]
-        given = np.asarray(score_pairs(part), dtype=np.float64)
-        if given.shape != (len(part),):
-            raise ValueError(
-                f"score_pairs: shape {given.shape} for {len(part)} "
-                "pairs; give one score a pair."
-            )
-        if np.isnan(given).any():
-            raise ValueError("score_pairs: NaN among the scores; give numbers.")
-        values[i : i + batch] = given
-    return values
-
-
-def _merged(scores, pairs, values, direction, weight) -> np.ndarray:
+    if np.isnan(new).any():
+        raise ValueError("score_pairs: NaN among the scores; give numbers.")
     out = np.array(scores, dtype=np.float64)
     image, text = pairs.T
-    query = image if direction == "i2t" else text
-    axis = 1 if direction == "i2t" else 0
-    if weight:
-        values = values + weight * out[image, text]
-    n = out.shape[1 - axis]
+    query, axis = (image, 1) if direction == "i2t" else (text, 0)
     # the best that is left on each list, the least new score on it
     left = out.copy()
     left[image, text] = -np.inf
     best = left.max(axis=axis)
     best[~np.isfinite(best)] = 0.0
-    least = np.full(n, np.inf)
-    np.minimum.at(least, query, values)
-    out[image, text] = best[query] + 1.0 + (values - least[query])
+    least = np.full(len(best), np.inf)
+    np.minimum.at(least, query, new)
+    out[image, text] = best[query] + 1.0 + (new - least[query])
     return out
 
 
-def _checked(scores, k, direction, tied) -> np.ndarray:
+def _checked(scores, m, direction, tied) -> np.ndarray:
     scores = np.asanyarray(scores)
     if scores.ndim != 2 or not scores.size:
         raise ValueError(
@@ -206,11 +143,11 @@ def _checked(scores, k, direction, tied) -> np.ndarray:
         )
     if np.isnan(scores).any() or np.isposinf(scores).any():
         raise ValueError(
-            "scores: NaN or +inf among them; give numbers, and -inf "
-            "for what no list may hold."
+            "scores: NaN or +inf among them; give numbers, and -inf for what no "
+            "list may hold."
         )
-    if k < 1 or int(k) != k:
-        raise ValueError(f"k: {k!r}; give a whole number from 1.")
+    if m < 1 or int(m) != m:
+        raise ValueError(f"m: {m!r}; give a whole number from 1.")
     for name, value, known in (
         ("direction", direction, DIRECTIONS),
         ("tied", tied, TIED),
@@ -222,357 +159,206 @@ def _checked(scores, k, direction, tied) -> np.ndarray:
     return scores
 
 
-# ----------------------------------------------------------------------
-# A split scored in two stages: a list by vectors, its top by reading.
-#
-# For systems with a `joint` score (chapters 04 and 05).
+# -- a split in two stages -----------------------------------------------------
 
 
-@dataclass(frozen=True)
 class TwoStage:
-    """Both stages of a split.
-
-    Attributes:
-        coarse: `[n_images, n_captions]`, of the first stage.
-        i2t, t2i: the same with the top k of each list re-scored,
-            for image queries and for caption queries.
-        k: length of the re-scored part, in different texts or in
-            images.
-        reading: how much of what was read counted.
-        pairs: how many pairs were read together.
-        seconds: wall time of "encode", "list" and "rescore".
-        owner: `[n_captions]`, the image of each caption.
-    """
-
-    coarse: np.ndarray
-    i2t: np.ndarray
-    t2i: np.ndarray
-    k: int
-    reading: float
-    pairs: int
-    seconds: dict[str, float]
-    owner: np.ndarray
-
-    def ranks(self) -> Ranks:
-        """Places after re-scoring, each direction from its own."""
-        return Ranks(
-            ranks(self.i2t, self.owner).i2t,
-            ranks(self.t2i, self.owner).t2i,
-            np.asarray(self.owner),
-        )
-
-    def coarse_ranks(self) -> Ranks:
-        """Places before it."""
-        return ranks(self.coarse, self.owner)
-
-
-def two_stages(
-    model: JointRetriever,
-    corpus: Corpus,
-    ks: tuple[int, ...],
-    *,
-    reading: float = 1.0,
-    tied: str = "extend",
-    batch: int = 256,
-) -> list[TwoStage]:
-    """Score a split, and order the top k of every list anew.
-
-    Equal captions are one text: read once, equal in the end.
-
-    Args:
-        model: is put into evaluation mode.
-        corpus: the split as the model reads it.
-        ks: lengths of the re-scored part; one result each. 0: the
-            first stage alone.
-        reading: how much of what is read counts, see `choose`.
-        tied: as in `rsir.retrieval.two_stage`.
-        batch: pairs read at a time.
-    """
-    start = time.perf_counter()
-    images, texts = encode_corpus(model, corpus)
-    encoded = time.perf_counter()
-    scores = model.score(images, texts).float().cpu().numpy()
-    listed = time.perf_counter()
-    owner, columns = corpus.split.owner, corpus.text_id
-    coarse = np.ascontiguousarray(scores[:, columns])
-    score_pairs = reader(model, images, texts, reading, batch)
-    out = []
-    for k in ks:
-        start_k = time.perf_counter()
-        new = {"i2t": scores, "t2i": scores, "pairs": 0}
-        if k:
-            new = rescore_both(scores, score_pairs, k, tied=tied)
-        seconds = {
-            "encode": encoded - start,
-            "list": listed - encoded,
-            "rescore": time.perf_counter() - start_k,
-        }
-        out.append(
-            TwoStage(
-                coarse,
-                new["i2t"][:, columns],
-                new["t2i"][:, columns],
-                k,
-                reading,
-                new["pairs"],
-                seconds,
-                owner,
-            )
-        )
-    return out
-
-
-def reader(
-    model: JointRetriever, images, texts, reading: float, batch: int = 256
-) -> Callable[[np.ndarray], np.ndarray]:
-    """`pair_scorer`, with `model.reading` set while it scores."""
-    score_pairs = pair_scorer(model, images, texts, batch)
-
-    def read(pairs: np.ndarray) -> np.ndarray:
-        was, model.reading = model.reading, reading
-        try:
-            return score_pairs(pairs)
-        finally:
-            model.reading = was
-
-    return read
-
-
-#: what `choose` tries: lengths, and how much of the reading counts
-LENGTHS, READINGS = (1, 2, 4, 8, 16, 32), (0.0, 0.25, 0.5, 1.0)
-
-
-def choose(
-    model: JointRetriever,
-    corpus: Corpus,
-    longest: int,
-    *,
-    lengths: Sequence[int] = LENGTHS,
-    tied: str = "extend",
-    keep: np.ndarray | None = None,
-) -> tuple[int, float, list[dict]]:
-    """How far down to read, and how far to trust the reader.
-
-    Every pair is read once, for the longest list; the rest is sorting.
-    The joint score is a line in `reading`, so that its two ends give
-    all between.
-
-    Args:
-        model: is put into evaluation mode.
-        corpus: of the validation split, never of the test split.
-        longest: the longest list that is tried.
-        lengths: those that are tried beside it, if they are shorter.
-        tied: as in `rsir.retrieval.two_stage`.
-        keep: `[n_images]` bool, images that count, with their
-            captions; see `rsir.data.caption_statistics.to_choose_on`. None:
-            all.
-
-    Returns:
-        k and reading of the best mR (of equals the shortest list),
-        and a row for each that was tried: "k", "reading", "mR".
-    """
-    images, texts = encode_corpus(model, corpus)
-    owner = corpus.split.owner
-    keep = np.ones(corpus.split.n_images, bool) if keep is None else keep
-    mine = keep[owner]
-    left, columns = np.unique(corpus.text_id[mine], return_inverse=True)
-    owner, row = (np.cumsum(keep) - 1)[owner[mine]], np.flatnonzero(keep)
-    scores = model.score(images, texts).float().cpu().numpy()
-    scores = np.ascontiguousarray(scores[np.ix_(row, left)])
-    ends = [
-        (
-            np.full(scores.shape, np.nan, dtype=np.float32),
-            reader(model, images, texts, end),
-        )
-        for end in (0.0, 1.0)
-    ]
-
-    def between(reading):
-        def score_pairs(pairs):
-            image, text = pairs.T
-            for known, read in ends:
-                new = pairs[np.isnan(known[image, text])]
-                known[new[:, 0], new[:, 1]] = read(
-                    np.stack([row[new[:, 0]], left[new[:, 1]]], axis=1)
-                )
-            none, full = (known[image, text] for known, _ in ends)
-            return none + reading * (full - none)
-
-        return score_pairs
-
-    rows = []
-    for k in [k for k in lengths if k < longest] + [longest]:
-        for reading in READINGS if k > 1 else (1.0,):
-            both = rescore_both(scores, between(reading), k, tied=tied)
-            found = [
-                getattr(ranks(both[d][:, columns], owner), d) for d in ("i2t", "t2i")
-            ]
-            rows.append(
-                {
-                    "k": k,
-                    "reading": reading,
-                    "mR": recalls_from_ranks(Ranks(*found, owner))["mR"],
-                }
-            )
-    best = max(rows, key=lambda row: (row["mR"], -row["k"]))
-    return best["k"], best["reading"], rows
-
-
-# ----------------------------------------------------------------------
-# One training of CFITR, measured in several ways.
-#
-# Hash alone, with PPSR, with floats in place of codes, from coarse to
-# fine at several depths: all of these are one set of weights. A record
-# is written for every row of the recipe that asks for it. Explained in
-# chapter 05.
-
-
-#: length of the lists on which val chooses how much reading counts
-CHOSEN_AT = 20
-
-
-class Stages:
     """A split, encoded once; its coarse and fine scores.
 
     Args:
         model: is put into evaluation mode.
-        corpus: the split as the model reads it.
-        batch: pairs read at a time.
+        encoded: the split as the model reads it.
+        keep: `[n_images]` bool, the pictures that count, with their
+            captions; None: all.
+        batch: pairs read at a time; memory grows with it.
+        tied: see the module.
 
     Attributes:
-        owner: `[n_captions]`.
-        images, texts: encoded sides.
-        read: how many pairs have been read together.
-        seconds: of "encode" and of "pairs".
+        images, texts: encoded sides, `[n_images, ...]`, `[n_texts, ...]`.
+        owner, columns: `[n_captions]`, image and text of each caption.
+        captions: as strings.
+        n_read: pairs that have been read; each is read once.
+        seconds: of "encode" and "read".
     """
 
-    def __init__(self, model: JointRetriever, corpus: Corpus, batch: int = 256) -> None:
+    def __init__(
+        self,
+        model: TwoTower,
+        encoded: EncodedSplit,
+        *,
+        keep: np.ndarray | None = None,
+        batch: int = 256,
+        tied: str = "extend",
+    ) -> None:
         start = time.perf_counter()
-        self.model, self.corpus = model, corpus
-        self.owner, self.columns = corpus.split.owner, corpus.text_id
-        self.images, self.texts = encode_corpus(model, corpus)
-        self.seconds = {"encode": time.perf_counter() - start, "pairs": 0.0}
-        self.first = np.unique(self.columns, return_index=True)[1]
-        self._pairs = pair_scorer(model, self.images, self.texts, batch)
-        shape = corpus.split.n_images, len(self.first)
-        self._known = np.full(shape, np.nan, np.float32)
-        self.read = 0
+        self.model, self.tied = model, tied
+        split = encoded.split
+        keep = np.ones(split.n_images, bool) if keep is None else keep
+        mine = keep[split.owner]
+        self.owner = (np.cumsum(keep) - 1)[split.owner[mine]]
+        self.captions = [split.captions[i] for i in np.flatnonzero(mine)]
+        rows, self.columns = np.unique(encoded.text_id[mine], return_inverse=True)
+        images, texts = encode_sides(model, encoded)
+        self.images = {k: v[torch.from_numpy(keep)] for k, v in images.items()}
+        self.texts = {k: v[torch.from_numpy(rows)] for k, v in texts.items()}
+        self.seconds = {"encode": time.perf_counter() - start, "read": 0.0}
+        self.n_read = 0
+        self._known = np.full((int(keep.sum()), len(rows)), np.nan, np.float32)
+        self._read = (
+            pair_scorer(model, self.images, self.texts, batch)
+            if isinstance(model, CrossEncoder)
+            else None
+        )
 
-    def coarse(self, kind: str = "hash", neighbours: int = 0) -> np.ndarray:
+    def coarse(self, kind: str | None = None, neighbours: int = 0) -> np.ndarray:
         """Coarse scores `[n_images, n_texts]`, float32.
 
         Args:
-            kind: as `coarse` of `CFITR`.
-            neighbours: of PPSR on the whole split; 0: none. Captions
-                count as often as they stand there.
+            kind: handed to `model.score` where a model has several; None:
+                its own.
+            neighbours: of PPSR over all queries of the split, captions as
+                often as they stand there; 0: none.
         """
-        was, self.model.coarse = self.model.coarse, kind
-        try:
-            scores = self.model.score(self.images, self.texts)
-        finally:
-            self.model.coarse = was
+        more = {} if kind is None else {"coarse": kind}
+        with torch.inference_mode():
+            scores = self.model.score(self.images, self.texts, **more)
         scores = scores.float().cpu().numpy()
         if neighbours:
-            # equal captions stay equal, so one of each will do after
-            scores = ppsr(scores[:, self.columns], k=neighbours)
-            scores = scores[:, self.first]
+            # duplicates stay tied, so one of each will do after
+            first = np.unique(self.columns, return_index=True)[1]
+            scores = ppsr(scores[:, self.columns], k=neighbours)[:, first]
         return scores
 
     def fine(self, pairs: np.ndarray) -> np.ndarray:
-        """Fine scores of pairs `[N, 2]`; each pair is read once."""
+        """Fine scores of pairs `[N, 2]` (image, text)."""
         image, text = pairs.T
         new = np.isnan(self._known[image, text])
         if new.any():
             start = time.perf_counter()
             some = np.unique(pairs[new], axis=0)
-            self._known[some[:, 0], some[:, 1]] = self._pairs(some)
-            self.seconds["pairs"] += time.perf_counter() - start
-            self.read += len(some)
+            self._known[some[:, 0], some[:, 1]] = self._read(some)
+            self.seconds["read"] += time.perf_counter() - start
+            self.n_read += len(some)
         return self._known[image, text]
 
-    def ranks(self, coarse: np.ndarray, m: int = 0) -> Ranks:
-        """Places, with the top m of every list ordered by `fine`."""
+    def lists(self, coarse: np.ndarray, m: int = 0) -> dict[str, np.ndarray]:
+        """Both directions' scores, the top m of every list by `fine`."""
         if not m:
-            return rank(coarse[:, self.columns], self.owner)
-        both = rescore_both(coarse, self.fine, m)
-        self.pairs = both["pairs"]
-        return Ranks(
-            rank(both["i2t"][:, self.columns], self.owner).i2t,
-            rank(both["t2i"][:, self.columns], self.owner).t2i,
-            np.asarray(self.owner),
+            return dict.fromkeys(DIRECTIONS, coarse)
+        return {d: rescore(coarse, self.fine, m, d, tied=self.tied) for d in DIRECTIONS}
+
+    def pairs(self, coarse: np.ndarray, m: int) -> int:
+        """How many pairs the lists of both directions hold; one is once."""
+        both = [short_pairs(coarse, m, d, tied=self.tied) for d in DIRECTIONS if m]
+        return len(np.unique(np.concatenate(both), axis=0)) if both else 0
+
+    def ranks(self, coarse: np.ndarray, m: int = 0, gallery: str = "full") -> Ranks:
+        """Places on a named gallery, see `rsir.evaluation.metrics.kept`."""
+        keep = kept(self.captions, self.owner, gallery)
+        owner, lists = self.owner[keep], self.lists(coarse, m)
+        i2t, t2i = (
+            compute_ranks(lists[d][:, self.columns[keep]], owner) for d in DIRECTIONS
         )
+        return replace(i2t, t2i=t2i.t2i)
 
-    def seconds_for(self, pairs: int) -> float:
-        """To encode the split and read so many pairs, at our rate."""
-        rate = self.seconds["pairs"] / max(1, self.read)
-        return self.seconds["encode"] + pairs * rate
+    def choose_length(self, coarse: np.ndarray, longest: int) -> tuple[int, list[dict]]:
+        """How far down to read; ask this of a validation split.
+
+        Args:
+            coarse: scores of this split.
+            longest: the longest list that is tried.
+
+        Returns:
+            M of the best mR (of ties the shortest), and a row for each that
+            was tried: "k" and "mR".
+        """
+        rows = []
+        for m in [m for m in LENGTHS if m < longest] + [longest]:
+            mR = recalls_from_ranks(self.ranks(coarse, m))["mR"]
+            rows.append({"k": m, "mR": mR})
+        return max(rows, key=lambda row: (row["mR"], -row["k"]))["k"], rows
 
 
-def twins(asked: Recipe, preset: str) -> dict[str, Recipe]:
-    """Rows that are one training: they differ in `MEASURED` alone."""
+# -- one training, measured in several ways ------------------------------------
 
-    def training(one: Recipe) -> dict:
-        return {k: v for k, v in one.to_dict().items() if k not in asked.MEASURED}
 
-    rows = {
-        name: recipe(asked.method, preset, name, seed=asked.seed)
-        for name in ROWS[asked.method]
+def same_training(config: Config, preset: str, **changes) -> dict[str, Config]:
+    """Variants that differ from `config` in `MEASURED` fields alone.
+
+    Args:
+        config: of the training.
+        preset, changes: that it was made with.
+    """
+
+    def trained(one: Config) -> Config:
+        return replace(one, **{f: getattr(config, f) for f in config.MEASURED})
+
+    every = {
+        name: config_of(
+            config.method, preset, name, **(changes | {"seed": config.seed})
+        )
+        for name in variants_of(config.method)
     }
-    return {name: one for name, one in rows.items() if training(one) == training(asked)}
+    return {name: one for name, one in every.items() if trained(one) == config}
 
 
-def choose_reading(
-    model: JointRetriever, val: Split, train: Split
-) -> tuple[float, list[dict]]:
-    """How much of the reading should count, by lists of `CHOSEN_AT`.
+def measure(
+    model: TwoTower,
+    splits: Splits,
+    config: Config,
+    variants: Mapping[str, Config],
+) -> Iterator[tuple[str, Ranks, float, dict]]:
+    """Variant, ranks, seconds and facts of all variants of one training.
+
+    A model of two towers is scored. Of one that reads pairs, too, M is chosen
+    on validation, where the pictures that are new to training count; a pair
+    that several variants read is read once, and the seconds of a variant are
+    those that it would take alone, at the measured rate.
 
     Args:
         model: is put into evaluation mode.
-        val: its images that are fresh decide, see `to_choose_on`.
-        train: what has been read.
+        splits: "test" is measured.
+        config: of the training.
+        variants: by name; see `same_training`.
 
-    Returns:
-        The share of the best mR, and a row for each that was tried.
+    Yields:
+        Facts are empty, or "seconds" of "choose" and "rescored" with the M
+        chosen ("k"), "pairs" and "tried"; and "gallery" with the mR of
+        "galleries", where it is not the full one.
     """
-    corpus = Corpus(val, model, progress=False)
-    return choose(model, corpus, CHOSEN_AT, lengths=(), keep=to_choose_on(val, train))[
-        1:
-    ]
-
-
-def measured(
-    model: JointRetriever, splits: Splits, asked: Recipe, preset: str
-) -> Iterator[tuple[str, Ranks, float, dict]]:
-    """Row, ranks, seconds and facts of all rows that share a training.
-
-    Pairs that several rows read are read once; the seconds of a row
-    are those it would take alone, at the measured rate. How much of
-    the reading counts is chosen on val, once for all rows, with
-    lists of `CHOSEN_AT`.
-    """
-    start = time.perf_counter()
-    rows = twins(asked, preset)
-    reading, tried = 1.0, []
-    if any(row.rescore for row in rows.values()):
-        reading, tried = choose_reading(model, splits.val, splits.train)
-    chosen = {"choose": time.perf_counter() - start}
-    model.reading = reading
-    stages = Stages(model, Corpus(splits.test, model, progress=False))
-    for name, row in rows.items():
-        coarse = stages.coarse(row.coarse, row.ppsr)
-        stages.pairs = 0
-        found = stages.ranks(coarse, row.rescore)
-        facts = (
-            {
-                "seconds": chosen,
-                "rescored": {
-                    "k": row.rescore,
-                    "reading": reading,
-                    "pairs": stages.pairs,
-                    "tried": tried,
-                },
+    test = TwoStage(model, model.encode_split(splits.test, progress=False))
+    chooser, chosen = None, {}
+    for name, one in variants.items():
+        kind, neighbours = getattr(one, "coarse", None), getattr(one, "ppsr", 0)
+        coarse, m, facts = test.coarse(kind, neighbours), 0, {}
+        asked = (kind, neighbours, one.rerank_top)
+        if one.rerank_top and asked not in chosen:
+            start = time.perf_counter()
+            if chooser is None:
+                on = splits[getattr(config, "selects", "val")]
+                keep = None if on is splits.test else to_choose_on(on, splits.train)
+                chooser = TwoStage(
+                    model, model.encode_split(on, progress=False), keep=keep
+                )
+            found = chooser.choose_length(
+                chooser.coarse(kind, neighbours), one.rerank_top
+            )
+            chosen[asked] = *found, time.perf_counter() - start
+        if one.rerank_top:
+            m, tried, seconds = chosen[asked]
+            facts = {
+                "seconds": {"choose": seconds},
+                "rescored": {"k": m, "pairs": test.pairs(coarse, m), "tried": tried},
             }
-            if row.rescore
-            else {}
-        )
-        yield name, found, stages.seconds_for(stages.pairs), facts
+        gallery = getattr(one, "gallery", "full")
+        ranks = test.ranks(coarse, m, gallery)
+        if gallery != "full":
+            both = {"full": test.ranks(coarse, m), gallery: ranks}
+            facts["gallery"] = gallery
+            facts["galleries"] = {
+                which: round(recalls_from_ranks(x)["mR"], 4)
+                for which, x in both.items()
+            }
+        rate = test.seconds["read"] / max(1, test.n_read)
+        pairs = facts.get("rescored", {}).get("pairs", 0)
+        yield name, ranks, test.seconds["encode"] + pairs * rate, facts

@@ -1,0 +1,289 @@
+"""CFITR: layers against slow forms of themselves, scores, losses, slips."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from small_cfitr import DIM, PAIRS, batch, encoded, features, small, small_config
+from torch import nn
+
+from rsir.models.cfitr import DSHM, LFEM, code_of, through
+from rsir.utils.errors import RsirError
+
+RELEASED_LFEM = {
+    "net.0.weight": (384, 768, 3, 3), "net.0.bias": (384,),
+    "net.1.weight": (384,), "net.1.bias": (384,),
+    "net.1.running_mean": (384,), "net.1.running_var": (384,),
+    "net.1.num_batches_tracked": (),
+    "net.3.weight": (384, 384, 5, 5), "net.3.bias": (384,),
+    "net.4.weight": (384,), "net.4.bias": (384,),
+    "net.4.running_mean": (384,), "net.4.running_var": (384,),
+    "net.4.num_batches_tracked": (),
+    "net.6.weight": (768, 384, 3, 3), "net.6.bias": (768,),
+    "net.7.weight": (768,), "net.7.bias": (768,),
+    "net.7.running_mean": (768,), "net.7.running_var": (768,),
+    "net.7.num_batches_tracked": (),
+}  # fmt: skip
+
+
+def dshm(**changes):
+    return DSHM(DIM, (9, 9), small_config(**({"pool": "mean"} | changes)))
+
+
+# -- LFEM -----------------------------------------------------------------------
+
+
+def test_lfem_has_the_released_names_and_keeps_the_shape():
+    block = LFEM(768)
+    own = {k: tuple(v.shape) for k, v in block.state_dict().items()}
+    assert own == RELEASED_LFEM
+    assert block(torch.randn(2, 144, 768)).shape == (2, 144, 768)
+
+
+def test_lfem_is_local_and_adds_to_what_is_there():
+    block = LFEM(8).eval()
+    x = torch.randn(1, 144, 8)
+    nn.init.zeros_(block.net[7].weight)
+    nn.init.zeros_(block.net[7].bias)
+    assert torch.equal(block(x), F.relu(x))
+    nn.init.ones_(block.net[7].weight)
+    far, near = x.clone(), x.clone()
+    far[0, 143] += 9.0  # the opposite corner: out of reach
+    near[0, 13] += 9.0
+    assert torch.equal(block(x)[0, 0], block(far)[0, 0])
+    assert not torch.equal(block(x)[0, 0], block(near)[0, 0])
+    with pytest.raises(RsirError, match="no square grid"):
+        block(x[:, :8])
+
+
+# -- DSHM -----------------------------------------------------------------------
+
+
+def test_hash_losses_are_the_released_sums_over_eight_pictures():
+    net = dshm(quantise=0.001, balance=0.01)
+    h_i, h_t = torch.rand(8, 16) * 2 - 1, torch.rand(8, 16) * 2 - 1
+    b = (h_i + h_t).sign()
+    quant = ((b - h_i) ** 2).sum() + ((b - h_t) ** 2).sum()
+    bal = (h_i.sum(1) ** 2).sum() + (h_t.sum(1) ** 2).sum()
+    found = net.losses(h_i, h_t)
+    assert torch.isclose(found["quantise"], 0.001 * quant)
+    assert torch.isclose(found["balance"], 0.01 * bal)
+    again = net.losses(h_i.repeat(2, 1), h_t.repeat(2, 1))["balance"]
+    assert torch.isclose(again, found["balance"])
+
+
+def test_the_released_table_turns_to_zero_after_the_first_epoch():
+    net = dshm(released_bugs=("table",), quantise=0.001)
+    net.epoch.fill_(20)  # pictures of an epoch; batches of 8: two
+    h = torch.rand(8, 16) * 2 - 1
+    first = [net.table(h, h) for _ in range(2)]
+    assert all((b.abs() == 1).all() for b in first)
+    assert not torch.equal(*first)  # chance, not the codes
+    assert (net.table(h, h) == 0).all()
+    # then the loss draws h to zero, away from any code
+    assert torch.isclose(net.losses(h, h)["quantise"], 0.001 * 2 * (h**2).sum())
+
+
+@pytest.mark.parametrize("bugs, end", [((), 1.0), (("table",), 0.0)])
+def test_quantisation_draws_to_signs_or_as_released_to_nothing(bugs, end):
+    net = dshm(released_bugs=bugs, quantise=0.001)
+    h = nn.Parameter(torch.full((4, 16), 0.4))
+    optimiser = torch.optim.SGD([h], lr=3.0)
+    for _ in range(200):
+        optimiser.zero_grad()
+        net.losses(h, h)["quantise"].backward()
+        optimiser.step()
+    assert torch.allclose(h, torch.full_like(h, end), atol=0.05)
+
+
+def test_pooling_leaves_padding_out_and_places_need_an_order():
+    tokens, mask = torch.randn(3, 9, DIM), torch.ones(3, 9).bool()
+    mean, place = dshm().eval(), dshm(pool="position").eval()
+    padded, other = mask.clone(), tokens.clone()
+    padded[:, 5:], other[:, 5:] = False, 7.0
+    assert torch.allclose(mean(tokens, padded, "text"), mean(other, padded, "text"))
+    shuffled = tokens.flip(1)
+    for net, same in ((mean, True), (place, False)):
+        a, b = (net(x, mask, "image") for x in (tokens, shuffled))
+        assert torch.allclose(a, b, atol=1e-5) == same
+    weight, bias = place.over["image"].weight[0], place.over["image"].bias
+    z = torch.tanh((tokens * weight[:, None]).sum(1) + bias)
+    assert torch.allclose(place.head["image"](z), place(tokens, mask, "image"))
+
+
+def test_a_code_has_no_zeros():
+    assert code_of(torch.tensor([[0.0, -0.5, 0.5]])).tolist() == [[-1.0, -1.0, 1.0]]
+
+
+# -- the shared transformer -------------------------------------------------------
+
+
+def test_picture_and_sentence_pass_the_same_weights():
+    model = small(image_blocks=2)
+    last = model.text_encoder.model.encoder.layer[-2:]
+    assert all(a is b for a, b in zip(model.lower, last, strict=True))
+    before = encoded(model)
+    with torch.no_grad():
+        last[0].output.dense.weight.mul_(1.5)
+    after = encoded(model)
+    for a, b in zip(before, after, strict=True):
+        assert not torch.allclose(a["h"], b["h"])
+
+
+def test_vilt_lends_its_lower_blocks_and_gives_its_upper_ones():
+    model = small(vilt=True)
+    whole = model.text_encoder.model
+    assert len(whole.encoder.layer) == len(model.ssm.blocks) == 2
+    assert model.text_encoder.max_length == 9  # 12 places would do
+    images, texts = encoded(model)
+    assert images["image_tokens"].shape == (6, 5, DIM)
+    assert texts["text_tokens"].shape == (6, 6, DIM)
+    with torch.inference_mode():
+        # a sentence alone, by ViLT's own code
+        embed = whole.embeddings
+        x = embed.text_embeddings(torch.tensor([[1, 7, 2]]))
+        x = x + embed.token_type_embeddings.weight[0]
+        x = through(whole.encoder.layer, x)
+    assert torch.allclose(texts["text_tokens"][1, :3], x[0], atol=1e-5)
+    terms = model.train().training_losses(batch(vilt=True), lambda x: x)
+    assert set(terms) == {"triplet", "quantise", "balance", "ssm"}
+
+
+@pytest.mark.parametrize("vilt", [False, True])
+def test_the_joint_half_reads_words_and_picture(vilt):
+    model = small(vilt=vilt).eval()
+    ssm = model.ssm
+    words, mask = torch.randn(2, 4, DIM), torch.ones(2, 4).bool()
+    mask[:, 3:] = False
+    picture = torch.randn(2, 5, DIM)
+    with torch.no_grad():
+        base = ssm(words, mask, picture)
+        x = torch.cat([words[:1, :3], picture[:1]], 1)  # no padding at all
+        for block in ssm.blocks:
+            x = block(x, None)
+            x = x[0] if isinstance(x, tuple) else x
+        alone = ssm.rank(torch.tanh(ssm.pooler(ssm.norm(x[:, 0]))))[:, 0]
+        assert torch.allclose(alone, base[:1], atol=1e-5)
+        other = words.clone()
+        other[:, 2] = torch.randn(DIM)
+        for x in (ssm(other, mask, picture), ssm(words, mask, picture.flip(2))):
+            assert (x - base).abs().max() > 1e-5
+
+
+# -- scores -----------------------------------------------------------------------
+
+
+def test_coarse_scores_are_minus_the_bits_that_differ():
+    model = small()
+    images, texts = encoded(model)
+    far = (images["code"][:, None] != texts["code"][None]).sum(-1)
+    assert torch.equal(model.score(images, texts), -far.float())
+    cosine = F.cosine_similarity(images["h"][:, None], texts["h"][None], dim=-1)
+    assert torch.allclose(model.score(images, texts, "float"), cosine, atol=1e-6)
+    other = small(coarse="float")
+    assert torch.equal(other.score(images, texts), model.score(images, texts, "float"))
+
+
+def test_fine_scores_depend_on_the_pair_and_on_nothing_else():
+    model = small()
+    images, texts = encoded(model)
+    with torch.inference_mode():
+        whole = model.score_pairs(images, texts, PAIRS)
+        for n in (0, 7, 33):
+            one = model.score_pairs(images, texts, PAIRS[n : n + 1])
+            assert torch.allclose(one[0], whole[n], atol=1e-5)
+    assert whole.std() > 1e-4
+
+
+# -- training ---------------------------------------------------------------------
+
+
+def test_every_part_that_should_learn_gets_a_gradient():
+    model = small(grid=2).train()
+    terms = model.training_losses(batch(), lambda x: x)
+    assert set(terms) == {"triplet", "quantise", "balance", "ssm"}
+    sum(terms.values()).backward()
+    assert not [
+        n for n, p in model.named_parameters() if p.requires_grad and p.grad is None
+    ]
+    assert model.ssm.blocks[0].output.dense.weight.grad.abs().sum() > 0
+    alone = small(ssm=False, rerank_top=0)
+    assert "ssm" not in alone.train().training_losses(batch(), lambda x: x)
+    with pytest.raises(RsirError, match="no fine stage"):
+        alone.score_pairs({}, {}, PAIRS)
+
+
+def test_the_loss_of_the_ssm_is_a_choice_among_all_texts():
+    model = small(false_texts=15, hard_texts=5)
+    images, texts = encoded(model)
+    with torch.inference_mode():
+        f = model.score_pairs(images, texts, PAIRS).view(6, 6)
+        found = model.ssm_loss(images, texts, torch.eye(6).bool())
+    # six pairs: all five others are false
+    assert torch.isclose(found, -f.log_softmax(1).diagonal().mean(), atol=1e-5)
+
+
+@pytest.mark.parametrize("bugs, barred", [((), True), (("false",), False)])
+def test_own_captions_are_no_false_texts_unless_as_released(monkeypatch, bugs, barred):
+    import rsir.models.cfitr as module
+
+    drawn, real = [], module.hard_negatives
+
+    def spy(scores, positive, n, temperature):
+        drawn.append(bool(positive[0, 3]))
+        return real(scores, positive, n, temperature)
+
+    monkeypatch.setattr(module, "hard_negatives", spy)
+    shared = batch()
+    shared["pairs"]["positive"][0, 3] = True  # the same sentence
+    small(released_bugs=bugs).train().training_losses(shared, lambda x: x)
+    assert drawn == [barred, barred]
+
+
+def test_slips_are_switched_one_by_one():
+    x = features()
+    with torch.no_grad():
+        whole, bare = (small(released_bugs=b).eval() for b in ((), ("lfem",)))
+        assert not torch.allclose(whole.picture(x), bare.picture(x))
+        bare.lfem.net[0].weight.zero_()
+        whole.lfem = nn.Identity()
+        assert torch.equal(whole.picture(x), bare.picture(x))
+    for bugs, same in (((), True), (("patches",), False)):
+        model = small(pool="position", released_bugs=bugs)
+        a, b = (encoded(model)[0]["h"] for _ in range(2))
+        assert torch.equal(a, b) == same
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        ({"coarse": "bits"}, "coarse is 'bits'; choose one of hash, float"),
+        ({"hard_texts": 9}, "hard_texts is 9: 0 to false_texts, which is 3"),
+        ({"image_blocks": 4}, "image_blocks is 4: .* has 3 blocks"),
+        ({"pool": "max"}, "pool is 'max'"),
+        ({"bits": 12}, "multiple of 8"),
+        (
+            {"released_bugs": ("x",)},
+            "released_bugs is 'x'; choose one of table, lfem, patches, false",
+        ),
+    ],
+)
+def test_wrong_options_are_user_errors(options, says):
+    with pytest.raises(RsirError, match=says):
+        small(**options)
+
+
+def test_a_model_learns_six_pairs_by_heart():
+    model = small(quantise=1e-4, balance=1e-4).train()
+    learn = [p for p in model.parameters() if p.requires_grad]
+    optimiser = torch.optim.Adam(learn, 3e-3)
+    for _ in range(240):
+        optimiser.zero_grad()
+        sum(model.training_losses(batch(), lambda x: x).values()).backward()
+        optimiser.step()
+    images, texts = encoded(model)
+    scores = model.score(images, texts).numpy()
+    with torch.inference_mode():
+        fine = model.score_pairs(images, texts, PAIRS).view(6, 6)
+    assert (scores.argmax(1) == np.arange(6)).mean() >= 5 / 6
+    assert (fine.argmax(1) == torch.arange(6)).all()

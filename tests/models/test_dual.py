@@ -1,0 +1,122 @@
+"""The dual baseline: its scores, its start on stored vectors, its symmetries."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from small_envlf import TEXTS
+
+from rsir.encoders.image import dihedral
+from rsir.models import build, config
+
+
+def small(**changes):
+    torch.manual_seed(0)
+    small = {"image_size": 64, "dim": 16, "hidden": 32}
+    return build(config("dual", "toy", **(small | changes)))
+
+
+def features(n=6):
+    draw = torch.Generator().manual_seed(2)
+    return {
+        "f4": torch.randn(n, 320, 2, 2, generator=draw),
+        "pooled": torch.randn(n, 1280, generator=draw),
+    }
+
+
+def batch_of(model):
+    return {
+        "images": features(),
+        "texts": {"ids": model.text_encoder.tokenize(TEXTS)},
+        "pairs": {"positive": torch.eye(6, dtype=torch.bool)},
+    }
+
+
+def encoded(model, images=None):
+    model.eval()
+    with torch.no_grad():
+        ids = model.text_encoder.tokenize(TEXTS)
+        return (
+            model.encode_images(images or features()),
+            model.encode_texts(model.text_features(ids)),
+        )
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3])
+def test_the_score_is_a_sum_of_cosines(weight):
+    model = small(second_head=weight)
+    images, texts = encoded(model)
+    want = sum(
+        w * F.cosine_similarity(images[k][:, None], texts[k][None], dim=-1)
+        for k, w in {"v": 1.0, "h": weight}.items()
+        if w
+    )
+    torch.testing.assert_close(model.score(images, texts), want)
+    assert ("h" in images) == bool(weight)
+
+
+def test_each_pair_of_heads_learns_from_its_own_loss():
+    model = small(start="f4", text_layers=1).train()
+    terms = model.training_losses(batch_of(model), lambda x: x)
+    reached = {}
+    for name, loss in terms.items():
+        model.zero_grad()
+        loss.backward(retain_graph=True)
+        reached[name] = {
+            key.split(".")[0]
+            for key, p in model.named_parameters()
+            if p.grad is not None and p.grad.abs().sum() > 0
+        }
+    assert reached == {
+        "contrastive": {"to_image", "to_text", "stages", "text_encoder"},
+        "second": {"second", "text_encoder"},
+    }
+
+
+def test_a_shared_caption_is_no_negative():
+    model = small().train()
+    images, texts = encoded(model)
+    apart, shared = torch.eye(6).bool(), torch.ones(6, 6).bool()
+    rows = model._losses(images, texts, apart), model._losses(images, texts, shared)
+    flat = images["h"] @ texts["h"].T / model.config.temperature
+    nce = -(flat.log_softmax(0) + flat.log_softmax(1)).mean() / 2
+    torch.testing.assert_close(rows[1]["second"], nce)  # no triplet is left
+    assert rows[0]["second"] > nce
+
+
+def test_a_vector_does_not_know_where_north_is():
+    seen = features() | {"f3": torch.randn(6, 112, 4, 4)}
+    around = seen | {"f3": dihedral(seen["f3"], 6)}
+    for on in (True, False):
+        model = small(start="f3", dihedral=on)
+        a, b = (encoded(model, x)[0]["v"] for x in (seen, around))
+        assert torch.allclose(a, b, atol=1e-5) == on
+
+
+def test_heads_start_on_stored_vectors_and_leave_no_trace():
+    model = small(head_epochs=40, start="f4")
+    captions = model.text_encoder.tokenize(TEXTS)
+    train = SimpleNamespace(
+        features={"pooled": features()["pooled"].numpy()},
+        inputs={"ids": captions},
+        texts_of=np.arange(6)[:, None],
+        n_captions_of=np.ones(6, dtype=np.int64),
+    )
+    stages = [p.clone() for p in model.stages.parameters()]
+    model.train()
+    model.fit_statistics(train)
+    assert model.training and all(p.grad is None for p in model.parameters())
+    for a, b in zip(stages, model.stages.parameters(), strict=True):
+        assert torch.equal(a, b)
+    again = small(head_epochs=40, start="f4")
+    again.fit_statistics(train)
+    assert torch.equal(again.to_image[0].weight, model.to_image[0].weight)
+    with torch.no_grad():
+        model.eval()
+        sides = model._image_sides(
+            model.standardise(torch.tensor(train.features["pooled"])), None
+        )
+        texts = model.encode_texts(model.text_features(captions))
+    assert (model.score(sides, texts).argmax(1) == torch.arange(6)).all()

@@ -1,0 +1,222 @@
+"""EnVLF: its parts, its tasks, two processes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from small_envlf import TEXTS, batch_of, encoded, images_of, small_model
+
+from rsir.models.envlf import CrossBlock, hidden_words
+from rsir.utils.errors import RsirError
+
+TESTS = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return small_model().eval()
+
+
+# -- parts ----------------------------------------------------------------------
+
+
+def test_a_cross_block_is_its_formula():
+    torch.manual_seed(0)
+    block = CrossBlock(8, 2, 0.0).eval()
+    words, tokens = torch.randn(1, 3, 8), torch.randn(1, 5, 8)
+
+    def attend(layer, x, y):
+        q, k, v = (
+            z @ w.T + b
+            for z, w, b in zip(
+                (x, y, y),
+                layer.in_proj_weight.chunk(3),
+                layer.in_proj_bias.chunk(3),
+                strict=True,
+            )
+        )
+        looks = [
+            (q[..., h] @ k[..., h].mT / 4**0.5).softmax(-1)
+            for h in (slice(0, 4), slice(4, 8))
+        ]
+        mixed = torch.cat([looks[0] @ v[..., :4], looks[1] @ v[..., 4:]], -1)
+        return layer.out_proj(mixed), sum(looks) / 2
+
+    with torch.no_grad():
+        y = block.norm1(words)
+        x = words + attend(block.own, y, y)[0]
+        y, looks = attend(block.cross, block.norm2(x), tokens)
+        x = x + y
+        x = x + block.feed(block.norm3(x))
+        found, weights = block(words, torch.ones(1, 3).bool(), tokens, weights=True)
+    torch.testing.assert_close(found, x)
+    torch.testing.assert_close(weights, looks)
+
+
+def test_match_scores_do_not_depend_on_the_company(model):
+    images, texts = encoded(model)
+    pairs = torch.tensor([[3, 1], [0, 3], [3, 3]])
+    with torch.no_grad():
+        together = model.score_pairs(images, texts, pairs)
+        alone = model.score_pairs(
+            {k: v[3:4] for k, v in images.items()},
+            encoded(model, TEXTS[1:2])[1],
+            torch.tensor([[0, 0]]),
+        )
+    torch.testing.assert_close(together[:1], alone, atol=1e-4, rtol=0)
+    assert together.std() > 1e-3
+
+
+def test_the_reader_reads_tokens_and_the_list_reads_vectors(model):
+    images, texts = encoded(model, ["many planes"])
+    pairs = torch.tensor([[0, 0]])
+    other = images | {"image_tokens": images["image_tokens"].flip(0)}
+    with torch.no_grad():
+        before, after = (model.score_pairs(x, texts, pairs) for x in (images, other))
+        attention = model.attention(images, texts, pairs)
+    assert (before - after).abs() > 1e-3
+    assert torch.equal(model.score(images, texts), model.score(other, texts))
+    torch.testing.assert_close(
+        model.score(images, texts),
+        F.cosine_similarity(images["v"][:, None], texts["t"][None], dim=-1),
+    )
+    assert attention.shape == (1, int(texts["text_mask"].sum()), 4)
+    torch.testing.assert_close(attention.sum(2), torch.ones(attention.shape[:2]))
+
+
+# -- tasks ----------------------------------------------------------------------
+
+
+def test_every_task_teaches_every_encoder_that_it_reads():
+    model = small_model()
+    terms = model.training_losses(batch_of(model), lambda x: x)
+    reached = {}
+    for name, loss in terms.items():
+        model.zero_grad()
+        loss.backward(retain_graph=True)
+        reached[name] = {
+            key.split(".")[0]
+            for key, p in model.named_parameters()
+            if p.grad is not None and p.grad.abs().sum() > 0
+        }
+    vision = {"stages", "to_tokens", "places", "blocks", "norm"}
+    both = vision | {"text_encoder", "joint"}
+    assert reached == {
+        "contrastive": vision | {"text_encoder", "to_image", "to_text"},
+        "matching": both | {"match"},
+        "masked_words": both | {"to_vocabulary", "word_bias"},
+    }
+
+
+@pytest.mark.parametrize("left_out", ["matching", "masked_words"])
+def test_tasks_can_be_left_out(left_out):
+    tasks = tuple({"contrastive", "matching", "masked_words"} - {left_out})
+    part = small_model(tasks=tasks)
+    assert set(part.training_losses(batch_of(part), lambda x: x)) == set(tasks)
+
+
+def test_matching_is_cross_entropy_over_own_and_hard_pairs(model, monkeypatch):
+    images, texts = encoded(model)
+    positive = torch.eye(6).bool()
+    positive[:, 5] = True  # fits every picture: no wrong picture for text 5
+    asked = []
+
+    def spy(images, texts, pairs):
+        asked.append(pairs)
+        return torch.linspace(-1, 1, len(pairs))
+
+    monkeypatch.setattr(model, "score_pairs", spy)
+    scores = model.score(images, texts)
+    loss = model.matching_loss(images | texts, scores, positive, torch.arange(6))
+    pairs = asked[0]
+    assert pairs[:6].tolist() == [[i, i] for i in range(6)]
+    assert not positive[tuple(pairs[6:].T)].any()
+    assert len(pairs) == 6 + 6 + 5
+    p = torch.linspace(-1, 1, 17).sigmoid()
+    by_hand = -(p[:6].log().sum() + (1 - p[6:]).log().sum()) / 18
+    torch.testing.assert_close(loss, by_hand)
+
+
+def test_hidden_words_are_words_and_one_at_least():
+    ids = torch.tensor([[101, 7, 8, 9, 102], [101, 7, 102, 0, 0]])
+    for share in (0.0, 0.5, 1.0):
+        hidden = hidden_words(ids, torch.rand(2, 5), [0, 101, 102], share)
+        assert not hidden[torch.isin(ids, torch.tensor([0, 101, 102]))].any()
+        assert (hidden.sum(1) >= 1).all()
+    assert hidden.sum() == 4
+
+
+def test_masked_words_need_the_picture():
+    model = small_model(masked=1.0).eval()
+    ids = batch_of(model)["texts"]["ids"]
+    with torch.no_grad():
+        tokens = model.encode_images(images_of())["image_tokens"]
+        own, other = (
+            model.masked_words_loss(x, ids, (0, 6)) for x in (tokens, tokens.flip(0))
+        )
+    # all words hidden: only picture and length are left to go by
+    assert (own - other).abs() > 1e-6
+
+
+def test_losses_fall_on_six_pairs():
+    torch.manual_seed(0)
+    model, found = small_model(), []
+    batch = batch_of(model)
+    batch["pairs"]["positive"] = torch.eye(6).bool()
+    learn = [p for p in model.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(learn, 3e-4)
+    for _ in range(40):
+        terms = model.training_losses(batch, lambda x: x)
+        found.append({k: float(v.detach()) for k, v in terms.items()})
+        optimiser.zero_grad()
+        sum(terms.values()).backward()
+        optimiser.step()
+    for name, first in found[0].items():
+        assert sum(x[name] for x in found[-5:]) / 5 < 0.6 * first, name
+
+
+@pytest.mark.parametrize(
+    "changes, says",
+    [
+        ({"tasks": ("matching",)}, "lack 'contrastive'"),
+        (
+            {"tasks": ("contrastive", "itm")},
+            "tasks is 'itm'; choose one of contrastive, ",
+        ),
+        ({"text_layers": 0}, "set text_layers=1"),
+        ({"start": "pooled"}, "start"),
+    ],
+)
+def test_wrong_options_are_user_errors(changes, says):
+    with pytest.raises(RsirError, match=says):
+        small_model(**changes)
+
+
+def test_two_processes_have_the_gradients_of_one(tmp_path):
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    paths = [str(TESTS), str(TESTS.parent), os.environ.get("PYTHONPATH", "")]
+    for words in ([], launch):
+        done = subprocess.run(
+            [sys.executable, *words, str(TESTS / "two_envlf.py"), str(tmp_path)],
+            capture_output=True,
+            text=True,
+            timeout=600,
+            env=os.environ
+            | {
+                "PYTHONPATH": os.pathsep.join(paths),
+                "CUDA_VISIBLE_DEVICES": "",
+                "OMP_NUM_THREADS": "1",
+            },
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+    one = torch.load(tmp_path / "1-0.pt")
+    for rank in (0, 1):
+        two = torch.load(tmp_path / f"2-{rank}.pt")
+        assert two.keys() == one.keys()
+        for key, grad in one.items():
+            scale = grad.abs().max().clamp(min=1e-3)
+            assert (two[key] - grad).abs().max() < 1e-3 * scale, key

@@ -1,0 +1,317 @@
+"""Two stages: who moves, who stays, what it costs, and who is measured."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from rsir.data import Split, Splits
+from rsir.evaluation import metrics
+from rsir.evaluation.ranks import compute_ranks
+from rsir.models import Config, config, variants
+from rsir.models.cross_encoder import CrossEncoder, hard_negatives
+from rsir.retrieval.rerank import ppsr
+from rsir.retrieval.two_stage import (
+    TwoStage,
+    measure,
+    rescore,
+    same_training,
+    short_pairs,
+)
+
+WAYS = ("i2t", "t2i")
+
+
+def matrix(n=7, m=11, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, m))
+
+
+def expensive(truth):
+    return lambda pairs: truth[pairs[:, 0], pairs[:, 1]]
+
+
+# -- one matrix -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("direction", WAYS)
+def test_the_top_is_reordered_and_the_rest_stays(direction):
+    cheap, truth, m = matrix(), 1e3 * matrix(seed=1), 4
+    new = rescore(cheap, expensive(truth), m, direction)
+    if direction == "t2i":
+        cheap, truth, new = cheap.T, truth.T, new.T
+    for before, wanted, after in zip(cheap, truth, new, strict=True):
+        top = (-before).argsort()[:m]
+        expected = [*top[(-wanted[top]).argsort()], *(-before).argsort()[m:]]
+        assert list((-after).argsort()) == expected
+        rest = np.setdiff1d(np.arange(len(before)), top)
+        assert np.array_equal(before[rest], after[rest])
+
+
+def test_a_list_as_long_as_the_gallery_is_the_expensive_score_itself():
+    cheap, truth = matrix(), matrix(seed=1)
+    new = rescore(cheap, expensive(truth), 99, "i2t")
+    assert np.array_equal(new.argsort(1), truth.argsort(1))
+
+
+def test_ties_at_the_end_of_a_list():
+    cheap = np.array([[2.0, 1, 1, 1, 0]])
+    assert len(short_pairs(cheap, 2, "i2t")) == 4
+    seen = set()
+    for seed in range(30):
+        pairs = short_pairs(cheap, 2, "i2t", tied="draw", seed=seed)
+        assert len(pairs) == 2 and pairs[0, 1] == 0
+        seen.add(int(pairs[1, 1]))
+    assert seen == {1, 2, 3}
+
+
+def test_ties_of_the_reader_stay_and_masked_items_never_come_back():
+    cheap = np.array([[3.0, 2, 1, 0]])
+    new = rescore(cheap, lambda p: np.zeros(len(p)), 3, "i2t")
+    assert len(set(new[0, :3])) == 1 and new[0, 2] > new[0, 3]
+    cheap = np.array([[1.0, -np.inf, 0.0], [-np.inf] * 3])
+    new = rescore(cheap, lambda p: 100.0 + p[:, 1], 3, "i2t")
+    assert new[0, 1] == -np.inf and (new[1] == -np.inf).all()
+    assert new[0, 2] > new[0, 0]
+
+
+@pytest.mark.parametrize(
+    "change, word",
+    [
+        ({"m": 0}, "m:"),
+        ({"direction": "both"}, "direction"),
+        ({"tied": "first"}, "tied"),
+        ({"scores": np.ones(3)}, "scores"),
+        ({"scores": np.full((2, 2), np.nan)}, "NaN"),
+        ({"score_pairs": lambda p: np.zeros((len(p), 1))}, "score_pairs"),
+        ({"score_pairs": lambda p: np.full(len(p), np.nan)}, "NaN"),
+    ],
+)
+def test_faults_are_named(change, word):
+    words = {
+        "scores": matrix(),
+        "score_pairs": expensive(matrix()),
+        "m": 2,
+        "direction": "i2t",
+    }
+    with pytest.raises(ValueError, match=word):
+        rescore(**(words | change))
+
+
+# -- negatives --------------------------------------------------------------------
+
+
+def test_barred_pairs_are_never_negatives():
+    torch.manual_seed(0)
+    scores, barred = torch.randn(8, 8), torch.eye(8).bool()
+    barred[0] = True
+    barred[1, 2] = True
+    seen = set()
+    for _ in range(60):
+        texts = hard_negatives(scores, barred, 3, 0.5)
+        seen |= {(i, int(j)) for i in range(8) for j in texts[i]}
+        assert (texts[0] == -1).all()
+        assert all(len(set(row.tolist())) == 3 for row in texts[1:])
+    assert not any(barred[i, j] for i, j in seen if j >= 0)
+    assert len(seen) > 40
+    hard = hard_negatives(torch.arange(8.0).repeat(8, 1), torch.eye(8).bool(), 2, 0.01)
+    assert hard[:6].sort(1).values.tolist() == [[6, 7]] * 6
+
+
+# -- a split ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TableConfig(Config):
+    method: str = "table"
+    coarse: str = "rough"
+    ppsr: int = 0
+    gallery: str = "full"
+
+    MEASURED = ("rerank_top", "ppsr", "coarse", "gallery")
+
+
+class Encoded:
+    """12 pictures, 24 captions, of which two are the same text."""
+
+    def __init__(self, name="test"):
+        captions = [f"caption {i}" for i in range(24)]
+        captions[5] = captions[0]
+        captions[9] = captions[8]  # twice beside one picture
+        owner = np.repeat(range(12), 2)
+        self.split = Split(
+            "own", name, [f"{i}.png" for i in range(12)], captions, owner,
+            list("abcdefghijkl"),
+        )  # fmt: skip
+        self.text_id = self.split.unique_texts()[1]
+        self.inputs = {"row": torch.arange(22)}
+
+    def images(self, rows):
+        return {"row": torch.as_tensor(rows)}
+
+
+class Table(CrossEncoder):
+    """Scores from a table: coarse ones are the fine ones, rounded."""
+
+    Config = TableConfig
+
+    def __init__(self, options=None):
+        torch.nn.Module.__init__(self)
+        self.config = options or TableConfig()
+        self.any = torch.nn.Parameter(torch.zeros(1))
+        one = Encoded()
+        table = np.random.default_rng(0).normal(size=(12, 22)).astype(np.float32)
+        table[one.split.owner, one.text_id] += 1
+        self.table, self.asked = torch.tensor(table), []
+
+    def encode_split(self, split, progress=True):
+        return Encoded(split.name)
+
+    def encode_images(self, features):
+        return dict(features)
+
+    text_features = encode_images
+
+    def encode_texts(self, features):
+        return features | {"text_mask": torch.ones(len(features["row"]), 4).bool()}
+
+    def score(self, images, texts, coarse=None):
+        fine = self.table[images["row"]][:, texts["row"]]
+        fine_too = (coarse or self.config.coarse) == "exact"
+        return fine if fine_too else (fine * 3).round()
+
+    def score_pairs(self, images, texts, pairs):
+        self.asked.append(pairs.clone())
+        image, text = images["row"][pairs[:, 0]], texts["row"][pairs[:, 1]]
+        return self.table[image, text]
+
+
+@pytest.fixture
+def own():
+    return TwoStage(Table(), Encoded())
+
+
+def by_a_loop(own, coarse, m, direction):
+    """Better ranked wrong items of each query, one list at a time."""
+    fine = own.model.table.numpy()[:, own.columns]
+    rough = coarse[:, own.columns]
+    right = own.owner[None] == np.arange(12)[:, None]
+    if direction == "t2i":
+        fine, rough, right = fine.T, rough.T, right.T
+    found = []
+    for exact, cheap, true in zip(fine, rough, right, strict=True):
+        # the list is of different texts, or of pictures
+        firsts = np.unique(own.columns, return_index=True)[1]
+        ways = firsts if direction == "i2t" else np.arange(12)
+        edge = np.sort(cheap[ways])[-min(m, len(ways))]
+        key = [(c >= edge, e if c >= edge else c) for c, e in zip(cheap, exact)]
+        best = max(k for k, t in zip(key, true, strict=True) if t)
+        found.append(sum(k > best for k, t in zip(key, true) if not t))
+    return found
+
+
+@pytest.mark.parametrize("m", [1, 4, 99])
+def test_places_are_those_of_a_plain_loop(own, m):
+    coarse = own.coarse()
+    for way in WAYS:
+        got = getattr(own.ranks(coarse, m), way).better
+        assert got.tolist() == by_a_loop(own, coarse, m, way)
+
+
+def test_coarse_scores_of_each_kind(own):
+    fine = own.model.table.numpy()
+    assert np.array_equal(own.coarse("exact"), fine)
+    rough = np.round(fine * 3)
+    assert np.array_equal(own.coarse(), rough)
+    want = ppsr(rough[:, own.columns], k=10)
+    assert np.allclose(own.coarse(neighbours=10)[:, own.columns], want)
+
+
+def test_each_pair_is_read_once(own):
+    coarse = own.coarse()
+    for m in (4, 2, 4):
+        own.ranks(coarse, m)
+        assert own.n_read == own.pairs(coarse, 4)
+    assert own.pairs(coarse, 0) == 0 < own.pairs(coarse, 2) < own.n_read
+    own.ranks(coarse, 99)
+    every = torch.cat(own.model.asked)
+    assert len(every) == len(every.unique(dim=0)) == own.n_read == 12 * 22
+
+
+def test_the_list_alone_and_a_smaller_gallery(own):
+    coarse = own.coarse()
+    plain = compute_ranks(coarse[:, own.columns], own.owner)
+    assert np.array_equal(own.ranks(coarse).t2i.better, plain.t2i.better)
+    keep = metrics.kept(own.captions, own.owner, "deduplicated")
+    assert keep.sum() == 23
+    small = compute_ranks(coarse[:, own.columns[keep]], own.owner[keep])
+    got = own.ranks(coarse, gallery="deduplicated")
+    assert np.array_equal(got.i2t.better, small.i2t.better)
+    assert np.array_equal(got.owner, own.owner[keep])
+
+
+def test_only_pictures_that_count_decide():
+    keep = np.arange(12) % 2 == 1
+    some = TwoStage(Table(), Encoded(), keep=keep)
+    assert some.coarse().shape == (6, 12) and len(some.owner) == 12
+    whole = Encoded()
+    columns = whole.text_id[keep[whole.split.owner]]
+    fine = Table().table.numpy()[keep][:, columns]
+    assert np.array_equal(some.coarse("exact")[:, some.columns], fine)
+    m, rows = some.choose_length(some.coarse(), 6)
+    assert [row["k"] for row in rows] == [0, 1, 2, 4, 6]
+    best = max(row["mR"] for row in rows)
+    assert m == min(row["k"] for row in rows if row["mR"] == best) > 0
+
+
+def test_variants_of_one_training_are_found():
+    asked = config("cfitr", "cpu", "coarse-to-fine", seed=3)
+    assert set(same_training(asked, "cpu")) == {
+        "coarse-to-fine",
+        "hash",
+        "float",
+        "hash-ppsr",
+        "coarse-to-fine-ppsr",
+        "slip-gallery",
+    }
+    alone = config("cfitr", "cpu", "minus-ssm", epochs=1)
+    assert set(same_training(alone, "cpu", epochs=1)) == {"minus-ssm"}
+    assert not same_training(alone, "cpu")
+
+
+@pytest.mark.parametrize("method", ["envlf", "cfitr", "dual"])
+@pytest.mark.parametrize("preset", ["toy", "cpu", "paper"])
+def test_every_variant_of_every_preset_is_a_config(method, preset):
+    for name in variants(method):
+        assert config(method, preset, name).method == method
+
+
+def test_variants_are_measured_from_one_set_of_weights(monkeypatch):
+    model = Table()
+    splits = Splits("own", None, *(Encoded(n).split for n in ("train", "val", "test")))
+    ways = {
+        "both": TableConfig(rerank_top=4),
+        "list": TableConfig(),
+        "exact": TableConfig(coarse="exact"),
+        "ppsr": TableConfig(ppsr=3, rerank_top=4),
+        "gallery": TableConfig(rerank_top=4, gallery="deduplicated"),
+    }
+    encoded = []
+    monkeypatch.setattr(
+        Table,
+        "encode_split",
+        lambda self, split, progress: encoded.append(split.name) or Encoded(split.name),
+    )
+    found = {n: x for n, *x in measure(model, splits, ways["both"], ways)}
+    assert set(found) == set(ways) and encoded == ["test", "val"]
+    mR = {n: metrics.recalls_from_ranks(x[0])["mR"] for n, x in found.items()}
+    assert mR["list"] < min(mR["both"], mR["exact"])
+    assert found["list"][2] == {} == found["exact"][2]
+    facts = found["both"][2]
+    assert facts["rescored"]["k"] in (1, 2, 4) and facts["seconds"]["choose"] >= 0
+    assert [row["k"] for row in facts["rescored"]["tried"]] == [0, 1, 2, 4]
+    assert facts["rescored"]["pairs"] > 0
+    galleries = found["gallery"][2]["galleries"]
+    assert galleries["full"] == pytest.approx(mR["both"], abs=1e-4)
+    assert galleries["deduplicated"] == pytest.approx(mR["gallery"], abs=1e-4)
+    assert all(x[1] >= 0 for x in found.values())
