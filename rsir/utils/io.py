@@ -70,6 +70,18 @@ def read_text(path: Path, what: str = "file") -> str:
         ) from None
 
 
+def read_lines(path: Path, what: str = "file") -> list[str]:
+    """The lines of a UTF-8 text file, with or without BOM.
+
+    CRLF counts as LF; "\\n" alone parts lines (a next-line sign or
+    U+2028 does not), and an empty last line is dropped.
+    """
+    lines = read_text(path, what).replace("\r\n", "\n").split("\n")
+    if not lines[-1]:
+        lines.pop()
+    return lines
+
+
 @contextmanager
 def atomic_write(path: str | os.PathLike, mode: str = "w"):
     """Write a file aside, then move it into place.
