@@ -28,7 +28,7 @@ from rsir.utils.errors import RsirError
 from rsir.utils.io import atomic_write, data_root, read_text
 
 EXTRA = "pip install 'rsir[fetch]'"
-_ARCHIVES = (".zip", ".rar", ".tar", ".gz", ".tgz", ".7z")
+_ARCHIVES = (".zip", ".rar", ".tar", ".gz", ".tgz")
 _RAR = b"Rar!\x1a\x07"
 
 
@@ -206,13 +206,17 @@ def _fetch_from(what: Entry, place: Source, root: Path, keep, progress, say) -> 
             else:
                 for path in files:
                     unpack(path, staging)
-            install(dataset_folder(what, staging), root / what.name)
+            found = dataset_folder(what, staging)
+            if (root / what.name).exists():  # such as the pictures alone
+                shutil.copytree(found, root / what.name, dirs_exist_ok=True)
+            else:
+                os.replace(found, root / what.name)
     except DamagedArchive:
         shutil.rmtree(store, ignore_errors=True)
         raise
     except OSError as error:
         raise RsirError(
-            f"{what.name} broke off ({' '.join(str(error).split())[:200]}); what has "
+            f"{what.name} broke off ({_short(error)}); what has "
             f"arrived is kept in {store}: run the same command again"
         ) from None
     ledger.record()
@@ -243,34 +247,33 @@ def _from_https(place: Source, store: Path, ledger: Ledger, progress) -> list[Pa
     import pooch
 
     pooch.get_logger().setLevel("WARNING")
-    files = []
     for name, url in place.files.items():
-        path = store / name
         pooch.retrieve(url, None, fname=name, path=store, progressbar=progress)
-        ledger.check(url, path)
-        files.append(path)
-    return files
+        ledger.check(url, store / name)
+    return [store / name for name in place.files]
 
 
 def _from_drive(place: Source, store: Path, ledger: Ledger, progress) -> list[Path]:
     gdown = _library("gdown", "Google Drive")
-    files = []
     for name, key in place.files.items():
         path = store / name
-        if not path.exists():
-            try:
+        try:
+            if not path.exists():
                 gdown.download(
                     id=key, output=str(path), quiet=not progress, resume=True
                 )
-            except Exception as error:  # gdown's own kinds, requests', OSError
-                raise RsirError(
-                    f"Google Drive refused {name}: {' '.join(str(error).split())[:200]}"
-                ) from None
-        if not path.exists():
-            raise RsirError(f"Google Drive did not bring {name}")
-        ledger.check(f"drive:{key}", path)
-        files.append(path)
-    return files
+            ledger.check(f"drive:{key}", path)
+        except RsirError:
+            raise
+        except Exception as error:  # gdown's own kinds, requests', OSError
+            raise RsirError(
+                f"Google Drive did not bring {name}: {_short(error)}"
+            ) from None
+    return [store / name for name in place.files]
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _from_hub(place: Source, store: Path, ledger: Ledger, progress) -> list[Path]:
@@ -291,22 +294,13 @@ def _from_hub(place: Source, store: Path, ledger: Ledger, progress) -> list[Path
             for s in facts.siblings
             if s.rfilename.endswith(".parquet")
         }
+        how = {"repo_type": "dataset", "revision": facts.sha, "local_dir": store}
         files = [
-            Path(
-                hub.hf_hub_download(
-                    repository,
-                    file,
-                    repo_type="dataset",
-                    revision=facts.sha,
-                    local_dir=store,
-                )
-            )
-            for file in published
+            Path(hub.hf_hub_download(repository, file, **how)) for file in published
         ]
     except Exception as error:  # the library's own kinds, httpx's, OSError
         raise RsirError(
-            f"{repository}: the hub did not answer as it should "
-            f"({' '.join(str(error).split())[:200]})"
+            f"{repository}: the hub did not answer as it should ({_short(error)})"
         ) from None
     ledger.note(key, revision=facts.sha)
     for path, (file, digest) in zip(files, published.items(), strict=True):
@@ -362,7 +356,7 @@ def parquet_to_karpathy(files: list[Path], folder: Path, what: Entry) -> None:
 
 
 # ----------------------------------------------------------------------
-# Unpack and install.
+# Unpack.
 
 
 def unpack(archive: Path, target: Path, depth: int = 2) -> None:
@@ -379,10 +373,7 @@ def unpack(archive: Path, target: Path, depth: int = 2) -> None:
     suffix = archive.suffix.lower()
     with open(archive, "rb") as file:
         begin = file.read(512)
-    if suffix in (*_ARCHIVES, ".json") and begin.lstrip()[:5].lower() in (
-        b"<html",
-        b"<!doc",
-    ):
+    if begin.lstrip()[:5].lower() in (b"<html", b"<!doc"):
         raise DamagedArchive(
             f"the server sent a web page in place of {archive.name} (too many "
             "downloads, or a login); try later or use another source"
@@ -390,7 +381,7 @@ def unpack(archive: Path, target: Path, depth: int = 2) -> None:
     if suffix not in _ARCHIVES:
         shutil.copy2(archive, target / archive.name)
         return
-    if begin.startswith(_RAR) or suffix in (".rar", ".7z"):
+    if begin.startswith(_RAR) or suffix == ".rar":
         _unpack_with_tool(archive, target)
     else:
         _unpack_safely(archive, target)
@@ -437,51 +428,23 @@ def _unpack_with_tool(archive: Path, target: Path) -> None:
             str(archive), outdir=str(target), verbosity=-1, interactive=False
         )
     except patool.util.PatoolError as error:
-        text = " ".join(str(error).split())[:200]
-        if "could not find" not in text:
-            raise DamagedArchive(f"cannot unpack {archive}: {text}") from None
+        if "could not find" not in str(error):
+            raise DamagedArchive(f"cannot unpack {archive}: {_short(error)}") from None
         raise RsirError(
-            f"no tool to unpack {archive} ({text}); install unar, unrar, 7z or "
+            f"no tool to unpack {archive} ({_short(error)}); install unar, unrar, 7z or "
             "bsdtar, then run the same command again"
         ) from None
 
 
 def dataset_folder(what: Entry, staging: Path) -> Path:
-    """The folder in a staging area that holds the annotations.
-
-    Raises:
-        RsirError: none; the message tells what there is.
-    """
+    """The folder in a staging area that holds the annotations."""
     for folder in [staging, *sorted(p for p in staging.rglob("*") if p.is_dir())]:
         if annotation(folder, what):
             return folder
     files = [p for p in staging.rglob("*") if p.is_file()]
     images = sum(p.suffix.lower() in SUFFIXES for p in files)
-    tables = [p.name for p in files if p.suffix.lower() in (".csv", ".txt", ".json")]
+    others = sorted(p.name for p in files if p.suffix.lower() not in SUFFIXES)
     raise RsirError(
         f"the archive has no {what.annotations[0]} or train_caps.txt; "
-        f"it holds {images:,} images and these tables: "
-        f"{some(sorted(tables)) or 'none'}"
+        f"it holds {images:,} images and {some(others) or 'nothing else'}"
     )
-
-
-def install(source: Path, folder: Path) -> None:
-    """Move what `source` holds into `folder`, replacing files.
-
-    A folder that is not there yet appears at once.
-    """
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(source, folder)
-        return
-    for path in sorted(source.iterdir()):
-        to = folder / path.name
-        if path.is_dir() and to.is_dir():
-            install(path, to)
-        elif to.is_dir():
-            raise RsirError(
-                f"{to} is a folder, but the archive has a file of that name; "
-                "move the folder away"
-            )
-        else:
-            os.replace(path, to)

@@ -21,10 +21,11 @@ import os
 import threading
 import unicodedata
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -32,19 +33,10 @@ from PIL import Image, ImageOps
 from rsir.utils.errors import RsirError
 from rsir.utils.io import read_bytes
 
-SUFFIXES = (
-    ".jpg",
-    ".jpeg",
-    ".tif",
-    ".tiff",
-    ".png",
-    ".webp",
-    ".bmp",
-    ".gif",
-    ".jp2",
-)
+SUFFIXES = tuple(".jpg .jpeg .tif .tiff .png .webp .bmp .gif .jp2".split())
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _OPENING = threading.Lock()  # warning filters belong to all threads
+_ORIENTATION = 0x0112
 
 
 # ----------------------------------------------------------------------
@@ -52,10 +44,9 @@ _OPENING = threading.Lock()  # warning filters belong to all threads
 
 
 def _plain(name: str) -> str:
-    """A name as it is compared: forward slashes, NFC, no ./ or drive."""
-    path = unicodedata.normalize("NFC", str(name).strip()).replace("\\", "/")
-    if path[1:2] == ":":
-        path = path[2:]
+    """A name as it is compared: NFC, forward slashes, no drive, no ./"""
+    path = unicodedata.normalize("NFC", name.strip()).replace("\\", "/")
+    path = path[2:] if path[1:2] == ":" else path
     return "/".join(p for p in path.split("/") if p not in ("", "."))
 
 
@@ -80,10 +71,7 @@ class ImageFolder:
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
         self.images: list[Path] = []
-        self._whole: dict[str, list[Path]] = {}  # relative path
-        self._whole_stem: dict[str, list[Path]] = {}
-        self._last: dict[str, list[Path]] = {}  # file name alone
-        self._last_stem: dict[str, list[Path]] = {}
+        self._at: dict[tuple[str, str], list[Path]] = defaultdict(list)
         if not self.path.is_dir():
             raise RsirError(f"image folder not found: {self.path}")
 
@@ -97,14 +85,14 @@ class ImageFolder:
             below[:] = sorted(b for b in below if not b.startswith("."))
             for file in sorted(f for f in files if not f.startswith(".")):
                 here = Path(folder, file)
-                whole = _plain(here.relative_to(self.path).as_posix())
-                self._whole.setdefault(whole, []).append(here)
+                path = _plain(here.relative_to(self.path).as_posix())
+                self._at["path", path].append(here)
                 if here.suffix.lower() in SUFFIXES:
                     self.images.append(here)
-                    last = PurePosixPath(whole).name
-                    self._whole_stem.setdefault(_stem(whole), []).append(here)
-                    self._last.setdefault(last, []).append(here)
-                    self._last_stem.setdefault(_stem(last), []).append(here)
+                    last = path.rsplit("/", 1)[-1]
+                    self._at["path stem", _stem(path)].append(here)
+                    self._at["name", last].append(here)
+                    self._at["name stem", _stem(last)].append(here)
 
     def find_all(self, names: Sequence[str]) -> list[Path | None]:
         """The file of each name, None where it is missing.
@@ -119,27 +107,29 @@ class ImageFolder:
             RsirError: several files fit a name.
         """
         plain = [_plain(n) for n in names]
-        with_folder = [p.split("/")[:-1] for p in plain if "/" in p]
-        shared = os.path.commonprefix(with_folder) if with_folder else []
-        for drop in range(len(shared) + 1):
-            tails = ["/".join(p.split("/")[drop:]) if "/" in p else None for p in plain]
-            if any(t and self._at(t) for t in tails):
+        folders = [p.split("/")[:-1] for p in plain if "/" in p]
+        found: list[list[Path]] = []
+        for drop in range(len(os.path.commonprefix(folders) if folders else ()) + 1):
+            found = [
+                self._in_folder(p.split("/", drop)[-1]) if "/" in p else []
+                for p in plain
+            ]
+            if any(found):
                 break
         return [
-            self._one(name, self._at(t) if t else self._below(p))
-            for name, p, t in zip(names, plain, tails, strict=True)
+            self._one(name, files if "/" in p else self._anywhere(p))
+            for name, p, files in zip(names, plain, found, strict=True)
         ]
 
-    def _at(self, path: str) -> list[Path]:
-        """The file of that path, else files of its stem, same folder."""
-        return self._whole.get(path) or self._whole_stem.get(_stem(path), [])
+    def _get(self, kind: str, name: str) -> list[Path]:
+        return self._at.get((kind, name), [])
 
-    def _below(self, name: str) -> list[Path]:
-        """Files that fit a bare name, here or in sub-folders."""
-        if name in self._whole:
-            return self._whole[name]
-        near = self._last.get(name, []) + self._whole_stem.get(_stem(name), [])
-        return near or self._last_stem.get(_stem(name), [])
+    def _in_folder(self, path: str) -> list[Path]:
+        return self._get("path", path) or self._get("path stem", _stem(path))
+
+    def _anywhere(self, name: str) -> list[Path]:
+        near = self._get("name", name) + self._get("path stem", _stem(name))
+        return self._get("path", name) or near or self._get("name stem", _stem(name))
 
     def _one(self, name: str, found: list[Path]) -> Path | None:
         if len(found) > 1:
@@ -172,35 +162,24 @@ class PixelOptions:
     percentiles: tuple[float, float] | None = None
 
     def __post_init__(self):
-        put = object.__setattr__
-        try:
-            if self.bands is not None:
-                put(self, "bands", tuple(int(b) for b in self.bands))
-            for key in ("scale", "percentiles"):
-                if getattr(self, key) is not None:
-                    low, high = getattr(self, key)
-                    put(self, key, (float(low), float(high)))
-        except (TypeError, ValueError):
-            raise RsirError(
-                f"bands={self.bands}, scale={self.scale}, percentiles="
-                f"{self.percentiles}: give numbers, such as bands=(3, 2, 1) "
-                "and scale=(0, 4095)"
-            ) from None
-        if self.bands is not None and (
-            len(self.bands) not in (1, 3) or min(self.bands) < 1
-        ):
-            raise RsirError(
-                f"bands={self.bands}: give one band or three, counted from 1, "
-                "such as 3,2,1"
-            )
-        for key in ("scale", "percentiles"):
+        for key, number in (("bands", int), ("scale", float), ("percentiles", float)):
             value = getattr(self, key)
-            if value is not None and not -np.inf < value[0] < value[1] < np.inf:
-                raise RsirError(f"{key}={value}: give LOW,HIGH with LOW below HIGH")
-        if self.percentiles and not 0 <= self.percentiles[0] < 100 >= max(
-            self.percentiles
-        ):
-            raise RsirError(f"percentiles={self.percentiles} must lie in 0..100")
+            if value is None:
+                continue
+            try:
+                value = tuple(number(v) for v in value)
+            except (TypeError, ValueError):
+                value = ()
+            if key == "bands":
+                good = len(value) in (1, 3) and min(value) >= 1
+                want = "one band or three, counted from 1, such as 3,2,1"
+            else:
+                good = len(value) == 2 and -np.inf < value[0] < value[1] < np.inf
+                good &= key == "scale" or (value[0] >= 0 and value[1] <= 100)
+                want = "LOW,HIGH with LOW below HIGH, such as 0,4095 or 2%,98%"
+            if not good:
+                raise RsirError(f"{key}={getattr(self, key)}: give {want}")
+            object.__setattr__(self, key, value)
 
     @classmethod
     def parse(
@@ -209,13 +188,9 @@ class PixelOptions:
         """From the command line: "3,2,1", and "0,4095" or "2%,98%"."""
         if not bands and not scale:
             return None
-        percent = "%" in (scale or "")
         pair = scale.replace("%", "").split(",") if scale else None
-        return cls(
-            bands.split(",") if bands else None,
-            None if percent else pair,
-            pair if percent else None,
-        )
+        key = "percentiles" if "%" in (scale or "") else "scale"
+        return cls(bands=bands.split(",") if bands else None, **{key: pair})
 
     def to_dict(self) -> dict[str, list]:
         """What is set, as JSON takes it."""
@@ -224,12 +199,7 @@ class PixelOptions:
     @classmethod
     def from_dict(cls, data: dict | None) -> PixelOptions | None:
         """What `to_dict` gave; None for None."""
-        if data is None:
-            return None
-        unknown = set(data) - {"bands", "scale", "percentiles"}
-        if unknown:
-            raise RsirError(f"pixel options have no {min(unknown)!r}")
-        return cls(**data)
+        return None if data is None else cls(**data)
 
     def measured(self, paths: Sequence[Path], limit: int = 200) -> PixelOptions:
         """The same, with `scale` measured where percentiles are asked.
@@ -239,22 +209,18 @@ class PixelOptions:
         """
         if self.percentiles is None:
             return self
-        values = []
-        for path in paths[:: max(1, len(paths) // limit)]:
-            raster = _Raster(path)
-            if raster.bits > 8:
-                array = raster.chosen(self.bands)
-                step = max(1, array.size // 20_000)
-                values.append(array.reshape(-1)[::step].astype(np.float64))
-        if not values:
+
+        def sample(raster: _Raster):
+            values = raster.values(self.bands).ravel() if raster.bits > 8 else []
+            return values[:: max(1, len(values) // 20_000)]
+
+        some = paths[:: max(1, len(paths) // limit)]
+        values = np.concatenate([_reading(path, sample) for path in some])
+        values = values[np.isfinite(values)].astype(float)
+        if not values.size:
             return replace(self, percentiles=None)
-        low, high = np.nanpercentile(np.concatenate(values), self.percentiles)
-        if not low < high:
-            raise RsirError(
-                f"percentiles {self.percentiles} of these pictures are {low:g} "
-                f"and {high:g}; give the scale as LOW,HIGH"
-            )
-        return replace(self, scale=(low, high), percentiles=None)
+        scale = tuple(np.percentile(values, self.percentiles).tolist())
+        return replace(self, scale=scale, percentiles=None)
 
 
 def open_image(
@@ -266,13 +232,16 @@ def open_image(
         RsirError: missing, truncated, no picture, too large, or of
             bands or bits that need another `pixels`.
     """
-    return _guard(path, lambda: _Raster(path).rgb(pixels or PixelOptions()))
+    return _reading(path, lambda raster: raster.rgb(pixels or PixelOptions()))
 
 
-def _guard(path, read: Callable):
-    """Run `read`; what the libraries raise becomes one plain error."""
+def _reading(path: str | os.PathLike, use: Callable):
+    """`use` of a picture; what the decoders raise becomes one plain error."""
+    data = read_bytes(Path(path), "image")
+    if not data:
+        raise RsirError(f"image {path} is empty (0 bytes); fetch it again")
     try:
-        return read()
+        return use(_Raster(path, data))
     except RsirError:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
@@ -284,133 +253,106 @@ def _guard(path, read: Callable):
     except Image.UnidentifiedImageError:
         raise RsirError(
             f"image {path} is no picture that Pillow can read "
-            f"({os.path.getsize(path):,} bytes); fetch it again, or save it as PNG"
+            f"({len(data):,} bytes); fetch it again, or save it as PNG"
         ) from None
     except Exception as error:  # decoders raise nearly anything on damage
+        why = " ".join(str(error).split()) or type(error).__name__
         raise RsirError(
-            f"image {path} is truncated or damaged "
-            f"({' '.join(str(error).split()) or type(error).__name__}); fetch it again"
+            f"image {path} is truncated or damaged ({why}); fetch it again"
         ) from None
 
 
 class _Raster:
     """One file: what bands and bits it has, and its pixels.
 
-    `image` is Pillow's view (None if it has none), `series` that of
-    tifffile (None if the file is no TIFF that it knows).
+    Attributes:
+        bands, bits: of each pixel; integers with a sign and floats
+            count as more than 8 bits.
+        plain: the bands are grey or RGB, with transparency or without.
+        image: Pillow's view, where Pillow can read all of it.
+        series: tifffile's view, of a TIFF.
     """
 
-    def __init__(self, path: str | os.PathLike):
-        self.path = path
-        self.data = read_bytes(Path(path), "image")
-        if not self.data:
-            raise RsirError(f"image {path} is empty (0 bytes); fetch it again")
-        self.series = self._tiff()
-        self.image = self._pillow()
-        self.turn = 1  # EXIF orientation that is still to be applied
-        self.alpha = self.coloured = False
-        if self.series is not None:
-            self._facts_of_tiff()
-            return
-        mode = self.image.mode
-        self.bands = len(self.image.getbands())
-        self.number = "float" if mode == "F" else "integer"
-        self.bits = {"F": 32, "I": 32}.get(mode, 16 if ";16" in mode else 8)
-        self.alpha = self.image.has_transparency_data
-        self.coloured = True
-        if self.bits == 8 and self._stored_bits() > 8:
-            raise RsirError(
-                f"image {path} has {self.bands} bands of {self._stored_bits()} bits, "
-                "of which Pillow reads 8 only; save it as TIFF, then read it with "
-                "scale=LOW,HIGH"
-            )
+    def __init__(self, path: str | os.PathLike, data: bytes):
+        self.path, self.series, self.image = path, None, None
+        if data[:4] in _TIFF:
+            self._read_tiff(data)
+        if self.series is None:
+            self._read_other(data)
 
-    def _tiff(self):
-        if self.data[:4] not in _TIFF:
-            return None
+    def _read_tiff(self, data: bytes) -> None:
         import tifffile
 
         logging.getLogger("tifffile").setLevel(logging.CRITICAL)
         try:
-            return tifffile.TiffFile(io.BytesIO(self.data)).series[0]
-        except Exception:  # damaged: Pillow says so
-            return None
-
-    def _pillow(self) -> Image.Image | None:
-        try:
-            with _OPENING, warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                warnings.simplefilter("error", Image.DecompressionBombWarning)
-                return Image.open(io.BytesIO(self.data))
-        except Image.UnidentifiedImageError:
-            if self.series is None:
-                raise
-            return None
-
-    def _facts_of_tiff(self) -> None:
-        page, axes = self.series.keyframe, self.series.axes
-        limit = Image.MAX_IMAGE_PIXELS
-        if limit and page.imagewidth * page.imagelength > limit:
+            self.series = series = tifffile.TiffFile(io.BytesIO(data)).series[0]
+        except Exception:  # damaged: Pillow says in what way
+            return
+        page, axes = series.keyframe, series.axes
+        if page.imagewidth * page.imagelength > (Image.MAX_IMAGE_PIXELS or np.inf):
             raise Image.DecompressionBombError
-        if len(axes) not in (2, 3) or axes[-1] not in "XS":
+        if len(axes) > 3 or axes[-1] not in "XS" or series.dtype.kind not in "buif":
             raise RsirError(
-                f"image {self.path} is a stack of pictures ({axes}, shape "
-                f"{self.series.shape}); save each picture as a file of its own"
+                f"image {self.path} is a stack or not of real numbers (shape "
+                f"{series.shape}, {series.dtype}); save each picture as a file"
             )
-        size = dict(zip(axes, self.series.shape, strict=True))
-        self.bands = int(np.prod([n for a, n in size.items() if a not in "YX"]))
+        size = dict(zip(axes, series.shape, strict=True))
+        self.bands = int(np.prod([n for axis, n in size.items() if axis not in "YX"]))
         self.bits = int(np.max(page.bitspersample))
-        self.number = {"f": "float", "c": "complex", "i": "signed"}.get(
-            self.series.dtype.kind, "integer"
+        if series.dtype.kind in "if":
+            self.bits = max(16, self.bits)
+        alpha = bool({1, 2} & {int(e) for e in page.extrasamples})
+        in_colour = int(page.photometric) > 1
+        self.plain = self.bands in (1, 3) or (
+            alpha if self.bands == 2 else self.bands == 4 and (alpha or in_colour)
         )
-        if self.number != "integer":
-            self.bits = max(16, self.bits)  # never taken as it is
-        extra = [int(e) for e in page.extrasamples]
-        self.alpha = self.bands in (2, 4) and bool({1, 2} & set(extra))
-        self.coloured = int(page.photometric) > 1
-        if "S" not in axes and self.bands > 1:
-            self.image = None  # bands as pages: Pillow sees the first alone
+        one_page = "S" in axes or self.bands == 1  # Pillow sees the first page alone
+        if self.plain and one_page and (self.bits <= 8 or self.bands == 1):
+            try:
+                self.image = _pillow(data)
+            except Image.UnidentifiedImageError:
+                pass  # left to tifffile
 
-    def _stored_bits(self) -> int:
-        """Bits a band in a PNG or JPEG 2000, which Pillow cuts to 8."""
-        if self.data.startswith(b"\x89PNG"):
-            return self.data[24]
-        at = self.data.find(b"\xff\x4f\xff\x51", 0, 4096)  # JPEG 2000 size
-        return (self.data[at + 42] & 127) + 1 if at >= 0 else 8
+    def _read_other(self, data: bytes) -> None:
+        self.image = _pillow(data)
+        mode, stored, self.plain = self.image.mode, 8, True
+        own = mode in ("L", "LA", "RGBA") or mode[0] in "IF"
+        self.bands = len(self.image.getbands()) if own else 3
+        self.bits = 16 if ";16" in mode else 32 if mode in "IF" else 8
+        if data.startswith(b"\x89PNG"):
+            stored = data[24]
+        elif (at := data.find(b"\xff\x4f\xff\x51", 0, 4096)) >= 0:  # JPEG 2000
+            stored = (data[at + 42] & 127) + 1
+        if stored > 8 and self.bits == 8:
+            raise RsirError(
+                f"image {self.path} has {self.bands} bands of {stored} bits, of "
+                "which Pillow reads 8; save it as TIFF and give scale=LOW,HIGH"
+            )
 
     def rgb(self, pixels: PixelOptions) -> Image.Image:
         """The picture in mode RGB."""
-        grey_or_rgb = self.bands in (1, 3) or self.alpha
-        grey_or_rgb |= self.bands == 4 and self.coloured
-        lacks = [] if pixels.bands or grey_or_rgb else ["bands"]
-        if self.bits > 8 and pixels.scale is None:
-            lacks.append("scale")
-        if lacks or self.number == "complex":
-            self._refuse(lacks, pixels)
-        if pixels.bands is None and self.bits <= 8 and self.image is not None:
-            return self._ordinary()
-        bands = pixels.bands
-        if bands is None:
-            bands = (1, 2, 3) if self.bands > 2 else (1,)
-        array = self.chosen(bands)
+        lacks = []
+        if not (self.plain or pixels.bands):
+            lacks.append("bands=R,G,B such as 3,2,1 (--bands 3,2,1)")
+        if self.bits > 8 and not pixels.scale:
+            lacks.append("scale=LOW,HIGH, the values of black and white (--scale)")
+        if lacks:
+            raise RsirError(
+                f"image {self.path} has {self.bands} band(s) of {self.bits} bits, "
+                f"not 8 bits in grey or RGB; give {' and '.join(lacks)}"
+            )
+        if self.bits <= 8 and self.image and not pixels.bands:
+            image = self._turned()
+            if image.has_transparency_data:
+                black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+                image = Image.alpha_composite(black, image.convert("RGBA"))
+            return image.convert("RGB")
+        array = self.values(pixels.bands or ((1, 2, 3) if self.bands > 2 else (1,)))
         if self.bits > 8:
             low, high = pixels.scale
-            unit = (array.astype(np.float64) - low) / (high - low)
-            unit = np.clip(np.nan_to_num(unit, nan=0.0), 0, 1)
-            array = np.rint(255 * unit).astype(np.uint8)
-        image = Image.fromarray(
-            np.ascontiguousarray(np.broadcast_to(array, (*array.shape[:2], 3)))
-        )
-        image.getexif()[0x0112] = self.turn
-        return ImageOps.exif_transpose(image)
-
-    def _ordinary(self) -> Image.Image:
-        image = self._turned()
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-            image = Image.alpha_composite(black, image)
-        return image.convert("RGB")
+            unit = np.nan_to_num((array.astype(float) - low) / (high - low))
+            array = np.rint(255 * unit.clip(0, 1)).astype(np.uint8)
+        return Image.fromarray(np.repeat(array, 3 // array.shape[2], axis=2))
 
     def _turned(self) -> Image.Image:
         self.image.load()
@@ -419,58 +361,50 @@ class _Raster:
         except Exception:  # EXIF that cannot be read turns nothing
             return self.image
 
-    def chosen(self, bands: tuple[int, ...] | None) -> np.ndarray:
-        """The values of some bands (from 1; None: all), [H, W, bands]."""
-        array = self._values()
-        if bands is None:
-            return array
-        if max(bands) > array.shape[2]:
+    def values(self, bands: tuple[int, ...] | None) -> np.ndarray:
+        """The numbers of some bands (from 1; None: all), [H, W, bands]."""
+        if bands is not None and max(bands) > self.bands:
             raise RsirError(
-                f"image {self.path} has {array.shape[2]} bands, so there is no "
+                f"image {self.path} has {self.bands} band(s), so there is no "
                 f"band {max(bands)}; correct bands={','.join(map(str, bands))}"
             )
-        return array[..., [b - 1 for b in bands]]
-
-    def _values(self) -> np.ndarray:
-        if self.series is None:
+        if self.image is not None:
             image = self._turned()
-            if image.mode in ("P", "CMYK", "YCbCr", "LAB", "HSV", "1"):
+            if self.bits <= 8 and image.mode not in ("L", "LA", "RGB", "RGBA"):
                 image = image.convert("RGB")
-            return np.atleast_3d(np.asarray(image))
+            array = np.asarray(image)
+        else:
+            array = self._tiff_values()
+        array = np.atleast_3d(array)
+        return array if bands is None else array[..., [b - 1 for b in bands]]
+
+    def _tiff_values(self) -> np.ndarray:
         try:
             array = self.series.asarray()
         except ValueError as error:
             if "imagecodecs" not in str(error):
                 raise
-            if self.image is None or self.bands > 1:
-                raise RsirError(
-                    f"image {self.path}: reading {self.bands} bands of {self.bits} "
-                    "bits in this compression needs imagecodecs; pip install "
-                    "imagecodecs, or save it without compression"
-                ) from None
-            return np.atleast_3d(np.asarray(self._turned()))
-        tag = self.series.keyframe.tags.get(274)
-        self.turn = int(tag.value) if tag else 1
+            raise RsirError(
+                f"image {self.path}: {self.bands} band(s) of {self.bits} bits in "
+                "this compression need imagecodecs; pip install imagecodecs, or "
+                "save the picture without compression"
+            ) from None
         if array.ndim == 3 and self.series.axes[-1] != "S":
             array = np.moveaxis(array, 0, -1)
-        return np.atleast_3d(array)
+        tag = self.series.keyframe.tags.get(_ORIENTATION)
+        turn = int(tag.value) if tag else 1  # as EXIF counts
+        if turn in (5, 6, 7, 8):
+            array = array.swapaxes(0, 1)
+        down = -1 if turn in (3, 4, 7, 8) else 1
+        right = -1 if turn in (2, 3, 6, 7) else 1
+        return array[::down, ::right]
 
-    def _refuse(self, lacks: list[str], pixels: PixelOptions) -> None:
-        s = "s" if self.bands != 1 else ""
-        what = f"{self.bands} band{s} of {self.bits} bits ({self.number})"
-        if self.number == "complex":
-            raise RsirError(f"image {self.path} has {what}; save it as real numbers")
-        help_for = {
-            "bands": "bands=R,G,B such as 3,2,1 (--bands 3,2,1)",
-            "scale": "scale=LOW,HIGH, the values that become black and white "
-            "(--scale 0,4095)",
-        }
-        if "scale" in lacks and pixels.percentiles:
-            help_for["scale"] = "a scale measured first (PixelOptions.measured)"
-        raise RsirError(
-            f"image {self.path} has {what}, not 8 bits in grey or RGB; give "
-            + " and ".join(help_for[k] for k in lacks)
-        )
+
+def _pillow(data: bytes) -> Image.Image:
+    with _OPENING, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return Image.open(io.BytesIO(data))
 
 
 # ----------------------------------------------------------------------
@@ -504,8 +438,8 @@ def unreadable(
 def image_hashes(images, pixels: PixelOptions | None = None) -> list[str]:
     """sha256 of the bytes of every image file, in order.
 
-    With pixel options these enter too: the same file read in another
-    way is another picture.
+    Pixel options enter where set: a file read in another way is
+    another picture.
 
     Args:
         images: a `Split` (with its own `pixels`), or paths.
@@ -516,7 +450,7 @@ def image_hashes(images, pixels: PixelOptions | None = None) -> list[str]:
     Raises:
         RsirError: a file is missing or may not be read.
     """
-    pixels = getattr(images, "pixels", None) or pixels
+    pixels = getattr(images, "pixels", pixels)
     tail = repr(sorted(pixels.to_dict().items())).encode() if pixels else b""
 
     def digest(path):

@@ -32,7 +32,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rsir.data.catalog import CATALOG, Entry, entry, scene_of
+from rsir.data.catalog import CATALOG, Entry, scene_of
 from rsir.data.images import SUFFIXES, ImageFolder, PixelOptions, unreadable
 from rsir.data.split import SPLIT_NAMES, DataRepairWarning, Split, Splits
 from rsir.utils.errors import RsirError
@@ -44,20 +44,14 @@ BLANK = "."
 LAYOUTS = ("karpathy", "precomp", "lists", "folder")
 
 SPLIT_ALIASES = {
-    "train": "train",
-    "training": "train",
-    "restval": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
+    **dict.fromkeys(("train", "training", "restval"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
 
 _OTHER_WAY = (
-    "read the rows yourself and pass them to Splits.from_pairs "
-    "(book/bring_your_own.md has an example for each layout)"
+    "for another layout, read the rows yourself and pass them to "
+    "Splits.from_pairs (book/bring_your_own.md has examples)"
 )
 _WRITTEN_LIST = re.compile(r"""\s*[\[{]\s*(['"]).*\1\s*,?\s*[\]}]\s*""", re.S)
 _EMPTY_CELL = {"nan", "none", "null", "<na>", "n/a"}
@@ -108,7 +102,7 @@ def some(items: Sequence, limit: int = 4) -> str:
 
 
 def one_line(text: str) -> str:
-    """A caption on one line: every line break becomes a space."""
+    """A caption on one line: a line break in it becomes a space."""
     return re.sub(r"[\r\n]+", " ", text.strip("\r\n"))
 
 
@@ -120,8 +114,7 @@ def _warn(message: str) -> None:
     warnings.warn(message, DataRepairWarning, stacklevel=level)
 
 
-def split_name(text: str, where: str) -> str:
-    """ "train", "val" or "test" for what a file calls it."""
+def _split_name(text, where: str) -> str:
     try:
         return SPLIT_ALIASES[str(text).strip().lower()]
     except KeyError:
@@ -148,8 +141,7 @@ def assemble(
     Args:
         name, root: of the data set.
         records: images in file order; all with a split, or none.
-        find: gives the file of each name, such as
-            `ImageFolder.find_all`.
+        find: gives the file of each name, as `ImageFolder.find_all`.
         rules: what to check, and how to cut.
         source: the annotation file, for messages.
         label_of: gives the scene kind for an image id, or None.
@@ -159,37 +151,21 @@ def assemble(
     """
     records, paths = _checked(records, find, rules, source)
     if not any(r.split for r in records):
-        records = cut_all(records, rules)
-    records = cut_val(records, rules)
+        records = _cut_all(records, rules)
+    records = _cut_val(records, rules)
     if not any(r.split == "test" for r in records):
         raise RsirError(
             f"{source}: the test split is empty; the file must assign images to test"
         )
-    return Splits(
-        name,
-        Path(root),
-        *(_split(name, part, records, paths, label_of) for part in SPLIT_NAMES),
-    )
-
-
-def _checked(records, find, rules: Rules, source):
-    if not records:
-        raise RsirError(f"{source} lists no images")
-    _check_counts(records, rules, source)
-    _check_twice(records, source)
-    records = _repair_captions(records, source)
-    return records, _find_images(records, find, source)
+    parts = [_split(name, part, records, paths, label_of) for part in SPLIT_NAMES]
+    return Splits(name, Path(root), *parts)
 
 
 def _split(name, part, records, paths, label_of=None) -> Split:
     rows = [i for i, r in enumerate(records) if r.split == part]
     mine = [records[i] for i in rows]
-    labels = keywords = None
-    if label_of is not None:
-        labels = tuple(label_of(r.id) for r in mine)
-        labels = labels if any(labels) else None
-    if any(r.keywords is not None for r in mine):
-        keywords = tuple(r.keywords or () for r in mine)
+    labels = [label_of(r.id) if label_of else "" for r in mine]
+    keywords = [r.keywords or () for r in mine]
     return Split(
         dataset=name,
         name=part,
@@ -197,44 +173,44 @@ def _split(name, part, records, paths, label_of=None) -> Split:
         captions=tuple(c for r in mine for c in r.captions),
         owner=np.repeat(np.arange(len(mine)), [len(r.captions) for r in mine]),
         ids=tuple(r.id for r in mine),
-        labels=labels,
-        keywords=keywords,
+        labels=tuple(labels) if any(labels) else None,
+        keywords=tuple(keywords) if any(keywords) else None,
     )
 
 
-def _check_counts(records, rules: Rules, source) -> None:
-    want = rules.captions_per_image
+def _checked(records, find, rules: Rules, source):
+    """The repaired records, and the path of each image."""
+    if not records:
+        raise RsirError(f"{source} lists no images")
+    seen: dict[str, Record] = {}
     for r in records:
-        have = len(r.captions)
+        have, want = len(r.captions), rules.captions_per_image
         if not have:
             raise RsirError(
                 f"{source}: {r.where} ({r.id}) has no caption; every "
                 "image needs at least one"
             )
-        if want is not None and have != want:
+        if want not in (None, have):
             raise RsirError(
-                f"{source}: {r.where} ({r.id}) has {have} captions, "
-                f"not {want}; correct the file, or pass "
-                "captions_per_image=None to take any count"
+                f"{source}: {r.where} ({r.id}) has {have} captions, not {want}; "
+                "correct the file, or pass captions_per_image=None to take any count"
             )
-
-
-def _check_twice(records, source) -> None:
-    seen: dict[str, Record] = {}
-    for r in records:
         first = seen.setdefault(r.id, r)
-        if first is r:
-            continue
         if first.split != r.split:
+            raise _two_splits(source, first, r.split, r.where)
+        if first is not r:
             raise RsirError(
-                f"{source}: image {r.id} is in two splits, "
-                f"{first.split} ({first.where}) and {r.split} "
-                f"({r.where}); keep it in one of them"
+                f"{source}: image {r.id} is listed twice, at "
+                f"{first.where} and {r.where}; join their captions"
             )
-        raise RsirError(
-            f"{source}: image {r.id} is listed twice, at "
-            f"{first.where} and {r.where}; join their captions"
-        )
+    return _repair_captions(records, source), _find_images(records, find, source)
+
+
+def _two_splits(source, first: Record, split: str, where: str) -> RsirError:
+    return RsirError(
+        f"{source}: image {first.id} is in two splits, {first.split} "
+        f"({first.where}) and {split} ({where}); keep it in one of them"
+    )
 
 
 def _repair_captions(records, source) -> list[Record]:
@@ -243,25 +219,26 @@ def _repair_captions(records, source) -> list[Record]:
     out = []
     for r in records:
         for caption in r.captions:
-            _check_caption(caption, f"{source}: {r.where} ({r.id})")
-        empty = sum(not c.strip() for c in r.captions)
-        if empty:
-            blank += [r.id] * empty
-            captions = tuple(c if c.strip() else BLANK for c in r.captions)
-            r = replace(r, captions=captions)
-        wordless += sum(not re.search(r"[^\W\d_]", c) for c in r.captions) - empty
-        out.append(r)
+            if not caption.strip():
+                blank.append(r.id)
+            elif not re.search(r"[^\W\d_]", caption):
+                wordless += 1
+            else:
+                _check_caption(caption, f"{source}: {r.where} ({r.id})")
+        captions = tuple(c if c.strip() else BLANK for c in r.captions)
+        out.append(replace(r, captions=captions))
+    name = Path(source).name
     if blank:
         names = list(dict.fromkeys(blank))
         _warn(
-            f"{Path(source).name}: {len(blank)} blank captions in "
-            f"{len(names)} images ({some(names)}); each now reads "
-            f"{BLANK!r}, so that positions and counts stay"
+            f"{name}: {len(blank)} blank captions in {len(names)} images "
+            f"({some(names)}); each now reads {BLANK!r}, so that positions and "
+            "counts stay"
         )
     if wordless:
         _warn(
-            f"{Path(source).name}: {wordless} captions hold no word (such "
-            "as '.'); they are kept as they are"
+            f"{name}: {wordless} captions hold no word (such as '.'); they are "
+            "kept as they are"
         )
     return out
 
@@ -293,34 +270,37 @@ def _find_images(records, find, source) -> list[Path]:
         other = taken.setdefault(path, r.id)
         if other != r.id:
             raise RsirError(
-                f"{source}: {other} and {r.id} are one and the same "
-                f"file, {path}; the names must differ in more than "
-                "the suffix"
+                f"{source}: {other} and {r.id} are one and the same file, {path}; "
+                "the names must differ in more than the suffix"
             )
     return paths
 
 
 def check_readable(splits: Splits) -> None:
-    """Decode every picture.
-
-    Raises:
-        RsirError: some cannot be read; names the first of them.
-    """
+    """Decode every picture; RsirError names the first that fails."""
     paths = [p for s in splits for p in s.images]
     bad = unreadable(paths, splits.test.pixels)
     if bad:
+        others = f"; then {some([p.name for p, _ in bad[1:]])}" if bad[1:] else ""
         raise RsirError(
             f"{len(bad):,} of {len(paths):,} images cannot be read; "
-            f"the first: {bad[0][1]}"
-            + (f"; then {some([p.name for p, _ in bad[1:]])}" if bad[1:] else "")
+            f"the first: {bad[0][1]}{others}"
         )
 
 
-def cut_all(records, rules: Rules) -> list[Record]:
-    """Images in a seeded shuffle: 10 % test, the others train.
+def with_pixels(splits: Splits, pixels: PixelOptions | None) -> Splits:
+    """The same splits, read with these options.
 
-    At least one image each; the cut is by image, never by caption.
+    Percentiles are measured on train (on test where train is empty).
     """
+    if pixels is None:
+        return splits
+    pixels = pixels.measured(splits.train.images or splits.test.images)
+    return replace(splits, **{s.name: replace(s, pixels=pixels) for s in splits})
+
+
+def _cut_all(records, rules: Rules) -> list[Record]:
+    """Images in a seeded shuffle: 10 % test, the others train."""
     n = len(records)
     if n < 3:
         raise RsirError(
@@ -335,7 +315,7 @@ def cut_all(records, rules: Rules) -> list[Record]:
     ]
 
 
-def cut_val(records, rules: Rules) -> list[Record]:
+def _cut_val(records, rules: Rules) -> list[Record]:
     """Cut val from train by a seeded shuffle of the images.
 
     * The file has val or only test, and `val_fraction` is None:
@@ -344,8 +324,6 @@ def cut_val(records, rules: Rules) -> list[Record]:
       at most a fifth of train.
     * `val_fraction` given: train and val are joined and cut anew;
       0.2 is what AMFMN and GaLR release (their shuffle has no seed).
-
-    File order is kept within each split.
     """
     share = rules.val_fraction
     pool = [i for i, r in enumerate(records) if r.split != "test"]
@@ -374,26 +352,21 @@ def cut_val(records, rules: Rules) -> list[Record]:
 
 
 def _load_json(source: Path):
+    text = read_text(source, "annotation file")
     try:
-        return json.loads(read_text(source, "annotation file"))
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise RsirError(
-            f"{source} is not JSON (line {error.lineno}, column "
-            f"{error.colno}: {error.msg}); it may be cut off, fetch "
-            "it again"
+            f"{source} is not JSON (line {error.lineno}, column {error.colno}: "
+            f"{error.msg}); it may be cut off, fetch it again"
         ) from None
-    except (RecursionError, ValueError) as error:
-        if isinstance(error, RsirError):
-            raise
-        raise RsirError(f"{source} is not JSON of captions ({error})") from None
+    except (RecursionError, ValueError) as error:  # too deep, too long a number
+        raise RsirError(f"{source} is no JSON of captions ({error})") from None
 
 
 def _kind_of_json(data) -> str:
-    """What a JSON of captions is, in words."""
-    if isinstance(data, list):
-        return "a list"
     if not isinstance(data, dict):
-        return "a single value"
+        return "a list" if isinstance(data, list) else "a single value"
     if "annotations" in data:
         return "COCO JSON"
     first = next(iter(data.values()), None)
@@ -401,6 +374,21 @@ def _kind_of_json(data) -> str:
         if "raw" in first[0] and "images" not in data:
             return "the JSON of NWPU-Captions (a list for each class)"
     return f"an object with the keys {some(sorted(data)) or 'none'}"
+
+
+def _need(item, keys: Iterable[str], where: str) -> str:
+    """The image name under the first key; all keys must be there."""
+    if not isinstance(item, dict):
+        raise RsirError(f"{where} is not an object")
+    for key in keys:
+        if key not in item:
+            raise RsirError(
+                f"{where} has no key {key!r} (it has {some(sorted(item)) or 'none'})"
+            )
+    name = item[next(iter(keys))]
+    if not isinstance(name, str) or not name.strip():
+        raise RsirError(f"{where} has an empty {next(iter(keys))!r} ({name!r})")
+    return name.strip()
 
 
 def parse_karpathy(source: Path, expect: str = "") -> list[Record]:
@@ -417,8 +405,7 @@ def parse_karpathy(source: Path, expect: str = "") -> list[Record]:
     if not isinstance(data, dict) or "images" not in data or "annotations" in data:
         raise RsirError(
             f"{source} has no key 'images' with sentences, it is "
-            f"{_kind_of_json(data)}; a Karpathy JSON is an object with a list "
-            f"'images'; for another layout, {_OTHER_WAY}"
+            f"{_kind_of_json(data)}; {_OTHER_WAY}"
         )
     says = str(data.get("dataset", "")).lower().replace("_captions", "")
     if expect in CATALOG and says in set(CATALOG) - {expect}:
@@ -428,32 +415,11 @@ def parse_karpathy(source: Path, expect: str = "") -> list[Record]:
         )
     if not isinstance(data["images"], list):
         raise RsirError(f"{source}: 'images' is not a list")
-    return [
-        _karpathy_image(source, f"images[{i}]", item)
-        for i, item in enumerate(data["images"])
-    ]
+    return [_karpathy(source, f"images[{i}]", x) for i, x in enumerate(data["images"])]
 
 
-def _need(item, keys: Iterable[str], where: str) -> None:
-    if not isinstance(item, dict):
-        raise RsirError(f"{where} is not an object")
-    for key in keys:
-        if key not in item:
-            raise RsirError(
-                f"{where} has no key {key!r} (it has {some(sorted(item)) or 'none'})"
-            )
-
-
-def _image_name(item: dict, key: str, where: str) -> str:
-    name = item[key]
-    if not isinstance(name, str) or not name.strip():
-        raise RsirError(f"{where} has an empty {key!r} ({name!r})")
-    return name.strip()
-
-
-def _karpathy_image(source: Path, at: str, item) -> Record:
-    _need(item, ("filename", "split", "sentences"), f"{source}: {at}")
-    name = _image_name(item, "filename", f"{source}: {at}")
+def _karpathy(source: Path, at: str, item) -> Record:
+    name = _need(item, ("filename", "split", "sentences"), f"{source}: {at}")
     where = f"{source}: {at} ({name})"
     if not isinstance(item["sentences"], list):
         raise RsirError(f"{where}: 'sentences' is not a list")
@@ -463,23 +429,17 @@ def _karpathy_image(source: Path, at: str, item) -> Record:
         if not isinstance(raw, str):
             raise RsirError(f"{where}: sentences[{j}] has no text under 'raw'")
         captions.append(one_line(raw))
-        if isinstance(sentence, dict):
-            words += _words(sentence)
-    return Record(
-        id=name,
-        captions=tuple(captions),
-        split=split_name(item["split"], where),
-        where=at,
-        keywords=tuple(dict.fromkeys(words)) if words else None,
-    )
+        words += _words(sentence)
+    split = _split_name(item["split"], where)
+    return Record(name, tuple(captions), split, at, tuple(dict.fromkeys(words)) or None)
 
 
-def _words(item: dict) -> list[str]:
-    found = item.get("keywords", item.get("keyword")) or []
-    if isinstance(found, str):
-        found = found.split(",")
-    if not isinstance(found, list):
+def _words(item) -> list[str]:
+    if not isinstance(item, dict):
         return []
+    found = item.get("keywords", item.get("keyword"))
+    found = found.split(",") if isinstance(found, str) else found
+    found = found if isinstance(found, list) else []
     return [w.strip() for w in found if isinstance(w, str) and w.strip()]
 
 
@@ -512,30 +472,36 @@ def parse_lists(files: dict[str, Path]) -> list[Record]:
     """
     records = []
     for part in (p for p in SPLIT_NAMES if p in files):
-        data = _load_json(files[part])
+        data, found = _load_json(files[part]), {}
         if not isinstance(data, list):
             raise RsirError(
-                f"{files[part]} is {_kind_of_json(data)}, not a list of "
-                "objects with 'image' and 'caption'; for another layout, " + _OTHER_WAY
+                f"{files[part]} is {_kind_of_json(data)}, not a list of objects "
+                f"with 'image' and 'caption'; {_OTHER_WAY}"
             )
-        texts: dict[str, list[str]] = {}
-        place: dict[str, str] = {}
         for i, item in enumerate(data):
-            where = f"{files[part]}: [{i}]"
-            _need(item, ("image", "caption"), where)
-            name = _image_name(item, "image", where)
+            name = _need(item, ("image", "caption"), f"{files[part]}: [{i}]")
             captions = item["caption"]
-            captions = captions if isinstance(captions, list) else [captions]
-            if not all(isinstance(c, str) for c in captions):
-                raise RsirError(f"{where} ({name}): a caption is no text")
-            texts.setdefault(name, []).extend(map(one_line, captions))
-            place.setdefault(name, f"{files[part].name} [{i}]")
-        records += [Record(n, tuple(c), part, place[n]) for n, c in texts.items()]
+            for text in captions if isinstance(captions, list) else [captions]:
+                if not isinstance(text, str):
+                    raise RsirError(
+                        f"{files[part]}: [{i}] ({name}): a caption is {text!r:.40}, "
+                        "not text"
+                    )
+                _add(found, name, text, part, f"{files[part].name} [{i}]", files[part])
+        records += found.values()
     return records
 
 
+def _add(found: dict[str, Record], name, caption, part, where, source) -> None:
+    """Add one caption to the record of its image."""
+    r = found.setdefault(name, Record(name, (), part, where))
+    if r.split != part:
+        raise _two_splits(source, r, part, where)
+    found[name] = replace(r, captions=(*r.captions, one_line(caption)))
+
+
 # ----------------------------------------------------------------------
-# Text: the `*_precomp` files, and a CSV.
+# Text: the `*_precomp` files, a CSV, and rows of any source.
 
 
 def parse_precomp(folder: Path, captions_per_image: int | None = 5) -> list[Record]:
@@ -547,12 +513,12 @@ def parse_precomp(folder: Path, captions_per_image: int | None = 5) -> list[Reco
     """
     records = []
     for part in SPLIT_NAMES:
-        if part != "val" or (Path(folder) / "val_caps.txt").exists():
-            records += _parse_pair(Path(folder), part, captions_per_image)
+        if part != "val" or (folder / "val_caps.txt").exists():
+            records += _precomp_pair(folder, part, captions_per_image)
     return records
 
 
-def _parse_pair(folder: Path, part: str, captions_per_image) -> list[Record]:
+def _precomp_pair(folder: Path, part: str, captions_per_image) -> list[Record]:
     caps_path, names_path = folder / f"{part}_caps.txt", folder / f"{part}_filename.txt"
     # a blank line is a blank caption: every line below counts by its number
     caps = [one_line(c.strip()) for c in read_lines(caps_path, "caption file")]
@@ -564,18 +530,16 @@ def _parse_pair(folder: Path, part: str, captions_per_image) -> list[Record]:
             f"{names_path}: line {names.index('') + 1} is blank; every line "
             "must name an image"
         )
+    each = captions_per_image or (len(caps) // len(names) or 1)
+    runs = [(k, each) for k in names]
     if len(names) == len(caps) and len(set(names)) < len(names):
         runs = [(k, len(list(g))) for k, g in groupby(names)]
-    else:
-        each = captions_per_image or (len(caps) // len(names) or 1)
-        if each * len(names) != len(caps):
-            raise RsirError(
-                f"{caps_path} has {len(caps):,} lines and {names_path} "
-                f"has {len(names):,}; expected {each} captions a "
-                f"name ({each * len(names):,} lines) or one name a "
-                "caption"
-            )
-        runs = [(k, each) for k in names]
+    elif each * len(names) != len(caps):
+        raise RsirError(
+            f"{caps_path} has {len(caps):,} lines and {names_path} has "
+            f"{len(names):,}; expected {each} captions a name "
+            f"({each * len(names):,} lines) or one name a caption"
+        )
     records, at = [], 0
     for key, count in runs:
         where = f"{part}_caps.txt line {at + 1}"
@@ -585,25 +549,15 @@ def _parse_pair(folder: Path, part: str, captions_per_image) -> list[Record]:
 
 
 def find_csv(folder: Path) -> Path | None:
-    """`captions.csv`, or else the only CSV or TSV, or None.
-
-    Raises:
-        RsirError: several, none of them captions.csv.
-    """
-    found = [
-        p
-        for n, p in _inside(folder).items()
-        if n.endswith((".csv", ".tsv")) and n[0] != "."
-    ]
-    for path in found:
-        if path.name.lower() == "captions.csv":
-            return path
-    if len(found) > 1:
+    """`captions.csv`, or else the only CSV or TSV, or None."""
+    inside = _inside(folder)
+    found = [n for n in inside if n.endswith((".csv", ".tsv")) and n[0] != "."]
+    if len(found) > 1 and "captions.csv" not in found:
         raise RsirError(
-            f"{folder} has several CSV files ({some([p.name for p in found])}); "
-            "name the one with the captions captions.csv"
+            f"{folder} has several CSV files ({some(found)}); name the one with "
+            "the captions captions.csv"
         )
-    return found[0] if found else None
+    return inside.get("captions.csv", inside[found[0]] if found else None)
 
 
 def parse_csv(source: Path) -> list[Record]:
@@ -613,14 +567,12 @@ def parse_csv(source: Path) -> list[Record]:
     a comma, semicolon, tab or bar; one row per caption.
     """
     text = read_text(source, "caption table")
-    for separator in ",;\t|":
-        rows = csv.reader(
-            io.StringIO(text, newline=""), delimiter=separator, strict=True
-        )
+    for sign in ",;\t|":
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=sign, strict=True)
         try:
             head = [c.strip().lower() for c in next(rows, [])]
             if {"filename", "caption"} <= set(head):
-                return _csv_records(source, head, rows, separator)
+                return _csv_records(source, head, rows, sign)
         except csv.Error as error:
             raise RsirError(
                 f"{source}: line {rows.line_num} is not CSV ({error}); "
@@ -635,9 +587,7 @@ def parse_csv(source: Path) -> list[Record]:
     )
 
 
-def _csv_records(source: Path, head: list[str], rows, separator) -> list[Record]:
-    at_name, at_text = head.index("filename"), head.index("caption")
-    at_split = head.index("split") if "split" in head else None
+def _csv_records(source: Path, head: list[str], rows, sign: str) -> list[Record]:
     found: dict[str, Record] = {}
     for row in rows:
         where = f"line {rows.line_num}"
@@ -646,28 +596,17 @@ def _csv_records(source: Path, head: list[str], rows, separator) -> list[Record]
         if len(row) != len(head):
             raise RsirError(
                 f"{source}: {where} has {len(row)} fields, the first line has "
-                f"{len(head)} (separated by {separator!r}); put captions with "
-                f"{separator!r} in double quotes"
+                f"{len(head)}; the separator is {sign!r}, put captions with it in "
+                "double quotes"
             )
-        name = row[at_name].strip()
+        cells = {key: cell.strip() for key, cell in zip(head, row, strict=True)}
+        name, part = cells["filename"], ""
         if not name:
             raise RsirError(f"{source}: {where} names no image")
-        part = ""
-        if at_split is not None:
-            part = split_name(row[at_split], f"{source}: {where}")
-        _add(found, name, one_line(row[at_text].strip()), part, where, source)
+        if "split" in cells:
+            part = _split_name(cells["split"], f"{source}: {where}")
+        _add(found, name, cells["caption"], part, where, source)
     return list(found.values())
-
-
-def _add(found: dict[str, Record], name, caption, part, where, source) -> None:
-    """Add one caption to the record of its image."""
-    r = found.setdefault(name, Record(name, (), part, where))
-    if r.split != part:
-        raise RsirError(
-            f"{source}: image {name} is in two splits, {r.split or 'none'} "
-            f"({r.where}) and {part or 'none'} ({where}); keep it in one of them"
-        )
-    found[name] = replace(r, captions=(*r.captions, caption))
 
 
 def read_pairs(
@@ -681,23 +620,17 @@ def read_pairs(
     """`Splits.from_pairs`; with `part`, that one split, nothing cut."""
     found: dict[str, Record] = {}
     for i, row in enumerate(rows):
-        where = f"row {i}"
         row = tuple(row)
-        if part is not None:
-            row = (*row[:2], part) if len(row) == 2 else row + (None,)
-        if len(row) not in (2, 3):
+        good = len(row) == 2 or (len(row) == 3 and part is None)
+        if not (
+            good and isinstance(row[0], (str, os.PathLike)) and isinstance(row[1], str)
+        ):
             raise RsirError(
-                f"{where} has {len(row)} fields; give (image path, caption) "
-                "or (image path, caption, split)"
+                f"row {i} is {row!r:.80}; give (image path, caption), one row per "
+                "caption, or for Splits (image path, caption, split)"
             )
-        if not isinstance(row[0], (str, os.PathLike)) or not isinstance(row[1], str):
-            raise RsirError(
-                f"{where} is {str(row)[:80]}; give a path and one caption as text, "
-                "one row per caption"
-            )
-        split = split_name(row[2], where) if len(row) == 3 else ""
-        key = Path(row[0]).as_posix()
-        _add(found, key, one_line(row[1]), split, where, "rows")
+        split = _split_name(row[2], f"row {i}") if len(row) == 3 else part or ""
+        _add(found, Path(row[0]).as_posix(), row[1], split, f"row {i}", "rows")
     records = list(found.values())
     if len({bool(r.split) for r in records}) > 1:
         raise RsirError("some rows have a split and some have none; give it to all")
@@ -709,18 +642,8 @@ def read_pairs(
     if part is not None:
         records, paths = _checked(records, find, Rules(**rules), "rows")
         return replace(_split(name, part, records, paths), pixels=pixels)
-    return with_pixels(
-        assemble(name, root, records, find, Rules(**rules), "rows"), pixels
-    )
-
-
-def with_pixels(splits: Splits, pixels: PixelOptions | None) -> Splits:
-    """The same splits, read with these options; percentiles are
-    measured on train (on test where train is empty)."""
-    if pixels is None:
-        return splits
-    pixels = pixels.measured((splits.train.images or splits.test.images))
-    return replace(splits, **{s.name: replace(s, pixels=pixels) for s in splits})
+    splits = assemble(name, root, records, find, Rules(**rules), "rows")
+    return with_pixels(splits, pixels)
 
 
 # ----------------------------------------------------------------------
@@ -767,8 +690,7 @@ class Located:
                 f"unknown option {min(wrong)!r} of load_dataset; there are "
                 f"{', '.join(known)}, pixels, verify, layout and images"
             )
-        each = {"captions_per_image": 5} if self.entry else {}
-        rules = Rules(**{**each, **options})
+        rules = Rules(**{"captions_per_image": 5 if self.entry else None, **options})
         return assemble(
             self.name,
             self.folder,
@@ -792,64 +714,54 @@ def _inside(folder: Path) -> dict[str, Path]:
         ) from None
 
 
-def annotation(folder: Path, what: Entry | None = None, layout="auto"):
+def annotation(
+    folder: Path, what: Entry | None = None, layout: str = "auto"
+) -> tuple[str, Path] | None:
     """(layout, source) of the annotations in a folder, or None.
 
     Args:
-        folder: where to look.
-        what: whose file names to look for; without, every
-            `dataset*.json`.
+        what: whose file names to look for; None: a reader's own.
         layout: one of `LAYOUTS`, or "auto" for the first that is
             there, in that order.
     """
     if layout not in ("auto", *LAYOUTS):
         raise RsirError(f"unknown layout {layout!r}; use auto, {', '.join(LAYOUTS)}")
     inside = _inside(folder)
-    wanted = (
-        [n.lower() for n in what.annotations]
-        if what
-        else [n for n in inside if n.startswith("dataset") and n.endswith(".json")]
-    )
-    if layout in ("auto", "karpathy"):
-        for name in wanted:
-            if name in inside:
-                return "karpathy", inside[name]
+    names = [n for n in inside if n.startswith("dataset") and n.endswith(".json")]
+    if what is not None:
+        names = [n for n in map(str.lower, what.annotations) if n in inside]
+    if names and layout in ("auto", "karpathy"):
+        return "karpathy", inside[names[0]]
     if layout in ("auto", "precomp"):
-        below = [p for n, p in inside.items() if n.endswith("_precomp") and p.is_dir()]
+        below = [p for n, p in inside.items() if n.endswith("_precomp")]
         for place in [folder, *below]:
             if "train_caps.txt" in _inside(place):
                 return "precomp", place
     if layout in ("auto", "lists") and find_lists(folder, what.name if what else ""):
         return "lists", folder
-    if layout in ("auto", "folder") and what is None:
-        source = find_csv(folder)
-        if source is not None:
-            return "folder", source
+    if layout in ("auto", "folder") and what is None and find_csv(folder):
+        return "folder", find_csv(folder)
     return None
 
 
-def image_folder(folder: Path, source: Path, names=()) -> Path:
+def image_folder(folder: Path, source: Path, names: Sequence[str]) -> Path:
     """The image folder: by name, else the one that holds images.
 
     Raises:
         RsirError: none found, or several.
     """
-    names = [n.lower() for n in names] or ["images", "imgs"]
     for place in dict.fromkeys((folder, source, folder.parent)):
         inside = _inside(place)
-        for name in names:
-            found = inside.get(name)
-            if found is not None and found.is_dir():
-                return found
+        for name in map(str.lower, names):
+            if name in inside and inside[name].is_dir():
+                return inside[name]
 
     def has_images(path: Path) -> bool:
         return any(n.endswith(SUFFIXES) for n in _inside(path))
 
-    holders = [p for p in _inside(folder).values() if p.is_dir() and has_images(p)]
-    if len(holders) == 1:
-        return holders[0]
-    if has_images(folder):
-        return folder
+    holders = [p for p in _inside(folder).values() if has_images(p)]
+    if len(holders) == 1 or has_images(folder):
+        return holders[0] if len(holders) == 1 else folder
     if holders:
         raise RsirError(
             f"{folder} has several folders with images "
@@ -862,10 +774,7 @@ def image_folder(folder: Path, source: Path, names=()) -> Path:
 
 
 def locate(
-    what: Entry,
-    root: Path,
-    layout: str = "auto",
-    images: str | os.PathLike | None = None,
+    what: Entry, root: Path, layout: str = "auto", images: Path | None = None
 ) -> Located:
     """The files of a named data set.
 
@@ -880,20 +789,16 @@ def locate(
     places = [below[n.lower()] for n in what.folders if n.lower() in below]
     for folder in dict.fromkeys([*(p for p in places if p.is_dir()), root]):
         found = annotation(folder, what, layout)
-        if found is None:
-            continue
-        kind, source = found
-        names = what.image_folders
-        if kind != "karpathy":
-            names = (*names, *what.folders)
-        pictures = images or image_folder(folder, source, names)
-        pictures = Path(pictures).expanduser()
-        return Located(what.name, kind, folder, source, pictures, what)
+        if found is not None:
+            names = [*what.image_folders]
+            if found[0] != "karpathy":
+                names += what.folders
+            images = images or image_folder(folder, found[1], names)
+            return Located(what.name, found[0], folder, found[1], images, what)
+    why = f"the data root {root} does not exist"
     if root.is_dir():
         missing = f"{what.annotations[0]} or train_caps.txt"
         why = f"neither {root} nor {root / what.name} has {missing}"
-    else:
-        why = f"the data root {root} does not exist"
     raise RsirError(
         f"{what.name} not found: {why}; run `rsir data fetch "
         f"{what.name}`, or name the root with root=... or RSIR_DATA"
@@ -901,9 +806,7 @@ def locate(
 
 
 def locate_folder(
-    folder: Path,
-    layout: str = "auto",
-    images: str | os.PathLike | None = None,
+    folder: Path, layout: str = "auto", images: Path | None = None
 ) -> Located:
     """The files of a reader's own folder.
 
@@ -915,45 +818,33 @@ def locate_folder(
     if found is None:
         other = _unknown_layout(folder)
         if other:
-            raise RsirError(
-                f"{folder} holds {other}, which rsir does not read by itself; "
-                + _OTHER_WAY
-            )
+            raise RsirError(f"{folder} holds {other}, which is not read; {_OTHER_WAY}")
         raise RsirError(
             f"no captions in {folder}; put a captions.csv there with "
             "the columns filename, caption and, if wanted, split"
         )
     kind, source = found
-    if images is None and kind != "folder":
-        images = image_folder(folder, source)
-    if images is None:
-        images = _image_folder_of_csv(folder, source)
-    name = folder.resolve().name or "folder"
-    return Located(name, kind, folder, source, Path(images).expanduser())
-
-
-def _image_folder_of_csv(folder: Path, source: Path) -> Path:
-    """The folder itself, unless the names fit images/ or imgs/ alone."""
-    names = [r.id for r in parse_csv(source)]
-    for place in (folder, folder / "images", folder / "imgs"):
-        if place.is_dir() and any(ImageFolder(place).find_all(names)):
-            return place
-    return folder
+    if images is None and kind == "folder":
+        # the folder itself, unless the names fit images/ or imgs/ alone
+        names = [r.id for r in parse_csv(source)]
+        places = [p for p in (folder / "images", folder / "imgs") if p.is_dir()]
+        fits = (p for p in [folder, *places] if any(ImageFolder(p).find_all(names)))
+        images = next(fits, folder)
+    images = images or image_folder(folder, source, ("images", "imgs"))
+    return Located(folder.resolve().name or "folder", kind, folder, source, images)
 
 
 def _unknown_layout(folder: Path) -> str:
     """Captions in a layout that is not read, in words, or ""."""
     inside = _inside(folder)
+    stems = {os.path.splitext(n)[0] for n in inside if n.endswith(SUFFIXES)}
     for name, path in inside.items():
         if name.endswith(".json") and path.is_file():
             return f"{path.name}, {_kind_of_json(_load_json(path))}"
-    for end, kind in ((".jsonl", "JSON lines"), (".parquet", "a parquet table")):
-        for name, path in inside.items():
-            if name.endswith(end):
-                return f"{path.name}, {kind}"
-    stems = {os.path.splitext(n)[0] for n in inside if n.endswith(SUFFIXES)}
-    if any(n.endswith(".txt") and n[:-4] in stems for n in inside):
-        return "a .txt file beside each picture"
+        if name.endswith((".jsonl", ".parquet")):
+            return f"{path.name}, {'JSON lines' if name[-1] == 'l' else 'parquet'}"
+        if name.endswith(".txt") and name[:-4] in stems:
+            return "a .txt file beside each picture"
     return ""
 
 
@@ -964,8 +855,9 @@ def find_dataset(
     images: str | os.PathLike | None = None,
 ) -> Located:
     """The files of a data set, by its name or its own folder."""
+    images = Path(images).expanduser() if images else None
     if isinstance(name, str) and name in CATALOG:
-        return locate(entry(name), data_root(root), layout, images)
+        return locate(CATALOG[name], data_root(root), layout, images)
     folder = Path(name).expanduser()
     if not folder.is_dir():
         raise RsirError(

@@ -124,16 +124,14 @@ def caption_hashes(place: Located) -> dict[str, str]:
 def record_hashes(records: Iterable[Record]) -> dict[str, str]:
     """The same for records of a JSON."""
     keys = ("train_caps", "train_filename", "test_caps", "test_filename")
-    lines: dict[str, list[str]] = {key: [] for key in keys}
+    lines = {key: hashlib.sha256() for key in keys}
     for r in records:
         part = "test" if r.split == "test" else "train"
+        for c in r.captions:
+            lines[f"{part}_caps"].update(f"{' .' if c == '.' else c}\n".encode())
         times = len(r.captions) if part == "test" else 1
-        lines[f"{part}_caps"] += [" ." if c == "." else c for c in r.captions]
-        lines[f"{part}_filename"] += [r.id] * times
-    return {
-        key: hashlib.sha256("".join(line + "\n" for line in value).encode()).hexdigest()
-        for key, value in lines.items()
-    }
+        lines[f"{part}_filename"].update(f"{r.id}\n".encode() * times)
+    return {key: value.hexdigest() for key, value in lines.items()}
 
 
 def _compare(what: Entry, found: dict[str, str]):
