@@ -127,10 +127,10 @@ def record_hashes(records: Iterable[Record]) -> dict[str, str]:
     lines = {key: hashlib.sha256() for key in keys}
     for r in records:
         part = "test" if r.split == "test" else "train"
-        for c in r.captions:
-            lines[f"{part}_caps"].update(f"{' .' if c == '.' else c}\n".encode())
-        times = len(r.captions) if part == "test" else 1
-        lines[f"{part}_filename"].update(f"{r.id}\n".encode() * times)
+        captions = "".join(f"{' .' if c == '.' else c}\n" for c in r.captions)
+        names = f"{r.id}\n" * (len(r.captions) if part == "test" else 1)
+        for kind, text in (("caps", captions), ("filename", names)):
+            lines[f"{part}_{kind}"].update(text.encode("utf-8", "surrogatepass"))
     return {key: value.hexdigest() for key, value in lines.items()}
 
 
