@@ -63,7 +63,7 @@ def fetch_set(
     keep: Annotated[bool, typer.Option(help="Keep the archives.")] = False,
     quiet: Annotated[bool, typer.Option(help="No progress bar.")] = False,
 ) -> None:
-    """Download a data set; needs pip install 'rsir[fetch]'.
+    r"""Download a data set; needs pip install 'rsir\[fetch]'.
 
     Run it again to go on after a break.
     """
