@@ -38,7 +38,6 @@ def load_dataset(
     seed: int = 0,
     pixels: PixelOptions | None = None,
     verify: bool = False,
-    layout: str = "auto",
     images: str | os.PathLike | None = None,
     **options,
 ) -> Splits:
@@ -54,7 +53,6 @@ def load_dataset(
             for toy, of the scenes.
         pixels: how pictures of other than 8-bit grey or RGB are read.
         verify: decode every image now (about 1 ms each).
-        layout: "karpathy", "precomp", "lists", "folder" (a CSV).
         images: the image folder, if it is not beside the captions.
         **options: for toy, see `toyscenes.load_toy`. For files:
             val_fraction: share of train that becomes val; joins a
@@ -82,7 +80,7 @@ def load_dataset(
 
         splits = load_toy(root, seed=seed, **options)
     else:
-        place = find_dataset(name, root, layout, images)
+        place = find_dataset(name, root, images)
         splits = place.read(seed=seed, **options)
     splits = with_pixels(splits, pixels)
     if verify:

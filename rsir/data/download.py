@@ -12,13 +12,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+
+from filelock import FileLock, Timeout
 
 from rsir.data.catalog import Entry, Source, entry
 from rsir.data.images import SUFFIXES
@@ -28,8 +29,6 @@ from rsir.utils.errors import RsirError
 from rsir.utils.io import atomic_write, data_root, read_text
 
 EXTRA = "pip install 'rsir[fetch]'"
-_ARCHIVES = (".zip", ".rar", ".tar", ".gz", ".tgz")
-_RAR = b"Rar!\x1a\x07"
 
 
 class ManualSteps(RsirError):
@@ -152,29 +151,16 @@ def fetch(
             f"{', '.join(s.kind for s in direct)}"
         )
     reasons = []
-    with _one_at_a_time(root):
-        for place in chosen:
-            say(f"{name} from {place.kind}: {place.title}")
-            try:
-                return _fetch_from(what, place, root, keep, progress, say)
-            except RsirError as error:
-                reasons.append(f"{place.kind}: {error}")
-                say(f"that failed: {error}")
-    steps = [step for s in what.sources for step in s.steps]
-    raise ManualSteps(
-        f"{name} could not be fetched ({' | '.join(reasons)})",
-        tuple(step.format(folder=root / name) for step in steps),
-    )
-
-
-@contextmanager
-def _one_at_a_time(root: Path):
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(root / ".fetch.lock", timeout=0)
     try:
         root.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        with FileLock(root / ".fetch.lock", timeout=0):
+            for place in chosen:
+                say(f"{name} from {place.kind}: {place.title}")
+                try:
+                    return _fetch_from(what, place, root, keep, progress, say)
+                except RsirError as error:
+                    reasons.append(f"{place.kind}: {error}")
+                    say(f"that failed: {error}")
     except Timeout:
         raise RsirError(
             f"another fetch is at work in {root}; wait until it is done"
@@ -184,10 +170,11 @@ def _one_at_a_time(root: Path):
             f"cannot write to the data root {root}: {error.strerror}; "
             "choose another with --root or RSIR_DATA"
         ) from None
-    try:
-        yield
-    finally:
-        lock.release()
+    steps = [step for s in what.sources for step in s.steps]
+    raise ManualSteps(
+        f"{name} could not be fetched ({' | '.join(reasons)})",
+        tuple(step.format(folder=root / name) for step in steps),
+    )
 
 
 def _fetch_from(what: Entry, place: Source, root: Path, keep, progress, say) -> Path:
@@ -370,27 +357,25 @@ def unpack(archive: Path, target: Path, depth: int = 2) -> None:
         RsirError: no tool for it, or a member leads out of `target`.
     """
     target.mkdir(parents=True, exist_ok=True)
-    suffix = archive.suffix.lower()
     with open(archive, "rb") as file:
-        begin = file.read(512)
-    if begin.lstrip()[:5].lower() in (b"<html", b"<!doc"):
+        begin = file.read(512).lstrip()
+    if begin[:5].lower() in (b"<html", b"<!doc"):
         raise DamagedArchive(
             f"the server sent a web page in place of {archive.name} (too many "
             "downloads, or a login); try later or use another source"
         )
-    if suffix not in _ARCHIVES:
+    if archive.suffix.lower() not in (".zip", ".rar"):
         shutil.copy2(archive, target / archive.name)
-        return
-    if begin.startswith(_RAR) or suffix == ".rar":
-        _unpack_with_tool(archive, target)
+    elif begin.startswith(b"Rar!"):
+        _unrar(archive, target)
     else:
-        _unpack_safely(archive, target)
+        _unzip(archive, target)
     inside = target.resolve()
     for path in target.rglob("*"):
         if path.is_symlink() or inside not in path.resolve().parents:
             raise _unsafe(archive, path.name)
     for inner in sorted(target.rglob("*")) if depth > 1 else ():
-        if inner.suffix.lower() in _ARCHIVES and inner.is_file():
+        if inner.suffix.lower() in (".zip", ".rar"):
             unpack(inner, inner.with_suffix(""), depth - 1)
             inner.unlink()
 
@@ -402,26 +387,21 @@ def _unsafe(archive: Path, member: str) -> RsirError:
     )
 
 
-def _unpack_safely(archive: Path, target: Path) -> None:
+def _unzip(archive: Path, target: Path) -> None:
     try:
-        if archive.suffix.lower() != ".zip" and not zipfile.is_zipfile(archive):
-            shutil.unpack_archive(archive, target, filter="data")
-            return
         with zipfile.ZipFile(archive) as file:
             for name in file.namelist():
                 path = PurePosixPath(name.replace("\\", "/"))
                 if path.is_absolute() or ".." in path.parts or name[1:2] == ":":
                     raise _unsafe(archive, name)
             file.extractall(target)  # checks the checksum of every member
-    except tarfile.FilterError as error:
-        raise _unsafe(archive, error.tarinfo.name) from None
-    except (shutil.ReadError, zipfile.BadZipFile, EOFError) as error:
+    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
         raise DamagedArchive(f"cannot unpack {archive}: {error}") from None
     except (RuntimeError, NotImplementedError) as error:  # encrypted, odd method
         raise RsirError(f"cannot unpack {archive}: {error}") from None
 
 
-def _unpack_with_tool(archive: Path, target: Path) -> None:
+def _unrar(archive: Path, target: Path) -> None:
     patool = _library("patoolib", "unpacking rar files")
     try:
         patool.extract_archive(
@@ -431,8 +411,8 @@ def _unpack_with_tool(archive: Path, target: Path) -> None:
         if "could not find" not in str(error):
             raise DamagedArchive(f"cannot unpack {archive}: {_short(error)}") from None
         raise RsirError(
-            f"no tool to unpack {archive} ({_short(error)}); install unar, unrar, 7z or "
-            "bsdtar, then run the same command again"
+            f"no tool to unpack {archive} ({_short(error)}); install unar, unrar, "
+            "7z or bsdtar, then run the same command again"
         ) from None
 
 

@@ -357,7 +357,8 @@ class _Raster:
     def _turned(self) -> Image.Image:
         self.image.load()
         try:
-            return ImageOps.exif_transpose(self.image)
+            turned = self.image.getexif().get(_ORIENTATION, 1) != 1
+            return ImageOps.exif_transpose(self.image) if turned else self.image
         except Exception:  # EXIF that cannot be read turns nothing
             return self.image
 

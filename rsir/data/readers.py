@@ -41,8 +41,6 @@ from rsir.utils.io import data_root, read_lines, read_text
 BLANK = "."
 """What stands in for a blank caption."""
 
-LAYOUTS = ("karpathy", "precomp", "lists", "folder")
-
 SPLIT_ALIASES = {
     **dict.fromkeys(("train", "training", "restval"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
@@ -185,32 +183,24 @@ def _checked(records, find, rules: Rules, source):
     seen: dict[str, Record] = {}
     for r in records:
         have, want = len(r.captions), rules.captions_per_image
-        if not have:
+        if not have or want not in (None, have):
             raise RsirError(
-                f"{source}: {r.where} ({r.id}) has no caption; every "
-                "image needs at least one"
-            )
-        if want not in (None, have):
-            raise RsirError(
-                f"{source}: {r.where} ({r.id}) has {have} captions, not {want}; "
-                "correct the file, or pass captions_per_image=None to take any count"
+                f"{source}: {r.where} ({r.id}) has {have} captions, not "
+                f"{want or 'one or more'}; correct the file, or pass "
+                "captions_per_image=None to take any count from 1 up"
             )
         first = seen.setdefault(r.id, r)
         if first.split != r.split:
-            raise _two_splits(source, first, r.split, r.where)
+            raise RsirError(
+                f"{source}: image {r.id} is in two splits, {first.split} "
+                f"({first.where}) and {r.split} ({r.where}); keep it in one of them"
+            )
         if first is not r:
             raise RsirError(
-                f"{source}: image {r.id} is listed twice, at "
-                f"{first.where} and {r.where}; join their captions"
+                f"{source}: image {r.id} is listed twice, at {first.where} and "
+                f"{r.where}; join their captions"
             )
     return _repair_captions(records, source), _find_images(records, find, source)
-
-
-def _two_splits(source, first: Record, split: str, where: str) -> RsirError:
-    return RsirError(
-        f"{source}: image {first.id} is in two splits, {first.split} "
-        f"({first.where}) and {split} ({where}); keep it in one of them"
-    )
 
 
 def _repair_captions(records, source) -> list[Record]:
@@ -218,42 +208,36 @@ def _repair_captions(records, source) -> list[Record]:
     wordless = 0
     out = []
     for r in records:
-        for caption in r.captions:
-            if not caption.strip():
+        where = f"{source}: {r.where} ({r.id})"
+        for text in r.captions:
+            if not text.strip():
                 blank.append(r.id)
-            elif not re.search(r"[^\W\d_]", caption):
+            elif not re.search(r"[^\W\d_]", text):
                 wordless += 1
-            else:
-                _check_caption(caption, f"{source}: {r.where} ({r.id})")
+            elif _WRITTEN_LIST.fullmatch(text):
+                raise RsirError(
+                    f"{where}: the caption {text[:40]!r} is a list written as text; "
+                    "write one row per caption (pandas: ast.literal_eval, explode)"
+                )
+            elif text.strip().lower() in _EMPTY_CELL:
+                raise RsirError(
+                    f"{where}: the caption {text!r} is an empty cell written as "
+                    "text; fill it, or leave the row out (pandas: dropna)"
+                )
         captions = tuple(c if c.strip() else BLANK for c in r.captions)
         out.append(replace(r, captions=captions))
-    name = Path(source).name
     if blank:
         names = list(dict.fromkeys(blank))
         _warn(
-            f"{name}: {len(blank)} blank captions in {len(names)} images "
-            f"({some(names)}); each now reads {BLANK!r}, so that positions and "
-            "counts stay"
+            f"{Path(source).name}: {len(blank)} blank captions in {len(names)} images "
+            f"({some(names)}); each now reads {BLANK!r}, so that positions stay"
         )
     if wordless:
         _warn(
-            f"{name}: {wordless} captions hold no word (such as '.'); they are "
-            "kept as they are"
+            f"{Path(source).name}: {wordless} captions hold no word (such as '.'); "
+            "they are kept as they are"
         )
     return out
-
-
-def _check_caption(text: str, where: str) -> None:
-    if _WRITTEN_LIST.fullmatch(text):
-        raise RsirError(
-            f"{where}: the caption {text[:40]!r} is a list written as text; "
-            "write one row per caption (in pandas: ast.literal_eval, then explode)"
-        )
-    if text.strip().lower() in _EMPTY_CELL:
-        raise RsirError(
-            f"{where}: the caption {text!r} is an empty cell written as text; "
-            "fill it, or leave the row out (in pandas: dropna)"
-        )
 
 
 def _find_images(records, find, source) -> list[Path]:
@@ -307,12 +291,8 @@ def _cut_all(records, rules: Rules) -> list[Record]:
             f"{n} images are too few for train, val and test; "
             "give at least 3, or a split column"
         )
-    rng = np.random.default_rng([rules.seed, 1])
-    test = set(rng.permutation(n)[: max(1, round(0.1 * n))].tolist())
-    return [
-        replace(r, split="test" if i in test else "train")
-        for i, r in enumerate(records)
-    ]
+    order = np.random.default_rng([rules.seed, 1]).permutation(n).tolist()
+    return _moved(records, order[: max(1, round(0.1 * n))], "test", "train")
 
 
 def _cut_val(records, rules: Rules) -> list[Record]:
@@ -334,15 +314,19 @@ def _cut_val(records, rules: Rules) -> list[Record]:
             f"{len(pool)} images outside of test are too few to cut "
             "train and val; give at least 2"
         )
-    if share is None:
-        n_val = min(len(records) - len(pool), len(pool) // 5)
-    else:
-        n_val = round(share * len(pool))
-    n_val = min(max(1, n_val), len(pool) - 1)
-    rng = np.random.default_rng([rules.seed, 0])
-    val = {pool[i] for i in rng.permutation(len(pool))[:n_val]}
+    wanted = min(len(records) - len(pool), len(pool) // 5)
+    if share is not None:
+        wanted = round(share * len(pool))
+    order = np.random.default_rng([rules.seed, 0]).permutation(len(pool))
+    val = [pool[i] for i in order[: min(max(1, wanted), len(pool) - 1)]]
+    return _moved(records, val, "val", "train")
+
+
+def _moved(records, chosen: list[int], to: str, rest: str) -> list[Record]:
+    """The chosen go to one split; all others but test to the rest."""
+    chosen = set(chosen)
     return [
-        r if r.split == "test" else replace(r, split="val" if i in val else "train")
+        replace(r, split=to if i in chosen else r.split if r.split == "test" else rest)
         for i, r in enumerate(records)
     ]
 
@@ -487,17 +471,15 @@ def parse_lists(files: dict[str, Path]) -> list[Record]:
                         f"{files[part]}: [{i}] ({name}): a caption is {text!r:.40}, "
                         "not text"
                     )
-                _add(found, name, text, part, f"{files[part].name} [{i}]", files[part])
+                _add(found, name, text, part, f"{files[part].name} [{i}]")
         records += found.values()
     return records
 
 
-def _add(found: dict[str, Record], name, caption, part, where, source) -> None:
+def _add(found: dict, name: str, caption: str, part: str, where: str) -> None:
     """Add one caption to the record of its image."""
-    r = found.setdefault(name, Record(name, (), part, where))
-    if r.split != part:
-        raise _two_splits(source, r, part, where)
-    found[name] = replace(r, captions=(*r.captions, one_line(caption)))
+    r = found.get((name, part)) or Record(name, (), part, where)
+    found[name, part] = replace(r, captions=(*r.captions, one_line(caption)))
 
 
 # ----------------------------------------------------------------------
@@ -588,7 +570,7 @@ def parse_csv(source: Path) -> list[Record]:
 
 
 def _csv_records(source: Path, head: list[str], rows, sign: str) -> list[Record]:
-    found: dict[str, Record] = {}
+    found: dict[tuple[str, str], Record] = {}
     for row in rows:
         where = f"line {rows.line_num}"
         if not any(cell.strip() for cell in row):
@@ -605,7 +587,7 @@ def _csv_records(source: Path, head: list[str], rows, sign: str) -> list[Record]
             raise RsirError(f"{source}: {where} names no image")
         if "split" in cells:
             part = _split_name(cells["split"], f"{source}: {where}")
-        _add(found, name, cells["caption"], part, where, source)
+        _add(found, name, cells["caption"], part, where)
     return list(found.values())
 
 
@@ -618,7 +600,7 @@ def read_pairs(
     **rules,
 ) -> Splits | Split:
     """`Splits.from_pairs`; with `part`, that one split, nothing cut."""
-    found: dict[str, Record] = {}
+    found: dict[tuple[str, str], Record] = {}
     for i, row in enumerate(rows):
         row = tuple(row)
         good = len(row) == 2 or (len(row) == 3 and part is None)
@@ -630,7 +612,7 @@ def read_pairs(
                 "caption, or for Splits (image path, caption, split)"
             )
         split = _split_name(row[2], f"row {i}") if len(row) == 3 else part or ""
-        _add(found, Path(row[0]).as_posix(), row[1], split, f"row {i}", "rows")
+        _add(found, Path(row[0]).as_posix(), row[1], split, f"row {i}")
     records = list(found.values())
     if len({bool(r.split) for r in records}) > 1:
         raise RsirError("some rows have a split and some have none; give it to all")
@@ -656,7 +638,7 @@ class Located:
 
     Attributes:
         name: of the data set.
-        layout: one of `LAYOUTS`.
+        layout: "karpathy", "precomp", "lists" or "folder" (a CSV).
         folder: the data set's folder.
         source: the JSON or CSV; else the folder of the files.
         images: the image folder.
@@ -684,11 +666,10 @@ class Located:
     def read(self, **options) -> Splits:
         """The checked splits; options are the fields of `Rules`."""
         known = [f.name for f in fields(Rules)]
-        wrong = set(options) - set(known)
-        if wrong:
+        for wrong in set(options) - set(known):
             raise RsirError(
-                f"unknown option {min(wrong)!r} of load_dataset; there are "
-                f"{', '.join(known)}, pixels, verify, layout and images"
+                f"unknown option {wrong!r} of load_dataset; there are "
+                f"{', '.join(known)}, pixels, verify and images"
             )
         rules = Rules(**{"captions_per_image": 5 if self.entry else None, **options})
         return assemble(
@@ -714,32 +695,24 @@ def _inside(folder: Path) -> dict[str, Path]:
         ) from None
 
 
-def annotation(
-    folder: Path, what: Entry | None = None, layout: str = "auto"
-) -> tuple[str, Path] | None:
+def annotation(folder: Path, what: Entry | None = None) -> tuple[str, Path] | None:
     """(layout, source) of the annotations in a folder, or None.
 
-    Args:
-        what: whose file names to look for; None: a reader's own.
-        layout: one of `LAYOUTS`, or "auto" for the first that is
-            there, in that order.
+    The first that is there: a Karpathy JSON, `*_precomp` files, a
+    list a split, a CSV. `what`: whose names to look for, None: any.
     """
-    if layout not in ("auto", *LAYOUTS):
-        raise RsirError(f"unknown layout {layout!r}; use auto, {', '.join(LAYOUTS)}")
     inside = _inside(folder)
     names = [n for n in inside if n.startswith("dataset") and n.endswith(".json")]
     if what is not None:
         names = [n for n in map(str.lower, what.annotations) if n in inside]
-    if names and layout in ("auto", "karpathy"):
+    if names:
         return "karpathy", inside[names[0]]
-    if layout in ("auto", "precomp"):
-        below = [p for n, p in inside.items() if n.endswith("_precomp")]
-        for place in [folder, *below]:
-            if "train_caps.txt" in _inside(place):
-                return "precomp", place
-    if layout in ("auto", "lists") and find_lists(folder, what.name if what else ""):
+    for place in [folder, *(p for n, p in inside.items() if n.endswith("_precomp"))]:
+        if "train_caps.txt" in _inside(place):
+            return "precomp", place
+    if find_lists(folder, what.name if what else ""):
         return "lists", folder
-    if layout in ("auto", "folder") and what is None and find_csv(folder):
+    if what is None and find_csv(folder):
         return "folder", find_csv(folder)
     return None
 
@@ -773,9 +746,7 @@ def image_folder(folder: Path, source: Path, names: Sequence[str]) -> Path:
     )
 
 
-def locate(
-    what: Entry, root: Path, layout: str = "auto", images: Path | None = None
-) -> Located:
+def locate(what: Entry, root: Path, images: Path | None = None) -> Located:
     """The files of a named data set.
 
     `root` is the folder of the data set itself, or has `rsicd/`,
@@ -788,7 +759,7 @@ def locate(
     # a folder of the set's own name wins over loose files in the root
     places = [below[n.lower()] for n in what.folders if n.lower() in below]
     for folder in dict.fromkeys([*(p for p in places if p.is_dir()), root]):
-        found = annotation(folder, what, layout)
+        found = annotation(folder, what)
         if found is not None:
             names = [*what.image_folders]
             if found[0] != "karpathy":
@@ -797,24 +768,22 @@ def locate(
             return Located(what.name, found[0], folder, found[1], images, what)
     why = f"the data root {root} does not exist"
     if root.is_dir():
-        missing = f"{what.annotations[0]} or train_caps.txt"
-        why = f"neither {root} nor {root / what.name} has {missing}"
+        why = f"{root} holds no {what.annotations[0]} or train_caps.txt, nor does "
+        why += f"{root / what.name}"
     raise RsirError(
-        f"{what.name} not found: {why}; run `rsir data fetch "
-        f"{what.name}`, or name the root with root=... or RSIR_DATA"
+        f"{what.name} not found: {why}; run `rsir data fetch {what.name}`, or "
+        "name the root with root=... or RSIR_DATA"
     )
 
 
-def locate_folder(
-    folder: Path, layout: str = "auto", images: Path | None = None
-) -> Located:
+def locate_folder(folder: Path, images: Path | None = None) -> Located:
     """The files of a reader's own folder.
 
     Raises:
         RsirError: no captions, or in a layout that is not read; the
             message names that.
     """
-    found = annotation(folder, layout=layout)
+    found = annotation(folder)
     if found is None:
         other = _unknown_layout(folder)
         if other:
@@ -827,9 +796,10 @@ def locate_folder(
     if images is None and kind == "folder":
         # the folder itself, unless the names fit images/ or imgs/ alone
         names = [r.id for r in parse_csv(source)]
-        places = [p for p in (folder / "images", folder / "imgs") if p.is_dir()]
-        fits = (p for p in [folder, *places] if any(ImageFolder(p).find_all(names)))
-        images = next(fits, folder)
+        places = [p for p in (folder, folder / "images", folder / "imgs") if p.is_dir()]
+        images = next(
+            (p for p in places if any(ImageFolder(p).find_all(names))), folder
+        )
     images = images or image_folder(folder, source, ("images", "imgs"))
     return Located(folder.resolve().name or "folder", kind, folder, source, images)
 
@@ -851,13 +821,12 @@ def _unknown_layout(folder: Path) -> str:
 def find_dataset(
     name: str | os.PathLike,
     root: str | os.PathLike | None = None,
-    layout: str = "auto",
     images: str | os.PathLike | None = None,
 ) -> Located:
     """The files of a data set, by its name or its own folder."""
     images = Path(images).expanduser() if images else None
     if isinstance(name, str) and name in CATALOG:
-        return locate(CATALOG[name], data_root(root), layout, images)
+        return locate(CATALOG[name], data_root(root), images)
     folder = Path(name).expanduser()
     if not folder.is_dir():
         raise RsirError(
@@ -868,4 +837,4 @@ def find_dataset(
         raise RsirError(
             f"{folder} is a folder and needs no root; leave out root={str(root)!r}"
         )
-    return locate_folder(folder, layout, images)
+    return locate_folder(folder, images)

@@ -63,7 +63,6 @@ def verify(
     *,
     decode: bool = True,
     pixels: PixelOptions | None = None,
-    layout: str = "auto",
     images: str | os.PathLike | None = None,
     **options,
 ) -> Verification:
@@ -71,7 +70,7 @@ def verify(
 
     Args:
         name: "ucm", "rsicd", "rsitmd", "sydney", or a folder.
-        root, pixels, layout, images, options: as for load_dataset.
+        root, pixels, images, options: as for load_dataset.
         decode: open every image, about 1 ms each.
 
     Raises:
@@ -80,7 +79,7 @@ def verify(
     """
     if name == "toy":
         entry(name)  # says why not
-    place = find_dataset(name, root, layout, images)
+    place = find_dataset(name, root, images)
     seen = Verification(place.name, place.folder, place.layout)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

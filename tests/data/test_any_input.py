@@ -183,6 +183,8 @@ def test_any_tiff(tmp_path, kind, bands, planar, photometric, compression):
     stored = np.moveaxis(array, 2, 0) if planar == "separate" and bands > 1 else array
     stored = stored[..., 0] if bands == 1 else stored
     options = {"planarconfig": planar} if bands > 1 else {}
+    if photometric == "rgb":
+        options["extrasamples"] = ["unspecified"] * (bands - 3)
     path = tmp_path / "a.tif"
     tifffile.imwrite(
         path, stored, photometric=photometric, compression=compression, **options
