@@ -369,22 +369,23 @@ class _Raster:
                 f"image {self.path} has {self.bands} band(s), so there is no "
                 f"band {max(bands)}; correct bands={','.join(map(str, bands))}"
             )
-        if self.image is not None:
+        array = self._tiff_values() if self.series is not None else None
+        if array is None:
             image = self._turned()
             if self.bits <= 8 and image.mode not in ("L", "LA", "RGB", "RGBA"):
                 image = image.convert("RGB")
             array = np.asarray(image)
-        else:
-            array = self._tiff_values()
         array = np.atleast_3d(array)
         return array if bands is None else array[..., [b - 1 for b in bands]]
 
-    def _tiff_values(self) -> np.ndarray:
+    def _tiff_values(self) -> np.ndarray | None:
         try:
             array = self.series.asarray()
         except ValueError as error:
             if "imagecodecs" not in str(error):
                 raise
+            if self.image and len(self.image.getbands()) == self.bands:
+                return None  # Pillow knows this compression
             raise RsirError(
                 f"image {self.path}: {self.bands} band(s) of {self.bits} bits in "
                 "this compression need imagecodecs; pip install imagecodecs, or "

@@ -1,6 +1,5 @@
 """Names find the right file, and pixels are read by one rule."""
 
-import io
 import struct
 import unicodedata
 import warnings
@@ -221,10 +220,21 @@ def test_what_no_option_reads(tmp_path):
     path = tiff(tmp_path / "c.tif", np.ones((4, 4), np.complex64))
     with pytest.raises(RsirError, match="not of real numbers"):
         open_image(path, PixelOptions(bands=(1,), scale=(0, 1)))
-    lzw = io.BytesIO()
-    Image.fromarray(RGB).save(lzw, "tiff", compression="tiff_lzw")
-    (tmp_path / "lzw.tif").write_bytes(lzw.getvalue())
-    assert np.array_equal(pixels_of(tmp_path / "lzw.tif"), RGB)
+
+
+def test_a_compression_that_pillow_knows_alone(tmp_path):
+    for array in (RGB, GREY.astype(np.uint16)):
+        image = Image.fromarray(array)
+        image.save(tmp_path / "a.tif", compression="tiff_lzw")
+        options = PixelOptions(bands=(1,), scale=(0, 255))
+        found = pixels_of(tmp_path / "a.tif", options)
+        assert np.array_equal(found[..., 0], array.reshape(16, 16, -1)[..., 0])
+    data = bytearray(tiff(tmp_path / "b.tif", RGB.astype("u2")).read_bytes())
+    at = data.index(b"\x03\x01\x03\x00\x01\x00\x00\x00\x01\x00")  # uncompressed
+    data[at + 8] = 5  # says LZW
+    (tmp_path / "b.tif").write_bytes(data)
+    with pytest.raises(RsirError, match="need imagecodecs; pip install"):
+        open_image(tmp_path / "b.tif", PixelOptions(scale=(0, 255)))
 
 
 def test_not_a_number_is_black(tmp_path):
