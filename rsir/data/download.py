@@ -77,8 +77,8 @@ class Ledger:
         """Remember facts for a key until `record` writes them."""
         self._noted[key] = facts
 
-    def check(self, key: str, path: Path, published: str | None = None) -> None:
-        """Hold a file to its known sha256, or note it as the first.
+    def check(self, key: str, path: Path) -> None:
+        """Hold a file to its recorded sha256, or note it as the first.
 
         Raises:
             DamagedArchive: it is another file.
@@ -86,13 +86,12 @@ class Ledger:
         import pooch
 
         found = pooch.file_hash(str(path))
-        known = published or self.read().get(key, {}).get("sha256")
-        if known and known != found:
-            origin = "published" if published else f"recorded in {self.path}"
+        known = self.read().get(key, {}).get("sha256", found)
+        if known != found:
             raise DamagedArchive(
-                f"{key} brought a wrong file: its sha256 is not the {origin} one, "
-                f"{known[:12]}...; use another source, or delete the record if "
-                "the owner has changed the file"
+                f"{key} brought another file than the first time: its sha256 is not "
+                f"{known[:12]}..., as {self.path} has it; use another source, or "
+                "delete the record if the owner has changed the file"
             )
         self.note(key, sha256=found, bytes=path.stat().st_size)
 
@@ -273,25 +272,22 @@ def _from_hub(place: Source, store: Path, ledger: Ledger, progress) -> list[Path
     if not progress:
         hub.utils.disable_progress_bars()
     try:
-        facts = hub.HfApi().dataset_info(
-            repository, revision=revision, files_metadata=True
+        revision = revision or hub.HfApi().dataset_info(repository).sha
+        hub.snapshot_download(
+            repository,
+            repo_type="dataset",
+            revision=revision,
+            allow_patterns="*.parquet",
+            local_dir=store,
         )
-        published = {
-            s.rfilename: s.lfs.sha256 if s.lfs else None
-            for s in facts.siblings
-            if s.rfilename.endswith(".parquet")
-        }
-        how = {"repo_type": "dataset", "revision": facts.sha, "local_dir": store}
-        files = [
-            Path(hub.hf_hub_download(repository, file, **how)) for file in published
-        ]
     except Exception as error:  # the library's own kinds, httpx's, OSError
         raise RsirError(
             f"{repository}: the hub did not answer as it should ({_short(error)})"
         ) from None
-    ledger.note(key, revision=facts.sha)
-    for path, (file, digest) in zip(files, published.items(), strict=True):
-        ledger.check(f"{key}@{facts.sha}/{file}", path, digest)
+    ledger.note(key, revision=revision)
+    files = sorted(store.rglob("*.parquet"))
+    for path in files:
+        ledger.check(f"{key}@{revision}/{path.relative_to(store).as_posix()}", path)
     return files
 
 

@@ -99,7 +99,7 @@ def test_the_first_checksum_holds_ever_after(server, tmp_path):
         (tmp_path / name).rename(tmp_path / f"old-{name}")
     before = Ledger(tmp_path).path.read_bytes()
     (server / "RSICD.zip").write_bytes(archive(note="changed"))
-    with pytest.raises(ManualSteps, match="sha256 is not the recorded"):
+    with pytest.raises(ManualSteps, match="another file than the first"):
         fetch("rsicd", tmp_path)
     assert not (tmp_path / "rsicd").exists()
     assert Ledger(tmp_path).path.read_bytes() == before
@@ -217,33 +217,20 @@ def hub(tmp_path, monkeypatch):
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), box)
         pages[f"data/{title}-00000-of-00001-12ab.parquet"] = box.getvalue()
 
-    digests = {k: hashlib.sha256(v).hexdigest() for k, v in pages.items()}
-
     class Api:
-        def dataset_info(self, repository, revision=None, files_metadata=False):
-            asked.append(revision)
-            files = [
-                types.SimpleNamespace(
-                    rfilename=k, lfs=types.SimpleNamespace(sha256=digest)
-                )
-                for k, digest in digests.items()
-            ]
-            files.append(types.SimpleNamespace(rfilename="README.md", lfs=None))
-            return types.SimpleNamespace(sha="abc", siblings=files)
+        def dataset_info(self, repository):
+            asked.append(repository)
+            return types.SimpleNamespace(sha="abc")
 
-    def download(repository, file, *, repo_type, revision, local_dir):
-        assert (repository, repo_type, revision) == (
-            "arampacha/rsicd",
-            "dataset",
-            "abc",
-        )
-        path = local_dir / file
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(pages[file])
-        return str(path)
+    def download(repository, *, repo_type, revision, allow_patterns, local_dir):
+        assert (repository, repo_type) == ("arampacha/rsicd", "dataset")
+        assert (revision, allow_patterns) == ("abc", "*.parquet")
+        (local_dir / "data").mkdir()
+        for name, content in pages.items():
+            (local_dir / name).write_bytes(content)
 
     fake = types.ModuleType("huggingface_hub")
-    fake.HfApi, fake.hf_hub_download = Api, download
+    fake.HfApi, fake.snapshot_download = Api, download
     fake.utils = types.SimpleNamespace(disable_progress_bars=lambda: None)
     monkeypatch.setitem(sys.modules, "huggingface_hub", fake)
     return pages, asked
@@ -260,19 +247,30 @@ def test_hub(hub, tmp_path):
     assert sum("parquet" in key for key in noted) == 3
     (tmp_path / "rsicd").rename(tmp_path / "away")
     fetch("rsicd", tmp_path, source="hub")
-    assert hub[1] == [None, "abc"]  # the recorded revision is asked for
+    assert hub[1] == ["arampacha/rsicd"]  # the second time the record tells
 
 
 def test_the_hub_serves_what_is_wrong(hub, tmp_path):
     pages, _ = hub
     name = next(k for k in pages if "valid" in k)
-    pages[name] = pages[name][:60] + b"xPAR1"
-    with pytest.raises(RsirError, match="sha256 is not the published"):
-        fetch("rsicd", tmp_path, source="hub")
-    del pages[name]
+    good = pages.pop(name)
+    with pytest.raises(RsirError, match="needed for train, val and test each"):
+        fetch("rsicd", tmp_path / "a", source="hub")
+    pages[name] = good[:60] + b"xPAR1"
+    with pytest.raises(RsirError, match="cannot read.*valid"):
+        fetch("rsicd", tmp_path / "b", source="hub")
+    pages[name] = pages[next(k for k in pages if "test" in k)]
+    with pytest.raises(RsirError, match="00001.jpg comes twice"):
+        fetch("rsicd", tmp_path / "c", source="hub")
+    box = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table({"filename": ["a"]}), box)
+    pages[name] = box.getvalue()
+    with pytest.raises(RsirError, match="no column 'captions'"):
+        fetch("rsicd", tmp_path / "d", source="hub")
+    pages["\0"] = b""
     with pytest.raises(RsirError, match="the hub did not answer as it should"):
-        fetch("rsicd", tmp_path, source="hub")
-    assert not (tmp_path / "rsicd").exists()
+        fetch("rsicd", tmp_path / "e", source="hub")
+    assert not list(tmp_path.glob("*/rsicd"))
 
 
 # --- Drive ------------------------------------------------------------
