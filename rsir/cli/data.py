@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 from typing import Annotated, Optional
 
 import typer
 
-Root = Annotated[
-    Optional[Path],  # noqa: UP045 (typer reads the annotation)
-    typer.Option(help="Data root; default RSIR_DATA, else the cache."),
-]
-Text = Optional[str]  # noqa: UP045
+from rsir.cli.options import Root
+
+Text = Optional[str]
 
 
 def _print_table(heads: list[str], rows) -> None:
@@ -70,9 +68,7 @@ def fetch_set(
     from rsir.data.download import ManualSteps, fetch
     from rsir.utils.errors import RsirError
 
-    def say(text):
-        print(text, flush=True)
-
+    say = partial(print, flush=True)
     try:
         fetch(name, root, source=source, keep=keep, progress=not quiet, say=say)
     except ManualSteps as error:
@@ -110,15 +106,16 @@ def verify_set(
         rows = [(key, digest[:16] + "...", state) for key, digest, state in seen.hashes]
         _print_table(["caption file", "sha256", "official"], rows)
     print(f"split: {seen.identity}")
-    for title in ("note", "repaired", "problem"):
-        field = {"note": "notes", "repaired": "repairs", "problem": "problems"}[title]
-        for line in getattr(seen, field):
-            print(f"{title}: {line}")
+    for word, lines in (
+        ("note", seen.notes),
+        ("repaired", seen.repairs),
+        ("problem", seen.problems),
+    ):
+        for line in lines:
+            print(f"{word}: {line}")
     if not seen.ok:
-        count = len(seen.problems)
         raise RsirError(
-            f"{name} in {seen.folder} has {count} "
-            f"problem{'s' if count > 1 else ''}; see above"
+            f"{name} in {seen.folder} has {len(seen.problems)} problem(s); see above"
         )
     print("all is well")
 

@@ -180,6 +180,8 @@ def _fetch_from(what: Entry, place: Source, root: Path, keep, progress, say) -> 
     store, ledger = root / "downloads" / what.name, Ledger(root)
     store.mkdir(parents=True, exist_ok=True)
     ledger.read()  # a damaged record is told before a long download
+    for left in root.glob(f".{what.name}-*"):  # of a fetch that was killed
+        shutil.rmtree(left, ignore_errors=True)
     bring = {"hub": _from_hub, "drive": _from_drive, "https": _from_https}[place.kind]
     try:
         files = bring(place, store, ledger, progress)

@@ -115,7 +115,7 @@ def test_command_verify(rsicd):
     (rsicd / "RSICD_images" / "pond_1.jpg").write_bytes(b"")
     text, error = run("verify", "rsicd", "--root", rsicd)
     assert "problem: image" in text and "pond_1.jpg" in text
-    assert isinstance(error, RsirError) and "1 problem;" in str(error)
+    assert isinstance(error, RsirError) and "1 problem(s);" in str(error)
 
 
 def test_command_verify_on_a_folder(tmp_path):
@@ -128,4 +128,4 @@ def test_command_verify_on_a_folder(tmp_path):
     assert "note: train is empty" in text
     assert "1 of 4 pictures" in text and "3.png" in text
     text, error = run("verify", folder, "--bands", "5,1,1")
-    assert "no band 5" in text and "3 problems" in str(error)
+    assert "no band 5" in text and "3 problem(s)" in str(error)
