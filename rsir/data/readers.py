@@ -57,20 +57,12 @@ _EMPTY_CELL = {"nan", "none", "null", "<na>", "n/a"}
 
 @dataclass(frozen=True)
 class Record:
-    """One image as an annotation file lists it.
-
-    Attributes:
-        id: the image's name there.
-        captions: its sentences, in order.
-        split: "train", "val", "test", or "" if the file has none.
-        where: place in the file, for messages.
-        keywords: words of the image, or None.
-    """
+    """One image as an annotation file lists it."""
 
     id: str
     captions: tuple[str, ...]
-    split: str
-    where: str
+    split: str  # "" if the file has none
+    where: str  # place in the file, for messages
     keywords: tuple[str, ...] | None = None
 
 
@@ -136,13 +128,8 @@ def assemble(
 ) -> Splits:
     """Check the records, cut val where needed, build the splits.
 
-    Args:
-        name, root: of the data set.
-        records: images in file order; all with a split, or none.
-        find: gives the file of each name, as `ImageFolder.find_all`.
-        rules: what to check, and how to cut.
-        source: the annotation file, for messages.
-        label_of: gives the scene kind for an image id, or None.
+    `find` gives the file of each name, as `ImageFolder.find_all`;
+    `label_of` the scene kind of an image; `source` is for messages.
 
     Raises:
         RsirError: see the head of this module.
@@ -379,11 +366,7 @@ def parse_karpathy(source: Path, expect: str = "") -> list[Record]:
     """The records of a Karpathy JSON, in file order.
 
     `images`, each with `filename`, `split` and `sentences` that hold
-    `raw`; RSITMD adds keywords.
-
-    Args:
-        expect: data set that it should be; another known name in the
-            file's `dataset` field is an error.
+    `raw`; RSITMD adds keywords. `expect`: the data set it should be.
     """
     data = _load_json(source)
     if not isinstance(data, dict) or "images" not in data or "annotations" in data:
@@ -428,11 +411,7 @@ def _words(item) -> list[str]:
 
 
 def find_lists(folder: Path, name: str = "") -> dict[str, Path]:
-    """`NAME_train.json`, `NAME_val.json`, `NAME_test.json` -> paths.
-
-    Raises:
-        RsirError: files of several data sets and no name to choose by.
-    """
+    """`NAME_train.json`, `NAME_val.json`, `NAME_test.json` -> paths."""
     groups: dict[str, dict[str, Path]] = {}
     for lower, path in _inside(folder).items():
         found = re.fullmatch(r"(?:(.*)[_-])?(train|val|test)\.json", lower)
@@ -634,23 +613,14 @@ def read_pairs(
 
 @dataclass(frozen=True)
 class Located:
-    """The files of one data set.
-
-    Attributes:
-        name: of the data set.
-        layout: "karpathy", "precomp", "lists" or "folder" (a CSV).
-        folder: the data set's folder.
-        source: the JSON or CSV; else the folder of the files.
-        images: the image folder.
-        entry: its place in the catalogue, None for a reader's own.
-    """
+    """Where the files of one data set are."""
 
     name: str
-    layout: str
+    layout: str  # "karpathy", "precomp", "lists" or "folder" (a CSV)
     folder: Path
-    source: Path
+    source: Path  # the JSON or CSV; else the folder of the files
     images: Path
-    entry: Entry | None = None
+    entry: Entry | None = None  # of the catalogue; None for a reader's own
 
     def records(self, captions_per_image: int | None = None) -> list[Record]:
         """What the annotations list, unchecked."""
@@ -718,11 +688,7 @@ def annotation(folder: Path, what: Entry | None = None) -> tuple[str, Path] | No
 
 
 def image_folder(folder: Path, source: Path, names: Sequence[str]) -> Path:
-    """The image folder: by name, else the one that holds images.
-
-    Raises:
-        RsirError: none found, or several.
-    """
+    """The image folder: by name, else the one that holds images."""
     for place in dict.fromkeys((folder, source, folder.parent)):
         inside = _inside(place)
         for name in map(str.lower, names):
@@ -747,14 +713,7 @@ def image_folder(folder: Path, source: Path, names: Sequence[str]) -> Path:
 
 
 def locate(what: Entry, root: Path, images: Path | None = None) -> Located:
-    """The files of a named data set.
-
-    `root` is the folder of the data set itself, or has `rsicd/`,
-    `ucm/`, ... below it.
-
-    Raises:
-        RsirError: nothing there; the message tells how to get it.
-    """
+    """The files of a named data set, in `root` or a folder below it."""
     below = _inside(root)
     # a folder of the set's own name wins over loose files in the root
     places = [below[n.lower()] for n in what.folders if n.lower() in below]
@@ -777,12 +736,7 @@ def locate(what: Entry, root: Path, images: Path | None = None) -> Located:
 
 
 def locate_folder(folder: Path, images: Path | None = None) -> Located:
-    """The files of a reader's own folder.
-
-    Raises:
-        RsirError: no captions, or in a layout that is not read; the
-            message names that.
-    """
+    """The files of a reader's own folder."""
     found = annotation(folder)
     if found is None:
         other = _unknown_layout(folder)

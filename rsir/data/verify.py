@@ -32,13 +32,11 @@ class Verification:
     """The outcome of `verify`.
 
     Attributes:
-        name, folder, layout: what was looked at.
         splits: what was read, or None.
         identity: which split it is, in a sentence.
         hashes: (caption file, its sha256, "same" | "other" |
             "not known") for each.
-        notes: facts worth knowing, such as duplicates.
-        repairs: what the reader repaired, with its warning.
+        notes, repairs: facts worth knowing; what the reader repaired.
         problems: what makes the data unfit; empty if all is well.
     """
 
@@ -105,11 +103,9 @@ def verify(
 
 
 def caption_hashes(place: Located) -> dict[str, str]:
-    """sha256 of each caption file, as it is or as it would be.
+    """sha256 of each `<split>_<caps|filename>`, as it is or would be.
 
-    Returns:
-        Keys `<split>_<caps|filename>`. For a JSON, "train" is train
-        and val together, in the order of the file.
+    For a JSON, "train" is train and val together, in its order.
     """
     if place.layout != "precomp":
         return record_hashes(place.records())
