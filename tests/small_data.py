@@ -2,25 +2,15 @@
 
 import json
 
-import pytest
+import numpy as np
 from PIL import Image
 from typer.testing import CliRunner
 
 from rsir.cli import app
 from rsir.utils.errors import RsirError
 
-NAMES = [
-    "airport_1",
-    "airport_2",
-    "beach_1",
-    "beach_2",
-    "pond_1",
-    "pond_2",
-    "school_1",
-    "school_2",
-    "00001",
-    "00002",
-]
+NAMES = "airport_1 airport_2 beach_1 beach_2 pond_1 pond_2 school_1 school_2".split()
+NAMES += ["00001", "00002"]
 PARTS = ["train"] * 6 + ["val"] * 2 + ["test"] * 2
 
 
@@ -28,9 +18,16 @@ def sentences(name):
     return [f"picture {name} number {k} ." for k in range(5)]
 
 
-def picture(path, value=0):
+def scene(seed, size=16):
+    """A picture that differs for every seed, uint8 [size, size, 3]."""
+    rng = np.random.default_rng(seed)
+    blocks = rng.integers(0, 256, (size // 8, size // 8, 3), dtype=np.uint8)
+    return blocks.repeat(8, axis=0).repeat(8, axis=1)
+
+
+def picture(path, seed=0):
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (8, 8), (20 * value % 256, 90, 30)).save(path)
+    Image.fromarray(scene(seed, 8)).save(path)
 
 
 def karpathy(images=NAMES, parts=PARTS, suffix=".jpg", dataset="rsicd"):
@@ -39,49 +36,22 @@ def karpathy(images=NAMES, parts=PARTS, suffix=".jpg", dataset="rsicd"):
         "images": [
             {
                 "filename": n + suffix,
-                "imgid": i,
                 "split": p,
-                "sentences": [
-                    {"raw": r, "tokens": r.split()[:-1]} for r in sentences(n)
-                ],
+                "sentences": [{"raw": r} for r in sentences(n)],
             }
-            for i, (n, p) in enumerate(zip(images, parts, strict=True))
+            for n, p in zip(images, parts, strict=True)
         ],
     }
-
-
-@pytest.fixture
-def rsicd(tmp_path):
-    """A data root with rsicd/ in the authors' layout."""
-    folder = tmp_path / "rsicd"
-    for i, n in enumerate(NAMES):
-        picture(folder / "RSICD_images" / f"{n}.jpg", i)
-    write(folder, karpathy())
-    return folder
 
 
 def write(folder, data, name="dataset_rsicd.json"):
     (folder / name).write_text(json.dumps(data))
 
 
-@pytest.fixture
-def precomp(tmp_path):
-    """A folder of text files in the released layout, images beside."""
-    folder = tmp_path / "rsitmd_precomp"
-    for i, n in enumerate(NAMES):
-        picture(tmp_path / "images" / f"{n}.tif", i)
-    folder.mkdir()
-    for part, names, times in (
-        ("train", NAMES[:8], 1),
-        ("test", NAMES[8:], 5),
-    ):
-        (folder / f"{part}_filename.txt").write_text(
-            "".join(f"{n}.tif\n" * times for n in names)
-        )
-        (folder / f"{part}_caps.txt").write_text(
-            "".join(s + "\n" for n in names for s in sentences(n))
-        )
-    return folder
+def table(folder, rows, head="filename,caption,split"):
+    """A captions.csv of rows that are written as they are."""
+    lines = [head, *(",".join(row) for row in rows)]
+    (folder / "captions.csv").write_text("\n".join(lines) + "\n", "utf-8")
 
 
 def run(*arguments):

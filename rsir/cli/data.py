@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 from typing import Annotated, Optional
 
 import typer
 
-Root = Annotated[
-    Optional[Path],  # noqa: UP045 (typer reads the annotation)
-    typer.Option(help="Data root; default RSIR_DATA, else the cache."),
-]
+from rsir.cli.options import Root
+
+Text = Optional[str]
 
 
-def _console():
+def _print_table(heads: list[str], rows) -> None:
     import sys
 
-    from rich.console import Console
-
-    return Console(file=sys.stdout, highlight=False, soft_wrap=True)
-
-
-def _table(*heads: str):
     from rich import box
+    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for head in heads:
-        right = head in ("images", "captions", "distinct", "MB")
+        right = head in ("images", "captions", "distinct")
         table.add_column(head, justify="right" if right else "left", overflow="fold")
-    return table
+    for row in rows:
+        table.add_row(*(c if isinstance(c, str) else f"{c:,}" for c in row))
+    Console(file=sys.stdout, highlight=False, soft_wrap=True).print(table)
 
 
 def list_sets(root: Root = None) -> None:
@@ -39,24 +35,9 @@ def list_sets(root: Root = None) -> None:
     from rsir.utils.errors import RsirError
     from rsir.utils.io import data_root
 
-    table = _table(
-        "name",
-        "images",
-        "captions",
-        "train/val/test",
-        "licence",
-        "sources",
-        "here",
-    )
-    table.add_row(
-        "toy",
-        "1,300",
-        "6,500",
-        "1000/150/150",
-        "MIT, drawn by rsir",
-        "none needed",
-        "yes",
-    )
+    rows = [
+        ("toy", 1300, 6500, "1000/150/150", "MIT, drawn by rsir", "none needed", "yes")
+    ]
     for e in CATALOG.values():
         try:
             locate(e, data_root(root))
@@ -64,44 +45,32 @@ def list_sets(root: Root = None) -> None:
         except RsirError:
             here = "no"
         parts = "/".join("cut" if n is None else str(n) for n in e.splits)
-        table.add_row(
-            e.name,
-            f"{e.images:,}",
-            f"{e.captions:,}",
-            parts,
-            e.licence,
-            ", ".join(s.kind for s in e.sources),
-            here,
-        )
-    out = _console()
-    out.print(table)
-    out.print(f"data root: {data_root(root)}", markup=False)
-    out.print("fetch one with: rsir data fetch NAME", markup=False)
+        kinds = ", ".join(s.kind for s in e.sources)
+        rows.append((e.name, e.images, e.captions, parts, e.licence, kinds, here))
+    heads = "name images captions train/val/test licence sources here"
+    _print_table(heads.split(), rows)
+    print(f"data root: {data_root(root)}\nfetch one with: rsir data fetch NAME")
 
 
 def fetch_set(
-    name: Annotated[str, typer.Argument(help="ucm, rsicd, ...")],
+    name: Annotated[str, typer.Argument(help="ucm, rsicd, rsitmd or sydney.")],
     root: Root = None,
-    source: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="hub, drive or https; default: in order."),
-    ] = None,
+    source: Annotated[Text, typer.Option(help="hub or drive; default: in order.")] = (
+        None
+    ),
     keep: Annotated[bool, typer.Option(help="Keep the archives.")] = False,
     quiet: Annotated[bool, typer.Option(help="No progress bar.")] = False,
 ) -> None:
-    """Download a data set; run it again to go on after a break."""
+    r"""Download a data set; needs pip install 'rsir\[fetch]'.
+
+    Run it again to go on after a break.
+    """
     from rsir.data.download import ManualSteps, fetch
     from rsir.utils.errors import RsirError
 
+    say = partial(print, flush=True)
     try:
-        fetch(
-            name,
-            root,
-            source=source,
-            keep=keep,
-            progress=not quiet,
-            say=lambda text: print(text, flush=True),
-        )
+        fetch(name, root, source=source, keep=keep, progress=not quiet, say=say)
     except ManualSteps as error:
         print(f"Get {name} by hand:")
         for i, step in enumerate(error.steps, 1):
@@ -112,45 +81,41 @@ def fetch_set(
 
 
 def verify_set(
-    name: Annotated[str, typer.Argument(help="ucm, rsicd, ...")],
+    name: Annotated[str, typer.Argument(help="ucm, rsicd, ..., or a folder.")],
     root: Root = None,
     decode: Annotated[bool, typer.Option(help="Open every image.")] = True,
+    bands: Annotated[Text, typer.Option(help="Bands to read, such as 3,2,1.")] = None,
+    scale: Annotated[
+        Text, typer.Option(help="LOW,HIGH of data of more than 8 bits, or 2%,98%.")
+    ] = None,
 ) -> None:
     """Tell what a folder holds, which split it is, and its faults."""
+    from rsir.data.images import PixelOptions
     from rsir.data.verify import verify
     from rsir.utils.errors import RsirError
 
-    seen = verify(name, root, decode=decode)
-    out = _console()
+    pixels = PixelOptions.parse(bands, scale)
+    seen = verify(name, root, decode=decode, pixels=pixels)
     print(f"{seen.name} ({seen.layout}) in {seen.folder}")
     if seen.splits is not None:
-        table = _table("split", "images", "captions", "distinct")
-        for s in seen.splits:
-            table.add_row(
-                s.name,
-                f"{len(s):,}",
-                f"{s.n_captions:,}",
-                f"{len(set(s.captions)):,}",
-            )
-        out.print(table)
+        _print_table(
+            ["split", "images", "captions", "distinct"],
+            [(s.name, len(s), s.n_captions, len(set(s.captions))) for s in seen.splits],
+        )
     if seen.hashes:
-        table = _table("caption file", "sha256", "official")
-        for key, digest, state in seen.hashes:
-            table.add_row(key, digest[:16] + "...", state)
-        out.print(table)
+        rows = [(key, digest[:16] + "...", state) for key, digest, state in seen.hashes]
+        _print_table(["caption file", "sha256", "official"], rows)
     print(f"split: {seen.identity}")
-    for title, lines in (
+    for word, lines in (
         ("note", seen.notes),
         ("repaired", seen.repairs),
         ("problem", seen.problems),
     ):
         for line in lines:
-            print(f"{title}: {line}")
+            print(f"{word}: {line}")
     if not seen.ok:
-        count = len(seen.problems)
         raise RsirError(
-            f"{name} in {seen.folder} has {count} "
-            f"problem{'s' if count > 1 else ''}; see above"
+            f"{name} in {seen.folder} has {len(seen.problems)} problem(s); see above"
         )
     print("all is well")
 
@@ -158,8 +123,7 @@ def verify_set(
 def register(app: typer.Typer) -> None:
     """Add the `data` commands to the command line."""
     data = typer.Typer(
-        help="List, fetch and verify the data sets.",
-        no_args_is_help=True,
+        help="List, fetch and verify the data sets.", no_args_is_help=True
     )
     data.command("list")(list_sets)
     data.command("fetch")(fetch_set)

@@ -8,12 +8,9 @@ Chapter: notebooks/01_data_and_protocol.ipynb.
 from __future__ import annotations
 
 import os
-from functools import partial
-from pathlib import Path
 
-from rsir.data.images import content_hash, image_hashes, open_image
+from rsir.data.images import PixelOptions, content_hash, image_hashes, open_image
 from rsir.data.split import Box, DataRepairWarning, Split, Splits
-from rsir.utils.errors import RsirError
 from rsir.utils.io import cache_dir, data_root
 
 NAMES = ("toy", "ucm", "rsicd", "rsitmd", "sydney")
@@ -22,6 +19,7 @@ __all__ = [
     "NAMES",
     "Box",
     "DataRepairWarning",
+    "PixelOptions",
     "Split",
     "Splits",
     "cache_dir",
@@ -38,33 +36,35 @@ def load_dataset(
     root: str | os.PathLike | None = None,
     *,
     seed: int = 0,
+    pixels: PixelOptions | None = None,
+    verify: bool = False,
+    images: str | os.PathLike | None = None,
     **options,
 ) -> Splits:
     """Train, val and test of a data set.
 
     Args:
         name: "toy", "ucm", "rsicd", "rsitmd", "sydney", or a folder
-            with images and a CSV of captions (a Karpathy JSON or
-            `*_precomp` text files in it are read as well).
+            with images and captions; book/bring_your_own.md tells how.
         root: the data root, or the data set's own folder. Default:
             `RSIR_DATA`, else the user cache. For toy scenes: where
             they are drawn to.
         seed: of the shuffle that cuts val where the files have none;
             for toy, of the scenes.
+        pixels: how pictures of other than 8-bit grey or RGB are read.
+        verify: decode every image now (about 1 ms each).
+        images: the image folder, if it is not beside the captions.
         **options: for toy, see `toyscenes.load_toy`. For files:
             val_fraction: share of train that becomes val; joins a
                 val of the file with train and cuts anew. Default: val
                 as the file has it, else as many images as test (at
                 most a fifth of train). 0.2 is the papers' release.
-            captions_per_image: default 5, None for any count; for a
-                CSV None.
-            verify: decode every image now (about 1 ms each).
-            layout: "karpathy", "precomp", "folder"; default "auto".
-            images: the image folder, if it is not beside the
-                captions.
+            captions_per_image: default 5 for a data set by name, any
+                count (None) for a folder.
 
     Returns:
-        The three splits, in the order of the files.
+        The three splits, in the order of the files. Train and val are
+        empty where the files assign all images to test.
 
     Raises:
         RsirError: unknown name, no data there, or a fault of the
@@ -73,82 +73,16 @@ def load_dataset(
     Warns:
         DataRepairWarning: a fault was repaired, and how.
     """
+    from rsir.data.readers import check_readable, find_dataset, with_pixels
+
     if isinstance(name, str) and name == "toy":
         from rsir.data.toy import load_toy
 
-        return load_toy(root, seed=seed, **options)
-    if isinstance(name, str) and name in NAMES:
-        return _load_named(name, root, seed, options)
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        if root is not None:
-            raise RsirError(
-                f"{folder} is a folder and needs no root; leave out root={str(root)!r}"
-            )
-        return _load_folder(folder, seed, options)
-    raise RsirError(
-        f"unknown data set {str(name)!r}; there are "
-        f"{', '.join(NAMES)}, or the path of a folder with images and "
-        "captions.csv"
-    )
-
-
-def _rules(seed: int, options: dict, **defaults):
-    from rsir.data.readers import Rules
-
-    known = ("val_fraction", "captions_per_image", "verify")
-    wrong = set(options) - {*known, "layout", "images"}
-    if wrong:
-        raise RsirError(
-            f"unknown option {min(wrong)!r} of load_dataset; "
-            f"there are {', '.join(known)}, layout and images"
-        )
-    given = {k: options[k] for k in known if k in options}
-    return Rules(seed=seed, **{**defaults, **given})
-
-
-def _load_named(name, root, seed, options) -> Splits:
-    from rsir.data.catalog import entry, scene_of
-    from rsir.data.readers import locate
-
-    rules = _rules(seed, options)
-    place = locate(
-        entry(name),
-        data_root(root),
-        options.get("layout", "auto"),
-        options.get("images"),
-    )
-    return _read(name, place, rules, partial(scene_of, name))
-
-
-def _load_folder(folder: Path, seed, options) -> Splits:
-    from rsir.data.readers import Located, annotation, image_folder
-
-    found = annotation(folder, layout=options.get("layout", "auto"))
-    if found is None:
-        raise RsirError(
-            f"no captions in {folder}; put a captions.csv there with "
-            "the columns filename, caption and, if wanted, split"
-        )
-    layout, source = found
-    images = options.get("images")
-    if images is None:
-        images = folder if layout == "folder" else image_folder(folder, source)
-    defaults = {"captions_per_image": None} if layout == "folder" else {}
-    rules = _rules(seed, options, **defaults)
-    place = Located(layout, folder, source, Path(images).expanduser())
-    return _read(folder.resolve().name, place, rules)
-
-
-def _read(name, place, rules, label_of=None) -> Splits:
-    if place.layout == "karpathy":
-        from rsir.data.readers import read_karpathy
-
-        return read_karpathy(name, place.source, place.images, rules, label_of)
-    if place.layout == "precomp":
-        from rsir.data.readers import read_precomp
-
-        return read_precomp(name, place.source, place.images, rules, label_of)
-    from rsir.data.readers import read_folder
-
-    return read_folder(place.folder, place.source, place.images, rules, name)
+        splits = load_toy(root, seed=seed, **options)
+    else:
+        place = find_dataset(name, root, images)
+        splits = place.read(seed=seed, **options)
+    splits = with_pixels(splits, pixels)
+    if verify:
+        check_readable(splits)
+    return splits

@@ -1,8 +1,8 @@
 """How often captions say the same, and what that does to a batch.
 
-Two captions are equal when they are the same string. Equal captions of
-one image are only dull; those of different images are what a protocol
-has to decide about, and what makes negatives of a batch false.
+Duplicates are the same string. Those of one image are only dull; those
+of different images are what a protocol has to decide about, and what
+makes negatives of a batch false.
 
 Chapter: notebooks/01_data_and_protocol.ipynb.
 """
@@ -77,28 +77,22 @@ def false_negatives(
 ) -> dict[str, float]:
     """False negatives when a batch draws captions at random.
 
-    Args:
-        split: normally the training split.
-        batch: captions in a batch, each with its image.
-        draws: batches drawn for "batches".
-        seed: of the draws.
-
     Returns:
         In percent: "captions", the expected share of a batch's
         captions that stand there a second time under another image
         (exact: the other batch - 1 are drawn without replacement);
-        "batches", the share of batches with at least one (drawn).
+        "batches", the share of `draws` batches with at least one.
     """
     batch = min(batch, split.n_captions)
     same = sharing(split)
     wrong = split.n_captions - 1 - same
     share = 100 * chance(wrong, same, batch - 1).mean()
+    # only captions that are shared matter; the others can meet no duplicate
     _, text = split.unique_texts()
     text, owner = text[same > 0], split.owner[same > 0]
     rng = np.random.default_rng(seed)
     found = 0
     for _ in range(draws):
-        # which captions matter; the others can meet no equal one
         pick = rng.choice(split.n_captions, batch, replace=False)
         pick = pick[pick < len(text)]
         pairs = set(zip(text[pick].tolist(), owner[pick].tolist()))

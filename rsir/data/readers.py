@@ -1,13 +1,17 @@
-"""From the records of an annotation file to checked splits.
+"""From the files of a data set to checked splits.
 
-Every reader ends here, so that all of them treat faults alike:
+Four layouts are read: the Karpathy JSON of the authors, the `*_precomp`
+text files of AMFMN and GaLR, one JSON list a split (PIR, HarMA), and a
+folder with one CSV. Each parser makes `Record`s, and `assemble` treats
+faults alike in all of them:
 
-* wrong number of captions, a name listed twice or in two splits, a
-  missing or (when asked) unreadable image, an empty split: an error;
-* a blank caption becomes `BLANK`, a caption of no word like those
-  that RSICD has of its own, so that caption 5i still belongs to image
-  i and no model meets an empty string: a `DataRepairWarning`;
-* a caption with no letter, such as "." or "1 .", stays as it is: a
+* a caption count that is not the one asked for, a name listed twice or
+  in two splits, a missing image, an empty test split, a caption that is
+  a list or an empty cell written as text: an error;
+* a blank caption becomes `BLANK`, a caption of no word like those that
+  RSICD has of its own, so that caption 5i still belongs to image i: a
+  `DataRepairWarning`;
+* a caption with no letter, such as "." or "1 .", stays: a
   `DataRepairWarning` that counts them.
 """
 
@@ -20,80 +24,63 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
-from rsir.data.catalog import Entry
-from rsir.data.images import SUFFIXES, ImageFolder, unreadable
+from rsir.data.catalog import CATALOG, Entry, scene_of
+from rsir.data.images import SUFFIXES, ImageFolder, PixelOptions, unreadable
 from rsir.data.split import SPLIT_NAMES, DataRepairWarning, Split, Splits
 from rsir.utils.errors import RsirError
-from rsir.utils.io import read_text
+from rsir.utils.io import data_root, read_lines, read_text
 
 BLANK = "."
 """What stands in for a blank caption."""
 
 SPLIT_ALIASES = {
-    "train": "train",
-    "training": "train",
-    "restval": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
+    **dict.fromkeys(("train", "training", "restval"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
+
+_OTHER_WAY = (
+    "for another layout, read the rows yourself and pass them to "
+    "Splits.from_pairs (book/bring_your_own.md has examples)"
+)
+_WRITTEN_LIST = re.compile(r"""\s*[\[{]\s*(['"]).*\1\s*,?\s*[\]}]\s*""", re.S)
+_EMPTY_CELL = {"nan", "none", "null", "<na>", "n/a"}
 
 
 @dataclass(frozen=True)
 class Record:
-    """One image as an annotation file lists it.
-
-    Attributes:
-        id: the image's name there.
-        captions: its sentences, in order.
-        split: "train", "val", "test", or "" if the file has none.
-        where: place in the file, for messages.
-        keywords: words of the image, or None.
-    """
+    """One image as an annotation file lists it."""
 
     id: str
     captions: tuple[str, ...]
-    split: str
-    where: str
+    split: str  # "" if the file has none
+    where: str  # place in the file, for messages
     keywords: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What a reader is asked for.
-
-    Attributes:
-        seed: of the shuffle that cuts val (or all splits).
-        val_fraction: share of train that becomes val; see `cut_val`.
-        captions_per_image: the count each image must have; None for
-            any count from one up.
-        verify: decode every image now.
-    """
+    """How a reader cuts and checks; see `load_dataset`."""
 
     seed: int = 0
     val_fraction: float | None = None
-    captions_per_image: int | None = 5
-    verify: bool = False
+    captions_per_image: int | None = None
 
     def __post_init__(self):
-        share = self.val_fraction
+        share, count = self.val_fraction, self.captions_per_image
         if share is not None and not 0 < share < 1:
             raise RsirError(f"val_fraction is {share}; it must lie between 0 and 1")
-        count = self.captions_per_image
         if count is not None and count < 1:
             raise RsirError(
-                f"captions_per_image is {count}; give a count from 1 "
-                "up, or None for any"
+                f"captions_per_image is {count}; give a count from 1 up, or None"
             )
 
 
@@ -104,16 +91,20 @@ def some(items: Sequence, limit: int = 4) -> str:
     return f"{text} and {more:,} more" if more > 0 else text
 
 
-def warn_repair(message: str) -> None:
-    """A `DataRepairWarning` that points at the caller of rsir.data."""
+def one_line(text: str) -> str:
+    """A caption on one line: a line break in it becomes a space."""
+    return re.sub(r"[\r\n]+", " ", text.strip("\r\n"))
+
+
+def _warn(message: str) -> None:
+    """A `DataRepairWarning` that points at the caller of rsir."""
     frame, level = sys._getframe(1), 2
     while frame.f_back and frame.f_globals.get("__name__", "").startswith("rsir."):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, DataRepairWarning, stacklevel=level)
 
 
-def split_name(text: str, where: str) -> str:
-    """ "train", "val" or "test" for what a file calls it."""
+def _split_name(text, where: str) -> str:
     try:
         return SPLIT_ALIASES[str(text).strip().lower()]
     except KeyError:
@@ -122,110 +113,81 @@ def split_name(text: str, where: str) -> str:
         ) from None
 
 
+# ----------------------------------------------------------------------
+# From records to splits.
+
+
 def assemble(
     name: str,
     root: Path,
     records: Sequence[Record],
-    folder: ImageFolder,
+    find: Callable[[list[str]], list[Path | None]],
     rules: Rules,
-    source: Path,
-    label_of=None,
+    source: Path | str,
+    label_of: Callable[[str], str] | None = None,
 ) -> Splits:
     """Check the records, cut val where needed, build the splits.
 
-    Args:
-        name: name of the data set.
-        root: the folder of the data set.
-        records: images in file order; all with a split, or none.
-        folder: where the images are.
-        rules: what to check, and how to cut.
-        source: the annotation file, for messages.
-        label_of: gives the scene kind for an image id, or None.
+    `find` gives the file of each name, as `ImageFolder.find_all`;
+    `label_of` the scene kind of an image; `source` is for messages.
 
     Raises:
         RsirError: see the head of this module.
     """
-    if not records:
-        raise RsirError(f"{source} lists no images")
-    _check_counts(records, rules, source)
-    _check_twice(records, source)
-    records = _repair_captions(records, source)
-    paths = _find_images(records, folder, source)
-    if rules.verify:
-        _check_readable(paths)
+    records, paths = _checked(records, find, rules, source)
     if not any(r.split for r in records):
-        records = cut_all(records, rules)
-    records = cut_val(records, rules)
-    parts = {}
-    for part in SPLIT_NAMES:
-        rows = [i for i, r in enumerate(records) if r.split == part]
-        if not rows:
-            raise RsirError(
-                f"{source}: the {part} split is empty; the file must "
-                f"assign images to {part}"
-            )
-        parts[part] = _split(
-            name,
-            part,
-            [records[i] for i in rows],
-            [paths[i] for i in rows],
-            label_of,
+        records = _cut_all(records, rules)
+    records = _cut_val(records, rules)
+    if not any(r.split == "test" for r in records):
+        raise RsirError(
+            f"{source}: the test split is empty; the file must assign images to test"
         )
-    return Splits(name=name, root=Path(root), **parts)
+    parts = [_split(name, part, records, paths, label_of) for part in SPLIT_NAMES]
+    return Splits(name, Path(root), *parts)
 
 
-def _split(name, part, records, paths, label_of) -> Split:
-    labels = keywords = None
-    if label_of is not None:
-        labels = tuple(label_of(r.id) for r in records)
-        labels = labels if any(labels) else None
-    if any(r.keywords is not None for r in records):
-        keywords = tuple(r.keywords or () for r in records)
+def _split(name, part, records, paths, label_of=None) -> Split:
+    rows = [i for i, r in enumerate(records) if r.split == part]
+    mine = [records[i] for i in rows]
+    labels = [label_of(r.id) if label_of else "" for r in mine]
+    keywords = [r.keywords or () for r in mine]
     return Split(
         dataset=name,
         name=part,
-        images=tuple(paths),
-        captions=tuple(c for r in records for c in r.captions),
-        owner=np.repeat(np.arange(len(records)), [len(r.captions) for r in records]),
-        ids=tuple(r.id for r in records),
-        labels=labels,
-        keywords=keywords,
+        images=tuple(paths[i] for i in rows),
+        captions=tuple(c for r in mine for c in r.captions),
+        owner=np.repeat(np.arange(len(mine)), [len(r.captions) for r in mine]),
+        ids=tuple(r.id for r in mine),
+        labels=tuple(labels) if any(labels) else None,
+        keywords=tuple(keywords) if any(keywords) else None,
     )
 
 
-def _check_counts(records, rules: Rules, source) -> None:
-    want = rules.captions_per_image
-    for r in records:
-        have = len(r.captions)
-        if not have:
-            raise RsirError(
-                f"{source}: {r.where} ({r.id}) has no caption; every "
-                "image needs at least one"
-            )
-        if want is not None and have != want:
-            raise RsirError(
-                f"{source}: {r.where} ({r.id}) has {have} captions, "
-                f"not {want}; correct the file, or pass "
-                "captions_per_image=None to take any count"
-            )
-
-
-def _check_twice(records, source) -> None:
+def _checked(records, find, rules: Rules, source):
+    """The repaired records, and the path of each image."""
+    if not records:
+        raise RsirError(f"{source} lists no images")
     seen: dict[str, Record] = {}
     for r in records:
+        have, want = len(r.captions), rules.captions_per_image
+        if not have or want not in (None, have):
+            raise RsirError(
+                f"{source}: {r.where} ({r.id}) has {have} captions, not "
+                f"{want or 'one or more'}; correct the file, or pass "
+                "captions_per_image=None to take any count from 1 up"
+            )
         first = seen.setdefault(r.id, r)
-        if first is r:
-            continue
         if first.split != r.split:
             raise RsirError(
-                f"{source}: image {r.id} is in two splits, "
-                f"{first.split} ({first.where}) and {r.split} "
-                f"({r.where}); keep it in one of them"
+                f"{source}: image {r.id} is in two splits, {first.split} "
+                f"({first.where}) and {r.split} ({r.where}); keep it in one of them"
             )
-        raise RsirError(
-            f"{source}: image {r.id} is listed twice, at "
-            f"{first.where} and {r.where}; join their captions"
-        )
+        if first is not r:
+            raise RsirError(
+                f"{source}: image {r.id} is listed twice, at {first.where} and "
+                f"{r.where}; join their captions"
+            )
+    return _repair_captions(records, source), _find_images(records, find, source)
 
 
 def _repair_captions(records, source) -> list[Record]:
@@ -233,483 +195,465 @@ def _repair_captions(records, source) -> list[Record]:
     wordless = 0
     out = []
     for r in records:
-        empty = sum(not c.strip() for c in r.captions)
-        if empty:
-            blank += [r.id] * empty
-            r = replace(
-                r, captions=tuple(c if c.strip() else BLANK for c in r.captions)
-            )
-        wordless += sum(not re.search(r"[^\W\d_]", c) for c in r.captions) - empty
-        out.append(r)
+        where = f"{source}: {r.where} ({r.id})"
+        for text in r.captions:
+            if not text.strip():
+                blank.append(r.id)
+            elif not re.search(r"[^\W\d_]", text):
+                wordless += 1
+            elif _WRITTEN_LIST.fullmatch(text):
+                raise RsirError(
+                    f"{where}: the caption {text[:40]!r} is a list written as text; "
+                    "write one row per caption (pandas: ast.literal_eval, explode)"
+                )
+            elif text.strip().lower() in _EMPTY_CELL:
+                raise RsirError(
+                    f"{where}: the caption {text!r} is an empty cell written as "
+                    "text; fill it, or leave the row out (pandas: dropna)"
+                )
+        captions = tuple(c if c.strip() else BLANK for c in r.captions)
+        out.append(replace(r, captions=captions))
     if blank:
         names = list(dict.fromkeys(blank))
-        warn_repair(
-            f"{source.name}: {len(blank)} blank captions in "
-            f"{len(names)} images ({some(names)}); each now reads "
-            f"{BLANK!r}, so that positions and counts stay"
+        _warn(
+            f"{Path(source).name}: {len(blank)} blank captions in {len(names)} images "
+            f"({some(names)}); each now reads {BLANK!r}, so that positions stay"
         )
     if wordless:
-        warn_repair(
-            f"{source.name}: {wordless} captions hold no word (such "
-            "as '.'); they are kept as they are"
+        _warn(
+            f"{Path(source).name}: {wordless} captions hold no word (such as '.'); "
+            "they are kept as they are"
         )
     return out
 
 
-def _find_images(records, folder: ImageFolder, source) -> list[Path]:
-    paths, missing, taken = [], [], {}
-    for r in records:
-        path = folder.find(r.id)
-        paths.append(path)
-        if path is None:
-            missing.append(r.id)
-            continue
+def _find_images(records, find, source) -> list[Path]:
+    paths = find([r.id for r in records])
+    missing = [r.id for r, p in zip(records, paths, strict=True) if p is None]
+    if missing:
+        raise RsirError(
+            f"{len(missing):,} of {len(records):,} images that {source} lists "
+            f"are missing: {some(missing)}; fetch the images again, correct "
+            "the names, or name the image folder with images=..."
+        )
+    taken: dict[Path, str] = {}
+    for r, path in zip(records, paths, strict=True):
         other = taken.setdefault(path, r.id)
         if other != r.id:
             raise RsirError(
-                f"{source}: {other} and {r.id} are one and the same "
-                f"file, {path}; the names must differ in more than "
-                "the suffix"
+                f"{source}: {other} and {r.id} are one and the same file, {path}; "
+                "the names must differ in more than the suffix"
             )
-    if missing:
-        raise RsirError(
-            f"{len(missing):,} of {len(records):,} images that "
-            f"{source} lists are missing in {folder.path}: "
-            f"{some(missing)}; fetch the images again, or name "
-            "their folder with images=..."
-        )
     return paths
 
 
-def _check_readable(paths) -> None:
-    bad = unreadable(paths)
+def check_readable(splits: Splits) -> None:
+    """Decode every picture; RsirError names the first that fails."""
+    paths = [p for s in splits for p in s.images]
+    bad = unreadable(paths, splits.test.pixels)
     if bad:
+        others = f"; then {some([p.name for p, _ in bad[1:]])}" if bad[1:] else ""
         raise RsirError(
             f"{len(bad):,} of {len(paths):,} images cannot be read; "
-            f"the first: {bad[0][1]}"
-            + (f"; then {some([p.name for p, _ in bad[1:]])}" if bad[1:] else "")
+            f"the first: {bad[0][1]}{others}"
         )
 
 
-def cut_all(records, rules: Rules) -> list[Record]:
-    """Images in a seeded shuffle: 10 % test, the others train.
+def with_pixels(splits: Splits, pixels: PixelOptions | None) -> Splits:
+    """The same splits, read with these options.
 
-    At least one image each; the cut is by image, never by caption.
+    Percentiles are measured on train (on test where train is empty).
     """
+    if pixels is None:
+        return splits
+    pixels = pixels.measured(splits.train.images or splits.test.images)
+    return replace(splits, **{s.name: replace(s, pixels=pixels) for s in splits})
+
+
+def _cut_all(records, rules: Rules) -> list[Record]:
+    """Images in a seeded shuffle: 10 % test, the others train."""
     n = len(records)
     if n < 3:
         raise RsirError(
             f"{n} images are too few for train, val and test; "
             "give at least 3, or a split column"
         )
-    rng = np.random.default_rng([rules.seed, 1])
-    test = set(rng.permutation(n)[: max(1, round(0.1 * n))].tolist())
-    return [
-        replace(r, split="test" if i in test else "train")
-        for i, r in enumerate(records)
-    ]
+    order = np.random.default_rng([rules.seed, 1]).permutation(n).tolist()
+    return _moved(records, order[: max(1, round(0.1 * n))], "test", "train")
 
 
-def cut_val(records, rules: Rules) -> list[Record]:
+def _cut_val(records, rules: Rules) -> list[Record]:
     """Cut val from train by a seeded shuffle of the images.
 
-    * The file has val and `val_fraction` is None: nothing changes.
+    * The file has val or only test, and `val_fraction` is None:
+      nothing changes.
     * No val, `val_fraction` None: val gets as many images as test,
       at most a fifth of train.
     * `val_fraction` given: train and val are joined and cut anew;
       0.2 is what AMFMN and GaLR release (their shuffle has no seed).
-
-    File order is kept within each split.
     """
     share = rules.val_fraction
-    if share is None and any(r.split == "val" for r in records):
-        return list(records)
     pool = [i for i, r in enumerate(records) if r.split != "test"]
+    if share is None and (not pool or any(r.split == "val" for r in records)):
+        return list(records)
     if len(pool) < 2:
         raise RsirError(
             f"{len(pool)} images outside of test are too few to cut "
             "train and val; give at least 2"
         )
-    if share is None:
-        n_val = min(len(records) - len(pool), len(pool) // 5)
-    else:
-        n_val = round(share * len(pool))
-    n_val = min(max(1, n_val), len(pool) - 1)
-    rng = np.random.default_rng([rules.seed, 0])
-    val = {pool[i] for i in rng.permutation(len(pool))[:n_val]}
+    wanted = min(len(records) - len(pool), len(pool) // 5)
+    if share is not None:
+        wanted = round(share * len(pool))
+    order = np.random.default_rng([rules.seed, 0]).permutation(len(pool))
+    val = [pool[i] for i in order[: min(max(1, wanted), len(pool) - 1)]]
+    return _moved(records, val, "val", "train")
+
+
+def _moved(records, chosen: list[int], to: str, rest: str) -> list[Record]:
+    """The chosen go to one split; all others but test to the rest."""
+    chosen = set(chosen)
     return [
-        r if r.split == "test" else replace(r, split="val" if i in val else "train")
+        replace(r, split=to if i in chosen else r.split if r.split == "test" else rest)
         for i, r in enumerate(records)
     ]
 
 
 # ----------------------------------------------------------------------
-# Readers for the Karpathy-style JSON of the authors' archives.
-#
-# `dataset_rsicd.json`, `dataset_RSITMD.json`, and `dataset.json` (UCM
-# and Sydney) share one form: `images`, each with `filename`, `split`
-# and `sentences` that hold `raw`. RSITMD adds keywords.
+# JSON: the authors' form, and one list a split.
 
 
-def read_karpathy(
-    name: str,
-    source: Path,
-    images: Path,
-    rules: Rules | None = None,
-    label_of: Callable[[str], str] | None = None,
-) -> Splits:
-    """Read one JSON file and the image folder beside it.
+def _load_json(source: Path):
+    text = read_text(source, "annotation file")
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise RsirError(
+            f"{source} is not JSON (line {error.lineno}, column {error.colno}: "
+            f"{error.msg}); it may be cut off, fetch it again"
+        ) from None
+    except (RecursionError, ValueError) as error:  # too deep, too long a number
+        raise RsirError(f"{source} is no JSON of captions ({error})") from None
 
-    Args:
-        name: name of the data set.
-        source: the JSON file.
-        images: folder of the image files.
-        rules: checks and cut of val, see `rsir.data.readers`.
-        label_of: gives the scene kind for an image id.
 
-    Raises:
-        RsirError: not JSON, a key missing, or a fault of the data.
-    """
-    records = parse_karpathy(source, expect=name)
-    return assemble(
-        name,
-        Path(source).parent,
-        records,
-        ImageFolder(images),
-        rules or Rules(),
-        Path(source),
-        label_of,
-    )
+def _kind_of_json(data) -> str:
+    if not isinstance(data, dict):
+        return "a list" if isinstance(data, list) else "a single value"
+    if "annotations" in data:
+        return "COCO JSON"
+    first = next(iter(data.values()), None)
+    if isinstance(first, list) and first and isinstance(first[0], dict):
+        if "raw" in first[0] and "images" not in data:
+            return "the JSON of NWPU-Captions (a list for each class)"
+    return f"an object with the keys {some(sorted(data)) or 'none'}"
+
+
+def _need(item, keys: Iterable[str], where: str) -> str:
+    """The image name under the first key; all keys must be there."""
+    if not isinstance(item, dict):
+        raise RsirError(f"{where} is not an object")
+    for key in keys:
+        if key not in item:
+            raise RsirError(
+                f"{where} has no key {key!r} (it has {some(sorted(item)) or 'none'})"
+            )
+    name = item[next(iter(keys))]
+    if not isinstance(name, str) or not name.strip():
+        raise RsirError(f"{where} has an empty {next(iter(keys))!r} ({name!r})")
+    return name.strip()
 
 
 def parse_karpathy(source: Path, expect: str = "") -> list[Record]:
-    """The records of a JSON file, in file order.
+    """The records of a Karpathy JSON, in file order.
 
-    Args:
-        source: the JSON file.
-        expect: data set that it should be; another known name in the
-            file's `dataset` field is an error.
+    `images`, each with `filename`, `split` and `sentences` that hold
+    `raw`; RSITMD adds keywords. `expect`: the data set it should be.
     """
-    text = read_text(source, "annotation file")
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
+    data = _load_json(source)
+    if not isinstance(data, dict) or "images" not in data or "annotations" in data:
         raise RsirError(
-            f"{source} is not JSON (line {error.lineno}, column "
-            f"{error.colno}: {error.msg}); it may be cut off, fetch "
-            "it again"
-        ) from None
-    if not isinstance(data, dict) or "images" not in data:
-        keys = f" (it has {sorted(data)})" if isinstance(data, dict) else ""
-        raise RsirError(
-            f"{source} has no key 'images'{keys}; a Karpathy-style "
-            "file is an object with a list 'images'"
+            f"{source} has no key 'images' with sentences, it is "
+            f"{_kind_of_json(data)}; {_OTHER_WAY}"
         )
     says = str(data.get("dataset", "")).lower().replace("_captions", "")
-    known = {"rsicd", "rsitmd", "ucm", "sydney"}
-    if expect in known and says in known - {expect}:
+    if expect in CATALOG and says in set(CATALOG) - {expect}:
         raise RsirError(
             f"{source} is the data set {says!r} by its own words, "
             f"not {expect!r}; give the folder of {expect}"
         )
     if not isinstance(data["images"], list):
         raise RsirError(f"{source}: 'images' is not a list")
-    return [_record(source, i, item) for i, item in enumerate(data["images"])]
+    return [_karpathy(source, f"images[{i}]", x) for i, x in enumerate(data["images"])]
 
 
-def _record(source: Path, i: int, item) -> Record:
-    where = f"images[{i}]"
-    if not isinstance(item, dict):
-        raise RsirError(f"{source}: {where} is not an object")
-    for key in ("filename", "split", "sentences"):
-        if key not in item:
-            raise RsirError(
-                f"{source}: {where} has no key {key!r} (it has "
-                f"{', '.join(sorted(item)) or 'none'})"
-            )
-    name = item["filename"]
-    if not isinstance(name, str) or not name.strip():
-        raise RsirError(f"{source}: {where} has an empty 'filename' ({name!r})")
+def _karpathy(source: Path, at: str, item) -> Record:
+    name = _need(item, ("filename", "split", "sentences"), f"{source}: {at}")
+    where = f"{source}: {at} ({name})"
     if not isinstance(item["sentences"], list):
-        raise RsirError(f"{source}: {where} ({name}): 'sentences' is not a list")
-    captions, words = [], list(_words(item))
+        raise RsirError(f"{where}: 'sentences' is not a list")
+    captions, words = [], _words(item)
     for j, sentence in enumerate(item["sentences"]):
         raw = sentence.get("raw") if isinstance(sentence, dict) else sentence
         if not isinstance(raw, str):
-            raise RsirError(
-                f"{source}: {where} ({name}): sentences[{j}] has no text under 'raw'"
-            )
-        captions.append(" ".join(raw.splitlines()))
-        if isinstance(sentence, dict):
-            words += _words(sentence)
-    return Record(
-        id=name.strip(),
-        captions=tuple(captions),
-        split=split_name(item["split"], f"{source}: {where} ({name})"),
-        where=where,
-        keywords=tuple(dict.fromkeys(words)) if words else None,
-    )
+            raise RsirError(f"{where}: sentences[{j}] has no text under 'raw'")
+        captions.append(one_line(raw))
+        words += _words(sentence)
+    split = _split_name(item["split"], where)
+    return Record(name, tuple(captions), split, at, tuple(dict.fromkeys(words)) or None)
 
 
-def _words(item: dict) -> list[str]:
-    found = item.get("keywords", item.get("keyword")) or []
-    if isinstance(found, str):
-        found = found.split(",")
+def _words(item) -> list[str]:
+    if not isinstance(item, dict):
+        return []
+    found = item.get("keywords", item.get("keyword"))
+    found = found.split(",") if isinstance(found, str) else found
+    found = found if isinstance(found, list) else []
     return [w.strip() for w in found if isinstance(w, str) and w.strip()]
 
 
-# ----------------------------------------------------------------------
-# Readers for the `*_precomp` text files of AMFMN and GaLR.
-#
-# `train_caps.txt` and `test_caps.txt` hold one caption a line, the
-# captions of one image in a row. `train_filename.txt` has one line per
-# image, `test_filename.txt` has each name five times; both forms are
-# taken in both files. There is no val: it is cut from train by a seed.
-#
-# The images are `images=...`, or a folder beside the text files.
+def find_lists(folder: Path, name: str = "") -> dict[str, Path]:
+    """`NAME_train.json`, `NAME_val.json`, `NAME_test.json` -> paths."""
+    groups: dict[str, dict[str, Path]] = {}
+    for lower, path in _inside(folder).items():
+        found = re.fullmatch(r"(?:(.*)[_-])?(train|val|test)\.json", lower)
+        if found:
+            groups.setdefault(found[1] or "", {})[found[2]] = path
+    if name:
+        return groups.get(name, groups.get("", {}))
+    if len(groups) > 1:
+        raise RsirError(
+            f"{folder} has JSON lists of several data sets ({some(sorted(groups))}); "
+            "keep those of one of them there"
+        )
+    return next(iter(groups.values()), {})
 
 
-def read_precomp(
-    name: str,
-    folder: Path,
-    images: Path,
-    rules: Rules | None = None,
-    label_of: Callable[[str], str] | None = None,
-) -> Splits:
-    """Read a folder of `*_caps.txt` and `*_filename.txt`.
+def parse_lists(files: dict[str, Path]) -> list[Record]:
+    """The records of one JSON list a split, as PIR and HarMA have them.
 
-    A `val_caps.txt` with `val_filename.txt` is read if it is there;
-    the `*_verify` files of one unseeded shuffle are not.
-
-    Args:
-        name: name of the data set.
-        folder: where the text files are.
-        images: folder of the image files.
-        rules: checks and cut of val, see `rsir.data.readers`.
-        label_of: gives the scene kind for an image id.
-
-    Raises:
-        RsirError: a file is missing, the line counts do not fit, or
-            a fault of the data.
+    Items are `{"image": ..., "caption": ...}`; the caption is a string
+    or a list of them, and an image may have several items.
     """
-    folder, rules = Path(folder), rules or Rules()
     records = []
-    for part in ("train", "val", "test"):
-        optional = part == "val"
-        if optional and not (folder / "val_caps.txt").exists():
-            continue
-        records += parse_pair(folder, part, rules.captions_per_image)
-    return assemble(
-        name,
-        folder,
-        records,
-        ImageFolder(images),
-        rules,
-        folder,
-        label_of,
-    )
-
-
-def _lines(path: Path) -> list[str]:
-    text = read_text(path, "caption file")
-    lines = text.replace("\r\n", "\n").split("\n")
-    if lines and not lines[-1]:
-        lines.pop()
-    return [line.strip() for line in lines]
-
-
-def parse_pair(
-    folder: Path, part: str, captions_per_image: int | None = 5
-) -> list[Record]:
-    """The records of one split.
-
-    Blank lines are kept: they are blank captions, and every line
-    below counts by its number.
-    """
-    caps_path = Path(folder) / f"{part}_caps.txt"
-    names_path = Path(folder) / f"{part}_filename.txt"
-    caps, names = _lines(caps_path), _lines(names_path)
-    for number, line in enumerate(names, 1):
-        if not line:
+    for part in (p for p in SPLIT_NAMES if p in files):
+        data, found = _load_json(files[part]), {}
+        if not isinstance(data, list):
             raise RsirError(
-                f"{names_path}: line {number} is blank; every line must name an image"
+                f"{files[part]} is {_kind_of_json(data)}, not a list of objects "
+                f"with 'image' and 'caption'; {_OTHER_WAY}"
             )
+        for i, item in enumerate(data):
+            name = _need(item, ("image", "caption"), f"{files[part]}: [{i}]")
+            captions = item["caption"]
+            for text in captions if isinstance(captions, list) else [captions]:
+                if not isinstance(text, str):
+                    raise RsirError(
+                        f"{files[part]}: [{i}] ({name}): a caption is {text!r:.40}, "
+                        "not text"
+                    )
+                _add(found, name, text, part, f"{files[part].name} [{i}]")
+        records += found.values()
+    return records
+
+
+def _add(found: dict, name: str, caption: str, part: str, where: str) -> None:
+    """Add one caption to the record of its image."""
+    r = found.get((name, part)) or Record(name, (), part, where)
+    found[name, part] = replace(r, captions=(*r.captions, one_line(caption)))
+
+
+# ----------------------------------------------------------------------
+# Text: the `*_precomp` files, a CSV, and rows of any source.
+
+
+def parse_precomp(folder: Path, captions_per_image: int | None = 5) -> list[Record]:
+    """The records of `*_caps.txt` and `*_filename.txt`.
+
+    One caption a line, the captions of one image in a row; names once
+    an image or once a caption. A `val` pair is read if it is there;
+    the `*_verify` files of one unseeded shuffle are not.
+    """
+    records = []
+    for part in SPLIT_NAMES:
+        if part != "val" or (folder / "val_caps.txt").exists():
+            records += _precomp_pair(folder, part, captions_per_image)
+    return records
+
+
+def _precomp_pair(folder: Path, part: str, captions_per_image) -> list[Record]:
+    caps_path, names_path = folder / f"{part}_caps.txt", folder / f"{part}_filename.txt"
+    # a blank line is a blank caption: every line below counts by its number
+    caps = [one_line(c.strip()) for c in read_lines(caps_path, "caption file")]
+    names = [n.strip() for n in read_lines(names_path, "list of image names")]
     if not names:
         raise RsirError(f"{names_path} is empty; it must name images")
+    if "" in names:
+        raise RsirError(
+            f"{names_path}: line {names.index('') + 1} is blank; every line "
+            "must name an image"
+        )
+    each = captions_per_image or (len(caps) // len(names) or 1)
+    runs = [(k, each) for k in names]
     if len(names) == len(caps) and len(set(names)) < len(names):
         runs = [(k, len(list(g))) for k, g in groupby(names)]
-    else:
-        each = captions_per_image or (len(caps) // len(names) or 1)
-        if each * len(names) != len(caps):
-            raise RsirError(
-                f"{caps_path} has {len(caps):,} lines and {names_path} "
-                f"has {len(names):,}; expected {each} captions a "
-                f"name ({each * len(names):,} lines) or one name a "
-                "caption"
-            )
-        runs = [(k, each) for k in names]
+    elif each * len(names) != len(caps):
+        raise RsirError(
+            f"{caps_path} has {len(caps):,} lines and {names_path} has "
+            f"{len(names):,}; expected {each} captions a name "
+            f"({each * len(names):,} lines) or one name a caption"
+        )
     records, at = [], 0
     for key, count in runs:
-        records.append(
-            Record(
-                id=key,
-                captions=tuple(caps[at : at + count]),
-                split=part,
-                where=f"{part}_caps.txt line {at + 1}",
-            )
-        )
+        where = f"{part}_caps.txt line {at + 1}"
+        records.append(Record(key, tuple(caps[at : at + count]), part, where))
         at += count
     return records
 
 
-# ----------------------------------------------------------------------
-# A reader's own folder: images and one CSV of captions.
-#
-# Columns: `filename`, `caption`, and if wanted `split` (train, val or
-# test). One row per caption, any number of captions per image. Without
-# a split column, 10 % of the images become test and as many val, by a
-# seeded shuffle of the images.
-
-
 def find_csv(folder: Path) -> Path | None:
-    """`captions.csv`, or else the only CSV of the folder, or None.
-
-    Raises:
-        RsirError: several CSV files, none of them captions.csv.
-    """
-    found = sorted(
-        p
-        for p in Path(folder).glob("*")
-        if p.suffix.lower() == ".csv" and p.name[0] != "."
-    )
-    for path in found:
-        if path.name.lower() == "captions.csv":
-            return path
-    if len(found) > 1:
+    """`captions.csv`, or else the only CSV or TSV, or None."""
+    inside = _inside(folder)
+    found = [n for n in inside if n.endswith((".csv", ".tsv")) and n[0] != "."]
+    if len(found) > 1 and "captions.csv" not in found:
         raise RsirError(
-            f"{folder} has several CSV files ("
-            f"{', '.join(p.name for p in found[:4])}); name the one "
-            "with the captions captions.csv"
+            f"{folder} has several CSV files ({some(found)}); name the one with "
+            "the captions captions.csv"
         )
-    return found[0] if found else None
-
-
-def read_folder(
-    folder: Path,
-    source: Path,
-    images: Path | None = None,
-    rules: Rules | None = None,
-    name: str | None = None,
-) -> Splits:
-    """Read one CSV and the images below its folder.
-
-    Args:
-        folder: the folder; its name names the data set.
-        source: the CSV file.
-        images: folder of the image files, default `folder`.
-        rules: checks and cuts; any number of captions unless
-            `captions_per_image` says otherwise.
-        name: name of the data set, default the folder's.
-
-    Raises:
-        RsirError: a column is missing, a row is wrong, or a fault of
-            the data.
-    """
-    folder = Path(folder)
-    records = parse_csv(source)
-    return assemble(
-        name or folder.resolve().name or "folder",
-        folder,
-        records,
-        ImageFolder(images or folder),
-        rules or Rules(captions_per_image=None),
-        Path(source),
-    )
+    return inside.get("captions.csv", inside[found[0]] if found else None)
 
 
 def parse_csv(source: Path) -> list[Record]:
-    """The records of a CSV, images in order of first appearance."""
+    """The records of a CSV, images in order of first appearance.
+
+    Columns `filename`, `caption` and, if wanted, `split`, separated by
+    a comma, semicolon, tab or bar; one row per caption.
+    """
     text = read_text(source, "caption table")
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        head = [c.strip().lower() for c in next(rows, [])]
-        for column in ("filename", "caption"):
-            if column not in head:
-                raise RsirError(
-                    f"{source} has no column {column!r} (its first "
-                    f"line has {', '.join(head) or 'nothing'}); the "
-                    "columns are filename, caption and, if wanted, "
-                    "split"
-                )
-        return _records(source, head, rows)
-    except csv.Error as error:
-        raise RsirError(
-            f"{source}: line {rows.line_num} is not CSV ({error}); "
-            "put captions with commas or quotes in double quotes"
-        ) from None
+    for sign in ",;\t|":
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=sign, strict=True)
+        try:
+            head = [c.strip().lower() for c in next(rows, [])]
+            if {"filename", "caption"} <= set(head):
+                return _csv_records(source, head, rows, sign)
+        except csv.Error as error:
+            raise RsirError(
+                f"{source}: line {rows.line_num} is not CSV ({error}); "
+                "put captions with commas or quotes in double quotes"
+            ) from None
+    first = text.split("\n", 1)[0].strip()
+    lacks = "filename" if "filename" not in first.lower() else "caption"
+    raise RsirError(
+        f"{source} has no column {lacks!r} (its first line is {first[:60]!r}); "
+        "the columns are filename, caption and, if wanted, split, separated by "
+        "a comma, semicolon, tab or bar"
+    )
 
 
-def _records(source: Path, head: list[str], rows) -> list[Record]:
-    at_name, at_text = head.index("filename"), head.index("caption")
-    at_split = head.index("split") if "split" in head else None
-    texts: dict[str, list[str]] = {}
-    part_of: dict[str, str] = {}
-    line_of: dict[str, str] = {}
+def _csv_records(source: Path, head: list[str], rows, sign: str) -> list[Record]:
+    found: dict[tuple[str, str], Record] = {}
     for row in rows:
         where = f"line {rows.line_num}"
         if not any(cell.strip() for cell in row):
             continue
         if len(row) != len(head):
             raise RsirError(
-                f"{source}: {where} has {len(row)} fields, the first "
-                f"line has {len(head)}; put captions with commas in "
+                f"{source}: {where} has {len(row)} fields, the first line has "
+                f"{len(head)}; the separator is {sign!r}, put captions with it in "
                 "double quotes"
             )
-        name = row[at_name].strip()
+        cells = {key: cell.strip() for key, cell in zip(head, row, strict=True)}
+        name, part = cells["filename"], ""
         if not name:
             raise RsirError(f"{source}: {where} names no image")
-        part = ""
-        if at_split is not None:
-            part = split_name(row[at_split], f"{source}: {where}")
-        if part_of.setdefault(name, part) != part:
+        if "split" in cells:
+            part = _split_name(cells["split"], f"{source}: {where}")
+        _add(found, name, cells["caption"], part, where)
+    return list(found.values())
+
+
+def read_pairs(
+    rows: Iterable[tuple],
+    name: str,
+    root: Path,
+    pixels: PixelOptions | None = None,
+    part: str | None = None,
+    **rules,
+) -> Splits | Split:
+    """`Splits.from_pairs`; with `part`, that one split, nothing cut."""
+    found: dict[tuple[str, str], Record] = {}
+    for i, row in enumerate(rows):
+        row = tuple(row)
+        good = len(row) == 2 or (len(row) == 3 and part is None)
+        if not (
+            good and isinstance(row[0], (str, os.PathLike)) and isinstance(row[1], str)
+        ):
             raise RsirError(
-                f"{source}: image {name} is in two splits, "
-                f"{part_of[name]} ({line_of[name]}) and {part} "
-                f"({where}); keep it in one of them"
+                f"row {i} is {row!r:.80}; give (image path, caption), one row per "
+                "caption, or for Splits (image path, caption, split)"
             )
-        line_of.setdefault(name, where)
-        texts.setdefault(name, []).append(" ".join(row[at_text].split("\n")).strip())
-    return [
-        Record(name, tuple(captions), part_of[name], line_of[name])
-        for name, captions in texts.items()
-    ]
+        split = _split_name(row[2], f"row {i}") if len(row) == 3 else part or ""
+        _add(found, Path(row[0]).as_posix(), row[1], split, f"row {i}")
+    records = list(found.values())
+    if len({bool(r.split) for r in records}) > 1:
+        raise RsirError("some rows have a split and some have none; give it to all")
+
+    def find(names):
+        paths = [root.expanduser() / n for n in names]
+        return [p if p.is_file() else None for p in paths]
+
+    if part is not None:
+        records, paths = _checked(records, find, Rules(**rules), "rows")
+        return replace(_split(name, part, records, paths), pixels=pixels)
+    splits = assemble(name, root, records, find, Rules(**rules), "rows")
+    return with_pixels(splits, pixels)
 
 
 # ----------------------------------------------------------------------
-# Find the files of a data set below a data root.
-
-
-LAYOUTS = ("karpathy", "precomp", "folder")
+# Find the files of a data set, and read them.
 
 
 @dataclass(frozen=True)
 class Located:
-    """The files of one data set.
+    """Where the files of one data set are."""
 
-    Attributes:
-        layout: "karpathy", "precomp" or "folder".
-        folder: the data set's folder.
-        source: the JSON or CSV; for precomp the folder of the texts.
-        images: the image folder.
-    """
-
-    layout: str
+    name: str
+    layout: str  # "karpathy", "precomp", "lists" or "folder" (a CSV)
     folder: Path
-    source: Path
+    source: Path  # the JSON or CSV; else the folder of the files
     images: Path
+    entry: Entry | None = None  # of the catalogue; None for a reader's own
+
+    def records(self, captions_per_image: int | None = None) -> list[Record]:
+        """What the annotations list, unchecked."""
+        known = self.entry.name if self.entry else ""
+        if self.layout == "karpathy":
+            return parse_karpathy(self.source, expect=known)
+        if self.layout == "precomp":
+            return parse_precomp(self.source, captions_per_image)
+        if self.layout == "lists":
+            return parse_lists(find_lists(self.source, known))
+        return parse_csv(self.source)
+
+    def read(self, **options) -> Splits:
+        """The checked splits; options are the fields of `Rules`."""
+        known = [f.name for f in fields(Rules)]
+        for wrong in set(options) - set(known):
+            raise RsirError(
+                f"unknown option {wrong!r} of load_dataset; there are "
+                f"{', '.join(known)}, pixels, verify and images"
+            )
+        rules = Rules(**{"captions_per_image": 5 if self.entry else None, **options})
+        return assemble(
+            self.name,
+            self.folder,
+            self.records(rules.captions_per_image),
+            ImageFolder(self.images).find_all,
+            rules,
+            self.source,
+            partial(scene_of, self.name) if self.entry else None,
+        )
 
 
-def _list(folder: Path) -> dict[str, Path]:
+def _inside(folder: Path) -> dict[str, Path]:
     """Names in a folder, lower case -> path; {} if it is none."""
     try:
         return {p.name.lower(): p for p in sorted(folder.iterdir())}
@@ -721,67 +665,46 @@ def _list(folder: Path) -> dict[str, Path]:
         ) from None
 
 
-def _has_images(folder: Path) -> bool:
-    with os.scandir(folder) as entries:
-        return any(e.name.lower().endswith(SUFFIXES) for e in entries)
-
-
-def annotation(folder: Path, names=(), layout="auto"):
+def annotation(folder: Path, what: Entry | None = None) -> tuple[str, Path] | None:
     """(layout, source) of the annotations in a folder, or None.
 
-    Args:
-        folder: where to look.
-        names: JSON names in order of preference; without any, every
-            `dataset*.json`.
-        layout: one of `LAYOUTS`, or "auto" for the first that is
-            there (JSON, text files, CSV).
+    The first that is there: a Karpathy JSON, `*_precomp` files, a
+    list a split, a CSV. `what`: whose names to look for, None: any.
     """
-    if layout not in ("auto", *LAYOUTS):
-        raise RsirError(f"unknown layout {layout!r}; use auto, {', '.join(LAYOUTS)}")
-    inside = _list(folder)
-    wanted = [n.lower() for n in names] or [
-        n for n in inside if n.startswith("dataset") and n.endswith(".json")
-    ]
-    if layout in ("auto", "karpathy"):
-        for name in wanted:
-            if name in inside:
-                return "karpathy", inside[name]
-    if layout in ("auto", "precomp"):
-        below = [p for n, p in inside.items() if n.endswith("_precomp") and p.is_dir()]
-        for place in [folder, *below]:
-            if "train_caps.txt" in _list(place):
-                return "precomp", place
-    if layout in ("auto", "folder"):
-        source = find_csv(folder) if inside else None
-        if source is not None:
-            return "folder", source
+    inside = _inside(folder)
+    names = [n for n in inside if n.startswith("dataset") and n.endswith(".json")]
+    if what is not None:
+        names = [n for n in map(str.lower, what.annotations) if n in inside]
+    if names:
+        return "karpathy", inside[names[0]]
+    for place in [folder, *(p for n, p in inside.items() if n.endswith("_precomp"))]:
+        if "train_caps.txt" in _inside(place):
+            return "precomp", place
+    if find_lists(folder, what.name if what else ""):
+        return "lists", folder
+    if what is None and find_csv(folder):
+        return "folder", find_csv(folder)
     return None
 
 
-def image_folder(folder: Path, source: Path, names=()) -> Path:
-    """The image folder: by name, else the one that holds images.
+def image_folder(folder: Path, source: Path, names: Sequence[str]) -> Path:
+    """The image folder: by name, else the one that holds images."""
+    for place in dict.fromkeys((folder, source, folder.parent)):
+        inside = _inside(place)
+        for name in map(str.lower, names):
+            if name in inside and inside[name].is_dir():
+                return inside[name]
 
-    Raises:
-        RsirError: none found, or several.
-    """
-    names = [n.lower() for n in names] or ["images", "imgs"]
-    places = dict.fromkeys((folder, source, folder.parent))
-    for place in places:
-        inside = _list(place)
-        for name in names:
-            found = inside.get(name)
-            if found is not None and found.is_dir():
-                return found
-    holders = [p for p in _list(folder).values() if p.is_dir() and _has_images(p)]
-    if len(holders) == 1:
-        return holders[0]
-    if _has_images(folder):
-        return folder
+    def has_images(path: Path) -> bool:
+        return any(n.endswith(SUFFIXES) for n in _inside(path))
+
+    holders = [p for p in _inside(folder).values() if has_images(p)]
+    if len(holders) == 1 or has_images(folder):
+        return holders[0] if len(holders) == 1 else folder
     if holders:
         raise RsirError(
-            f"{folder} has several folders with images ("
-            f"{', '.join(p.name for p in holders[:4])}); name one "
-            "with images=..."
+            f"{folder} has several folders with images "
+            f"({some([p.name for p in holders])}); name one with images=..."
         )
     raise RsirError(
         f"no image folder in {folder}; expected {names[0]}/ there, or "
@@ -789,52 +712,83 @@ def image_folder(folder: Path, source: Path, names=()) -> Path:
     )
 
 
-def locate(
-    entry: Entry,
-    root: Path,
-    layout: str = "auto",
+def locate(what: Entry, root: Path, images: Path | None = None) -> Located:
+    """The files of a named data set, in `root` or a folder below it."""
+    below = _inside(root)
+    # a folder of the set's own name wins over loose files in the root
+    places = [below[n.lower()] for n in what.folders if n.lower() in below]
+    for folder in dict.fromkeys([*(p for p in places if p.is_dir()), root]):
+        found = annotation(folder, what)
+        if found is not None:
+            names = [*what.image_folders]
+            if found[0] != "karpathy":
+                names += what.folders
+            images = images or image_folder(folder, found[1], names)
+            return Located(what.name, found[0], folder, found[1], images, what)
+    why = f"the data root {root} does not exist"
+    if root.is_dir():
+        why = f"{root} holds no {what.annotations[0]} or train_caps.txt, nor does "
+        why += f"{root / what.name}"
+    raise RsirError(
+        f"{what.name} not found: {why}; run `rsir data fetch {what.name}`, or "
+        "name the root with root=... or RSIR_DATA"
+    )
+
+
+def locate_folder(folder: Path, images: Path | None = None) -> Located:
+    """The files of a reader's own folder."""
+    found = annotation(folder)
+    if found is None:
+        other = _unknown_layout(folder)
+        if other:
+            raise RsirError(f"{folder} holds {other}, which is not read; {_OTHER_WAY}")
+        raise RsirError(
+            f"no captions in {folder}; put a captions.csv there with "
+            "the columns filename, caption and, if wanted, split"
+        )
+    kind, source = found
+    if images is None and kind == "folder":
+        # the folder itself, unless the names fit images/ or imgs/ alone
+        names = [r.id for r in parse_csv(source)]
+        places = [p for p in (folder, folder / "images", folder / "imgs") if p.is_dir()]
+        images = next(
+            (p for p in places if any(ImageFolder(p).find_all(names))), folder
+        )
+    images = images or image_folder(folder, source, ("images", "imgs"))
+    return Located(folder.resolve().name or "folder", kind, folder, source, images)
+
+
+def _unknown_layout(folder: Path) -> str:
+    """Captions in a layout that is not read, in words, or ""."""
+    inside = _inside(folder)
+    stems = {os.path.splitext(n)[0] for n in inside if n.endswith(SUFFIXES)}
+    for name, path in inside.items():
+        if name.endswith(".json") and path.is_file():
+            return f"{path.name}, {_kind_of_json(_load_json(path))}"
+        if name.endswith((".jsonl", ".parquet")):
+            return f"{path.name}, {'JSON lines' if name[-1] == 'l' else 'parquet'}"
+        if name.endswith(".txt") and name[:-4] in stems:
+            return "a .txt file beside each picture"
+    return ""
+
+
+def find_dataset(
+    name: str | os.PathLike,
+    root: str | os.PathLike | None = None,
     images: str | os.PathLike | None = None,
 ) -> Located:
-    """The files of a named data set.
-
-    `root` is the folder of the data set itself, or has `rsicd/`,
-    `ucm/`, ... below it.
-
-    Raises:
-        RsirError: nothing there; the message tells how to get it.
-    """
-    names = entry.annotations
-    below = _list(root)
-    # a folder of the set's own name wins over loose files in the root
-    places = [
-        below[n.lower()]
-        for n in entry.folders
-        if n.lower() in below and below[n.lower()].is_dir()
-    ]
-    for folder in dict.fromkeys([*places, root]):
-        found = annotation(folder, names, layout)
-        if found is None or found[0] == "folder":
-            continue
-        kind, source = found
-        pictures = (
-            Path(images).expanduser()
-            if images
-            else (
-                image_folder(folder, source, entry.image_folders)
-                if kind == "karpathy"
-                else image_folder(
-                    folder,
-                    source,
-                    (*entry.image_folders, *entry.folders),
-                )
-            )
+    """The files of a data set, by its name or its own folder."""
+    images = Path(images).expanduser() if images else None
+    if isinstance(name, str) and name in CATALOG:
+        return locate(CATALOG[name], data_root(root), images)
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise RsirError(
+            f"unknown data set {str(name)!r}; there are toy, {', '.join(CATALOG)}, "
+            "or the path of a folder with images and captions.csv"
         )
-        return Located(kind, folder, source, pictures)
-    if root.is_dir():
-        why = f"neither {root} nor {root / entry.name} has {names[0]} or train_caps.txt"
-    else:
-        why = f"the data root {root} does not exist"
-    raise RsirError(
-        f"{entry.name} not found: {why}; run `rsir data fetch "
-        f"{entry.name}`, or name the root with root=... or RSIR_DATA"
-    )
+    if root is not None:
+        raise RsirError(
+            f"{folder} is a folder and needs no root; leave out root={str(root)!r}"
+        )
+    return locate_folder(folder, images)

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+from rsir.data.images import PixelOptions, open_image
 from rsir.utils.errors import RsirError
 
 SPLIT_NAMES = ("train", "val", "test")
@@ -57,10 +60,10 @@ class Split:
         labels: scene kind per image where known, else None.
         objects: boxes per image (toy scenes), else None.
         keywords: words per image (RSITMD), else None.
+        pixels: how `open` reads the pictures; None for 8-bit pictures.
 
     Raises:
-        RsirError: when the lengths do not fit together, or an owner
-            points outside of the images.
+        RsirError: the lengths do not fit, or an owner is no image.
     """
 
     dataset: str
@@ -72,6 +75,7 @@ class Split:
     labels: tuple[str, ...] | None = None
     objects: tuple[tuple[Box, ...], ...] | None = None
     keywords: tuple[tuple[str, ...], ...] | None = None
+    pixels: PixelOptions | None = None
 
     def __post_init__(self):
         where = f"{self.dataset} {self.name}"
@@ -81,19 +85,16 @@ class Split:
         put(self, "owner", owner)
         put(self, "images", tuple(Path(p) for p in self.images))
         put(self, "captions", tuple(self.captions))
-        put(self, "ids", tuple(self.ids))
         if owner.shape != (len(self.captions),):
             raise RsirError(
-                f"{where}: owner has shape {owner.shape}, but there "
-                f"are {len(self.captions)} captions; give one owner "
-                "per caption"
+                f"{where}: owner has shape {owner.shape}, but there are "
+                f"{len(self.captions)} captions; give one owner per caption"
             )
         n = len(self.images)
         if owner.size and not (0 <= owner.min() <= owner.max() < n):
             raise RsirError(
-                f"{where}: owner runs from {owner.min()} to "
-                f"{owner.max()}, but there are {n} images; it must be "
-                f"an index from 0 to {n - 1}"
+                f"{where}: owner runs from {owner.min()} to {owner.max()}, but "
+                f"there are {n} images; it must be an index from 0 to {n - 1}"
             )
         for key in ("ids", "labels", "objects", "keywords"):
             value = getattr(self, key)
@@ -105,9 +106,33 @@ class Split:
                     f"{where}: {len(value)} {key} for {n} images; give one per image"
                 )
         order = np.argsort(owner, kind="stable")
-        starts = np.searchsorted(owner[order], np.arange(n + 1))
         put(self, "_order", order)
-        put(self, "_starts", starts)
+        put(self, "_starts", np.searchsorted(owner[order], np.arange(n + 1)))
+
+    @classmethod
+    def from_pairs(
+        cls,
+        rows: Iterable[tuple[str | os.PathLike, str]],
+        *,
+        dataset: str = "own",
+        name: str = "test",
+        root: str | os.PathLike = ".",
+        pixels: PixelOptions | None = None,
+    ) -> Split:
+        """A split from (image path, caption) rows, of any source.
+
+        Rows of one image may stand anywhere; images keep the order of
+        their first row. `Splits.from_pairs` takes rows with a split.
+
+        Args:
+            root: the folder that relative paths start from.
+
+        Raises:
+            RsirError: a row is wrong, an image is missing.
+        """
+        from rsir.data.readers import read_pairs
+
+        return read_pairs(rows, dataset, Path(root), pixels, part=name)
 
     @property
     def n_images(self) -> int:
@@ -119,6 +144,10 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def open(self, i: int) -> Image.Image:
+        """Image `i` in mode RGB, read as `pixels` says."""
+        return open_image(self.images[i], self.pixels)
 
     def caption_indices(self, i: int) -> np.ndarray:
         """Indices of the captions of image `i`, in file order."""
@@ -132,15 +161,6 @@ class Split:
     def counts(self) -> np.ndarray:
         """Captions per image, [n_images] int64."""
         return np.diff(self._starts)
-
-    def digest(self) -> str:
-        """16 hexadecimal digits that tell this list of pairs apart.
-
-        sha256 over ids, captions and owners in their order. What the
-        picture files hold does not enter.
-        """
-        text = json.dumps([self.ids, self.captions, self.owner.tolist()])
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def subset(self, indices: Sequence[int]) -> Split:
         """The images at `indices`, in that order, with captions."""
@@ -160,6 +180,7 @@ class Split:
             captions=tuple(self.captions[j] for r in rows for j in r),
             owner=np.repeat(np.arange(len(keep)), [len(r) for r in rows]),
             ids=tuple(self.ids[i] for i in keep),
+            pixels=self.pixels,
             **pick,
         )
 
@@ -174,6 +195,18 @@ class Split:
         ids = [number.setdefault(c, len(number)) for c in self.captions]
         return list(number), np.array(ids, dtype=np.int64)
 
+    def digest(self) -> str:
+        """16 hexadecimal digits that tell this list of pairs apart.
+
+        sha256 over ids, captions and owners in their order, and over
+        `pixels` where set. What the picture files hold does not enter.
+        """
+        facts = [self.ids, self.captions, self.owner.tolist()]
+        if self.pixels is not None:
+            facts.append(self.pixels.to_dict())
+        text = json.dumps(facts)  # ASCII, so that any string has bytes
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
     def __repr__(self) -> str:
         return (
             f"Split({self.dataset} {self.name}: {self.n_images:,} "
@@ -183,14 +216,13 @@ class Split:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Splits:
-    """The three splits of one data set.
-
-    Iterates train, val, test; `splits["val"]` works too.
+    """The three splits of one data set; iterates train, val, test.
 
     Attributes:
         name: name of the data set.
         root: the folder it was read from.
-        train, val, test: the splits.
+        train, val, test: the splits; train and val are empty in a set
+            that is only for testing.
     """
 
     name: str
@@ -198,6 +230,33 @@ class Splits:
     train: Split
     val: Split
     test: Split
+
+    @classmethod
+    def from_pairs(
+        cls,
+        rows: Iterable[tuple],
+        *,
+        name: str = "own",
+        root: str | os.PathLike = ".",
+        pixels: PixelOptions | None = None,
+        **rules,
+    ) -> Splits:
+        """Splits from rows of (image path, caption[, split]).
+
+        Without a split the images are cut by a seeded shuffle.
+
+        Args:
+            rows: as for `Split.from_pairs`; all with a split, or none.
+            **rules: seed, val_fraction, captions_per_image, verify of
+                `load_dataset`.
+
+        Raises:
+            RsirError: a row is wrong, an image is missing or in two
+                splits.
+        """
+        from rsir.data.readers import read_pairs
+
+        return read_pairs(rows, name, Path(root), pixels, **rules)
 
     def __iter__(self) -> Iterator[Split]:
         return iter((self.train, self.val, self.test))

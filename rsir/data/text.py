@@ -21,7 +21,7 @@ from functools import cache, lru_cache
 import numpy as np
 
 from rsir.utils.errors import RsirError
-from rsir.utils.io import atomic_write, read_text
+from rsir.utils.io import atomic_write, read_lines, read_text
 
 PUNCTUATION = frozenset(",.:;?()[]&!*@#$%")
 """The signs that both released codes drop."""
@@ -91,14 +91,12 @@ class Vocabulary:
     Attributes:
         words: the word of each id; None for an id without one.
         unk: id of `<unk>`.
+
+    Raises:
+        RsirError: no `<unk>`, or the padding is not at 0.
     """
 
     def __init__(self, words: Sequence[str | None]):
-        """Take words in order of their ids; words[0] is the padding.
-
-        Raises:
-            RsirError: no `<unk>`, or the padding is not at 0.
-        """
         self.words = tuple(words)
         self._id: dict[str, int] = {}
         for i, word in enumerate(self.words):
@@ -119,41 +117,32 @@ class Vocabulary:
         threshold: int = 5,
         stop_words: Collection[str] = (),
     ) -> Vocabulary:
-        """Words that occur at least `threshold` times.
+        """Words that occur at least `threshold` times (5 as released).
 
         Args:
             captions: of train, or train and val; the released RSICD
                 vocabulary has seen the test captions as well.
-            threshold: least count; 5 in the papers' code.
-            stop_words: words to leave out. The released code leaves
-                out NLTK's English stop words, which so become
-                `<unk>`; default none.
+            stop_words: words to leave out; the released code leaves
+                out NLTK's English ones, which so become `<unk>`.
         """
         count = Counter(w for c in captions for w in tokenize(c))
-        kept = [
-            w
-            for w, n in count.items()
-            if n >= threshold and w not in stop_words and w not in (PAD, UNK)
-        ]
+        left_out = {*stop_words, PAD, UNK}
+        kept = [w for w, n in count.items() if n >= threshold and w not in left_out]
         kept.sort(key=lambda w: (-count[w], w))
         return cls([PAD, UNK, *kept])
 
     @classmethod
     def from_word_list(cls, path: str | os.PathLike, first_id: int = 1) -> Vocabulary:
-        """A file with one word a line, such as skip-thoughts' table.
+        """A file with one word a line, from `first_id` on.
 
-        The word on line 1 gets `first_id`, and so on; a word given
-        twice keeps its first id. "UNK" reads as `<unk>`; without
-        either, `<unk>` follows at the end.
+        Such as skip-thoughts' table. A word given twice keeps its
+        first id. "UNK" reads as `<unk>`, which else follows at the end.
         """
         if first_id < 1:
             raise RsirError("first_id must be at least 1; 0 is padding")
-        lines = read_text(path, "word list").split("\n")
-        if lines and not lines[-1]:
-            lines.pop()
         words: list[str | None] = [PAD] + [None] * (first_id - 1)
         seen = {PAD}
-        for line in lines:
+        for line in read_lines(path, "word list"):
             word = UNK if line.strip() == "UNK" else line.strip()
             words.append(None if not word or word in seen else word)
             seen.add(word)
@@ -189,12 +178,9 @@ class Vocabulary:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Ids of several captions, filled up with 0.
 
-        Args:
-            captions: sentences, [n].
-            max_len: longer ones are cut there (released code: 47).
-
         Returns:
-            ids: int64 [n, L], L the longest of them.
+            ids: int64 [n, L], L the longest of them, at most
+                `max_len` (as released: 47).
             lengths: int64 [n], each from 1 to L.
         """
         if max_len is not None and max_len < 1:
@@ -213,13 +199,9 @@ class Vocabulary:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write JSON, aside and then into place."""
+        data = {"format": "rsir vocabulary 1", "words": self.words}
         with atomic_write(path) as file:
-            json.dump(
-                {"format": "rsir vocabulary 1", "words": self.words},
-                file,
-                ensure_ascii=False,
-                indent=0,
-            )
+            json.dump(data, file, ensure_ascii=False, indent=0)
             file.write("\n")
 
     @classmethod

@@ -11,45 +11,44 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import warnings
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from rsir.data import load_dataset
+from rsir.data.caption_statistics import duplicate_facts
 from rsir.data.catalog import Entry, entry
-from rsir.data.images import image_hashes, unreadable
-from rsir.data.readers import Located, Record, locate, parse_karpathy, some
+from rsir.data.images import ImageFolder, PixelOptions, image_hashes, in_threads
+from rsir.data.readers import Located, Record, find_dataset, some, with_pixels
 from rsir.data.split import DataRepairWarning, Splits
 from rsir.utils.errors import RsirError
-from rsir.utils.io import data_root, read_bytes
+from rsir.utils.io import read_bytes
 
 
-@dataclass(frozen=True)
+@dataclass
 class Verification:
     """The outcome of `verify`.
 
     Attributes:
-        name, folder, layout: what was looked at.
         splits: what was read, or None.
         identity: which split it is, in a sentence.
         hashes: (caption file, its sha256, "same" | "other" |
             "not known") for each.
-        notes: facts worth knowing, such as duplicates.
-        repairs: what the reader repaired, with its warning.
+        notes, repairs: facts worth knowing; what the reader repaired.
         problems: what makes the data unfit; empty if all is well.
     """
 
     name: str
     folder: Path
     layout: str
-    splits: Splits | None
-    identity: str
-    hashes: tuple[tuple[str, str, str], ...]
-    notes: tuple[str, ...]
-    repairs: tuple[str, ...]
-    problems: tuple[str, ...]
+    splits: Splits | None = None
+    identity: str = "cannot be told, since the data cannot be read"
+    hashes: tuple[tuple[str, str, str], ...] = ()
+    notes: list[str] = field(default_factory=list)
+    repairs: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -57,127 +56,93 @@ class Verification:
 
 
 def verify(
-    name: str,
+    name: str | os.PathLike,
     root: str | os.PathLike | None = None,
     *,
     decode: bool = True,
+    pixels: PixelOptions | None = None,
+    images: str | os.PathLike | None = None,
     **options,
 ) -> Verification:
     """Look at a data set from all sides. Nothing is changed.
 
     Args:
-        name: "ucm", "rsicd", "rsitmd" or "sydney".
-        root: as for load_dataset.
+        name: "ucm", "rsicd", "rsitmd", "sydney", or a folder.
+        root, pixels, images, options: as for load_dataset.
         decode: open every image, about 1 ms each.
-        **options: as for load_dataset.
 
     Raises:
         RsirError: unknown name, or no such data there. What the
             reader refuses is a problem of the result instead.
     """
-    what = entry(name)
-    place = locate(
-        what,
-        data_root(root),
-        options.get("layout", "auto"),
-        options.get("images"),
-    )
-    problems, splits, repairs = [], None, ()
+    if name == "toy":
+        entry(name)  # says why not
+    place = find_dataset(name, root, images)
+    seen = Verification(place.name, place.folder, place.layout)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            splits = load_dataset(name, root, **options)
+            splits = with_pixels(place.read(**options), pixels)
         except RsirError as error:
-            problems.append(str(error))
-    repairs = tuple(
+            seen.problems.append(str(error))
+            return seen
+    seen.splits = splits
+    seen.repairs = [
         str(w.message) for w in caught if issubclass(w.category, DataRepairWarning)
-    )
-    hashes: tuple = ()
-    if splits is not None:
-        hashes = compare_hashes(what, caption_hashes(place))
-        problems += _count_problems(what, splits)
-    notes = []
-    if splits is not None:
-        notes += _caption_notes(splits)
-        if decode:
-            bad, seen = _image_facts(splits)
-            problems += bad
-            notes += seen
-    return Verification(
-        name,
-        place.folder,
-        place.layout,
-        splits,
-        identify(what, splits, hashes),
-        hashes,
-        tuple(notes),
-        repairs,
-        tuple(problems),
-    )
+    ]
+    if place.entry:
+        seen.hashes = _compare(place.entry, caption_hashes(place))
+        seen.identity = identify(place.entry, splits, seen.hashes)
+        seen.problems += _count_problems(place.entry, splits)
+    else:
+        seen.identity = "a reader's own"
+    _look_at_captions(seen)
+    if decode:
+        _look_at_images(seen, place)
+    return seen
 
 
 def caption_hashes(place: Located) -> dict[str, str]:
-    """sha256 of each caption file, as it is or as it would be.
+    """sha256 of each `<split>_<caps|filename>`, as it is or would be.
 
-    Returns:
-        Keys `<split>_<caps|filename>`. For a JSON, "train" is train
-        and val together, in the order of the file.
+    For a JSON, "train" is train and val together, in its order.
     """
-    if place.layout == "precomp":
-        found = {}
-        for part in ("train", "val", "test"):
-            for kind in ("caps", "filename"):
-                path = place.source / f"{part}_{kind}.txt"
-                if path.exists():
-                    found[f"{part}_{kind}"] = hashlib.sha256(
-                        read_bytes(path).replace(b"\r\n", b"\n")
-                    ).hexdigest()
-        return found
-    return record_hashes(parse_karpathy(place.source))
+    if place.layout != "precomp":
+        return record_hashes(place.records())
+    return {
+        path.stem: hashlib.sha256(read_bytes(path).replace(b"\r\n", b"\n")).hexdigest()
+        for path in sorted(place.source.glob("*.txt"))
+        if re.fullmatch("(train|val|test)_(caps|filename)", path.stem)
+    }
 
 
 def record_hashes(records: Iterable[Record]) -> dict[str, str]:
     """The same for records of a JSON."""
-    lines: dict[str, list[str]] = {
-        "train_caps": [],
-        "train_filename": [],
-        "test_caps": [],
-        "test_filename": [],
-    }
+    keys = ("train_caps", "train_filename", "test_caps", "test_filename")
+    lines = {key: hashlib.sha256() for key in keys}
     for r in records:
         part = "test" if r.split == "test" else "train"
-        times = len(r.captions) if part == "test" else 1
-        lines[f"{part}_caps"] += [" ." if c == "." else c for c in r.captions]
-        lines[f"{part}_filename"] += [r.id] * times
-    return {
-        key: hashlib.sha256("".join(line + "\n" for line in value).encode()).hexdigest()
-        for key, value in lines.items()
-    }
+        captions = "".join(f"{' .' if c == '.' else c}\n" for c in r.captions)
+        names = f"{r.id}\n" * (len(r.captions) if part == "test" else 1)
+        for kind, text in (("caps", captions), ("filename", names)):
+            lines[f"{part}_{kind}"].update(text.encode("utf-8", "surrogatepass"))
+    return {key: value.hexdigest() for key, value in lines.items()}
 
 
-def compare_hashes(what: Entry, found: dict[str, str]):
+def _compare(what: Entry, found: dict[str, str]):
     """(key, digest, "same" | "other" | "not known") for each file."""
-    known = dict(what.hashes)
-    return tuple(
-        (
-            key,
-            digest,
-            "not known"
-            if key not in known
-            else "same"
-            if known[key] == digest
-            else "other",
-        )
-        for key, digest in found.items()
-    )
+
+    def state(key, digest):
+        if key not in what.hashes:
+            return "not known"
+        return "same" if what.hashes[key] == digest else "other"
+
+    return tuple((key, digest, state(key, digest)) for key, digest in found.items())
 
 
-def identify(what: Entry, splits: Splits | None, hashes) -> str:
+def identify(what: Entry, splits: Splits, hashes) -> str:
     """Which split this is, in a sentence."""
-    if splits is None:
-        return "cannot be told, since the data cannot be read"
     told = {key: state for key, _, state in hashes}
-    counts = tuple(len(s) for s in splits)
     test = [told.get(f"test_{k}") for k in ("caps", "filename")]
     if test == ["same", "same"]:
         text = "test is the official list, captions and order"
@@ -191,68 +156,111 @@ def identify(what: Entry, splits: Splits | None, hashes) -> str:
         text = "no checksum of the official test list is known"
     if told.get("train_filename") == "same":
         text += "; train and val together are the official train list"
+    counts = [len(s) for s in splits]
     for known, title in what.known:
         if counts == known:
-            text += f"; counts {counts} are {title}"
+            text += f"; counts {tuple(counts)} are {title}"
     return text
 
 
 def _count_problems(what: Entry, splits: Splits) -> list[str]:
     total = sum(len(s) for s in splits)
     captions = sum(s.n_captions for s in splits)
-    found = []
-    for have, want, noun in (
-        (total, what.images, "images"),
-        (captions, what.captions, "captions"),
-        (len(splits.test), what.splits[2], "test images"),
-    ):
-        if have != want:
-            found.append(f"{have:,} {noun}, but {what.title} has {want:,}")
-    return found
+    return [
+        f"{have:,} {noun}, but {what.title} has {want:,}"
+        for have, want, noun in (
+            (total, what.images, "images"),
+            (captions, what.captions, "captions"),
+            (len(splits.test), what.splits[2], "test images"),
+        )
+        if have != want
+    ]
 
 
-def _caption_notes(splits: Splits) -> list[str]:
-    notes = []
-    train = set(splits.train.captions)
-    for s in splits:
-        texts, number = s.unique_texts()
-        pairs = set(zip(s.owner.tolist(), number.tolist(), strict=True))
-        owners = Counter(t for _, t in pairs)
-        shared = sum(owners[t] > 1 for t in number.tolist())
-        per_image = Counter(i for i, _ in pairs)
-        repeated = sum(per_image[i] < n for i, n in enumerate(s.counts().tolist()))
+def _look_at_captions(seen: Verification) -> None:
+    train = set(seen.splits.train.captions)
+    for s in seen.splits:
+        if not len(s):
+            seen.notes.append(f"{s.name} is empty")
+            continue
+        facts = duplicate_facts(s)
         text = (
-            f"{s.name}: {len(texts):,} of {s.n_captions:,} captions "
-            f"are distinct; {repeated:,} images repeat a caption of "
-            f"their own, {shared:,} captions stand at other images too"
+            f"{s.name}: {facts['n_texts']:,} of {s.n_captions:,} captions are "
+            f"distinct; {facts['repeating_images']:,} images repeat a caption of "
+            f"their own, {facts['shared_captions']:,} captions stand at other "
+            "images too"
         )
         if s.name != "train":
             also = sum(c in train for c in s.captions)
             text += f", {also:,} stand in train word for word"
-        notes.append(text)
-    return notes
+        seen.notes.append(text)
 
 
-def _image_facts(splits: Splits) -> tuple[list[str], list[str]]:
-    paths = [p for s in splits for p in s.images]
-    names = [f"{s.name}/{i}" for s in splits for i in s.ids]
-    bad = unreadable(paths)
-    problems = [reason for _, reason in bad[:5]]
+def _look_at_images(seen: Verification, place: Located) -> None:
+    """Unreadable, unlisted, of another size, twice under two names."""
+    splits = seen.splits
+    listed = [
+        (f"{s.name}/{s.ids[i]}", s.images[i], s, i)
+        for s in splits
+        for i in range(len(s))
+    ]
+
+    def size(item):
+        try:
+            return item[2].open(item[3]).size
+        except RsirError as error:
+            return str(error)
+
+    sizes = in_threads(size, listed)
+    bad = [s for s in sizes if isinstance(s, str)]
+    good = [x for x, s in zip(listed, sizes, strict=True) if not isinstance(s, str)]
+    seen.problems += bad[:5]
     if len(bad) > 5:
-        problems.append(f"{len(bad) - 5:,} more images cannot be read")
-    groups: dict[str, list[str]] = {}
-    lost = {path for path, _ in bad}
-    good = [(n, p) for n, p in zip(names, paths, strict=True) if p not in lost]
-    digests = image_hashes([p for _, p in good])
-    for (n, _), digest in zip(good, digests, strict=True):
-        groups.setdefault(digest, []).append(n)
+        seen.problems.append(f"{len(bad) - 5:,} more images cannot be read")
+    seen.notes.append(f"{len(good):,} of {len(listed):,} images can be read")
+    _look_at_sizes(seen, place, Counter(s for s in sizes if not isinstance(s, str)))
+    _look_at_unlisted(seen, place, {path for _, path, _, _ in listed})
+    groups = defaultdict(list)
+    digests = image_hashes([path for _, path, _, _ in good])
+    for (title, *_), digest in zip(good, digests, strict=True):
+        groups[digest].append(title)
     twins = [g for g in groups.values() if len(g) > 1]
     across = [g for g in twins if len({n.split("/")[0] for n in g}) > 1]
-    notes = [f"{len(good):,} of {len(paths):,} images can be read"]
     if twins:
-        notes.append(
-            f"{len(twins):,} pictures stand under several names, "
-            f"{len(across):,} of them across splits ("
-            f"{some([' = '.join(g) for g in (across or twins)], 2)})"
+        examples = some([" = ".join(g) for g in (across or twins)], 2)
+        seen.notes.append(
+            f"{len(twins):,} pictures stand under several names, {len(across):,} "
+            f"of them across splits ({examples})"
         )
-    return problems, notes
+
+
+def _look_at_sizes(seen: Verification, place: Located, sizes: Counter) -> None:
+    shown = [f"{w}x{h} ({n:,})" for (w, h), n in sizes.most_common()]
+    seen.notes.append(f"sizes in pixels: {some(shown, 3) or 'none'}")
+    if place.entry:
+        width, height = map(int, re.findall(r"\d+", place.entry.pixels))
+        other = sum(
+            n
+            for (w, h), n in sizes.items()
+            if abs(w / width - 1) > 0.1 or abs(h / height - 1) > 0.1
+        )
+        if other:
+            seen.problems.append(
+                f"{other:,} pictures are of another size than {place.entry.title} "
+                f"has ({place.entry.pixels}); are they of another data set?"
+            )
+
+
+def _look_at_unlisted(seen: Verification, place: Located, listed: set[Path]) -> None:
+    there = ImageFolder(place.images).images
+    unlisted = [p.relative_to(place.images) for p in there if p not in listed]
+    if not unlisted:
+        return
+    text = (
+        f"{len(unlisted):,} of {len(there):,} pictures in {place.images} are in no "
+        f"split ({some(unlisted, 3)})"
+    )
+    if place.entry:
+        seen.problems.append(f"{text}; are they, or the captions, of another data set?")
+    else:
+        seen.notes.append(text)

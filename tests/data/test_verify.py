@@ -3,38 +3,25 @@
 from dataclasses import replace
 
 import pytest
-from small_data import karpathy, picture, rsicd, run, write
+from small_data import NAMES, karpathy, picture, run, table, write
 
 from rsir.data import catalog
-from rsir.data.readers import Record
+from rsir.data.readers import parse_karpathy
 from rsir.data.verify import record_hashes, verify
 from rsir.utils.errors import RsirError
 
-__all__ = ["rsicd"]  # fixture
 
-
-@pytest.fixture
-def small_catalogue(monkeypatch):
+@pytest.fixture(autouse=True)
+def small_catalogue(rsicd, monkeypatch):
     """RSICD with the counts and hashes of the small one."""
-    records = [
-        Record(i["filename"], tuple(s["raw"] for s in i["sentences"]), i["split"], "")
-        for i in karpathy()["images"]
-    ]
-    monkeypatch.setitem(
-        catalog.CATALOG,
-        "rsicd",
-        replace(
-            catalog.RSICD,
-            images=10,
-            captions=50,
-            splits=(6, 2, 2),
-            hashes=tuple(record_hashes(records).items()),
-            known=(((6, 2, 2), "the small counts"),),
-        ),
-    )
+    hashes = record_hashes(parse_karpathy(rsicd / "dataset_rsicd.json"))
+    facts = {"images": 10, "captions": 50, "splits": (6, 2, 2), "pixels": "8x8"}
+    known = (([6, 2, 2], "the small counts"),)
+    small = replace(catalog.CATALOG["rsicd"], hashes=hashes, known=known, **facts)
+    monkeypatch.setitem(catalog.CATALOG, "rsicd", small)
 
 
-def test_verify_knows_the_official_split(rsicd, small_catalogue):
+def test_the_official_split(rsicd):
     seen = verify("rsicd", rsicd)
     assert seen.ok and not seen.repairs
     assert {state for _, _, state in seen.hashes} == {"same"}
@@ -42,33 +29,31 @@ def test_verify_knows_the_official_split(rsicd, small_catalogue):
     assert "official train list" in seen.identity
     assert "the small counts" in seen.identity
     assert any("10 of 10 images" in note for note in seen.notes)
+    assert "sizes in pixels: 8x8 (10)" in seen.notes
 
 
-def test_verify_tells_the_same_from_text_files(rsicd, small_catalogue, tmp_path):
+def test_the_same_from_text_files(rsicd):
     data = karpathy()["images"]
     for part, times in (("train", 1), ("test", 5)):
         mine = [d for d in data if (d["split"] == "test") == (part == "test")]
-        (rsicd / f"{part}_filename.txt").write_text(
-            "".join(f"{d['filename']}\n" * times for d in mine)
-        )
-        (rsicd / f"{part}_caps.txt").write_text(
-            "".join(s["raw"] + "\n" for d in mine for s in d["sentences"])
-        )
+        names = "".join(f"{d['filename']}\n" * times for d in mine)
+        (rsicd / f"{part}_filename.txt").write_text(names)
+        caps = "".join(s["raw"] + "\n" for d in mine for s in d["sentences"])
+        (rsicd / f"{part}_caps.txt").write_text(caps)
     (rsicd / "dataset_rsicd.json").unlink()
     seen = verify("rsicd", rsicd)
     assert seen.layout == "precomp"
     assert {state for _, _, state in seen.hashes} == {"same"}
 
 
-def test_verify_sees_another_order(rsicd, small_catalogue):
+def test_another_order(rsicd):
     data = karpathy()
     data["images"][8:] = data["images"][8:][::-1]
     write(rsicd, data)
-    seen = verify("rsicd", rsicd)
-    assert "NOT the official list" in seen.identity
+    assert "NOT the official list" in verify("rsicd", rsicd).identity
 
 
-def test_verify_lists_what_is_wrong(rsicd, small_catalogue):
+def test_what_is_wrong_is_listed(rsicd):
     data = karpathy()
     data["images"].pop(0)
     data["images"][0]["sentences"][0]["raw"] = ""
@@ -81,38 +66,66 @@ def test_verify_lists_what_is_wrong(rsicd, small_catalogue):
     seen = verify("rsicd", rsicd)
     text = "\n".join(seen.problems)
     assert "9 images, but RSICD" in text and "45 captions" in text
-    assert "00001.jpg" in text
+    assert "00001.jpg" in text and "1 of 10 pictures" in text
     assert "1 blank captions" in seen.repairs[0]
     notes = "\n".join(seen.notes)
     assert "train/beach_1.jpg = val/school_1.jpg" in notes
     assert "5 stand in train word for word" in notes
 
 
-def test_verify_takes_the_options_of_the_reader(rsicd, small_catalogue, tmp_path):
+def test_captions_of_one_set_beside_pictures_of_another(rsicd):
+    """Numbered names fit any set: sizes and counts tell."""
+    from PIL import Image
+
+    for name in [*NAMES, "extra_1", "extra_2"]:
+        path = rsicd / "RSICD_images" / f"{name}.jpg"
+        Image.new("RGB", (16, 16), (len(name), 0, 0)).save(path)
+    problems = verify("rsicd", rsicd).problems
+    assert len(problems) == 2
+    assert "10 pictures are of another size" in problems[0]
+    assert "2 of 12 pictures" in problems[1] and "extra_1.jpg" in problems[1]
+
+
+def test_options_of_the_reader(rsicd, tmp_path):
     (rsicd / "RSICD_images").rename(tmp_path / "elsewhere")
     seen = verify("rsicd", rsicd, decode=False, images=tmp_path / "elsewhere")
     assert seen.ok and not any("can be read" in n for n in seen.notes)
 
 
-def test_verify_when_the_reader_refuses(rsicd, small_catalogue):
+def test_when_the_reader_refuses(rsicd):
     (rsicd / "RSICD_images" / "pond_1.jpg").unlink()
     seen = verify("rsicd", rsicd)
     assert not seen.ok and "pond_1.jpg" in seen.problems[0]
     assert seen.splits is None and "cannot be told" in seen.identity
+    with pytest.raises(RsirError, match="drawn by rsir itself"):
+        verify("toy")
 
 
 def test_command_list(rsicd):
     text, error = run("list", "--root", rsicd.parent)
     assert error is None
-    for word in ("toy", "rsicd", "rsitmd", "10,921", "hub", "manual"):
+    for word in ("toy", "rsicd", "rsitmd", "10", "hub", "manual"):
         assert word in text
 
 
-def test_command_verify(rsicd, small_catalogue):
+def test_command_verify(rsicd):
     text, error = run("verify", "rsicd", "--root", rsicd)
     assert error is None and "all is well" in text
     assert "test is the official list" in text
     (rsicd / "RSICD_images" / "pond_1.jpg").write_bytes(b"")
     text, error = run("verify", "rsicd", "--root", rsicd)
     assert "problem: image" in text and "pond_1.jpg" in text
-    assert isinstance(error, RsirError) and "1 problem;" in str(error)
+    assert isinstance(error, RsirError) and "1 problem(s);" in str(error)
+
+
+def test_command_verify_on_a_folder(tmp_path):
+    folder = tmp_path / "own"
+    for i in range(4):
+        picture(folder / f"{i}.png", i)
+    table(folder, [[f"{i}.png", f"view {i}", "test"] for i in range(3)])
+    text, error = run("verify", folder)
+    assert error is None and "own (folder)" in text and "all is well" in text
+    assert "note: train is empty" in text
+    assert "1 of 4 pictures" in text and "3.png" in text
+    text, error = run("verify", folder, "--bands", "5,1,1")
+    assert "no band 5" in text and "3 problem(s)" in str(error)

@@ -8,21 +8,11 @@ import sys
 import tempfile
 import warnings
 
-import numpy as np
 import pytest
-from PIL import Image
-from small_data import (
-    karpathy,
-    precomp,
-    rsicd,
-    sentences,
-    write,
-)
+from small_data import NAMES, karpathy, picture, sentences, table, write
 
-from rsir.data import DataRepairWarning, load_dataset, open_image
+from rsir.data import DataRepairWarning, load_dataset
 from rsir.utils.errors import RsirError
-
-__all__ = ["precomp", "rsicd"]  # fixtures
 
 
 def image(data, i):
@@ -39,7 +29,7 @@ def image(data, i):
         (lambda d: image(d, 3).update(split="exam"), "split 'exam'"),
         (lambda d: image(d, 3)["sentences"][1].pop("raw"), r"sentences\[1\]"),
         (lambda d: image(d, 3)["sentences"].pop(), "has 4 captions, not 5"),
-        (lambda d: image(d, 3)["sentences"].clear(), "has 0 captions|no capt"),
+        (lambda d: image(d, 3)["sentences"].clear(), "has 0 captions"),
         (
             lambda d: image(d, 3).update(filename="airport_1.jpg"),
             r"airport_1.jpg is listed twice.*images\[0\].*images\[3\]",
@@ -54,7 +44,7 @@ def image(data, i):
         ),
         (
             lambda d: image(d, 9).update(filename="lost.jpg"),
-            "1 of 10 images .* missing .*lost.jpg",
+            "1 of 10 images .* missing: lost.jpg",
         ),
         (lambda d: d.pop("images"), "no key 'images'"),
         (lambda d: d.update(images={}), "'images' is not a list"),
@@ -90,6 +80,7 @@ def test_count_is_free_on_request(rsicd):
         (json.dumps(karpathy())[:-40], "is not JSON .*cut off"),
         ("[1]", "no key 'images'"),
         ('{"images": [3]}', "not an object"),
+        ("[" * 100_000, "no JSON of captions"),
     ],
 )
 def test_not_the_json_we_want(rsicd, text, message):
@@ -183,39 +174,85 @@ def test_missing_and_blank_lines_of_precomp(precomp):
         load_dataset("rsitmd", precomp)
 
 
-@pytest.mark.parametrize(
-    "content, message",
-    [
-        (b"", "is empty"),
-        (b"no picture", "no picture"),
-        (None, "truncated"),
-    ],
-)
-def test_damaged_pictures(rsicd, content, message):
-    path = rsicd / "RSICD_images" / "pond_1.jpg"
-    if content is None:
-        noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-        Image.fromarray(noise).save(path)
-        content = path.read_bytes()[:-900]
-    path.write_bytes(content)
-    with pytest.raises(RsirError, match=message) as caught:
-        open_image(path)
-    assert "pond_1.jpg" in str(caught.value)
+def test_unreadable_pictures(rsicd):
+    (rsicd / "RSICD_images" / "pond_1.jpg").write_bytes(b"torn")
     load_dataset("rsicd", rsicd)
     with pytest.raises(RsirError, match="1 of 10 images.*pond_1.jpg"):
         load_dataset("rsicd", rsicd, verify=True)
 
 
-def test_open_image_gives_rgb(tmp_path):
-    Image.new("L", (4, 6), 7).save(tmp_path / "a.tif")
-    Image.new("RGBA", (4, 6), (1, 2, 3, 4)).save(tmp_path / "b.png")
-    a, b = open_image(tmp_path / "a.tif"), open_image(tmp_path / "b.png")
-    assert a.mode == b.mode == "RGB" and a.size == (4, 6)
-    assert a.getpixel((0, 0)) == (7, 7, 7)
-    with pytest.raises(RsirError, match="image not found.*none.jpg"):
-        open_image(tmp_path / "none.jpg")
-    with pytest.raises(RsirError, match="is a folder"):
-        open_image(tmp_path)
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("name,caption\na,b\n", "no column 'filename'"),
+        ("filename;text\na;b\n", "no column 'caption'.*semicolon, tab or bar"),
+        ("", "no column 'filename'"),
+        ("filename,caption\nairport_1,a, b\n", "line 2 has 3 fields"),
+        ("filename,caption\nairport_1;a\n", "line 2 has 1 fields.*separator is ','"),
+        ("filename,caption\n,b\n", "line 2 names no image"),
+        ('filename,caption\nairport_1,"b\n', "is not CSV"),
+        ("filename,caption,split\nairport_1,b,extra\n", "split 'extra'"),
+        (
+            "filename,caption,split\npond_1,b,train\npond_1,c,test\n",
+            r"pond_1 is in two splits, train .line 2. and test .line 3.",
+        ),
+        ("filename,caption\n", "lists no images"),
+        ("filename,caption\npond_1,b\npond_2,b\n", "too few"),
+        ("filename,caption,split\npond_1,b,train\n", "too few to cut"),
+        ("filename,caption,split\npond_1,b,val\n", "test split is empty"),
+        ("filename,caption\npond_1,nan\n", "line 2.*empty cell.*dropna"),
+        ("filename;caption\npond_1;['a', 'b']\n", "line 2.*list written as text"),
+        ('filename,caption\npond_1,"[""a""]"\n', "list written as text"),
+        ("filename,caption\na/other.png,a b\n", "1 of 1 images.*a/other.png"),
+    ],
+)
+def test_faults_of_a_csv(tmp_path, text, message):
+    for n in NAMES:
+        picture(tmp_path / f"{n}.png")
+    picture(tmp_path / "b" / "other.png")
+    (tmp_path / "captions.csv").write_text(text)
+    with pytest.raises(RsirError, match=message) as caught:
+        load_dataset(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["[the road] is wet", "'a' and 'b'", "none of them"])
+def test_captions_that_only_look_odd(tmp_path, text):
+    for i in range(3):
+        picture(tmp_path / f"{i}.png", i)
+    table(tmp_path, [[f"{i}.png", text] for i in range(3)], "filename,caption")
+    assert load_dataset(tmp_path).test.captions == (text,)
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("captions.json", {"images": [], "annotations": []}, "COCO JSON.*from_pairs"),
+        ("captions_train.json", {"images": [], "annotations": []}, "COCO JSON"),
+        ("dataset.json", {"images": [], "annotations": []}, "COCO JSON"),
+        ("dataset_nwpu.json", {"lake": [{"raw": "a", "filename": "b"}]}, "NWPU"),
+        ("nwpu.json", {"lake": [{"raw": "a", "filename": "b"}]}, "NWPU"),
+        ("any.json", [{"image": "a"}], "any.json, a list"),
+        ("x_test.json", [{"image": "a"}], r"\[0\] has no key 'caption'"),
+        ("x_test.json", [{"image": "a", "caption": [3]}], "a caption is 3"),
+        ("x_test.json", [{"image": "", "caption": "b"}], "empty 'image'"),
+        ("pairs.jsonl", {}, "JSON lines"),
+        ("pairs.parquet", {}, "parquet"),
+        ("0.txt", {}, "a .txt file beside each picture"),
+    ],
+)
+def test_another_layout_is_named(tmp_path, name, content, message):
+    picture(tmp_path / "0.png")
+    write(tmp_path, content, name)
+    with pytest.raises(RsirError, match=message):
+        load_dataset(tmp_path)
+
+
+def test_several_tables(tmp_path):
+    for name in ("a.csv", "b.tsv"):
+        (tmp_path / name).write_text("filename,caption\n")
+    with pytest.raises(RsirError, match="several CSV files .a.csv, b.tsv"):
+        load_dataset(tmp_path)
 
 
 LOCKED = """
