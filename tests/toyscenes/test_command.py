@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import toyscenes
 from rsir.data import load_dataset
 from toyscenes.__main__ import main
 
@@ -16,6 +18,8 @@ def test_the_package_needs_numpy_and_pillow_only():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stderr
+    files = Path(toyscenes.__file__).parent.rglob("*.py")
+    assert all(path.with_name("__init__.py").exists() for path in files)
 
 
 def test_a_folder_that_the_readers_of_data_sets_take(tmp_path, capsys):
