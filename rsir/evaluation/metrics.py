@@ -272,16 +272,21 @@ def evaluate_ranks(
 
 def _notes(ranks: Ranks, ks):
     """What is unusual about a result, in sentences."""
-    bare = ranks.n_images - len(ranks.i2t.better)
-    if bare:
-        yield f"{bare} images have no caption: in the gallery, but no queries."
-    foreign = len(ranks.owner) - len(ranks.t2i.better)
-    if foreign:
-        yield f"{foreign} captions have no image (-1): in the gallery, but no queries."
+    owner, n_images = ranks.owner, ranks.n_images
+    if bare := n_images - len(ranks.i2t.better):
+        yield (
+            f"{bare} of {n_images} images have no caption: in the gallery, but no "
+            "queries." + (" Does owner count from 1?" if owner.min() == 1 else "")
+        )
+    if foreign := len(owner) - len(ranks.t2i.better):
+        yield (
+            f"{foreign} of {len(owner)} captions have no image (-1): in the gallery, "
+            "but no queries."
+        )
     i2t, t2i, count = per_image_hits(ranks, "expected", ks)
     share = 50 * (i2t.mean(axis=1) + t2i.mean(axis=1) / count.mean())
     error = share.std() / np.sqrt(len(share))  # of its mean, mR
-    floor = random_baseline(ranks.owner, ks, ranks.n_images)["mR"]
+    floor = random_baseline(owner, ks, n_images)["mR"]
     if share.mean() + 3 * error < floor - 1e-9:
         yield (
             f"below chance: a random ranking has mR {floor:.2f}. Are these "

@@ -73,7 +73,7 @@ def test_notes_are_in_both_forms(run, saved):
     distances = 3 - 4 * (owner == np.arange(50)[:, None])
     files = ["--scores", saved("S", distances), "--owner", saved("O", owner)]
     notes = json.loads(run(*files, "--json")[1])["notes"]
-    assert "10 images have no caption" in notes[0] and "below chance" in notes[1]
+    assert "10 of 50 images have no caption" in notes[0] and "below chance" in notes[1]
     text = run(*files)[1].splitlines()
     assert text[-2:] == [f"note: {note}" for note in notes]
 

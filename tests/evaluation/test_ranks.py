@@ -160,9 +160,11 @@ def test_images_without_captions_are_in_the_gallery(seed, queries, place):
         for k in KS:
             assert getattr(report, side)[f"R@{k}"] == 100 * (places < k).mean()
     bare = n - len(np.unique(owner[owner >= 0]))
-    assert f"{bare} images have no caption" in str(report)
-    assert f"{(owner < 0).sum()} captions have no image" in str(report)
+    assert f"{bare} of {n} images have no caption" in str(report)
+    assert f"{(owner < 0).sum()} of {m} captions have no image" in str(report)
     assert len(report.to_dict()["notes"]) == 2
+    late = evaluate(scores, np.arange(m) // 2 + 1, bootstrap=0)
+    assert "Does owner count from 1?" in late.notes[0]
 
 
 def test_a_matrix_for_each_direction():
