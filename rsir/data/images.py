@@ -6,9 +6,9 @@ This is the one place that opens a picture. The rules of `open_image`:
   its EXIF orientation says. Of an animation, the first frame.
 * What is transparent becomes black, as outside of an orthophoto. A
   fourth band is transparency only where the file says so (PNG, WebP;
-  in a TIFF ExtraSamples 1 or 2). In another TIFF in RGB it is left
-  out, such as a near infrared. A TIFF that calls its infrared
-  transparency is read with bands=1,2,3.
+  in a TIFF ExtraSamples 1 or 2). In another TIFF in RGB, and in JPEG
+  2000, it is left out, such as a near infrared. A TIFF that calls its
+  infrared transparency is read with bands=1,2,3.
 * Everything else needs `PixelOptions`, and the error says which.
 """
 
@@ -343,7 +343,7 @@ class _Raster:
             )
         if self.bits <= 8 and self.image and not pixels.bands:
             image = self._turned()
-            if image.has_transparency_data:
+            if image.has_transparency_data and self.image.format != "JPEG2000":
                 black = Image.new("RGBA", image.size, (0, 0, 0, 255))
                 image = Image.alpha_composite(black, image.convert("RGBA"))
             return image.convert("RGB")

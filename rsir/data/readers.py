@@ -51,7 +51,14 @@ _OTHER_WAY = (
     "for another layout, read the rows yourself and pass them to "
     "Splits.from_pairs (book/bring_your_own.md has examples)"
 )
-_WRITTEN_LIST = re.compile(r"""\s*[\[{]\s*(['"]).*\1\s*,?\s*[\]}]\s*""", re.S)
+_OTHER_TABLES = {
+    ".jsonl": "JSON lines",
+    ".parquet": "a parquet table",
+    ".arrow": "an Arrow table",
+    ".xlsx": "an Excel table",
+    ".tar": "a tar archive, as of WebDataset",
+}
+_WRITTEN_LIST = re.compile(r"""\s*[\[{(]\s*(['"]).*\1\s*,?\s*[\]})]\s*""", re.S)
 _EMPTY_CELL = {"nan", "none", "null", "<na>", "n/a"}
 
 
@@ -760,15 +767,16 @@ def locate_folder(folder: Path, images: Path | None = None) -> Located:
 
 def _unknown_layout(folder: Path) -> str:
     """Captions in a layout that is not read, in words, or ""."""
-    inside = _inside(folder)
-    stems = {os.path.splitext(n)[0] for n in inside if n.endswith(SUFFIXES)}
-    for name, path in inside.items():
-        if name.endswith(".json") and path.is_file():
+    paths = sorted([*folder.glob("*"), *folder.glob("*/*")])
+    pictures = {p.with_suffix("") for p in paths if p.suffix.lower() in SUFFIXES}
+    for path in paths:
+        if path.suffix == ".json":
             return f"{path.name}, {_kind_of_json(_load_json(path))}"
-        if name.endswith((".jsonl", ".parquet")):
-            return f"{path.name}, {'JSON lines' if name[-1] == 'l' else 'parquet'}"
-        if name.endswith(".txt") and name[:-4] in stems:
-            return "a .txt file beside each picture"
+        if path.suffix in _OTHER_TABLES:
+            return f"{path.name}, {_OTHER_TABLES[path.suffix]}"
+        if path.suffix == ".txt":
+            beside = path.with_suffix("") in pictures
+            return "a .txt file beside each picture" if beside else path.name
     return ""
 
 

@@ -216,7 +216,9 @@ def test_faults_of_a_csv(tmp_path, text, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["[the road] is wet", "'a' and 'b'", "none of them"])
+@pytest.mark.parametrize(
+    "text", ["[the road] is wet", "'a' and 'b'", "(a road)", "none of them"]
+)
 def test_captions_that_only_look_odd(tmp_path, text):
     for i in range(3):
         picture(tmp_path / f"{i}.png", i)
@@ -237,12 +239,15 @@ def test_captions_that_only_look_odd(tmp_path, text):
         ("x_test.json", [{"image": "a", "caption": [3]}], "a caption is 3"),
         ("x_test.json", [{"image": "", "caption": "b"}], "empty 'image'"),
         ("pairs.jsonl", {}, "JSON lines"),
-        ("pairs.parquet", {}, "parquet"),
+        ("pairs.parquet", {}, "a parquet table"),
+        ("deep/captions_train2017.json", {"annotations": []}, "COCO JSON"),
         ("0.txt", {}, "a .txt file beside each picture"),
+        ("results.txt", {}, "results.txt, which is not read"),
     ],
 )
 def test_another_layout_is_named(tmp_path, name, content, message):
     picture(tmp_path / "0.png")
+    (tmp_path / "deep").mkdir()
     write(tmp_path, content, name)
     with pytest.raises(RsirError, match=message):
         load_dataset(tmp_path)

@@ -139,6 +139,7 @@ def test_fourth_band_of_a_tiff(tmp_path):
     said = {"photometric": "rgb"}
     path = tiff(tmp_path / "nir.tif", four, extrasamples=["unspecified"], **said)
     assert np.array_equal(pixels_of(path), RGB)
+    assert np.array_equal(pixels_of(saved(tmp_path / "nir.jp2", four)), RGB)
     path = tiff(tmp_path / "alpha.tif", four, extrasamples=["unassalpha"], **said)
     assert pixels_of(path).max() <= 17  # nearly transparent
     assert np.array_equal(pixels_of(path, PixelOptions(bands=(1, 2, 3))), RGB)
