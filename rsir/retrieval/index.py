@@ -51,7 +51,6 @@ KINDS = {
     "ivf-pq": "IVF{cells},PQ{parts}x{part_bits}",
 }
 PROBES = 16  # cells that a search looks into
-FORMAT = 2
 AGAIN = "build it again"
 
 
@@ -168,11 +167,12 @@ class Index:
                 made = faiss.index_factory(width, factory, faiss.METRIC_INNER_PRODUCT)
         if hasattr(made, "nprobe"):
             made.nprobe = min(PROBES, made.nlist)
-        if hasattr(made, "cp"):  # few rows will do, and 64 a cell are enough
-            made.cp.min_points_per_centroid = 1
-            made.cp.max_points_per_centroid = 64
-        if hasattr(made, "pq"):
-            made.pq.cp.min_points_per_centroid = 1
+        for clustering in (made, getattr(made, "pq", None)):
+            if hasattr(clustering, "cp"):  # few rows will do, 64 a cell are enough
+                clustering.cp.min_points_per_centroid = 1
+                clustering.cp.max_points_per_centroid = (
+                    64 if clustering is made else 256
+                )
         if hasattr(made, "hnsw"):
             made.hnsw.efConstruction, made.hnsw.efSearch = 80, 64
         if hasattr(made, "nflip"):
@@ -249,15 +249,13 @@ class Index:
             raise RsirError(
                 f"{what}: shape {rows.shape}; this {self.kind} index takes [n, {width}]"
             )
+        if self.binary != (rows.dtype == np.uint8) or rows.dtype.kind not in "fiu":
+            raise RsirError(
+                f"{what}: type {rows.dtype}; vectors are real numbers, and codes "
+                "must be packed first (rsir.retrieval.index.pack)"
+            )
         if self.binary:
-            if rows.dtype != np.uint8:
-                raise RsirError(
-                    f"{what}: type {rows.dtype}; pack the codes first "
-                    "(rsir.retrieval.index.pack)"
-                )
             return np.ascontiguousarray(rows)
-        if rows.dtype.kind not in "fiu":
-            raise RsirError(f"{what}: type {rows.dtype}; vectors are real numbers")
         with np.errstate(over="ignore"):
             rows = np.array(rows, np.float32, order="C")
         good = np.isfinite(rows).all(axis=1)
@@ -266,10 +264,9 @@ class Index:
                 f"{what}: number {int(good.argmin())} holds a NaN or an "
                 "infinite value; leave it out, or train the model again"
             )
-        largest = np.abs(rows).max(axis=1, keepdims=True, initial=0)
-        rows /= np.where(largest > 0, largest, 1)  # squares would overflow
-        length = np.linalg.norm(rows, axis=1, keepdims=True)
-        rows /= np.where(length > 0, length, 1)
+        for order in (np.inf, 2):  # the largest first: squares would overflow
+            length = np.linalg.norm(rows, order, axis=1, keepdims=True)
+            rows /= np.where(length > 0, length, 1)
         return rows
 
     def _bytes(self) -> np.ndarray:
@@ -283,8 +280,8 @@ class Index:
 
     def save(self, path: str | Path, **arrays: np.ndarray) -> None:
         """Write the index and its facts, and more arrays, in one file."""
-        about = {"kind": self.kind, "factory": self.factory, "width": self.width}
-        about |= {"format": FORMAT, "n": len(self), "facts": self.facts}
+        about = {name: getattr(self, name) for name in ("kind", "factory", "width")}
+        about |= {"n": len(self), "facts": self.facts}
         with atomic_write(Path(path), "wb") as file:
             text = np.array(json.dumps(about))
             np.savez(file, about=text, faiss=self._bytes(), **arrays)
@@ -303,33 +300,29 @@ class Index:
         path = Path(path)
         if not path.is_file():
             raise RsirError(f"{path}: no index here; build one first")
+        faiss = load_faiss()
         try:
             with np.load(path, allow_pickle=False) as stored:
                 about = json.loads(str(stored["about"]))
-                if about["format"] != FORMAT:
-                    raise RsirError(f"written by another version; {AGAIN}")
-                facts, kind = about["facts"], about["kind"]
-                for what, wanted in expected.items():
-                    if facts.get(what) != wanted:
-                        raise RsirError(
-                            f"this index belongs to another {what} "
-                            f"({facts.get(what)}, not {wanted}); {AGAIN}, "
-                            f"or name the {what} it was made from"
-                        )
-                faiss = load_faiss()
-                read = faiss.deserialize_index
-                if is_binary(kind):
-                    read = faiss.deserialize_index_binary
-                made = read(stored["faiss"])
-            if (made.ntotal, made.d) != (about["n"], about["width"]):
-                raise ValueError(f"{made.ntotal} rows of {made.d}")
-            return cls(kind, made.d, made, about["factory"], facts)
-        except RsirError as error:
-            raise RsirError(f"{path}: {error}") from None
+                kind, facts, raw = about["kind"], about["facts"], stored["faiss"]
+            binary = is_binary(kind)
+            read = faiss.deserialize_index_binary if binary else faiss.deserialize_index
+            index = cls(kind, about["width"], read(raw), about["factory"], facts)
+            if (index.faiss.d, len(index)) != (index.width, about["n"]):
+                raise ValueError(f"{len(index)} rows of {index.faiss.d}")
         except Exception as error:  # whatever damage leads to
             raise RsirError(
-                f"{path}: damaged, or not an index ({_last_line(error)}); {AGAIN}"
+                f"{path}: damaged, or not an index of this version "
+                f"({_last_line(error)}); {AGAIN}"
             ) from error
+        for what, wanted in expected.items():
+            if facts.get(what) != wanted:
+                raise RsirError(
+                    f"{path}: this index belongs to another {what} "
+                    f"({facts.get(what)}, not {wanted}); {AGAIN}, or name "
+                    f"the {what} it was made from"
+                )
+        return index
 
 
 @contextmanager
@@ -560,8 +553,8 @@ def build_folder(
         )
         shas = np.array([p.sha256 for p in kept])
         index.save(home / "pictures.index", rows=matrix, sha256=shas)
-        for part in home.glob("part-*.npz"):
-            part.unlink()
+        for rest in [*home.glob("part-*.npz"), *home.glob(".*.tmp")]:
+            rest.unlink()
     return index
 
 
@@ -781,39 +774,37 @@ def search_folder(
         from rsir.data.images import PixelOptions
 
         pixels = PixelOptions.from_dict(pixels)
-    if fine and (like or not hasattr(model, "joint")):
+    if fine and like:
+        raise RsirError("--fine reads a sentence; leave it out with --like")
+    if fine and not hasattr(model, "joint"):
         raise RsirError(
-            f"{type(model).__name__}: "
-            + ("--fine reads a sentence" if like else "has no joint part")
-            + "; leave --fine out"
+            f"{type(model).__name__}: has no joint part to look twice "
+            "with; leave --fine out"
         )
-    text = (
-        encode_pictures(model, [Path(like)], pixels)
-        if like
-        else (encode_sentence(model, sentence))
-    )
-    query = one_vector(text, model)
+    if like:
+        encoded = encode_pictures(model, [Path(like)], pixels)
+    else:
+        encoded = encode_sentence(model, sentence)
+    query = one_vector(encoded, model)
     if index.binary and query.dtype != np.uint8:
         query = pack(query)
-    scores, found = index.search(query, max(fine, k))
-    scores, found = scores[0][found[0] >= 0], found[0][found[0] >= 0]
-    if fine:
-        scores = np.concatenate(
-            [
-                _joint_scores(model, [paths[i] for i in part], text, pixels)
-                for part in _parts(found)
-            ]
-            or [scores]
-        )
+    scores, found = (side[0] for side in index.search(query, max(fine, k)))
+    scores, found = scores[found >= 0], found[found >= 0]
+    if fine and len(found):
+        scores = _joint_scores(model, [paths[i] for i in found], encoded, pixels)
         order = np.argsort(-scores, kind="stable")
         scores, found = scores[order], found[order]
     return [Hit(paths[i], float(s)) for s, i in zip(scores[:k], found[:k])]
 
 
 def _joint_scores(model: Retriever, paths: Sequence[Path], text, pixels) -> np.ndarray:
-    """Joint scores of some pictures with one sentence."""
-    images = encode_pictures(model, paths, pixels)
-    pairs = torch.zeros(len(paths), 2, dtype=torch.long)
-    pairs[:, 0] = torch.arange(len(paths))
-    device = next(model.parameters()).device
-    return model.joint(images, text, pairs.to(device)).float().cpu().numpy()
+    """Joint scores of some pictures with one sentence, in batches."""
+    scores = []
+    for part in _parts(paths):
+        pairs = torch.zeros(len(part), 2, dtype=torch.long)
+        pairs[:, 0] = torch.arange(len(part))
+        images = encode_pictures(model, part, pixels)
+        scores.append(
+            model.joint(images, text, pairs.to(next(model.parameters()).device))
+        )
+    return torch.cat(scores).float().cpu().numpy()
