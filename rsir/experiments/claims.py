@@ -432,26 +432,24 @@ def check_short_list(
     """Does a short list save time and cost next to nothing?
 
     The length is chosen first, on other pictures: the shortest of which
-    they show that it loses no more than `within` (the 95 % interval of
-    the loss ends there). A note says what the mean alone would choose.
+    the 95 % interval of the loss ends at `within`. A note says what the
+    mean alone would choose.
 
     Args:
         claim: id of a claim, or a text of your own.
         chosen_on: as `benchmarks/stages.py` writes them, of val: of each
             length M the "loss" of mR and its "loss_ci95".
-        facts: the same of test, with the gain of time of each M.
+        facts: the same of test, with how much "faster" each M is.
         within: points of mR that a short list may lose.
         least: times faster that it has to be.
         declared: why "does not hold" is expected; it does not fail.
 
     Returns:
-        "holds" where the list of that length loses no more than `within`
-        on test, too, and is at least `least` times faster, else "does
-        not hold". `ours` is how many times faster it is.
+        "holds" where that list does both on test, too, else "does not
+        hold". `ours` is how many times faster it is.
 
     Raises:
-        RsirError: no length is good enough to choose, or test has none
-            of the length that was chosen.
+        RsirError: no length can be chosen, or test has none of it.
     """
     known = _known(claim)
     rows = chosen_on["coarse_to_fine"]

@@ -22,35 +22,18 @@ from rsir.utils.io import atomic_write
 
 PACKAGE = Path(__file__).resolve().parents[1]
 #: files, or folders, that do not decide a number
-NOT_HASHED = (
-    "cli/",
-    "plots/",
-    "experiments/",
-    "utils/errors.py",
-    "utils/progress.py",
-    "data/catalog.py",
-    "data/download.py",
-    "data/verify.py",
-    "evaluation/bootstrap.py",
-    "evaluation/compare.py",
+NOT_HASHED = tuple(
+    """
+    cli/ plots/ experiments/ utils/errors.py utils/io.py utils/progress.py
+    data/catalog.py data/download.py data/verify.py
+    evaluation/bootstrap.py evaluation/compare.py
+    """.split()
 )
-FIELDS = (
-    "method",
-    "dataset",
-    "variant",
-    "preset",
-    "seed",
-    "command",
-    "commit",
-    "modules",
-    "versions",
-    "hardware",
-    "seconds",
-    "peak_memory_gb",
-    "recalls",
-    "val_mR",
-    "config",
-    "created",
+FIELDS = tuple(
+    """
+    method dataset variant preset seed command commit modules versions hardware
+    seconds peak_memory_gb recalls val_mR config created
+    """.split()
 )
 DATA = "data.yml"
 

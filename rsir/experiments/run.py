@@ -44,22 +44,14 @@ from rsir.utils.errors import RsirError
 from rsir.utils.io import atomic_write, cache_dir, locked
 from rsir.utils.seed import seed_everything
 
-PACKAGES = (
-    "torch",
-    "torchvision",
-    "timm",
-    "transformers",
-    "accelerate",
-    "numpy",
-    "scipy",
-)
+PACKAGES = "torch torchvision timm transformers accelerate numpy scipy".split()
 #: how far the mR may be from the record: other cores, other sums
 CLOSE = 0.02
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run: what becomes one record, or several that share a training."""
+    """One run: it becomes one record, or several that share a training."""
 
     method: str
     dataset: str
@@ -77,7 +69,7 @@ class Job:
 
     @property
     def command(self) -> str:
-        """What makes this record again."""
+        """What makes its record."""
         return (
             f"rsir reproduce {self.method} --dataset {self.dataset} "
             f"--preset {self.preset} --variant {self.variant} --seed {self.seed}"
@@ -88,23 +80,20 @@ class Job:
 
     def path(self, results: Path) -> Path:
         """Of its record."""
-        name = f"{self.variant}-s{self.seed}.json"
-        return results / self.method / self.dataset / name
+        home = results / self.method / self.dataset
+        return home / f"{self.variant}-s{self.seed}.json"
 
     def run_dir(self) -> Path:
-        name = f"{self.preset}-{self.trained.variant}-s{self.seed}"
-        return cache_dir() / "runs" / self.method / self.dataset / name
+        home = cache_dir() / "runs" / self.method / self.dataset
+        return home / f"{self.preset}-{self.trained.variant}-s{self.seed}"
 
-    def record(self, results: Path) -> Record | None:
-        """Its record of this preset, stale or not, if there is one."""
+    def record(self, results: Path, fresh: bool = False) -> Record | None:
+        """Its record of this preset; None: there is none, or none fresh."""
         path = self.path(results)
         found = read_record(path) if path.exists() else None
-        return found if found and found.preset == self.preset else None
-
-    def stands(self, results: Path) -> bool:
-        """Whether it has a record that is not stale."""
-        record = self.record(results)
-        return record is not None and not record.stale()
+        if found is None or found.preset != self.preset or fresh and found.stale():
+            return None
+        return found
 
 
 def reproduce(
@@ -123,8 +112,7 @@ def reproduce(
 
     Args:
         wanted: (method, variant) pairs; None: its first (headline).
-        dataset, preset: on what, and how large.
-        seeds: one run of each pair for each.
+        dataset, preset, seeds: one run of each pair for each seed.
         root: data root, as for `load_dataset`.
         results: where records go; None: `results/`.
         force: make records again that stand already.
@@ -158,13 +146,14 @@ def reproduce(
     with _alone():
         note_data(results, dataset, digests(load_dataset(dataset, root)))
         for job in jobs:
-            if job.stands(results) and not force:
+            if job.record(results, fresh=True) and not force:
                 say(f"{job}: stands")
                 continue
-            if job != job.trained and not job.trained.stands(results):
+            base = job.trained
+            if job != base and not base.record(results, fresh=True):
                 raise RsirError(
-                    f"{job}: re-ranks {job.trained}, which has no fresh record; "
-                    f"reproduce the variant {job.trained.variant} first"
+                    f"{job}: re-ranks {base}, which has no fresh record; reproduce "
+                    f"the variant {base.variant} first"
                 )
             say(f"{job}: running")
             in_own_process(job, results, commit, root)
@@ -174,15 +163,13 @@ def reproduce(
 
 
 def _tell_cost(jobs, results: Path, force: bool, say) -> None:
-    total, unknown = 0.0, 0
-    for job in jobs:
-        if job.stands(results) and not force:
-            continue
-        record = job.record(results)
-        cost = record and record.seconds["total"]
-        total, unknown = total + (cost or 0.0), unknown + (cost is None)
-        say(f"{job}: " + (f"{cost:.0f} s" if cost else "never recorded"))
-    say(f"at most {total / 3600:.1f} h, and {unknown} runs never recorded")
+    todo = [job for job in jobs if force or not job.record(results, fresh=True)]
+    known = {job: job.record(results) for job in todo}
+    cost = {job: r.seconds["total"] for job, r in known.items() if r}
+    for job in todo:
+        say(f"{job}: " + (f"{cost[job]:.0f} s" if job in cost else "never recorded"))
+    hours, unknown = sum(cost.values()) / 3600, len(todo) - len(cost)
+    say(f"at most {hours:.1f} h, and {unknown} runs never recorded")
 
 
 def confirm(
@@ -196,9 +183,8 @@ def confirm(
 ) -> list[Path]:
     """Train the headline once more; if its ranks are equal, renew hashes.
 
-    Then every record of the method on these data, whatever its variant
-    and seed, gets the hashes of today's code, and "confirmed": by which
-    run, at which commit, on which day.
+    Then every record of the method on these data gets the hashes of
+    today's code, and "confirmed": by which run, commit and day.
 
     Returns:
         Paths of the records that were renewed.
@@ -238,17 +224,14 @@ def confirm(
 
 def _count_other(a: Ranks, b: Ranks) -> tuple[int, int]:
     """How many queries have other ranks, of how many."""
+    n = a.n_images + len(a.owner)
     if not np.array_equal(a.owner, b.owner):
-        n = a.n_images + len(a.owner)
         return n, n
     other = [
-        np.any(
-            [positions(x, ties) != positions(y, ties) for ties in TIES],
-            axis=0,
-        )
+        [positions(x, ties) != positions(y, ties) for ties in TIES]
         for x, y in ((a.i2t, b.i2t), (a.t2i, b.t2i))
     ]
-    return int(sum(x.sum() for x in other)), sum(map(len, other))
+    return int(sum(np.any(x, axis=0).sum() for x in other)), n
 
 
 def _alone():
@@ -271,22 +254,17 @@ def clean_commit() -> str:
     home = Path(__file__).resolve().parents[2]
 
     def git(*words: str) -> str:
-        done = subprocess.run(
-            ["git", "-C", str(home), *words],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        words = ["git", "-C", str(home), *words]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RsirError(
                 f"{home}: not a git checkout with a commit; a record must name "
                 "the code it comes from: clone the project"
             )
-        return done.stdout
+        return done.stdout.strip()
 
-    commit = git("rev-parse", "HEAD").strip()
-    dirty = git("status", "--porcelain", "--", ".", ":!results")
-    if dirty.strip():
+    commit = git("rev-parse", "HEAD")
+    if dirty := git("status", "--porcelain", "--", ".", ":!results"):
         raise RsirError(
             f"{home}: files differ from commit {commit[:10]} ({dirty.split()[1]}, "
             "...); commit first: a record names the code that it comes from"

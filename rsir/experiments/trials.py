@@ -13,18 +13,11 @@ from rsir.models import Config, config
 from rsir.utils.errors import RsirError
 from rsir.utils.io import atomic_write
 
-COLUMNS = (
-    "method",
-    "dataset",
-    "preset",
-    "variant",
-    "changes",
-    "seed",
-    "val_mR",
-    "best_epoch",
-    "seconds",
-    "commit",
-    "created",
+COLUMNS = tuple(
+    """
+    method dataset preset variant changes seed val_mR best_epoch seconds commit
+    created
+    """.split()
 )
 
 
