@@ -140,7 +140,7 @@ class Method:
 def methods() -> dict[str, Method]:
     """All methods by name, baselines first, then by year."""
     found = {}
-    for path in sorted(Path(__file__).parent.glob("[!_]*.py")):
+    for path in _files().values():
         scope = _declarations(path)
         for value in list(scope.values()):
             own = isinstance(value, type) and value.__module__ == scope["__name__"]
@@ -154,6 +154,11 @@ def methods() -> dict[str, Method]:
             found[value.method] = Method(value, presets, variants, scope["__name__"])
     order = sorted(found, key=lambda n: (found[n].config.YEAR, n))
     return {name: found[name] for name in order}
+
+
+def _files() -> dict[str, Path]:
+    folders = [Path(folder) for folder in __path__]
+    return {p.stem: p for f in folders for p in sorted(f.glob("[!_]*.py"))}
 
 
 @cache
@@ -192,8 +197,8 @@ def _take(node: ast.ImportFrom, scope: dict) -> None:
     }
     source = light.get(node.module, {})
     if (node.module or "").startswith(f"{__name__}."):
-        file = Path(__file__).with_name(node.module.split(".")[2] + ".py")
-        source = _declarations(file)
+        file = _files().get(node.module.split(".")[2])
+        source = _declarations(file) if file else {}
     for alias in node.names:
         if alias.name in source:
             scope[alias.asname or alias.name] = source[alias.name]

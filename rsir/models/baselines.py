@@ -58,9 +58,8 @@ class Linear(TwoTower):
         super().__init__(image_encoder, text_encoder, config)
         self.standardise = Standardise(image_encoder.dim)
         self.dropout = nn.Dropout(config.dropout)
-        hidden = getattr(config, "hidden", 0)
-        self.to_image = head(image_encoder.dim, config.dim, hidden)
-        self.to_text = head(text_encoder.dim, config.dim, hidden)
+        self.to_image = nn.Linear(image_encoder.dim, config.dim)
+        self.to_text = nn.Linear(text_encoder.dim, config.dim)
 
     def encode_images(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         pooled = self.standardise(features["pooled"].float())
@@ -82,6 +81,12 @@ class MLP(Linear):
     """cos(f(v), g(t)) with InfoNCE; f and g have two layers."""
 
     Config = MLPConfig
+
+    def __init__(self, image_encoder, text_encoder, config: MLPConfig) -> None:
+        # the matrices are drawn first and dropped: so the records were made
+        super().__init__(image_encoder, text_encoder, config)
+        self.to_image = head(image_encoder.dim, config.dim, config.hidden)
+        self.to_text = head(text_encoder.dim, config.dim, config.hidden)
 
 
 PRESETS = {

@@ -1,14 +1,13 @@
-"""Heads that map into the space of comparison, and the MLP baseline."""
+"""The linear and the MLP baseline, and the head that they share."""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+from tower_samples import features, make, pairs
 
-from rsir.models import build, losses
-from rsir.models.amfmn import VGMF
-from rsir.models.cross_encoder import contrasted
-from rsir.models.layers import head
-from rsir.models.recipes import recipe
+from rsir.models import losses
+from rsir.models.baselines import MLP, Linear
+from rsir.models.layers import Standardise, head
 
 
 def test_a_head_is_two_layers_or_one_matrix():
@@ -20,30 +19,35 @@ def test_a_head_is_two_layers_or_one_matrix():
 
 
 def test_the_mlp_bends_what_the_linear_baseline_cannot():
-    plain, bent = (build(recipe(name, "toy")).eval() for name in ("linear", "mlp"))
-    draw = torch.Generator().manual_seed(0)
-    x = torch.randn(2, bent.image_encoder.dim, generator=draw)
+    x = torch.randn(2, 6, generator=torch.Generator().manual_seed(0))
 
     def curve(model):  # f(a) + f(b) - f(a + b) - f(0), raw
         f = model.to_image
         both = f(x[:1]) + f(x[1:]) - f(x[:1] + x[1:]) - f(0 * x[:1])
         return both.abs().max()
 
-    assert curve(plain) < 1e-4 < 1e-2 < curve(bent)
+    assert curve(make(Linear)) < 1e-5 < 1e-2 < curve(make(MLP))
 
 
-def test_the_gate_adds_a_second_loss():
-    torch.manual_seed(0)
-    v, t = (F.normalize(torch.randn(4, 6), dim=1) for _ in range(2))
-    positive = torch.eye(4).bool()
-    alone = contrasted({"v": v}, {"t": t}, None, 0.1, positive)
-    assert set(alone) == {"contrastive"}
-    assert torch.equal(alone["contrastive"], losses.contrastive(v @ t.T, 0.1, positive))
-    gate = VGMF(6, "soft", "paper")
-    images = {"v": v} | gate.image_side(v)
-    both = contrasted(images, {"t": t}, gate, 0.1, positive)
-    assert torch.equal(both["contrastive"], alone["contrastive"])
-    slow = F.cosine_similarity(v[:, None], images["gate"][:, None] * t[None], dim=-1)
-    assert torch.allclose(
-        both["weighing"], losses.contrastive(slow, 0.1, positive), atol=1e-5
-    )
+def test_the_score_is_a_cosine_of_standardised_features_with_infonce():
+    (images, texts), model = features(), make(Linear, temperature=0.1)
+    model.fit_statistics(type("Encoded", (), {"features": images}))
+    scaled = (images["pooled"] - images["pooled"].mean(0)) / images["pooled"].std(0)
+    with torch.no_grad():
+        v, t = model.to_image(scaled), model.to_text(texts["pooled"])
+        found = model(images, texts)
+    expected = F.cosine_similarity(v[:, None], t[None], dim=-1)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+    known, square = pairs(5), found[:, :5]
+    loss = model.losses(square, known)["contrastive"]
+    assert torch.equal(loss, losses.contrastive(square, 0.1, known["positive"]))
+
+
+def test_features_are_scaled_by_the_train_split():
+    layer, x = Standardise(3), torch.randn(50, 3) * torch.tensor([1.0, 100, 0]) + 5
+    assert torch.equal(layer(x), x)  # before `fit`
+    layer.fit(x)
+    scaled = layer(x)
+    assert scaled.mean(0).abs().max() < 1e-4
+    torch.testing.assert_close(scaled.std(0)[:2], torch.ones(2))
+    assert scaled[:, 2].abs().max() == 0  # what never changes stays finite

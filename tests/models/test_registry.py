@@ -95,17 +95,12 @@ def test_an_unknown_option_is_told():
 @pytest.fixture
 def file(tmp_path, monkeypatch):
     """Write NAME.py into a registry of its own."""
-    folder = tmp_path / "models"
-    folder.mkdir()
-    monkeypatch.setattr(models, "__file__", str(folder / "__init__.py"))
-    for cached in (models.methods, models._declarations):
+    monkeypatch.setattr(models, "__path__", [str(tmp_path)])
+    read = (models.methods, models._declarations)
+    for cached in read:
         cached.cache_clear()
-
-    def write(name, text):
-        (folder / name).write_text(text)
-
-    yield write
-    for cached in (models.methods, models._declarations):
+    yield lambda name, text: (tmp_path / name).write_text(text)
+    for cached in read:
         cached.cache_clear()
 
 

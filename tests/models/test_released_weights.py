@@ -1,156 +1,217 @@
-"""Released checkpoints of AMFMN give their own scores under our names."""
+"""Released checkpoints give their own scores under our names."""
 
 import pytest
-import released_amfmn as released
+import released_amfmn
+import released_galr
 import torch
 
 from rsir.data.text import Vocabulary
 from rsir.models.amfmn import AMFMN
+from rsir.models.galr import GaLR
 from rsir.utils.errors import RsirError
 
 ATTENTIONS = ["soft", "fusion", "sim"]
+WORDS = released_amfmn.WORDS
 EMBEDDING = "text_feature.seq2vec.embedding.weight"
 GATE = "cross_attention_s.cross_attention.0.weight"
+GUIDE = "fusion.g2l_SGA.mhatt2.linear_q.weight"
 
 
 @pytest.fixture(scope="module")
 def inputs():
+    """Pictures, X, A and ids."""
     draw = torch.Generator().manual_seed(5)
     images = torch.randn(3, 3, 256, 256, generator=draw)
-    ids = torch.randint(1, released.WORDS, (4, 9), generator=draw)
+    X = torch.randn(3, 20, 20, generator=draw)
+    A = torch.rand(3, 20, 20, generator=draw) / 10  # not symmetric
+    X[1, 7:] = 0
+    A[1, 7:] = 0
+    A[1, :, 7:] = 0
+    ids = torch.randint(1, WORDS, (4, 9), generator=draw)
     ids[1, 4:] = 0
     ids[2, 1:] = 0
     ids[:, 7:] = 0  # columns that pad every row
     ids[3] = 0  # a blank caption
-    return images, ids
+    return images, X, A, ids
 
 
 @pytest.fixture(scope="module")
-def state():
-    return released.random_state("soft")
+def states():
+    """A released state of each system, and our model of it."""
+    found = {AMFMN: released_amfmn.random_state("soft"), GaLR: None}
+    found[GaLR] = released_galr.random_state()
+    return {cls: (state, cls.from_official(state)) for cls, state in found.items()}
 
 
 def test_the_written_names_are_those_of_the_release():
-    assert [len(released.names(a)) for a in ATTENTIONS] == [150, 152, 152]
+    found = [released_amfmn.names(a) for a in ATTENTIONS] + [released_galr.names()]
+    assert [len(names) for names in found] == [150, 152, 152, 239]
 
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
-def test_scores_are_those_of_the_release(attention, inputs):
-    weights = released.random_state(attention)
-    expected = released.scores(weights, attention, *inputs)
+def test_scores_of_amfmn_are_those_of_the_release(attention, inputs):
+    images, _, _, ids = inputs
+    weights = released_amfmn.random_state(attention)
+    expected = released_amfmn.scores(weights, attention, images, ids)
     model = AMFMN.from_official(weights, attention=attention)
     assert not model.training
     with torch.no_grad():
-        found = model(*inputs)
+        found, again = model(images, ids), model(images, ids)
     assert found.shape == (3, 4) and expected.std() > 0.01
     assert (found - expected).abs().max() < 1e-5
-    with torch.no_grad():  # once more: nothing is drawn at random
-        assert torch.equal(model(*inputs), found)
+    assert torch.equal(again, found)  # nothing is drawn at random
 
 
-def test_parts_agree_before_they_meet(state, inputs):
-    images, ids = inputs
-    model = AMFMN.from_official(state)
+def test_scores_of_galr_are_those_of_the_release(states, inputs):
+    state, model = states[GaLR]
+    expected = released_galr.scores(state, *inputs)
+    images, X, A, ids = inputs
+    with torch.no_grad():
+        found = model(images, X, A, ids)
+        doubles = model(images, X.double(), A.double(), ids)  # as numpy gives them
+    assert found.shape == (3, 4) and expected.std() > 0.01
+    assert (found - expected).abs().max() < 1e-5
+    assert torch.equal(doubles, found)
+
+
+def test_parts_of_amfmn_agree_before_they_meet(states, inputs):
+    images, _, _, ids = inputs
+    state, model = states[AMFMN]
     with torch.no_grad():
         v = model.encode_images(model.image_features(images))["v"]
         t = model.encode_texts(model.text_features(ids))["t"]
         for ours, theirs in (
-            (v, released.image_vectors(state, images)),
-            (t, released.text_vectors(state, ids)),
+            (v, released_amfmn.image_vectors(state, images)),
+            (t, released_amfmn.text_vectors(state, ids)),
         ):
             far = (ours - theirs).abs().max() / theirs.abs().max()
             assert far < 1e-4 and theirs.std() > 0
 
 
-def same_weights(a, b):
-    a, b = a.state_dict(), b.state_dict()
-    return a.keys() == b.keys() and all(
-        torch.equal(a[k], b[k]) for k in a if not k.endswith("num_batches_tracked")
-    )
+def test_parts_of_galr_agree_before_they_meet(states, inputs, monkeypatch):
+    images, X, A, _ = inputs
+    state, model = states[GaLR]
+    close = {"atol": 3e-5, "rtol": 1e-4}  # float32, any threads
+    with torch.no_grad():
+        features = model.image_features(images) | {"nodes": X, "adjacency": A}
+        g, loc = model.global_vector(features), model.local_vector(features)
+        theirs = released_galr.local_vectors(state, X, A)
+        torch.testing.assert_close(loc, theirs, **close)
+        for bugs, mended in (((), True), (("gamma",), False)):
+            monkeypatch.setattr(model.midf, "released_bugs", bugs)
+            theirs = released_galr.image_vectors(state, images, X, A, mended)
+            torch.testing.assert_close(model.midf(g, loc), theirs, **close)
 
 
-def test_wrappings_of_a_checkpoint_are_taken_off(state):
-    plain = AMFMN.from_official(state)
-    for wrapped in (
-        {"epoch": 7, "model": state, "best_rsum": 1.0},
-        {"state_dict": {f"module.{k}": v for k, v in state.items()}},
-        {
-            k: v
-            for k, v in state.items()  # an older torch has none
-            if not k.endswith("num_batches_tracked")
-        },
-        {
-            k: v
-            for k, v in state.items()  # never called when released
-            if not k.startswith("vgmf_gate.") and ".fc." not in k
-        },
+def test_the_reference_feels_x_and_a_and_the_order_of_guiding(states, inputs):
+    images, X, A, ids = inputs
+    state, _ = states[GaLR]
+    plain = released_galr.scores(state, *inputs)
+    swapped = dict(state)
+    for name in state:
+        if name.startswith("fusion.g2l_SGA."):
+            twin = name.replace("g2l_SGA", "l2g_SGA")
+            swapped[name], swapped[twin] = state[twin], state[name]
+    for other in (
+        released_galr.scores(state, images, X, A.mT, ids),
+        released_galr.scores(state, images, X.mT, A, ids),
+        released_galr.scores(swapped, *inputs),
     ):
-        assert same_weights(AMFMN.from_official(wrapped), plain)
+        assert (other - plain).abs().max() > 1e-4
 
 
-def test_no_skip_thought_file_is_asked_for(state, monkeypatch):
-    import rsir.encoders.text as text
-
-    def refuse(*_):
-        raise AssertionError("asked for skip-thought files")
-
-    monkeypatch.setattr(text, "load_tables", refuse)
-    model = AMFMN.from_official(state)
-    assert model.text_encoder.embedding.num_embeddings == released.WORDS
+def unused(name):
+    """Never called when released, or unknown to an older torch."""
+    dead = name.startswith(("vgmf_gate.", "extract_feature.resnet.fc."))
+    return dead or name.endswith("num_batches_tracked")
 
 
-def fails(state, says, **options):
+@pytest.mark.parametrize("cls", [AMFMN, GaLR])
+def test_wrappings_of_a_checkpoint_are_taken_off(cls, states):
+    state, model = states[cls]
+    few = {k: v for k, v in state.items() if not unused(k)}
+    assert len(few) < len(state)
+    expected = {k: v for k, v in model.state_dict().items() if not unused(k)}
+    expected = {k: v for k, v in expected.items() if ".resnet.fc." not in k}
+    for wrapped in (
+        {"epoch": 7, "model": few, "best_rsum": 1.0},
+        {"state_dict": {f"module.{k}": v for k, v in state.items()}},
+    ):
+        found = cls.from_official(wrapped).state_dict()
+        assert all(torch.equal(found[k], v) for k, v in expected.items())
+
+
+def fails(cls, state, says, **options):
     with pytest.raises(RsirError, match=says) as caught:
-        AMFMN.from_official(state, **options)
+        cls.from_official(state, **options)
     return str(caught.value)
 
 
-def test_every_fault_is_listed(state):
-    broken = dict(state)
-    gone = [
-        EMBEDDING,
-        "mvsa.LF_conv.weight",
-        "extract_feature.resnet.layer4.1.bn2.running_var",
-    ]
-    for name in gone:
+FAULTS = {
+    AMFMN: {
+        "gone": [
+            EMBEDDING,
+            "mvsa.LF_conv.weight",
+            "extract_feature.resnet.layer4.1.bn2.running_var",
+        ],
+        "extra": ["mvsa.extra.weight", "text_feature.seq2vec.rnn.oops"],
+        "wrong": ("text_feature.to_out.weight", (512, 100), (512, 2400)),
+    },
+    GaLR: {
+        "gone": [
+            EMBEDDING,
+            GUIDE,
+            "local_feature.fc2.weight",
+            "fusion.l2g_SGA.norm3.a_2",
+        ],
+        "extra": ["fusion.g2g_SA.norm3.a_2", "fusion.extra.weight"],
+        "wrong": ("fusion.dynamic_weight.3.weight", (3, 512), (2, 512)),
+    },
+}
+
+
+@pytest.mark.parametrize("cls", [AMFMN, GaLR])
+def test_every_fault_is_listed(cls, states):
+    broken, faults = dict(states[cls][0]), FAULTS[cls]
+    for name in faults["gone"]:
         del broken[name]
-    broken["mvsa.extra.weight"] = torch.zeros(1)
-    broken["text_feature.seq2vec.rnn.oops"] = torch.zeros(1)
-    broken["text_feature.to_out.weight"] = torch.zeros(512, 100)
-    text = fails(broken, "missing: ")
-    for name in gone:
-        assert name in text.split("unexpected")[0]
-    unexpected = text.split("unexpected: ")[1]
-    assert "mvsa.extra.weight" in unexpected
-    assert "text_feature.seq2vec.rnn.oops" in unexpected
-    assert (
-        "shape of text_feature.to_out.weight: (512, 100), expected (512, 2400)"
-    ) in text
+    for name in faults["extra"]:
+        broken[name] = torch.zeros(1)
+    wrong, found, expected = faults["wrong"]
+    broken[wrong] = torch.zeros(found)
+    text = fails(cls, broken, f"not a released {cls.__name__}.*checkpoint; missing: ")
+    missing, rest = text.split("unexpected: ")
+    assert all(name in missing for name in faults["gone"])
+    assert all(name in rest for name in faults["extra"])
+    assert f"shape of {wrong}: {found}, expected {expected}" in rest
 
 
-def test_another_kind_of_attention_is_not_accepted(state):
-    text = fails(state, "AMFMN \\(fusion\\)", attention="fusion")
+def test_another_system_or_form_is_not_accepted(states):
+    amfmn, _ = states[AMFMN]
+    text = fails(AMFMN, amfmn, "AMFMN \\(fusion\\)", attention="fusion")
     assert "cross_attention_s.cross_attention_fc1.0.weight" in text
     assert GATE in text.split("unexpected: ")[1]
-    fails(state, "attention is 'hard'", attention="hard")
+    fails(AMFMN, amfmn, "attention is 'hard'", attention="hard")
+    text = fails(GaLR, amfmn, "unexpected: ")
+    assert GATE in text and GUIDE in text
 
 
 def test_what_is_no_state_dict_is_named():
-    fails({}, "empty")
-    fails({"epoch": 3, "lr": 0.1}, "not a tensor: epoch, lr")
-    fails([1, 2], "got list")
-    other = fails({"conv1.weight": torch.zeros(1)}, "unexpected: conv1")
+    fails(AMFMN, {}, "empty")
+    fails(AMFMN, {"epoch": 3, "lr": 0.1}, "not a tensor: epoch, lr")
+    fails(GaLR, [1, 2], "got list")
+    other = fails(AMFMN, {"conv1.weight": torch.zeros(1)}, "unexpected: conv1")
     assert EMBEDDING in other and GATE in other
 
 
-def test_a_vocabulary_must_have_the_rows_of_the_table(state):
-    words = [f"word{i}" for i in range(released.WORDS - 2)]
-    fits = Vocabulary(["<pad>", "<unk>", *words])
-    model = AMFMN.from_official(state, fits)
-    ids = model.text_encoder.tokenize(["word3 word0", "never-seen"])
-    assert ids.tolist() == [[5, 2], [1, 0]]
+@pytest.mark.parametrize("cls", [AMFMN, GaLR])
+def test_a_vocabulary_must_have_the_rows_of_the_table(cls, states):
+    state, wordless = states[cls]
     few = Vocabulary(["<pad>", "<unk>"])
-    fails(state, "2 words, but the checkpoint has 51", vocabulary=few)
-    wordless = AMFMN.from_official(state)
+    fails(cls, state, "2 words, but the checkpoint has 51", vocabulary=few)
     with pytest.raises(RsirError, match="vocabulary"):
         wordless.text_encoder.tokenize(["word3"])
+    words = [f"word{i}" for i in range(WORDS - 2)]
+    model = cls.from_official(state, Vocabulary(["<pad>", "<unk>", *words]))
+    ids = model.text_encoder.tokenize(["word3 word0", "never-seen"])
+    assert ids.tolist() == [[5, 2], [1, 0]]

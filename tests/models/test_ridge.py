@@ -1,4 +1,4 @@
-"""The pocket baseline and what chapter 01 counts about duplicates."""
+"""The ridge baseline, which chapter 01 builds by hand."""
 
 import itertools
 import json
@@ -9,11 +9,10 @@ import pytest
 from PIL import Image
 
 from rsir.data import Split
-from rsir.data import caption_statistics as dup
 from rsir.evaluation import metrics
-from rsir.models import baselines as pocket
+from rsir.models.ridge import Ridge, picture_statistics, solve
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 WORDS = {
     "red": (200, 30, 30),
     "green": (30, 160, 40),
@@ -47,9 +46,9 @@ def scenes(folder, count, seed):
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pocket")
+    folder = tmp_path_factory.mktemp("ridge")
     train, test = scenes(folder, 40, 0), scenes(folder, 8, 1)
-    return pocket.Pocket().fit(train), train, test
+    return Ridge().fit(train), train, test
 
 
 def test_it_learns_colours(fitted):
@@ -60,7 +59,7 @@ def test_it_learns_colours(fitted):
     assert (best == word).all()
 
 
-def test_equal_captions_have_exactly_equal_scores(fitted):
+def test_duplicates_tie_exactly(fitted):
     model, _, test = fitted
     scores = model.scores(test)
     texts, which = test.unique_texts()
@@ -73,11 +72,11 @@ def test_equal_captions_have_exactly_equal_scores(fitted):
 def test_ridge_solves_what_it_says():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(30, 4)), rng.normal(size=(30, 2))
-    w = pocket.ridge(x, y, 0.1)
+    w = solve(x, y, 0.1)
     slope = x.T @ (x @ w - y) + 0.1 * 30 * w  # of half the objective
     assert np.abs(slope).max() < 1e-10
     plain = np.linalg.lstsq(x, y, rcond=None)[0]
-    assert pocket.ridge(x, y, 0) == pytest.approx(plain)
+    assert solve(x, y, 0) == pytest.approx(plain)
     assert np.linalg.norm(w) < np.linalg.norm(plain)
 
 
@@ -100,78 +99,12 @@ def test_statistics_have_their_size_and_ignore_a_half_turn(tmp_path):
     for k, each in enumerate((pixels, pixels[::-1, ::-1])):
         paths.append(tmp_path / f"{k}.png")
         Image.fromarray(each).save(paths[-1])
-    both = pocket.picture_statistics(paths)
+    both = picture_statistics(paths)
     assert both.shape == (2, 322)
-    colour = pocket.picture_statistics(paths, ["colour"])
+    colour = picture_statistics(paths, ["colour"])
     assert colour.shape == (2, 245)
     assert colour[0] == pytest.approx(colour[1], abs=1e-5)
     assert np.isfinite(both).all()
-
-
-# ---- duplicates ------------------------------------------------------
-
-
-def split_of(*captions):
-    """One string an image; its letters are the captions."""
-    owner = np.repeat(np.arange(len(captions)), [len(c) for c in captions])
-    return Split(
-        "made",
-        "train",
-        [f"{i}.png" for i in range(len(captions))],
-        "".join(captions),
-        owner,
-        [str(i) for i in range(len(captions))],
-    )
-
-
-def test_sharing_counts_captions_of_other_images():
-    split = split_of("aab", "ac", "dd", "a")
-    assert dup.sharing(split).tolist() == [2, 2, 0, 3, 0, 0, 0, 3]
-    facts = dup.duplicate_facts(split)
-    assert facts == {
-        "n_images": 4,
-        "n_captions": 8,
-        "n_texts": 4,
-        "shared_captions": 4,
-        "shared_images": 3,
-        "repeating_images": 2,
-        "one_text_images": 2,
-        "commonest": 4,
-    }
-
-
-def test_fresh_images_have_no_caption_of_train():
-    val, train = split_of("ab", "cd", "ee", "f"), split_of("a", "dxx")
-    new = dup.fresh(val, train)
-    assert new.tolist() == [False, False, True, True]
-    some = dup.to_choose_on(val, train, least=2)
-    assert some.tolist() == new.tolist()
-    assert dup.to_choose_on(val, train, least=3).all()
-
-
-@pytest.mark.parametrize("batch", [1, 2, 3, 5, 8])
-def test_false_negatives_equal_all_batches_counted(batch):
-    split = split_of("aab", "ac", "dd", "a")
-    owner, captions = split.owner, split.captions
-    hit_captions = hit_batches = total = 0
-    for chosen in itertools.combinations(range(8), batch):
-        false = [
-            any(captions[i] == captions[j] and owner[i] != owner[j] for j in chosen)
-            for i in chosen
-        ]
-        hit_captions += sum(false)
-        hit_batches += any(false)
-        total += 1
-    found = dup.false_negatives(split, batch, draws=3000)
-    assert found["captions"] == pytest.approx(100 * hit_captions / total / batch)
-    assert found["batches"] == pytest.approx(100 * hit_batches / total, abs=4)
-
-
-def test_a_hash_knows_words_and_owners():
-    one = dup.captions_hash(split_of("ab", "c"))
-    assert one == dup.captions_hash(split_of("ab", "c"))
-    assert one != dup.captions_hash(split_of("a", "bc"))
-    assert one != dup.captions_hash(split_of("ab", "d"))
 
 
 # ---- the records that the chapter reads ------------------------------
