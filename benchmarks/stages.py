@@ -3,18 +3,16 @@
     python benchmarks/stages.py                  # a small one, on toy
     python benchmarks/stages.py --run RUN ... --dataset rsicd --write
 
-Coarse, fine on all pairs, and coarse to fine with M candidates, on
-fixed subsets of 200 pictures with all their captions, each a gallery of
-its own: as many as the split fills. Read pairs count in full, and, in a
-column of its own, as much as val says. Numbers are means over runs and
-subsets; what a short list loses has an interval over pictures. Of val,
-on which its length is chosen, only pictures count that train does not
-hold, too.
+Coarse, fine on all pairs, and coarse to fine with M candidates, on fixed
+subsets of 200 pictures with all their captions, each a gallery of its own: as
+many as the split fills. Numbers are means over runs and subsets; what a short
+list loses has an interval over pictures. Of val, on which its length is
+chosen, only pictures count that train does not hold, too.
 
-Times are of the same queries, one after another, both directions
-averaged, without the encoding of the query, which all have in common
-and which stands beside them. --write puts the numbers into
-results/search/, where the chapter reads them.
+Times are of the same queries, one after another, both directions averaged,
+without the encoding of the query, which all have in common and which stands
+beside them. --write puts the numbers into results/search/, where the chapter
+reads them.
 """
 
 import argparse
@@ -24,18 +22,20 @@ from pathlib import Path
 import numpy as np
 from search import ASKED, best, writer
 
-from rsir.evaluation.metrics import Ranks, compare, ranks, recalls_from_ranks
-from rsir.evaluation.ranks import Places
+from rsir.evaluation.compare import compare
+from rsir.evaluation.metrics import recalls_from_ranks
+from rsir.evaluation.ranks import QueryRanks, Ranks
 from rsir.retrieval.index import Index, pack
 
 DEPTHS = (10, 15, 20, 25, 30, 40, 50, 100, 200)
+WAYS = ("i2t", "t2i")
 
 
 def subsets(splits, name, n_images, seed=0):
     """The pictures to measure on: the same in every run.
 
-    As many subsets as the split fills (of val: its fresh pictures),
-    at least one.
+    As many subsets as the split fills (of val: its fresh pictures), at least
+    one.
     """
     from rsir.data.caption_statistics import to_choose_on
 
@@ -51,167 +51,129 @@ def subsets(splits, name, n_images, seed=0):
     return parts
 
 
-class Subset:
-    """A trained model and the pictures it is measured on.
+class Timed:
+    """Two stages of a part of a split, and the queries that are timed."""
 
-    `chosen` is how much the reading counts, as val says.
-    """
+    def __init__(self, model, part):
+        from rsir.retrieval.two_stage import TwoStage
 
-    def __init__(self, model, chosen, part):
-        import torch
-
-        from rsir.retrieval.two_stage import reader
-        from rsir.training.batches import Corpus
-        from rsir.training.trainer import encode_corpus
-
-        self.model, self.chosen, self.part = model, chosen, part
-        self.corpus = Corpus(self.part, self.model)
-        with torch.inference_mode():
-            sides = encode_corpus(self.model, self.corpus)
-            self.coarse = self.model.score(*sides).float().numpy()
-        self.sides = dict(zip(("t2i", "i2t"), (sides, sides[::-1])))
-        self.read, self.unread = (
-            reader(self.model, *sides, share) for share in (1.0, 0.0)
-        )
+        self.part, self.model = part, model
+        encoded = model.encode_split(part)
+        self.stages = TwoStage(model, encoded, tied="draw")
+        self.coarse = self.stages.coarse("hash")  # what is timed is what counts
         self.asked = {  # spread over all queries
             way: np.unique(np.linspace(0, n - 1, ASKED).astype(int))
-            for way, n in zip(("i2t", "t2i"), self.coarse.shape)
+            for way, n in zip(WAYS, self.coarse.shape, strict=True)
         }
-
-    def pairs_of(self, way, query, m):
-        """The short list of a query, [m, 2]."""
-        scores = self.coarse[:, query] if way == "t2i" else self.coarse[query]
-        top = np.argsort(-scores, kind="stable")[:m]
-        own = np.full(len(top), query)
-        return np.column_stack((top, own) if way == "t2i" else (own, top))
 
     def reading_seconds(self, m):
         """Mean seconds to read the first m of a query."""
+        from rsir.models.cross_encoder import pair_scorer
 
-        def seconds(way):
+        read = pair_scorer(self.model, self.stages.images, self.stages.texts)
+        seconds = []
+        for way, queries in self.asked.items():
             start = time.perf_counter()
-            for query in self.asked[way]:
-                self.read(self.pairs_of(way, query, m))
-            return (time.perf_counter() - start) / len(self.asked[way])
-
-        return float(np.mean([seconds(way) for way in self.asked]))
+            for query in queries:
+                scores = self.coarse[query] if way == "i2t" else self.coarse[:, query]
+                top = np.argsort(-scores, kind="stable")[:m]
+                own = np.full(len(top), query)
+                pair = (own, top) if way == "i2t" else (top, own)
+                read(np.column_stack(pair))
+            seconds.append((time.perf_counter() - start) / len(queries))
+        return float(np.mean(seconds))
 
     def listing_seconds(self, m):
         """Mean seconds to find the m nearest codes of a query."""
+        sides, seconds = (self.stages.images, self.stages.texts), []
+        codes = [pack(side["code"].numpy()) for side in sides]
+        for way, asking, gallery in zip(WAYS, codes, codes[::-1], strict=True):
+            index = Index.build("binary-flat", gallery)
+            rows = asking[self.asked[way]]
 
-        def seconds(way):
-            gallery, asking = self.sides[way]
-            index = Index.build("binary-flat", pack(gallery["code"].numpy()))
-            codes = pack(asking["code"].numpy())[self.asked[way]]
-            return best(lambda: [index.search(code[None], m) for code in codes])[
-                0
-            ] / len(codes)
+            def ask(index=index, rows=rows):
+                return [index.search(row[None], m) for row in rows]
 
-        return float(np.mean([seconds(way) for way in self.asked]))
+            seconds.append(best(ask)[0] / len(rows))
+        return float(np.mean(seconds))
 
     def encoding_seconds(self):
         """Median seconds to encode one sentence."""
         import torch
-
-        said = [self.part.captions[i] for i in self.asked["t2i"]]
 
         def encode(sentence):
             with torch.inference_mode():
                 ids = self.model.text_encoder.tokenize([sentence])
                 self.model.encode_texts(self.model.text_features(ids))
 
+        said = [self.part.captions[i] for i in self.asked["t2i"]]
         encode(said[0])
-        return float(np.median([best(lambda: encode(x), 1)[0] for x in said]))
-
-    def ranks(self, of_i2t, of_t2i):
-        """Places by the scores of each direction, [n_images, n_texts]."""
-        one, other = (
-            ranks(x[:, self.corpus.text_id], self.part.owner) for x in (of_i2t, of_t2i)
-        )
-        return Ranks(one.i2t, other.t2i, self.part.owner)
+        return float(np.median([best(lambda x=x: encode(x), 1)[0] for x in said]))
 
 
-def of_subset(own, depths):
+def of_subset(timed, depths):
     """Coarse, fine and coarse to fine: mR, and time of a query.
 
     Returns:
         Facts, and the ranks of all pairs (0) and of each depth.
     """
-    from rsir.retrieval.two_stage import rescore_both
-
-    n, t = own.coarse.shape
-    every = np.stack(
-        np.meshgrid(np.arange(n), np.arange(t), indexing="ij"), -1
-    ).reshape(-1, 2)
+    stages, coarse = timed.stages, timed.coarse
+    n, t = coarse.shape
     start = time.perf_counter()
-    fine = own.read(every).reshape(n, t)
+    found = {0: stages.ranks(coarse, max(n, t))}
     spent = time.perf_counter() - start
-    start = own.unread(every).reshape(n, t)
-    # a fine score is a line in how much reading counts
-    shares = {"": fine, "_as_chosen": start + own.chosen * (fine - start)}
-    slow = own.reading_seconds(max(n, t))
-    found = {0: own.ranks(fine, fine)}
+    slow = timed.reading_seconds(max(n, t))
     out = {
         "n_images": n,
         "n_texts": t,
-        "n_captions": own.part.n_captions,
-        "reading_chosen": own.chosen,
-        "encoding_a_sentence_seconds": own.encoding_seconds(),
-        "coarse": {"mR": mR(own.ranks(own.coarse, own.coarse))},
+        "n_captions": timed.part.n_captions,
+        "encoding_a_sentence_seconds": timed.encoding_seconds(),
+        "coarse": {"mR": mR(stages.ranks(coarse))},
         "fine": {
             "seconds": slow,
             "pairs": n * t,
             "all_pairs_seconds": spent,
-            **{f"mR{name}": mR(own.ranks(x, x)) for name, x in shares.items()},
+            "mR": mR(found[0]),
         },
         "coarse_to_fine": [],
     }
     print(
-        f"{own.part!r}\ncoarse {out['coarse']['mR']:.2f} mR, fine on "
-        f"all {n * t:,} pairs {out['fine']['mR']:.2f} mR, "
-        f"{1e3 * slow:.0f} ms a query; val lets reading count "
-        f"{own.chosen:.0%}: {out['fine']['mR_as_chosen']:.2f} mR"
+        f"{timed.part!r}\ncoarse {out['coarse']['mR']:.2f} mR, fine on all "
+        f"{n * t:,} pairs {out['fine']['mR']:.2f} mR, {1e3 * slow:.0f} ms a query"
     )
     for m in depths:
+        found[m] = stages.ranks(coarse, m)
+        seconds = {"list": timed.listing_seconds(m), "read": timed.reading_seconds(m)}
         row = {
             "M": m,
-            "seconds": {"list": own.listing_seconds(m), "read": own.reading_seconds(m)},
+            "seconds": seconds,
+            "faster": slow / sum(seconds.values()),
+            "mR": mR(found[m]),
         }
-        row["faster"] = slow / sum(row["seconds"].values())
-        for name, x in shares.items():
-            both = rescore_both(
-                own.coarse, lambda pairs, x=x: x[tuple(pairs.T)], m, tied="draw"
-            )
-            places = own.ranks(both["i2t"], both["t2i"])
-            found.setdefault(m, places)  # read in full: the first
-            row[f"mR{name}"] = mR(places)
         out["coarse_to_fine"].append(row)
-        print(
-            f"M = {m:<4} {row['mR']:.2f} mR (as chosen "
-            f"{row['mR_as_chosen']:.2f}), {row['faster']:.1f} times "
-            "faster",
-            flush=True,
-        )
+        line = f"M = {m:<4} {row['mR']:.2f} mR, {row['faster']:.1f} times faster"
+        print(line, flush=True)
     return out, found
 
 
-def mR(places):
-    return recalls_from_ranks(places)["mR"]
+def mR(ranks):
+    return recalls_from_ranks(ranks)["mR"]
 
 
 def joined(parts):
     """Queries of several subsets as one; each has its own gallery."""
-    first = np.cumsum([0] + [len(x.i2t.own) for x in parts])
+    first = np.cumsum([0] + [x.n_images for x in parts[:-1]])
     sides = [
-        Places(
+        QueryRanks(
             *(
                 np.concatenate([getattr(getattr(x, way), name) for x in parts])
-                for name in Places.__dataclass_fields__
+                for name in QueryRanks.__dataclass_fields__
             )
         )
-        for way in ("i2t", "t2i")
+        for way in WAYS
     ]
-    return Ranks(*sides, np.concatenate([x.owner + n for x, n in zip(parts, first)]))
+    owner = [x.owner + n for x, n in zip(parts, first, strict=True)]
+    return Ranks(*sides, np.concatenate(owner))
 
 
 def mean(facts):
@@ -220,7 +182,7 @@ def mean(facts):
     if isinstance(first, dict):
         return {key: mean([x[key] for x in facts]) for key in first}
     if isinstance(first, list):
-        return [mean(x) for x in zip(*facts)]
+        return [mean(x) for x in zip(*facts, strict=True)]
     same = all(x == first for x in facts)
     return first if same else float(np.mean(facts))
 
@@ -228,16 +190,13 @@ def mean(facts):
 def of_runs(runs, dataset, split, n_images, depths, root=None):
     """The mean over runs and subsets, and what each depth loses."""
     from rsir.data import load_dataset
-    from rsir.retrieval.two_stage import choose_reading
 
     splits = load_dataset(dataset, root)
     parts, each, places = subsets(splits, split, n_images), [], []
     for run in runs:
         model = trained(run, splits, dataset)
-        model.coarse = "hash"  # what is timed is what counts
-        chosen = choose_reading(model, splits.val, splits.train)[0]
         facts, found = zip(
-            *(of_subset(Subset(model, chosen, part), depths) for part in parts)
+            *(of_subset(Timed(model, part), depths) for part in parts), strict=True
         )
         each.append(mean(facts))
         places.append({m: joined([x[m] for x in found]) for m in found[0]})
@@ -246,23 +205,19 @@ def of_runs(runs, dataset, split, n_images, depths, root=None):
         lost = compare(*([x[m] for x in places] for m in (0, row["M"])))
         row["loss"] = lost.difference["mR"]
         row["loss_ci95"] = list(map(float, lost.ci95["mR"]))
-    return {
-        "dataset": dataset,
-        "split": split,
-        "subsets": len(parts),
-        "runs": len(runs),
-    } | out
+    of = {"dataset": dataset, "split": split}
+    return of | {"subsets": len(parts), "runs": len(runs)} | out
 
 
 def trained(run, splits, dataset):
     """The model of a run; without one, a small one, made now."""
-    from rsir.models.recipes import recipe
-    from rsir.retrieval.search import load_run
+    from rsir.models import config
+    from rsir.training.checkpoints import load_run
     from rsir.training.trainer import train
 
     if run is not None:
         return load_run(run)
-    return train(recipe("cfitr", "toy" if dataset == "toy" else "cpu"), splits).model
+    return train(config("cfitr", "toy" if dataset == "toy" else "cpu"), splits).model
 
 
 def main():
@@ -270,13 +225,8 @@ def main():
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
-    add(
-        "--run",
-        type=Path,
-        nargs="+",
-        default=[None],
-        help="run folders of trained cfitr, one a seed",
-    )
+    runs = "run folders of trained cfitr, one a seed"
+    add("--run", type=Path, nargs="+", default=[None], help=runs)
     add("--dataset", default="toy")
     add("--root", type=Path, default=None)
     add("--split", default="test")
@@ -285,9 +235,8 @@ def main():
     add("--write", action="store_true", help="into results/search/")
     asked = parser.parse_args()
     faiss.omp_set_num_threads(1)
-    keep = (
-        writer(f"{asked.dataset}-{asked.split}", "stages.py") if asked.write else None
-    )
+    to = f"{asked.dataset}-{asked.split}"
+    keep = writer(to, "stages.py") if asked.write else None
     facts = of_runs(
         asked.run, asked.dataset, asked.split, asked.images, asked.depths, asked.root
     )

@@ -173,7 +173,7 @@ class LFEM(nn.Module):
                 "token out"
             )
         maps = x.transpose(1, 2).unflatten(2, (side, side))  # (B, C, h, w)
-        maps = self.relu(maps + self.net(maps))
+        maps = self.relu(maps + self.net(maps))  # LFEM
         return maps.flatten(2).transpose(1, 2)  # (B, h * w, C)
 
 
@@ -230,7 +230,7 @@ class DSHM(nn.Module):
             z = self.over[side](tokens.transpose(1, 2))[..., 0].tanh()  # (B, dim)
         else:
             z = masked_mean(tokens, mask)
-        return self.head[side](self.drop(z))
+        return self.head[side](self.drop(z))  # h
 
     def table(self, h_i: Tensor, h_t: Tensor) -> Tensor:
         """B, the codes that h is drawn to: `[B, bits]`."""

@@ -113,7 +113,7 @@ class CrossBlock(nn.Module):
         y = self.own(y, y, y, key_padding_mask=~mask, need_weights=False)[0]
         words = words + self.drop(y)
         y = self.norm2(words)
-        y, attention = self.cross(y, tokens, tokens, need_weights=weights)
+        y, attention = self.cross(y, tokens, tokens, need_weights=weights)  # read
         words = words + self.drop(y)
         return words + self.drop(self.feed(self.norm3(words))), attention
 
@@ -216,7 +216,7 @@ class EnVLF(CrossEncoder):
         x = self.to_tokens(self.standardise(cells)) + self.places
         for block in self.blocks:
             x = block(x)  # (B, P, width)
-        tokens = self.norm(x)
+        tokens = self.norm(x)  # vision
         v = F.normalize(self.to_image(tokens.mean(1)), dim=1)  # (B, dim)
         return {"v": v, "image_tokens": tokens}
 
@@ -231,13 +231,13 @@ class EnVLF(CrossEncoder):
         """
         return {
             "t": F.normalize(self.to_text(features["pooled"].float()), dim=1),
-            "text_tokens": features["tokens"].float(),
+            "text_tokens": features["tokens"].float(),  # language
             "text_mask": features["mask"],
         }
 
     def score(self, images: Sides, texts: Sides) -> Tensor:
         """Cosines `[B, T]`, which make the list."""
-        return images["v"] @ texts["t"].T
+        return images["v"] @ texts["t"].T  # cos(v, t)
 
     # -- both ---------------------------------------------------------------
 
@@ -245,7 +245,7 @@ class EnVLF(CrossEncoder):
         """Match scores `[N]` of chosen pairs: logits, higher is closer."""
         words, mask, tokens = _of_pairs(images, texts, pairs)
         read, _ = self.joint(words, mask, tokens)  # (N, L, width)
-        return self.match(read[:, 0])[:, 0]
+        return self.match(read[:, 0])[:, 0]  # match
 
     @torch.no_grad()
     def attention(self, images: Sides, texts: Sides, pairs: Tensor) -> Tensor:

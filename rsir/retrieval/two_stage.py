@@ -148,14 +148,10 @@ def _checked(scores, m, direction, tied) -> np.ndarray:
         )
     if m < 1 or int(m) != m:
         raise ValueError(f"m: {m!r}; give a whole number from 1.")
-    for name, value, known in (
-        ("direction", direction, DIRECTIONS),
-        ("tied", tied, TIED),
-    ):
-        if value not in known:
-            raise ValueError(
-                f"{name}: {value!r} is unknown; use one of {', '.join(known)}."
-            )
+    if direction not in DIRECTIONS:
+        raise ValueError(f"direction: {direction!r} is unknown; use i2t or t2i.")
+    if tied not in TIED:
+        raise ValueError(f"tied: {tied!r} is unknown; use extend or draw.")
     return scores
 
 
@@ -303,10 +299,7 @@ def same_training(config: Config, preset: str, **changes) -> dict[str, Config]:
 
 
 def measure(
-    model: TwoTower,
-    splits: Splits,
-    config: Config,
-    variants: Mapping[str, Config],
+    model: TwoTower, splits: Splits, config: Config, variants: Mapping[str, Config]
 ) -> Iterator[tuple[str, Ranks, float, dict]]:
     """Variant, ranks, seconds and facts of all variants of one training.
 
@@ -327,38 +320,30 @@ def measure(
         "galleries", where it is not the full one.
     """
     test = TwoStage(model, model.encode_split(splits.test, progress=False))
-    chooser, chosen = None, {}
+    on, chooser, chosen = splits[getattr(config, "selects", "val")], None, {}
     for name, one in variants.items():
-        kind, neighbours = getattr(one, "coarse", None), getattr(one, "ppsr", 0)
-        coarse, m, facts = test.coarse(kind, neighbours), 0, {}
-        asked = (kind, neighbours, one.rerank_top)
-        if one.rerank_top and asked not in chosen:
-            start = time.perf_counter()
-            if chooser is None:
-                on = splits[getattr(config, "selects", "val")]
-                keep = None if on is splits.test else to_choose_on(on, splits.train)
-                chooser = TwoStage(
-                    model, model.encode_split(on, progress=False), keep=keep
-                )
-            found = chooser.choose_length(
-                chooser.coarse(kind, neighbours), one.rerank_top
-            )
-            chosen[asked] = *found, time.perf_counter() - start
+        ways = getattr(one, "coarse", None), getattr(one, "ppsr", 0)
+        coarse, m, pairs, facts = test.coarse(*ways), 0, 0, {}
         if one.rerank_top:
+            asked = (*ways, one.rerank_top)
+            if asked not in chosen:
+                start = time.perf_counter()
+                if chooser is None:
+                    encoded = model.encode_split(on, progress=False)
+                    keep = None if on is splits.test else to_choose_on(on, splits.train)
+                    chooser = TwoStage(model, encoded, keep=keep)
+                found = chooser.choose_length(chooser.coarse(*ways), one.rerank_top)
+                chosen[asked] = *found, time.perf_counter() - start
             m, tried, seconds = chosen[asked]
-            facts = {
-                "seconds": {"choose": seconds},
-                "rescored": {"k": m, "pairs": test.pairs(coarse, m), "tried": tried},
-            }
+            pairs = test.pairs(coarse, m)
+            facts["seconds"] = {"choose": seconds}
+            facts["rescored"] = {"k": m, "pairs": pairs, "tried": tried}
         gallery = getattr(one, "gallery", "full")
         ranks = test.ranks(coarse, m, gallery)
         if gallery != "full":
             both = {"full": test.ranks(coarse, m), gallery: ranks}
+            mR = {g: recalls_from_ranks(x)["mR"] for g, x in both.items()}
             facts["gallery"] = gallery
-            facts["galleries"] = {
-                which: round(recalls_from_ranks(x)["mR"], 4)
-                for which, x in both.items()
-            }
+            facts["galleries"] = {g: round(x, 4) for g, x in mR.items()}
         rate = test.seconds["read"] / max(1, test.n_read)
-        pairs = facts.get("rescored", {}).get("pairs", 0)
         yield name, ranks, test.seconds["encode"] + pairs * rate, facts
