@@ -36,7 +36,8 @@ def register(app: typer.Typer) -> None:
 def model_of(run: Path | None, dataset: str, root: Path | None):
     """The model of a run, or the baseline of a data set."""
     from rsir.data import load_dataset
-    from rsir.retrieval.search import baseline, load_run
+    from rsir.retrieval.search import baseline
+    from rsir.training.checkpoints import load_run
 
     return load_run(run) if run else baseline(load_dataset(dataset, root))
 

@@ -40,13 +40,14 @@ def search_command(
         from rsir.data import cache_dir, load_dataset
         from rsir.retrieval import search as room
         from rsir.retrieval.index import write_skipped
+        from rsir.training.checkpoints import load_run
 
         nonlocal skipped, where, total
         pixels = options.pixel_options(bands, scale)
         splits = load_dataset(dataset, root, **({"pixels": pixels} if pixels else {}))
 
         def hits(splits):
-            model = room.load_run(run) if run else room.baseline(splits)
+            model = load_run(run) if run else room.baseline(splits)
             found = room.search(model, splits[split], sentence, k, like=like)
             return [(score, splits[split].images[image]) for image, score in found]
 

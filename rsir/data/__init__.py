@@ -54,7 +54,7 @@ def load_dataset(
         pixels: how pictures of other than 8-bit grey or RGB are read.
         verify: decode every image now (about 1 ms each).
         images: the image folder, if it is not beside the captions.
-        **options: for toy, see `toyscenes.load_toy`. For files:
+        **options: for toy, see `rsir.data.toy.load_toy`. For files:
             val_fraction: share of train that becomes val; joins a
                 val of the file with train and cuts anew. Default: val
                 as the file has it, else as many images as test (at

@@ -14,7 +14,7 @@ import hashlib
 import numpy as np
 
 from rsir.data.split import Split
-from rsir.evaluation.bootstrap import chance
+from rsir.evaluation.metrics import chance
 
 
 def sharing(split: Split) -> np.ndarray:

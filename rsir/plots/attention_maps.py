@@ -1,4 +1,4 @@
-"""Where the words of a joint model look, and whether that is right.
+"""Where the words of a cross-encoder look, and whether that is right.
 
 Toy scenes know the box of every object, so attention that was never
 taught any box can be held against them. Explained in chapter 04.
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from rsir.data import Box, Split
-from rsir.training.batches import Corpus
+from rsir.encoders.encoded_split import EncodedSplit
 
 
 @dataclass(frozen=True)
@@ -54,48 +54,48 @@ def named_boxes(split: Split, image: int, word: str) -> tuple[Box, ...]:
 
 
 @torch.inference_mode()
-def word_looks(model, corpus: Corpus, image: int, caption: str) -> list[Look]:
+def word_looks(model, encoded: EncodedSplit, image: int, caption: str) -> list[Look]:
     """Where each word piece of a caption looks in a picture.
 
     Args:
         model: has `looks`, such as EnVLF; put into evaluation mode.
-        corpus: the split as the model reads it.
+        encoded: the split as the model reads it.
         image: index of the picture.
         caption: any sentence.
     """
     model.eval()
     encoder = model.text_encoder
     ids = encoder.tokenize([caption])
-    images = model.encode_images(corpus.images([image]))
+    images = model.encode_images(encoded.images([image]))
     texts = model.encode_texts(model.text_features(ids))
     pairs = torch.zeros(1, 2, dtype=torch.long)
     maps = model.looks(images, texts, pairs)[0]  # (L, P)
     side = int(maps.shape[1] ** 0.5)
     words = encoder.tokenizer.convert_ids_to_tokens(ids[0])
-    boxes = [named_boxes(corpus.split, image, word) for word in words]
+    boxes = [named_boxes(encoded.split, image, word) for word in words]
     maps = maps.unflatten(1, (side, side)).numpy()  # (L, side, side)
     return [Look(image, caption, *each) for each in zip(words, maps, boxes)]
 
 
 def looks_at_objects(
-    model, corpus: Corpus, size: int = 256, most: float = 0.5
+    model, encoded: EncodedSplit, size: int = 256, most: float = 0.5
 ) -> list[Look]:
     """Looks of all words that name an object of their picture.
 
     Args:
-        model, corpus: as in `word_looks`. One caption a picture, the
+        model, encoded: as in `word_looks`. One caption a picture, the
             first.
         size: side of the stored pictures in pixels.
         most: objects that touch more than this share of the cells
             are left out: one can hardly miss them.
     """
-    split = corpus.split
+    split = encoded.split
     if split.objects is None:
         return []
     return [
         look
         for i in range(split.n_images)
-        for look in word_looks(model, corpus, i, split.captions_of(i)[0])
+        for look in word_looks(model, encoded, i, split.captions_of(i)[0])
         if look.boxes and look.inside(size).mean() <= most
     ]
 

@@ -35,7 +35,8 @@ from PIL import Image
 from rsir.data.images import SUFFIXES, open_image
 from rsir.data.text import tokenize
 from rsir.encoders.base import weights_hash
-from rsir.models.base import Retriever
+from rsir.models.base import TwoTower
+from rsir.models.cross_encoder import CrossEncoder, pair_scorer
 from rsir.utils.errors import RsirError
 from rsir.utils.io import atomic_write, read_bytes
 from rsir.utils.progress import track
@@ -358,7 +359,7 @@ STOP_WORDS = frozenset(
 )
 
 
-def warn_of_words(model: Retriever, sentence: str) -> None:
+def warn_of_words(model: TwoTower, sentence: str) -> None:
     """Warn of a query that tells the model nothing.
 
     Warns:
@@ -377,7 +378,7 @@ def warn_of_words(model: Retriever, sentence: str) -> None:
 
 
 @torch.inference_mode()
-def encode_sentence(model: Retriever, sentence: str) -> dict[str, torch.Tensor]:
+def encode_sentence(model: TwoTower, sentence: str) -> dict[str, torch.Tensor]:
     """The text side of a query, `[1, ...]` each; see `warn_of_words`."""
     warn_of_words(model, sentence)
     ids = model.text_encoder.tokenize([sentence])
@@ -387,7 +388,7 @@ def encode_sentence(model: Retriever, sentence: str) -> dict[str, torch.Tensor]:
 
 @torch.inference_mode()
 def encode_pictures(
-    model: Retriever, pictures: Sequence[Path | Image.Image], pixels=None
+    model: TwoTower, pictures: Sequence[Path | Image.Image], pixels=None
 ) -> dict[str, torch.Tensor]:
     """The image side of some pictures, `[n, ...]` each.
 
@@ -410,7 +411,7 @@ def _opened(picture: Path | Image.Image, pixels) -> Image.Image:
     return open_image(picture, pixels) if pixels else open_image(picture)
 
 
-def one_vector(encoded: Mapping[str, torch.Tensor], model: Retriever) -> np.ndarray:
+def one_vector(encoded: Mapping[str, torch.Tensor], model: TwoTower) -> np.ndarray:
     """The rows that an index holds: packed codes, or vectors.
 
     Raises:
@@ -461,7 +462,7 @@ class Hit:
     score: float
 
 
-def fingerprint(model: Retriever) -> str:
+def fingerprint(model: TwoTower) -> str:
     """Which model this is: weights, and how it takes pictures in."""
     facts = json.dumps(model.image_encoder.identity(), sort_keys=True)
     text = f"{type(model).__name__} {facts} {weights_hash(model)}"
@@ -469,7 +470,7 @@ def fingerprint(model: Retriever) -> str:
 
 
 def build_folder(
-    model: Retriever,
+    model: TwoTower,
     folder: str | Path,
     *,
     kind: str | None = None,
@@ -630,7 +631,7 @@ def _parts(items: Sequence) -> list[Sequence]:
 
 
 def _rows_of(
-    model: Retriever, folder: Path, part: Sequence[Picture], pixels, causes: dict
+    model: TwoTower, folder: Path, part: Sequence[Picture], pixels, causes: dict
 ) -> dict[str, np.ndarray]:
     """Rows by SHA-256 of the pictures that open; `causes` of the rest."""
     opened = {}
@@ -718,7 +719,7 @@ def write_skipped(path: Path, skipped: Sequence[tuple[str, str]]) -> None:
 
 
 def open_folder(
-    model: Retriever, folder: str | Path, home: Path | None = None
+    model: TwoTower, folder: str | Path, home: Path | None = None
 ) -> tuple[Index, list[Path]]:
     """The index of a folder and its pictures, both checked.
 
@@ -744,7 +745,7 @@ def open_folder(
 
 @torch.inference_mode()
 def search_folder(
-    model: Retriever,
+    model: TwoTower,
     folder: str | Path,
     sentence: str | None = None,
     k: int = 5,
@@ -761,12 +762,12 @@ def search_folder(
         sentence: the query.
         k: how many.
         like: a picture as the query, in place of a sentence.
-        fine: so many candidates are read again by the joint part of the
-            model; 0: the index alone decides.
+        fine: so many candidates are read again by the
+            multi-modal part of the model; 0: the index alone decides.
         home: as in `build_folder`.
 
     Raises:
-        RsirError: as in `open_folder`, or the model has no joint part.
+        RsirError: as in `open_folder`, or the model reads no pairs.
     """
     index, paths = open_folder(model, folder, home)
     pixels = index.facts["pixels"]
@@ -776,10 +777,9 @@ def search_folder(
         pixels = PixelOptions.from_dict(pixels)
     if fine and like:
         raise RsirError("--fine reads a sentence; leave it out with --like")
-    if fine and not hasattr(model, "joint"):
+    if fine and not isinstance(model, CrossEncoder):
         raise RsirError(
-            f"{type(model).__name__}: has no joint part to look twice "
-            "with; leave --fine out"
+            f"{type(model).__name__}: reads no pairs, so it cannot look twice; leave --fine out"
         )
     if like:
         encoded = encode_pictures(model, [Path(like)], pixels)
@@ -791,20 +791,17 @@ def search_folder(
     scores, found = (side[0] for side in index.search(query, max(fine, k)))
     scores, found = scores[found >= 0], found[found >= 0]
     if fine and len(found):
-        scores = _joint_scores(model, [paths[i] for i in found], encoded, pixels)
+        scores = _read_pairs(model, [paths[i] for i in found], encoded, pixels)
         order = np.argsort(-scores, kind="stable")
         scores, found = scores[order], found[order]
     return [Hit(paths[i], float(s)) for s, i in zip(scores[:k], found[:k])]
 
 
-def _joint_scores(model: Retriever, paths: Sequence[Path], text, pixels) -> np.ndarray:
-    """Joint scores of some pictures with one sentence, in batches."""
+def _read_pairs(model: CrossEncoder, paths: Sequence[Path], text, pixels) -> np.ndarray:
+    """Scores of some pictures read together with one sentence, in batches."""
     scores = []
     for part in _parts(paths):
-        pairs = torch.zeros(len(part), 2, dtype=torch.long)
-        pairs[:, 0] = torch.arange(len(part))
+        pairs = np.column_stack([np.arange(len(part)), np.zeros(len(part), int)])
         images = encode_pictures(model, part, pixels)
-        scores.append(
-            model.joint(images, text, pairs.to(next(model.parameters()).device))
-        )
-    return torch.cat(scores).float().cpu().numpy()
+        scores.append(pair_scorer(model, images, text)(pairs))
+    return np.concatenate(scores)

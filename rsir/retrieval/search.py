@@ -10,27 +10,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock
 
 from rsir.data import Split, Splits, cache_dir
 from rsir.data.images import content_hash, unreadable
-from rsir.data.text import Vocabulary
-from rsir.models import build
-from rsir.models.base import Retriever
-from rsir.models.recipes import RECIPES, recipe
+from rsir.encoders.encoded_split import EncodedSplit
+from rsir.models import config
+from rsir.models.base import TwoTower, encode_sides
 from rsir.retrieval.index import (
     Index,
     encode_pictures,
     encode_sentence,
     one_vector,
 )
-from rsir.training.batches import Corpus
-from rsir.training.checkpoints import BEST, RECIPE, VOCABULARY, load_weights
-from rsir.training.trainer import encode_corpus, train
+from rsir.training.trainer import train
 from rsir.utils.errors import RsirError
+from rsir.utils.io import locked
 
 
-def baseline(splits: Splits, *, progress: bool = True) -> Retriever:
+def baseline(splits: Splits, *, progress: bool = True) -> TwoTower:
     """The linear baseline of a data set, trained once and kept.
 
     Args:
@@ -42,14 +39,14 @@ def baseline(splits: Splits, *, progress: bool = True) -> Retriever:
     """
     preset = "toy" if splits.name == "toy" else "cpu"
     # one view: a third of the time before the first search
-    asked = recipe("linear", preset, "one-view")
+    asked = config("linear", preset, "one-view")
     facts = json.dumps(asked.to_dict(), sort_keys=True)
     key = hashlib.sha256(
         (facts + content_hash(splits.train) + "\n".join(splits.train.captions)).encode()
     ).hexdigest()[:16]
     run_dir = cache_dir() / "baseline" / f"{plain_name(splits.name)}-{key}"
     run_dir.mkdir(parents=True, exist_ok=True)
-    with FileLock(run_dir / ".lock"):  # two notebooks at once
+    with locked(run_dir / ".lock", "the frozen baseline"):  # two notebooks at once
         return train(asked, splits, run_dir, progress=progress).model
 
 
@@ -76,13 +73,13 @@ def readable(splits: Splits) -> tuple[Splits, list[tuple[str, str]]]:
 
 @torch.inference_mode()
 def search(
-    model: Retriever,
+    model: TwoTower,
     split: Split,
     sentence: str | None = None,
     k: int = 5,
     *,
     like: str | Path | None = None,
-    corpus: Corpus | None = None,
+    encoded: EncodedSplit | None = None,
 ) -> list[tuple[int, float]]:
     """The k pictures of a split that fit a query best.
 
@@ -92,7 +89,7 @@ def search(
         sentence: the query.
         k: how many.
         like: a picture as the query, in place of a sentence.
-        corpus: the split as the model reads it, if at hand.
+        encoded: the split as the model reads it, if at hand.
 
     Returns:
         (index of the picture, score), best first, ties in the order of
@@ -102,13 +99,13 @@ def search(
         RsirError: the model needs keywords beside the sentence, or more
             than one vector to compare pictures.
     """
-    if getattr(model, "keywords", False) and like is None:
+    if getattr(model.config, "keywords", False) and like is None:
         raise RsirError(
             "this model was trained with keywords beside each "
             "sentence; train one with keywords=false to search"
         )
-    corpus = corpus or Corpus(split, model, progress=False)
-    images, _ = encode_corpus(model, corpus, texts=False)
+    encoded = encoded or model.encode_split(split, progress=False)
+    images, _ = encode_sides(model, encoded, texts=False)
     if like is None:
         scores = model.score(images, encode_sentence(model, sentence))[:, 0]
         order = scores.argsort(descending=True, stable=True)[:k]
@@ -118,31 +115,3 @@ def search(
     kind = "binary-flat" if rows.dtype == np.uint8 else "flat"
     scores, found = Index.build(kind, rows).search(query, k)
     return list(zip(found[0].tolist(), scores[0].tolist()))
-
-
-def load_run(run_dir: str | Path) -> Retriever:
-    """The model of a run folder, in evaluation mode.
-
-    Raises:
-        RsirError: if the folder holds no run, or a damaged one.
-    """
-    run_dir = Path(run_dir)
-    try:
-        facts = json.loads((run_dir / RECIPE).read_text())
-    except (OSError, ValueError) as error:
-        raise RsirError(
-            f"{run_dir}: not a run folder ({error}); make one with rsir train"
-        ) from error
-    facts.pop("began_with_precision", None)
-    kind = RECIPES.get(facts.get("method"))
-    try:
-        asked = kind(**facts)
-    except TypeError as error:
-        raise RsirError(
-            f"{run_dir / RECIPE}: recipe of another version ({error}); train again"
-        ) from error
-    words = run_dir / VOCABULARY
-    vocabulary = Vocabulary.load(words) if words.exists() else None
-    model = build(asked, vocabulary=vocabulary)
-    load_weights(model, run_dir / BEST)
-    return model.eval()
