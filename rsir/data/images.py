@@ -309,9 +309,12 @@ class _Raster:
         one_page = "S" in axes or self.bands == 1  # Pillow sees the first page alone
         if self.plain and one_page and (self.bits <= 8 or self.bands == 1):
             try:
-                self.image = _pillow(data)
+                image = _pillow(data)
             except Image.UnidentifiedImageError:
-                pass  # left to tifffile
+                return  # left to tifffile
+            # of three planes that are not RGB, Pillow sees the first alone
+            if len(image.getbands()) == self.bands or image.mode == "RGB":
+                self.image = image
 
     def _read_other(self, data: bytes) -> None:
         self.image = _pillow(data)

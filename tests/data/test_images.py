@@ -217,6 +217,14 @@ def test_many_bands(tmp_path):
             open_image(path, PixelOptions(bands=(9, 1, 1)))
 
 
+def test_three_planes_that_do_not_say_rgb(tmp_path):
+    planes = np.moveaxis(RGB, 2, 0)
+    for planar in ("separate", None):
+        options = {"photometric": "minisblack", "planarconfig": planar}
+        path = tiff(tmp_path / "a.tif", planes, compression="zlib", **options)
+        assert np.array_equal(pixels_of(path), RGB)
+
+
 def test_what_no_option_reads(tmp_path):
     path = tiff(tmp_path / "c.tif", np.ones((4, 4), np.complex64))
     with pytest.raises(RsirError, match="not of real numbers"):
