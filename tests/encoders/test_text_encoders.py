@@ -9,7 +9,7 @@ import torch
 from rsir.data.text import Vocabulary
 from rsir.encoders import text as text_module
 from rsir.encoders import text_encoder
-from rsir.encoders.text import BiGRU, UniSkip, masked_mean
+from rsir.encoders.text import BiGRU, UniSkip
 from rsir.utils.errors import RsirError
 
 CAPTIONS = ["a red roof", "two planes stand near a long grey runway", "water"]
@@ -150,12 +150,6 @@ def test_minilm_is_the_mean_of_its_tokens(minilm):
             plain = model(**inputs).last_hidden_state[0]  # (L, 384)
             ours = minilm(minilm.tokenize([caption])).pooled[0]
         torch.testing.assert_close(ours, sum(plain) / len(plain), atol=1e-5, rtol=1e-4)
-
-
-def test_masked_mean_leaves_padding_out():
-    tokens = torch.tensor([[[1.0], [3.0], [99.0]]])
-    mask = torch.tensor([[True, True, False]])
-    assert masked_mean(tokens, mask).item() == 2
 
 
 def trained_blocks(encoder):
