@@ -67,7 +67,7 @@ def test_a_path_gives_a_plain_name(own, cached):
     assert room.plain_name(f"{own}/") == "own set"
     splits = load_dataset(str(own))
     room.baseline(splits, progress=False)
-    assert all(p.name.startswith("own set-") for p in (cached / "baseline").iterdir())
+    assert any(p.name.startswith("own set-") for p in (cached / "baseline").iterdir())
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Indexes against plain NumPy; saved ones know whose they are."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -212,3 +213,14 @@ def test_a_file_that_is_something_else_is_refused(saved, change, says):
         np.savez(file, **arrays | {"about": np.array(json.dumps(about))})
     with pytest.raises(RsirError, match=says):
         Index.load(saved)
+
+
+@pytest.mark.parametrize("own, then", [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_waiting_threads_sleep_unless_the_user_says_otherwise(own, then):
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
+    environment |= {"OMP_WAIT_POLICY": own} if own else {}
+    code = "import os, sys, rsir; print(os.environ['OMP_WAIT_POLICY'], *sys.modules)"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    setting, *modules = done.stdout.split()
+    assert setting == then and "torch" not in modules
