@@ -105,8 +105,8 @@ class TinyEncoder(ImageEncoder):
     channels = (2, 3, 4, 5)
     dim = 6
 
-    def __init__(self, size=32, seed=0, views=(0,)):
-        super().__init__(size, views)
+    def __init__(self, size=32, seed=0, tta_views=(0,)):
+        super().__init__(size, tta_views)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.convs = nn.ModuleList(

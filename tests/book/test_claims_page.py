@@ -6,24 +6,31 @@ A claim that fails must be declared, with a reason, in
 
 import json
 
-import measured
 import pytest
 from nbkit import ROOT
 from pages import claims as page
 from result_samples import record
-from steps import STEPS
 
-from rsir.experiments.claims import check_direction, check_reported
-from rsir.experiments.records import declarations
+from rsir.experiments import tables
+from rsir.experiments.claims import load_claims
+from rsir.models import methods
 
-CLAIMS = measured.claims()
-WORDS = {"reached", "below", "not comparable", "holds", "does not hold",
-         "not decided"}  # fmt: skip
+CLAIMS = {claim.id: claim for claim in load_claims()}
+WORDS = {
+    "reached",
+    "below",
+    "not comparable",
+    "holds",
+    "does not hold",
+    "smaller than printed",
+    "no effect here",
+    "not decided",
+}
 
 
 @pytest.fixture(scope="module")
 def rows():
-    return measured.rows(ROOT)
+    return tables.load(ROOT / "results")
 
 
 @pytest.fixture(scope="module")
@@ -42,32 +49,6 @@ def test_claim(name, rows, text):
         one.verdict.require()  # a failure needs a reason in declared.yml
 
 
-def test_recalls_of_records_are_those_of_their_ranks(rows):
-    for row in rows:
-        for run in row.runs:
-            for ties, stored in run.recalls.items():
-                counted = measured.recalls_of(run, ties)
-                assert stored["mR"] == pytest.approx(counted["mR"], abs=1e-3), (
-                    run.path.name
-                )
-
-
-def test_declarations_name_claims_and_reasons():
-    for entry in declarations(ROOT / "results"):
-        assert set(entry) <= {"claim", "dataset", "row", "why"}
-        ours = {claim for *_, claim in STEPS}
-        assert entry["claim"] in {*CLAIMS, *ours}
-        assert entry["dataset"] in measured.DATASETS
-        assert len(entry["why"].split()) >= 5
-
-
-def test_every_step_with_an_id_is_a_claim():
-    for better, worse, claim in STEPS:
-        assert claim in CLAIMS or " " in claim
-        for method, row in (better, worse):
-            assert row.partition("+")[0] in measured.ROWS[method]
-
-
 def test_without_records_every_claim_is_pending(tmp_path):
     made = page.render(tmp_path)["claims.md"]
     assert f"{len(CLAIMS)} claims, 0 of them" in made
@@ -76,7 +57,7 @@ def test_without_records_every_claim_is_pending(tmp_path):
     }
     for method in ("AMFMN", "GaLR", "EnVLF", "CFITR"):
         waits = f"{method} is not in the book yet" in made
-        assert waits == (method.lower() not in measured.ROWS)
+        assert waits == (method.lower() not in methods())
 
 
 def test_a_claim_on_time_gets_the_verdict_of_its_benchmark(tmp_path):
@@ -110,60 +91,16 @@ def test_a_claim_on_time_gets_the_verdict_of_its_benchmark(tmp_path):
     assert "it is so" in page.render(tmp_path)["claims.md"]
 
 
-def test_a_claim_gets_the_verdict_of_its_rows(tmp_path):
-    for seed in range(2):
-        for row, strength in {
-            "soft-gru": 2.0, "abl-fusion": 0.0, "abl-global": 0.5,
-            "abl-mvsa": 1.5, "soft-minilm": 1.5, "abl-fixed": 3.0,
-        }.items():  # fmt: skip
-            record(tmp_path, "amfmn", "rsicd", row, strength, seed, n_images=1093)
-    rows = measured.rows(tmp_path)
-
-    def words(name):
-        return [one.word for one in page.outcomes(rows, CLAIMS[name], tmp_path)]
-
-    assert words("amfmn-rsicd") == ["reached"] * 2
-    assert words("amfmn-soft-rsicd") == ["reached"] * 2
-    assert words("amfmn-fusion-rsicd") == ["below"]
-    assert words("amfmn-sim-rsicd") == words("amfmn-ucm") == []
-    assert words("amfmn-mvsa") == ["holds"]
-    assert words("amfmn-baselines") == ["holds"]
-    assert words("amfmn-visual-guidance") == ["not decided"]
-    assert words("amfmn-dynamic-margin") == ["does not hold"]
-    made = page.render(tmp_path)["claims.md"]
-    assert "[does not hold]{.verdict .below}" in made
-    with pytest.raises(AssertionError, match="dynamic margin"):
-        for one in page.outcomes(rows, CLAIMS["amfmn-dynamic-margin"], tmp_path):
-            one.verdict.require()
-
-
-def test_the_page_and_the_checks_say_the_same(tmp_path):
-    paths = {
-        row: record(tmp_path, "amfmn", "ucm", row, strength)
-        for row, strength in {"abl-mvsa": 2, "abl-global": 1}.items()
-    }
-    record(tmp_path, "amfmn", "ucm", "soft-minilm", 3, n_images=210)
-    rows = measured.rows(tmp_path)
-    one = page.outcomes(rows, CLAIMS["amfmn-mvsa"], tmp_path)[0]
-    loaded = [measured.Ranks.load(paths[row].with_suffix(".npz"))
-              for row in paths]  # fmt: skip
-    same = check_direction("amfmn-mvsa", measured.compare(*loaded))
-    assert one.verdict == same
-    head = page.outcomes(rows, CLAIMS["amfmn-ucm"], tmp_path)[0]
-    run = measured.pick(rows, ("amfmn", "soft-minilm"), "ucm").runs[0]
-    verdict = check_reported(run.facts, "AMFMN", "ucm")
-    assert head.word == verdict.outcome == "reached"
-    assert head.verdict.ours == pytest.approx(verdict.ours, abs=1e-3)
-
-
 def test_a_declared_failure_shows_its_reason(tmp_path):
     record(tmp_path, "amfmn", "rsicd", "soft-gru", 0, n_images=1093)
     record(tmp_path, "amfmn", "rsicd", "soft-minilm", 0, n_images=1093)
     (tmp_path / "results/declared.yml").write_text(
-        "- claim: amfmn-rsicd\n  dataset: rsicd\n  row: soft-gru\n"
+        "- claim: amfmn-rsicd\n  dataset: rsicd\n  variant: soft-gru\n"
         "  why: words are learned from eight thousand pictures alone\n"
     )
-    found = page.outcomes(measured.rows(tmp_path), CLAIMS["amfmn-rsicd"], tmp_path)
+    found = page.outcomes(
+        tables.load(tmp_path / "results"), CLAIMS["amfmn-rsicd"], tmp_path
+    )
     by_row = {one.row.split("`")[1]: one.verdict for one in found}
     assert by_row["soft-gru"].line.endswith("below, as declared")
     assert by_row["soft-minilm"].declared is None
