@@ -213,7 +213,7 @@ class Soft(VGMF):
 
 
 class Fusion(VGMF):
-    """Both vectors together, through two matrices."""
+    """Both vectors together: W Cat(v, t) = Wa v + Wb t, each side does its half."""
 
     def __init__(self, dim: int, attention="fusion", released_bugs=()) -> None:
         super().__init__()
@@ -222,18 +222,13 @@ class Fusion(VGMF):
         self.gated = gate_first if "fusion" in released_bugs else gate_second
 
     def image_side(self, v):
-        half = v.shape[1]  # W Cat(v, t) = Wa v + Wb t: each side does its half
-        return {
-            "a1": F.linear(v, self.fc1.weight[:, :half], self.fc1.bias),
-            "a2": F.linear(v, self.fc2.weight[:, :half], self.fc2.bias),
-        }
+        w1, w2 = (fc.weight[:, : v.shape[1]] for fc in (self.fc1, self.fc2))
+        one, two = F.linear(v, w1, self.fc1.bias), F.linear(v, w2, self.fc2.bias)
+        return {"a1": one, "a2": two}
 
     def text_side(self, t):
-        half = t.shape[1]
-        return {
-            "b1": F.linear(t, self.fc1.weight[:, half:]),
-            "b2": F.linear(t, self.fc2.weight[:, half:]),
-        }
+        w1, w2 = (fc.weight[:, t.shape[1] :] for fc in (self.fc1, self.fc2))
+        return {"b1": F.linear(t, w1), "b2": F.linear(t, w2)}
 
     def guided(self, image, text):
         one = image["a1"][:, None] + text["b1"][None]  # (21) W1 f (b, T, dim)
@@ -297,7 +292,7 @@ FORMS = {"soft": Soft, "fusion": Fusion, "sim": Sim}
 
 
 class TripletTower(TwoTower):
-    """Two towers that learn from triplets; the config is a `TripletConfig`."""
+    """Learns from triplets; the config is a `TripletConfig`."""
 
     @property
     def wants_similarity(self) -> bool:
@@ -376,9 +371,7 @@ class AMFMN(TripletTower):
     def encode_texts(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What guidance needs of the sentence: `[T, dim]` each.
 
-        Args:
-            features: "pooled" `[T, D]` and, for the keyword branch, "keywords"
-                `[T, D]`.
+        The keyword branch also reads "keywords" `[T, D]`, beside "pooled".
         """
         s = self.to_text(features["pooled"])  # s_g (T, dim)
         if self.guidance is None:
@@ -386,10 +379,7 @@ class AMFMN(TripletTower):
         sides = self.guidance.text_side(s)
         if self.config.keywords:
             if "keywords" not in features:
-                raise RsirError(
-                    "this model has a keyword branch: it needs the keywords of "
-                    "each query beside its sentence"
-                )
+                raise RsirError("keyword branch: a query needs the keywords, too")
             k = self.to_keywords(features["keywords"])  # (13) (T, dim)
             side = self.guidance_k.text_side(k)
             sides |= {f"{name}_k": x for name, x in side.items()}
@@ -439,7 +429,7 @@ class AMFMN(TripletTower):
 
 
 def text_projection(width: int, dim: int, released_bugs: tuple[str, ...]) -> nn.Module:
-    """Sentence vectors `[T, width]` to `[T, dim]`; the paper's are that long."""
+    """`[T, width]` to `[T, dim]`; the paper's sentences are that long already."""
     if "relu" in released_bugs:
         return nn.Sequential(nn.Linear(width, dim), nn.ReLU())
     return nn.Identity() if width == dim else nn.Linear(width, dim)

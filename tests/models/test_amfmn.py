@@ -195,7 +195,7 @@ def test_keywords_are_fused_as_in_26_and_27(attention):
                 t = s_v * w + k_v * (1 - w)
                 one = F.cosine_similarity(v[i], t, dim=0)
                 assert found[i, j].item() == pytest.approx(one.item(), abs=1e-5)
-    with pytest.raises(RsirError, match="needs the keywords"):
+    with pytest.raises(RsirError, match="needs the keywords, too"):
         model(images, {"pooled": texts["pooled"]})
 
 
