@@ -171,14 +171,11 @@ class MVSA(nn.Module):
 class VGMF(nn.Module):
     """Visual-guided multimodal fusion: t' = g(F_v) * F_t of eq. (4).
 
-    `VGMF(dim, "fusion")` makes the form of that name. In all of them
-    `image_side(v)` and `text_side(t)` give what a side computes alone, from
-    `[B, dim]` and `[T, dim]`, to be stored; `guided(image, text)` gives t' of
-    every pair `[B, T, dim]`. Of `released_bugs`, "fusion" and "sim" count.
+    Base of the three forms in `FORMS`. `image_side(v)` and `text_side(t)` give
+    what a side computes alone, from `[B, dim]` and `[T, dim]`, to be stored;
+    `guided(image, text)` gives t' of every pair `[B, T, dim]`. Of
+    `released_bugs`, "fusion" and "sim" count.
     """
-
-    def __new__(cls, dim: int = 0, attention: str = "soft", released_bugs=()):
-        return super().__new__(FORMS[attention] if cls is VGMF else cls)
 
     def score(self, image: Mapping[str, Tensor], text: Mapping[str, Tensor]) -> Tensor:
         """Scores `[B, T]`, eq. (4); `image` also holds F_v as "v"."""
@@ -191,7 +188,7 @@ class VGMF(nn.Module):
 class Soft(VGMF):
     """A gate from the picture, the paper's best form."""
 
-    def __init__(self, dim: int, *_) -> None:
+    def __init__(self, dim: int, released_bugs: tuple[str, ...] = ()) -> None:
         super().__init__()
         self.gate = nn.Linear(dim, dim)
 
@@ -215,7 +212,7 @@ class Soft(VGMF):
 class Fusion(VGMF):
     """Both vectors together: W Cat(v, t) = Wa v + Wb t, each side does its half."""
 
-    def __init__(self, dim: int, attention="fusion", released_bugs=()) -> None:
+    def __init__(self, dim: int, released_bugs: tuple[str, ...] = ()) -> None:
         super().__init__()
         self.fc1 = nn.Linear(2 * dim, dim)
         self.fc2 = nn.Linear(2 * dim, dim)
@@ -251,7 +248,7 @@ class Sim(VGMF):
     `score` leaves it out, and W_v is never trained.
     """
 
-    def __init__(self, dim: int, attention="sim", released_bugs=()) -> None:
+    def __init__(self, dim: int, released_bugs: tuple[str, ...] = ()) -> None:
         super().__init__()
         self.visual = nn.Linear(dim, dim)
         self.text = nn.Linear(dim, dim)
@@ -335,12 +332,12 @@ class AMFMN(TripletTower):
             self.mvsa = MVSA(image_encoder.channels, side, dim, bugs)
         self.to_text = text_projection(text_encoder.dim, dim, bugs)
         if config.guidance:
-            self.guidance = VGMF(dim, config.attention, bugs)
+            self.guidance = FORMS[config.attention](dim, bugs)
         if config.keywords:
             self.to_keywords = nn.Sequential(
                 nn.Linear(text_encoder.dim, dim), nn.ReLU(), nn.Linear(dim, dim)
             )
-            self.guidance_k = VGMF(dim, config.attention, bugs)
+            self.guidance_k = FORMS[config.attention](dim, bugs)
             self.balance = nn.Linear(2 * dim, dim)
 
     def encode_split(self, split: Split, *, progress: bool = True) -> EncodedSplit:
