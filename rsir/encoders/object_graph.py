@@ -146,10 +146,9 @@ def random_matrix(channels: int, seed: int, level: int) -> np.ndarray:
 def regions_of_pyramid(f3: np.ndarray, f4: np.ndarray, seed: int = 0) -> Regions:
     """Cells of the two upper maps: no detector is needed.
 
-    A cell is salient by how far its channels are from the mean over the
-    picture; squared, that is its share of the picture's variance. Cells are
-    compared by the same difference. Content: the cell's channels at unit
-    length, through a random matrix.
+    A cell is salient by how far its channels are from the picture's mean:
+    squared, its share of the variance. Cells are compared by that difference.
+    Content: the cell's channels at unit length, through a random matrix.
 
     Args:
         f3, f4: maps `[C, H, W]` with strides 16 and 32.
@@ -246,12 +245,9 @@ class DetectorSource:
         self.device, self.pipeline = device, pipeline
 
     def identity(self) -> dict[str, object]:
-        return {
-            "regions": self.name,
-            "model": self.model,
-            "labels": list(self.labels),
-            "threshold": self.threshold,
-        }
+        labels = list(self.labels)
+        found = {"model": self.model, "labels": labels, "threshold": self.threshold}
+        return {"regions": self.name} | found
 
     def __call__(self, split: Split, i: int, maps: Mapping[str, np.ndarray]) -> Regions:
         picture = open_image(split.images[i])
@@ -392,8 +388,7 @@ def cached_graphs(
         progress: print a progress line.
 
     Returns:
-        Read-only memory maps `[n_images, 20, ...]`: "nodes", "adjacency" and
-        "looks".
+        Read-only memory maps of all of `GRAPH`, `[n_images, 20, ...]` each.
 
     Raises:
         RsirError: for a damaged set, or what the source refuses.

@@ -46,26 +46,24 @@ class Config:
         tta_views: symmetries of the square over which pooled vectors are
             averaged, see `ImageEncoder`.
         text_encoder: "gru", "uniskip", "minilm" or a hub id.
-        text_layers: last blocks of a sentence transformer that learn;
-            0: it stays frozen; None: all learn.
+        text_layers: last blocks of a sentence transformer that learn; 0: none,
+            it stays frozen; None: all.
         vocabulary_threshold: a word must occur as often in train.
         word_dropout: on word vectors of the GRU.
-        epochs: passes over the images; each shows one caption an image,
-            drawn anew.
+        epochs: passes over the images, each with one caption, drawn anew.
         batch: images in a batch, over all processes.
-        lr, text_lr, image_lr: peak rates of new layers, of a pretrained
-            text encoder and of pretrained image stages.
+        lr, text_lr, image_lr: peak rates of new layers, of a pretrained text
+            encoder and of pretrained image stages.
         weight_decay: of AdamW.
-        schedule: "cosine" with warm-up, or "step": x0.7 every 20 epochs,
-            as in the papers.
+        schedule: "cosine" with warm-up, or "step": x0.7 every 20 epochs.
         warmup: share of all steps.
         clip: largest gradient norm; 0: none.
         accumulate: micro-batches in a step.
         eval_every: epochs between validations.
         patience: validations without a gain before stopping.
         precision: "auto" (bf16 where it is faster), "no" or "bf16".
-        rerank_top: M, how many candidates of each list a cross-encoder
-            orders anew when the model is measured; 0: the list stands.
+        rerank_top: M, how many candidates of each list a cross-encoder orders
+            anew when the model is measured; 0: the list stands.
         seed: of weights, order, captions and dropout.
     """
 
@@ -113,17 +111,11 @@ class Config:
         }
 
     def check(self, field: str, allowed: Collection[str]) -> None:
-        """Refuse a field, or an item of one, that is not among the names allowed.
-
-        Raises:
-            RsirError: it lists them.
-        """
-        value = getattr(self, field)
+        """Raise RsirError if a field, or an item of it, is not an allowed name."""
+        value, names = getattr(self, field), ", ".join(allowed)
         for item in value if isinstance(value, tuple) else (value,):
             if item not in allowed:
-                raise RsirError(
-                    f"{field} is {item!r}; choose one of {', '.join(allowed)}"
-                )
+                raise RsirError(f"{field} is {item!r}; choose one of {names}")
 
 
 @dataclass(frozen=True)

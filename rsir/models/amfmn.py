@@ -171,14 +171,11 @@ class MVSA(nn.Module):
 class VGMF(nn.Module):
     """Visual-guided multimodal fusion: t' = g(F_v) * F_t of eq. (4).
 
-    `VGMF(dim, "fusion")` makes the form of that name. In all of them
-    `image_side(v)` and `text_side(t)` give what a side computes alone, from
-    `[B, dim]` and `[T, dim]`, to be stored; `guided(image, text)` gives t' of
-    every pair `[B, T, dim]`. Of `released_bugs`, "fusion" and "sim" count.
+    Base of the three forms in `FORMS`. `image_side(v)` and `text_side(t)` give
+    what a side computes alone, from `[B, dim]` and `[T, dim]`, to be stored;
+    `guided(image, text)` gives t' of every pair `[B, T, dim]`. Of
+    `released_bugs`, "fusion" and "sim" count.
     """
-
-    def __new__(cls, dim: int = 0, attention: str = "soft", released_bugs=()):
-        return super().__new__(FORMS[attention] if cls is VGMF else cls)
 
     def score(self, image: Mapping[str, Tensor], text: Mapping[str, Tensor]) -> Tensor:
         """Scores `[B, T]`, eq. (4); `image` also holds F_v as "v"."""
@@ -191,7 +188,7 @@ class VGMF(nn.Module):
 class Soft(VGMF):
     """A gate from the picture, the paper's best form."""
 
-    def __init__(self, dim: int, *_) -> None:
+    def __init__(self, dim: int, released_bugs: tuple[str, ...] = ()) -> None:
         super().__init__()
         self.gate = nn.Linear(dim, dim)
 
@@ -213,27 +210,22 @@ class Soft(VGMF):
 
 
 class Fusion(VGMF):
-    """Both vectors together, through two matrices."""
+    """Both vectors together: W Cat(v, t) = Wa v + Wb t, each side does its half."""
 
-    def __init__(self, dim: int, attention="fusion", released_bugs=()) -> None:
+    def __init__(self, dim: int, released_bugs: tuple[str, ...] = ()) -> None:
         super().__init__()
         self.fc1 = nn.Linear(2 * dim, dim)
         self.fc2 = nn.Linear(2 * dim, dim)
         self.gated = gate_first if "fusion" in released_bugs else gate_second
 
     def image_side(self, v):
-        half = v.shape[1]  # W Cat(v, t) = Wa v + Wb t: each side does its half
-        return {
-            "a1": F.linear(v, self.fc1.weight[:, :half], self.fc1.bias),
-            "a2": F.linear(v, self.fc2.weight[:, :half], self.fc2.bias),
-        }
+        w1, w2 = (fc.weight[:, : v.shape[1]] for fc in (self.fc1, self.fc2))
+        one, two = F.linear(v, w1, self.fc1.bias), F.linear(v, w2, self.fc2.bias)
+        return {"a1": one, "a2": two}
 
     def text_side(self, t):
-        half = t.shape[1]
-        return {
-            "b1": F.linear(t, self.fc1.weight[:, half:]),
-            "b2": F.linear(t, self.fc2.weight[:, half:]),
-        }
+        w1, w2 = (fc.weight[:, t.shape[1] :] for fc in (self.fc1, self.fc2))
+        return {"b1": F.linear(t, w1), "b2": F.linear(t, w2)}
 
     def guided(self, image, text):
         one = image["a1"][:, None] + text["b1"][None]  # (21) W1 f (b, T, dim)
@@ -256,7 +248,7 @@ class Sim(VGMF):
     `score` leaves it out, and W_v is never trained.
     """
 
-    def __init__(self, dim: int, attention="sim", released_bugs=()) -> None:
+    def __init__(self, dim: int, released_bugs: tuple[str, ...] = ()) -> None:
         super().__init__()
         self.visual = nn.Linear(dim, dim)
         self.text = nn.Linear(dim, dim)
@@ -297,7 +289,7 @@ FORMS = {"soft": Soft, "fusion": Fusion, "sim": Sim}
 
 
 class TripletTower(TwoTower):
-    """Two towers that learn from triplets; the config is a `TripletConfig`."""
+    """Learns from triplets; the config is a `TripletConfig`."""
 
     @property
     def wants_similarity(self) -> bool:
@@ -340,12 +332,12 @@ class AMFMN(TripletTower):
             self.mvsa = MVSA(image_encoder.channels, side, dim, bugs)
         self.to_text = text_projection(text_encoder.dim, dim, bugs)
         if config.guidance:
-            self.guidance = VGMF(dim, config.attention, bugs)
+            self.guidance = FORMS[config.attention](dim, bugs)
         if config.keywords:
             self.to_keywords = nn.Sequential(
                 nn.Linear(text_encoder.dim, dim), nn.ReLU(), nn.Linear(dim, dim)
             )
-            self.guidance_k = VGMF(dim, config.attention, bugs)
+            self.guidance_k = FORMS[config.attention](dim, bugs)
             self.balance = nn.Linear(2 * dim, dim)
 
     def encode_split(self, split: Split, *, progress: bool = True) -> EncodedSplit:
@@ -376,9 +368,7 @@ class AMFMN(TripletTower):
     def encode_texts(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What guidance needs of the sentence: `[T, dim]` each.
 
-        Args:
-            features: "pooled" `[T, D]` and, for the keyword branch, "keywords"
-                `[T, D]`.
+        The keyword branch also reads "keywords" `[T, D]`, beside "pooled".
         """
         s = self.to_text(features["pooled"])  # s_g (T, dim)
         if self.guidance is None:
@@ -386,10 +376,7 @@ class AMFMN(TripletTower):
         sides = self.guidance.text_side(s)
         if self.config.keywords:
             if "keywords" not in features:
-                raise RsirError(
-                    "this model has a keyword branch: it needs the keywords of "
-                    "each query beside its sentence"
-                )
+                raise RsirError("keyword branch: a query needs the keywords, too")
             k = self.to_keywords(features["keywords"])  # (13) (T, dim)
             side = self.guidance_k.text_side(k)
             sides |= {f"{name}_k": x for name, x in side.items()}
@@ -439,7 +426,7 @@ class AMFMN(TripletTower):
 
 
 def text_projection(width: int, dim: int, released_bugs: tuple[str, ...]) -> nn.Module:
-    """Sentence vectors `[T, width]` to `[T, dim]`; the paper's are that long."""
+    """`[T, width]` to `[T, dim]`; the paper's sentences are that long already."""
     if "relu" in released_bugs:
         return nn.Sequential(nn.Linear(width, dim), nn.ReLU())
     return nn.Identity() if width == dim else nn.Linear(width, dim)

@@ -1,8 +1,8 @@
 """The face that all systems share: two towers and a score.
 
-A system encodes pictures and sentences apart, each into a dictionary of
-tensors that can be stored, and scores any block of pairs from these. What
-reads both sides at once (`rsir.models.cross_encoder`) comes on top.
+A system encodes pictures and sentences apart, into tensors that can be stored,
+and scores any block of pairs from these. What reads both sides at once
+(`rsir.models.cross_encoder`) comes on top.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,13 +52,7 @@ class TwoTower(nn.Module):
     def encode_split(
         self, split: Split, *, progress: bool = True, **extra_texts: Sequence[str]
     ) -> EncodedSplit:
-        """A split as this model reads it.
-
-        Args:
-            split: pictures and captions.
-            progress: print progress.
-            extra_texts: beside each caption, by name, see `EncodedSplit`.
-        """
+        """A split as this model reads it; `extra_texts` as in `EncodedSplit`."""
         encoders = self.image_encoder, self.text_encoder
         options = {"extra_texts": extra_texts, "progress": progress}
         return EncodedSplit(split, *encoders, self.reads, self.reads_text, **options)
@@ -75,10 +69,8 @@ class TwoTower(nn.Module):
         return {name: every[name] for name in self.reads}
 
     def text_features(self, inputs: Tensor | Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What `encode_texts` reads, from ids `[T, L]`, padded with 0.
-
-        Ids may stand in a mapping, as in `EncodedSplit.inputs`. Features pass
-        as they are.
+        """What `encode_texts` reads, from ids `[T, L]`, padded with 0, or from a
+        mapping as `EncodedSplit.inputs` is; features pass as they are.
         """
         if isinstance(inputs, Tensor):
             inputs = {"ids": inputs}
@@ -118,11 +110,9 @@ class TwoTower(nn.Module):
         """Losses of a batch, negatives gathered from all processes.
 
         Args:
-            batch: "images" features, "texts" as `text_features` takes
-                them, and "pairs", see `losses`.
+            batch: "images" features, "texts" as `text_features` takes them,
+                and "pairs", see `losses`.
             gather: joins a tensor over processes, with gradients.
-
-        Methods that read both sides at once override this.
         """
         images = self.encode_images(batch["images"])
         texts = self.encode_texts(self.text_features(batch["texts"]))
@@ -141,8 +131,7 @@ class TwoTower(nn.Module):
         """Scores `[B, T]` of every picture with every sentence.
 
         Args:
-            images: pictures `[B, 3, H, W]`, normalised already, or the
-                features that `image_features` gave.
+            images: `[B, 3, H, W]`, normalised, or what `image_features` gave.
             texts: as `text_features` takes them.
         """
         if isinstance(images, Tensor):

@@ -1,14 +1,9 @@
 """How alike a caption is to those of an image: S(T, T_I).
 
-AMFMN, eq. (29), takes S in [0, 1] from "BLEU and METEOR" of a caption
-T against the five captions T_I of an image I; the dynamic margin
-shrinks as S grows. The released code has no such part, so this is our
-reading of it.
-
-Chapter: notebooks/02_amfmn.ipynb.
+AMFMN, eq. (29), takes S in [0, 1] from "BLEU and METEOR" of a caption T against
+the five captions T_I of an image I; the dynamic margin shrinks as S grows. The
+released code has no such part: this is our reading. Explained in chapter 02.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 
@@ -22,26 +17,20 @@ from rsir.utils.errors import RsirError
 class CaptionSimilarity:
     """S = weight * BLEU + (1 - weight) * METEOR, in blocks.
 
-    Everything is counted once; a block is a few sparse products. The
-    trick: a sentence becomes the set of its (n-gram, k-th time)
-    pairs, so that the clipped matches of two sentences are the size
-    of a common set, a dot product.
+    A sentence becomes the set of its (n-gram, k-th time) pairs: the clipped
+    matches of two sentences are the size of a common set, a sparse product.
 
-    **BLEU.** Clipped n-gram precisions up to `max_n` against all
-    captions of the image together, add one above and below for
-    n >= 2, geometric mean, brevity penalty with the closest caption
-    length (of two equally close, the shorter).
+    **BLEU.** Clipped n-gram precisions up to `max_n` against all captions of
+    the image together, add one above and below for n >= 2, geometric mean,
+    brevity penalty with the closest caption length (of a tie, the shorter).
 
-    **METEOR.** Matched words m, exact or by stem; precision P and
-    recall R of them, F = 10 P R / (R + 9 P); penalty
-    0.5 * ((chunks - 1) / (m - 1))^3; the best caption counts. What
-    differs from METEOR: no synonyms and no paraphrases; the number of
-    chunks is not found by aligning but estimated, m minus the matched
-    pairs of neighbouring stems; the penalty is 0 for one chunk, so
-    that a sentence is exactly 1 to itself.
+    **METEOR.** Matched stems m; precision P and recall R of them,
+    F = 10 P R / (R + 9 P); penalty 0.5 * ((chunks - 1) / (m - 1))^3; the best
+    caption counts. Unlike METEOR: no synonyms; chunks are not aligned but
+    estimated, m minus the matched pairs of neighbouring stems; the penalty is
+    0 for one chunk, so that a sentence is exactly 1 to itself.
 
-    A caption without a word is 1 to an image that has such a caption
-    and 0 to all others.
+    A caption without a word is 1 to an image that has such a caption, else 0.
 
     Args:
         captions: sentences, [n_captions].
@@ -50,8 +39,8 @@ class CaptionSimilarity:
         max_n: longest n-gram of BLEU.
 
     Raises:
-        RsirError: owner does not fit, an image has no caption, or a
-            weight out of range.
+        RsirError: owner does not fit, an image has no caption, or a weight out
+            of range.
     """
 
     def __init__(

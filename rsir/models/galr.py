@@ -41,14 +41,9 @@ from rsir.models.amfmn import PRESETS as AMFMN
 from rsir.models.layers import Standardise
 from rsir.utils.errors import RsirError
 
-#: what the released code does otherwise; all but "gamma" as in AMFMN
-ALL_RELEASED = (
-    "prelu",
-    "mean",
-    "norm",
-    "relu",
-    "gamma",  # MIDF takes gamma_0 for both terms
-)
+#: what the released code does otherwise: as in AMFMN, and "gamma": MIDF takes
+#: gamma_0 for both terms
+ALL_RELEASED = ("prelu", "mean", "norm", "relu", "gamma")
 
 
 @dataclass(frozen=True)
@@ -105,9 +100,9 @@ class DREA:
     """Settings of DREA, as we read it.
 
     Attributes:
-        threshold: regions whose looks have a cosine of at least this are
-            near-duplicates; None: what suits the source.
-        merge: near-duplicates in other places become one node with a count; if
+        threshold: cosine of looks from which on regions are near-duplicates;
+            None: what suits the source.
+        merge: near-duplicates in other places make one node with a count; if
             False, they are dropped.
         boost: a node hears the most salient one (1 + boost) times as loud.
     """
@@ -189,10 +184,7 @@ def adjacency_of(nodes: np.ndarray, boost: float = 0.0) -> np.ndarray:
 def graph_of(
     regions: Regions, drea: bool | DREA | None = True
 ) -> dict[str, np.ndarray]:
-    """The graph of one picture: "nodes" X, "adjacency" A and "looks".
-
-    See `rsir.encoders.object_graph.padded_graph`.
-    """
+    """X, A and looks of one picture, see `padded_graph`."""
     drea = drea_of(drea)
     enhanced = partial(adjacency_of, boost=drea.boost if drea else 0.0)
     return padded_graph(regions, groups_of(regions, drea), enhanced)
@@ -204,10 +196,8 @@ def graph_of(
 class GCN(nn.Module):
     """Three graph convolutions and a linear layer, as released.
 
-    A is taken as it comes. The order of the nodes counts, by the flatten.
-
     Args:
-        nodes: nodes of a graph.
+        nodes: nodes of a graph; their order counts, by the flatten.
         width: numbers of a node; the middle layer has half.
         dim: length of the result.
         dropout: on the flattened nodes while training (ours).
@@ -228,11 +218,7 @@ class GCN(nn.Module):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 
     def forward(self, A: Tensor, X: Tensor) -> Tensor:
-        """The local vector `[B, dim]`, not normalised.
-
-        Args:
-            A: adjacency `[B, nodes, nodes]`.
-            X: the nodes `[B, nodes, width]`.
+        """A `[B, nodes, nodes]` and X `[B, nodes, width]` to `[B, dim]`.
 
         Raises:
             RsirError: for other shapes.
@@ -259,15 +245,10 @@ class LayerNorm(nn.LayerNorm):
 
 
 class Attention(nn.Module):
-    """Multi-head scaled dot-product attention.
+    """Multi-head scaled dot-product attention on vectors of length `dim`.
 
     Over a sequence of length 1 the softmax is 1, whatever query and key are:
     `merge(value(y))` is left, a linear map, and both learn nothing.
-
-    Args:
-        dim: length of the vectors.
-        heads: each takes `dim / heads` of it.
-        dropout: on the attention weights while training.
     """
 
     def __init__(self, dim: int, heads: int = 8, dropout: float = 0.1) -> None:
@@ -292,13 +273,7 @@ class Attention(nn.Module):
 
 
 class SA(nn.Module):
-    """Self-attention, then a feed-forward net; add, then normalise.
-
-    Args:
-        dim: length of the vectors.
-        heads: of the attention.
-        dropout: while training.
-    """
+    """Self-attention, then a feed-forward net; each adds, then normalises."""
 
     def __init__(self, dim: int, heads: int = 8, dropout: float = 0.1) -> None:
         super().__init__()
@@ -430,14 +405,10 @@ class GaLR(TripletTower):
         encoded = super().encode_split(split, progress=progress)
         if self.reads_local:
             drea = drea_of(self.config.drea)
-            graphs = cached_graphs(
-                self.source,
-                self.image_encoder,
-                split,
-                partial(graph_of, drea=drea),
-                {"drea": asdict(drea) if drea else None},
-                progress=progress,
-            )
+            settings = {"drea": asdict(drea) if drea else None}
+            where = self.source, self.image_encoder, split
+            of = partial(graph_of, drea=drea)
+            graphs = cached_graphs(*where, of, settings, progress=progress)
             encoded.features |= {k: graphs[k] for k in self.reads_local}
         return encoded
 
@@ -456,9 +427,8 @@ class GaLR(TripletTower):
     def local_vector(self, features: Mapping[str, Tensor]) -> Tensor:
         """l2norm(GCN(A, X)): `[B, dim]`.
 
-        Args:
-            features: "nodes" X and "adjacency" A `[B, 20, 20]` and, if
-                `look_width`, "looks" `[B, 20, D]`.
+        Reads "nodes" X and "adjacency" A `[B, 20, 20]`; if `look_width`, also
+        "looks" `[B, 20, D]`.
         """
         missing = [k for k in self.reads_local if k not in features]
         if missing:
@@ -499,15 +469,7 @@ class GaLR(TripletTower):
 
     @classmethod
     def from_official(cls, state_dict, vocabulary=None) -> "ReleasedGaLR":
-        """The authors' released checkpoint as a model in evaluation mode.
-
-        Args:
-            state_dict: released names and tensors, perhaps under "model".
-            vocabulary: the words behind the ids, for `text_encoder.tokenize`.
-
-        Raises:
-            RsirError: if names or shapes differ; it lists which.
-        """
+        """The authors' checkpoint in evaluation mode, see `AMFMN.from_official`."""
         from rsir.models.released_weights import load_galr
 
         return load_galr(ReleasedGaLR, state_dict, vocabulary)
@@ -517,13 +479,7 @@ class ReleasedGaLR(GaLR):
     """GaLR, called as its authors call it."""
 
     def forward(self, images: Tensor, X: Tensor, A: Tensor, token_ids: Tensor):
-        """Scores `[B, T]`.
-
-        Args:
-            images: `[B, 3, 256, 256]`, normalised.
-            X, A: `[B, 20, 20]`.
-            token_ids: `[T, L]`, padded with 0.
-        """
+        """Scores `[B, T]` of `[B, 3, 256, 256]`, two `[B, 20, 20]`, `[T, L]`."""
         features = self.image_features(images) | {"nodes": X, "adjacency": A}
         return super().forward(features, token_ids)
 

@@ -10,12 +10,11 @@ from torch import nn
 from tower_samples import features, make, pairs
 
 from rsir.models import _mvsa_fast, build
-from rsir.models.amfmn import ALL_RELEASED, AMFMN, MVSA, VGMF, Soft
+from rsir.models.amfmn import ALL_RELEASED, AMFMN, FORMS, MVSA, Soft
 from rsir.models.base import in_chunks
 from rsir.models.layers import up2
 from rsir.utils.errors import RsirError
 
-FORMS = ("soft", "fusion", "sim")
 PAIRWISE = [("fusion", ()), ("fusion", ("fusion",)), ("sim", ("sim",))]
 KINDS = [("soft", ()), ("sim", ()), ("soft", ALL_RELEASED), *PAIRWISE]
 
@@ -99,8 +98,7 @@ def test_chunks_change_nothing(attention, bugs, monkeypatch):
 
 def test_soft_needs_no_tensor_of_all_pairs():
     """2,000 x 3,000 pairs: their [B, T, dim] would be 0.4 GB."""
-    vgmf = VGMF(16, "soft")
-    assert type(vgmf) is Soft
+    vgmf = Soft(16)
     v, t = torch.randn(2000, 16), torch.randn(3000, 16)
     largest = []
 
@@ -195,7 +193,7 @@ def test_keywords_are_fused_as_in_26_and_27(attention):
                 t = s_v * w + k_v * (1 - w)
                 one = F.cosine_similarity(v[i], t, dim=0)
                 assert found[i, j].item() == pytest.approx(one.item(), abs=1e-5)
-    with pytest.raises(RsirError, match="needs the keywords"):
+    with pytest.raises(RsirError, match="needs the keywords, too"):
         model(images, {"pooled": texts["pooled"]})
 
 
