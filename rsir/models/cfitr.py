@@ -108,9 +108,6 @@ class CFITRConfig(Config):
     MEASURED = ("rerank_top", "ppsr", "coarse", "gallery")
 
 
-# -- the shared transformer --------------------------------------------------
-
-
 def through(
     blocks: Iterable[nn.Module], x: Tensor, mask: Tensor | None = None
 ) -> Tensor:
@@ -130,9 +127,6 @@ def through(
         if isinstance(x, tuple):
             x = x[0]
     return x
-
-
-# -- LFEM --------------------------------------------------------------------
 
 
 class LFEM(nn.Module):
@@ -175,9 +169,6 @@ class LFEM(nn.Module):
         maps = x.transpose(1, 2).unflatten(2, (side, side))  # (B, C, h, w)
         maps = self.relu(maps + self.net(maps))  # LFEM
         return maps.flatten(2).transpose(1, 2)  # (B, h * w, C)
-
-
-# -- DSHM --------------------------------------------------------------------
 
 
 class DSHM(nn.Module):
@@ -262,9 +253,6 @@ def cosines(one: Tensor, other: Tensor) -> Tensor:
     return F.normalize(one, dim=1) @ F.normalize(other, dim=1).T
 
 
-# -- SSM ---------------------------------------------------------------------
-
-
 class SSM(nn.Module):
     """Single-stream module: the upper blocks read both sides as one.
 
@@ -297,9 +285,6 @@ class SSM(nn.Module):
         mask = F.pad(mask, (0, picture.shape[1]), value=True)
         x = self.norm(through(self.blocks, x, mask)[:, 0])
         return self.rank(self.pooler(x).tanh())[:, 0]
-
-
-# -- the model ---------------------------------------------------------------
 
 
 class CFITR(CrossEncoder):

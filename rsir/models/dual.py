@@ -9,13 +9,13 @@ heads, which err differently. Explained in chapter 04.
     score = cos(v, t) + second_head * cos(h_v, h_t)
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import OneCycleLR
 
 from rsir.encoders.encoded_split import EncodedSplit, over_texts
 from rsir.encoders.image import ImageEncoder, dihedral, random_dihedral, upper_stages
@@ -66,12 +66,7 @@ class DualConfig(Config):
 
 
 class SecondHeads(nn.Module):
-    """Short, squashed vectors of both sides: of another kind than the first.
-
-    Args:
-        image_dim, text_dim: of the vectors that they read.
-        hidden: units.
-    """
+    """Short, squashed vectors of both sides: of another kind than the first."""
 
     def __init__(self, image_dim: int, text_dim: int, hidden: int) -> None:
         super().__init__()
@@ -105,19 +100,17 @@ class Dual(TwoTower):
         super().__init__(image_encoder, text_encoder, config)
         image_dim, text_dim = image_encoder.dim, text_encoder.dim
         self.reads = (config.start, "pooled") if config.start else ("pooled",)
-        self.stages = (
-            upper_stages(image_encoder, config.start) if config.start else None
-        )
+        self.stages = None
+        if config.start:
+            self.stages = upper_stages(image_encoder, config.start)
         self.standardise = Standardise(image_dim)
         self.dropout = nn.Dropout(config.dropout)
         self.text_dropout = nn.Dropout(config.text_dropout)
         self.to_image = head(image_dim, config.dim, config.hidden)
         self.to_text = head(text_dim, config.dim, config.hidden)
-        self.second = (
-            SecondHeads(image_dim, text_dim, config.hidden)
-            if config.second_head
-            else None
-        )
+        self.second = None
+        if config.second_head:
+            self.second = SecondHeads(image_dim, text_dim, config.hidden)
 
     def train(self, mode: bool = True) -> "Dual":
         """As usual, but stages keep the statistics they came with."""
@@ -205,20 +198,15 @@ class Dual(TwoTower):
     def _head_start(self, train: EncodedSplit) -> None:
         """Train the heads on stored vectors; nothing else moves.
 
-        A system whose stages learn computes every picture anew in every
-        epoch. What its heads can learn from vectors that are computed once,
-        they learn here. Draws come from torch's generator.
+        What they can learn from vectors that are computed once is cheap here,
+        and expensive where stages compute every picture anew in every epoch.
         """
         was, device = self.training, self.to_image[0].weight.device
         self.eval()
         with torch.no_grad():
             pooled = torch.as_tensor(train.features["pooled"][:]).float()
             pooled = self.standardise(pooled.to(device))
-            texts = over_texts(
-                train.inputs,
-                lambda part: {"pooled": self.text_features(part)["pooled"].float()},
-                device,
-            )["pooled"]
+            texts = over_texts(train.inputs, self.text_features, device)["pooled"]
         texts_of = torch.from_numpy(train.texts_of).to(device)
         captions = torch.from_numpy(train.n_captions_of).to(device)
         heads = [m for m in (self.to_image, self.to_text, self.second) if m is not None]
@@ -229,10 +217,8 @@ class Dual(TwoTower):
         n = len(pooled)
         batch = min(HEAD_BATCH, n)
         steps = self.config.head_epochs * (n // batch)
+        schedule = OneCycleLR(optimiser, HEAD_LR, total_steps=steps, pct_start=0.1)
         for step in range(steps):
-            done = step / steps
-            rate = min((step + 1) / (0.1 * steps), 0.5 + 0.5 * math.cos(math.pi * done))
-            optimiser.param_groups[0]["lr"] = HEAD_LR * rate
             if step % (n // batch) == 0:
                 order = torch.randperm(n).to(device)
             start = step % (n // batch) * batch
@@ -246,6 +232,7 @@ class Dual(TwoTower):
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
+            schedule.step()
         optimiser.zero_grad()  # nothing is left for the next optimiser
         self.train(was)
 

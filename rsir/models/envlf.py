@@ -77,9 +77,6 @@ class EnVLFConfig(Config):
     YEAR = 2023
 
 
-# -- vision and language together ------------------------------------------
-
-
 class CrossBlock(nn.Module):
     """Words read each other, then the picture; then a feed-forward net.
 
@@ -134,9 +131,6 @@ class MultiModalEncoder(nn.Module):
         for block in self.blocks:
             words, attention = block(words, mask, tokens, weights)
         return self.norm(words), attention
-
-
-# -- the model ---------------------------------------------------------------
 
 
 class EnVLF(CrossEncoder):
