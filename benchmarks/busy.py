@@ -35,14 +35,14 @@ def train_once(threads: int) -> float:
     import torch
 
     from rsir.data import load_dataset
-    from rsir.models.recipes import recipe
+    from rsir.models import config
     from rsir.training.trainer import train
 
     if threads:
         torch.set_num_threads(threads)
     splits = load_dataset("toy")
     start = time.perf_counter()
-    train(recipe("linear", "toy", "one-view"), splits, progress=False)
+    train(config("linear", "toy", "one-view"), splits, progress=False)
     return time.perf_counter() - start
 
 

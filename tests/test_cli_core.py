@@ -104,10 +104,10 @@ def test_search_lists_pictures_best_first(trained, folder):
 
 def test_search_without_a_run_makes_the_baseline_once(folder, monkeypatch):
     import rsir.retrieval.search as module
-    from rsir.models.recipes import recipe
+    from rsir.models import config
 
     small = {"epochs": 2, "batch": 8, "image_size": 32}
-    monkeypatch.setattr(module, "recipe", lambda *words: recipe(*words, **small))
+    monkeypatch.setattr(module, "config", lambda *words: config(*words, **small))
     words = ["search", "a red roof", "--dataset", folder, "--k", 2]
     first = rsir(*words)
     assert "training linear" in first
@@ -126,7 +126,7 @@ def test_errors_are_one_line_and_code_2(trained, folder, tmp_path, monkeypatch, 
     assert "NAME=VALUE" in says("train", "linear", "--set", "lr")
     assert "option of linear 'depth'" in says("train", "linear", "--set", "depth=3")
     assert "row of linear" in says("train", "linear", "--row", "x")
-    assert "another recipe (lr" in says(*train_words(folder, run, "lr=0.5"))
+    assert "another config (lr" in says(*train_words(folder, run, "lr=0.5"))
     assert "unknown data set 'mars'" in says("train", "linear", "--dataset", "mars")
     look = ["--run", run, "--dataset", folder]
     assert "the sentence is empty" in says("search", " ", *look)

@@ -419,13 +419,15 @@ def one_vector(encoded: Mapping[str, torch.Tensor], model: TwoTower) -> np.ndarr
     """
     if "code" in encoded:
         return pack(encoded["code"].cpu().numpy())
-    if set(encoded) not in ({"v"}, {"t"}):
+    # what is read in pairs has no part in the list
+    compared = set(encoded) - {"image_tokens", "text_tokens", "text_mask"}
+    if compared not in ({"v"}, {"t"}):
         raise RsirError(
             f"{type(model).__name__}: compares a picture and a "
             "sentence by more than one vector each, which an index "
-            "cannot; take linear, mlp, galr or cfitr"
+            "cannot; take linear, mlp, galr, envlf or cfitr"
         )
-    return next(iter(encoded.values())).float().cpu().numpy()
+    return encoded[compared.pop()].float().cpu().numpy()
 
 
 # ----------------------------------------------------------------------

@@ -8,7 +8,7 @@ from tiny import cache, cached, draw  # noqa: F401
 
 import rsir.retrieval.search as room
 from rsir.data import load_dataset
-from rsir.models.recipes import recipe
+from rsir.models import config
 
 pytestmark = pytest.mark.usefixtures("cached")
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("cached")
 @pytest.fixture(autouse=True)
 def small_baseline(monkeypatch):
     small = {"epochs": 1, "batch": 8, "image_size": 32}
-    monkeypatch.setattr(room, "recipe", lambda *words: recipe(*words, **small))
+    monkeypatch.setattr(room, "config", lambda *words: config(*words, **small))
 
 
 @pytest.fixture

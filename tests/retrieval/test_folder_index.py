@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 from tiny import TinyEncoder
 
-from rsir.models.base import Retriever
+from rsir.models import Config
+from rsir.models.cross_encoder import CrossEncoder
 from rsir.retrieval import index as room
 from rsir.retrieval.index import build_folder, fingerprint, held, search_folder
 from rsir.utils.errors import RsirError
@@ -27,15 +28,13 @@ class Words:
         return torch.tensor([[len(s)] for s in sentences])
 
 
-class Mean(Retriever):
+class Mean(CrossEncoder):
     """A picture is its mean colour, a sentence is red."""
 
     reads = ("pooled",)
 
     def __init__(self, seed=0, code=False):
-        super().__init__()
-        self.image_encoder = TinyEncoder(seed=seed)
-        self.text_encoder = Words()
+        super().__init__(TinyEncoder(seed=seed), Words(), Config())
         self.code = code
         self.seen = 0
 
@@ -47,14 +46,16 @@ class Mean(Retriever):
         v = features["pooled"] - features["pooled"].mean(1)[:, None]
         return {"code": v.repeat(1, 8).sign()} if self.code else {"v": v}
 
-    def text_features(self, ids):
+    def text_features(self, inputs):
         return {"pooled": torch.tensor([[1.0, 0.0, 0.0]])}
 
     def encode_texts(self, features):
         t = features["pooled"] - 0.5
-        return {"code": t.repeat(1, 8).sign()} if self.code else {"t": t}
+        mask = torch.ones(len(t), 1, dtype=torch.bool)
+        side = {"code": t.repeat(1, 8).sign()} if self.code else {"t": t}
+        return side | {"text_mask": mask}
 
-    def joint(self, images, texts, pairs):
+    def score_pairs(self, images, texts, pairs):
         return -images["v"][pairs[:, 0], 0]  # the least red first
 
 
