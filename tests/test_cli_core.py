@@ -125,7 +125,7 @@ def test_errors_are_one_line_and_code_2(trained, folder, tmp_path, monkeypatch, 
     assert "preset 'big'" in says("train", "linear", "--preset", "big")
     assert "NAME=VALUE" in says("train", "linear", "--set", "lr")
     assert "option of linear 'depth'" in says("train", "linear", "--set", "depth=3")
-    assert "row of linear" in says("train", "linear", "--row", "x")
+    assert "row of linear" in says("train", "linear", "--variant", "x")
     assert "another config (lr" in says(*train_words(folder, run, "lr=0.5"))
     assert "unknown data set 'mars'" in says("train", "linear", "--dataset", "mars")
     look = ["--run", run, "--dataset", folder]

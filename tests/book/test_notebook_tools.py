@@ -14,6 +14,7 @@ from nbkit import ROOT, execute, guard, template
 
 NAME = "02_sample.ipynb"
 
+
 def draft() -> nbformat.NotebookNode:
     """A short notebook as an author leaves it."""
     nb = nbformat.v4.new_notebook(

@@ -100,7 +100,7 @@ def test_real_pictures_and_sentences_stay_at_home(tmp_path, monkeypatch):
 def test_tie_bars_span_the_rules():
     rng = np.random.default_rng(1)
     scores = rng.integers(0, 3, (12, 60))
-    found = metrics.ranks(scores)
+    found = metrics.compute_ranks(scores)
     recalls = {rule: metrics.recalls_from_ranks(found, rule) for rule in metrics.TIES}
     ax = plots.tie_bars(recalls).axes[0]
     bar = ax.patches[0]

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from tiny import TinyEncoder
 
+from rsir.data.images import PixelOptions
 from rsir.models import Config
 from rsir.models.cross_encoder import CrossEncoder
 from rsir.retrieval import index as room
@@ -293,32 +294,18 @@ def test_a_folder_of_bad_pictures_alone_is_refused(tmp_path, model):
         build(model, tmp_path)
 
 
-class Options:
-    """Stands for `rsir.data.images.PixelOptions`."""
-
-    asked = []
-
-    def to_dict(self):
-        return {"bands": [3, 2, 1]}
-
-    @classmethod
-    def from_dict(cls, data):
-        assert data == {"bands": [3, 2, 1]}
-        return cls()
-
-
 def test_pixel_options_are_kept_for_the_search(pictures, model, monkeypatch):
-    seen = []
-    real = room.open_image
-    monkeypatch.setattr(
-        room, "open_image", lambda path, pixels=None: seen.append(pixels) or real(path)
-    )
-    monkeypatch.setattr("rsir.data.images.PixelOptions", Options, raising=False)
+    options = PixelOptions(bands=(3, 2, 1))
     build(model, pictures)
-    assert build(model, pictures, pixels=Options())[1] == 70  # other rows
-    seen.clear()
+    assert build(model, pictures, pixels=options)[1] == 70  # other rows
+    seen, real = [], room.open_image
+    monkeypatch.setattr(
+        room,
+        "open_image",
+        lambda path, pixels: seen.append(pixels) or real(path, pixels),
+    )
     names(model, pictures, like=pictures / "area 1" / "40.png")
-    assert [type(one) for one in seen] == [Options]
+    assert seen == [options]
 
 
 @pytest.mark.parametrize(
