@@ -25,7 +25,7 @@ class EncodedSplit:
         split: pictures and captions.
         image_encoder: frozen; its features come from the disk store.
         text_encoder: if all of it is frozen, its features are kept; if its
-            lower blocks are, the states above them; else token ids.
+            lower blocks are, the states that these give; else token ids.
         reads: features of pictures, some of "f1" to "f4" and "pooled".
         reads_text: features of texts, some of "pooled", "tokens", "mask".
         extra_texts: further strings beside each caption, such as the
@@ -58,7 +58,7 @@ class EncodedSplit:
         self.split = split
         self.features: dict[str, np.ndarray] = {}
         if reads:
-            self.features |= cached_features(
+            self.features = cached_features(
                 image_encoder, split, reads, progress=progress
             )
         if extra_texts:
@@ -71,20 +71,17 @@ class EncodedSplit:
             ids[f"{name}_ids"] = text_encoder.tokenize(strings)
         self.inputs = _text_inputs(text_encoder, ids, reads_text)
         self.n_captions_of = split.counts()
-        self.captions_of = np.full(
-            (split.n_images, self.n_captions_of.max(initial=0)), NONE
-        )
-        for image in range(split.n_images):
+        shape = (split.n_images, self.n_captions_of.max(initial=0))
+        self.captions_of, self.texts_of = np.full(shape, NONE), np.full(shape, NONE)
+        for image, n in enumerate(self.n_captions_of):
             own = split.caption_indices(image)
-            self.captions_of[image, : len(own)] = own
-        self.texts_of = np.where(
-            self.captions_of < 0, NONE, self.text_id[self.captions_of]
-        )
+            self.captions_of[image, :n] = own
+            self.texts_of[image, :n] = self.text_id[own]
 
     def images(self, rows: Sequence[int]) -> dict[str, Tensor]:
         """Features of some images, as they are stored."""
         return {
-            name: torch.from_numpy(np.asarray(array[rows]))
+            name: torch.from_numpy(np.asarray(array).take(rows, axis=0))
             for name, array in self.features.items()
         }
 
@@ -117,29 +114,24 @@ def _text_inputs(encoder: TextEncoder, ids, reads_text) -> dict[str, Tensor]:
 def text_features(
     encoder: TextEncoder, inputs: Mapping[str, Tensor], reads_text: Sequence[str]
 ) -> dict[str, Tensor]:
-    """Features of texts from their ids.
+    """Features of texts from their ids, as wide as "ids".
 
     Args:
-        encoder: reads "ids" `[T, L]` (and "frozen_prefix"), and the
-            "NAME_ids" of extra texts.
+        encoder: reads "ids" `[T, L]`, "frozen_prefix", "NAME_ids".
         reads_text: some of "pooled" `[T, D]`, "tokens" `[T, L, D]` and
-            "mask" `[T, L]`.
-
-    Returns:
-        These, as wide as "ids", and NAME `[T, D]` of each extra text.
+            "mask" `[T, L]`; with them comes NAME `[T, D]` of extra texts.
     """
-    ids = inputs["ids"]
+    ids, more = inputs["ids"], {}
     if "frozen_prefix" in inputs:
-        encoded = encoder(ids, inputs["frozen_prefix"])
-    else:
-        encoded = encoder(ids)
+        more = {"frozen_prefix": inputs["frozen_prefix"]}
+    encoded = encoder(ids, **more)
     missing = ids.shape[1] - encoded.tokens.shape[1]
     every = {
-        "pooled": lambda: encoded.pooled,
-        "tokens": lambda: pad(encoded.tokens, (0, 0, 0, missing)),
-        "mask": lambda: pad(encoded.mask, (0, missing)),
+        "pooled": encoded.pooled,
+        "tokens": pad(encoded.tokens, (0, 0, 0, missing)),
+        "mask": pad(encoded.mask, (0, missing)),
     }
-    found = {name: every[name]() for name in reads_text}
+    found = {name: every[name] for name in reads_text}
     for name, value in inputs.items():
         if name.endswith("_ids"):
             found[name.removesuffix("_ids")] = encoder(value).pooled
@@ -156,15 +148,13 @@ def over_texts(
 
     Args:
         inputs: `[n_texts, ...]` each.
-        encode: maps a part of `inputs`, moved to `device`, to tensors
-            `[b, ...]`.
+        encode: maps a part of `inputs`, on `device`, to tensors `[b, ...]`.
         batch: texts at a time.
 
     Returns:
         Tensors `[n_texts, ...]`, in the order of `inputs`.
     """
-    n = len(next(iter(inputs.values())))
-    order = torch.arange(n)
+    order = torch.arange(len(next(iter(inputs.values()))))
     if "ids" in inputs:
         order = (inputs["ids"] != 0).sum(1).argsort(stable=True)
     parts: dict[str, list[Tensor]] = {}

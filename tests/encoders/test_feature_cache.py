@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from rsir.data.images import open_image
 from rsir.encoders import feature_cache as cache_module
 from rsir.encoders.base import FEATURES
 from rsir.encoders.feature_cache import (
+    FeatureStore,
     cached_features,
     clear_features,
     feature_sets,
@@ -26,7 +28,7 @@ from rsir.encoders.feature_cache import (
 )
 from rsir.utils.errors import RsirError
 
-HERE = Path(__file__).resolve().parent
+TESTS = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -81,8 +83,8 @@ def asleep(encoder):
 
 @pytest.mark.parametrize("views", [(0,), (0, 5)])
 def test_features_are_those_of_the_encoder(home, split, views):
-    found = get(split, TinyEncoder(views=views))
-    same(found, direct(TinyEncoder(views=views), split))
+    found = get(split, TinyEncoder(32, 0, views))
+    same(found, direct(TinyEncoder(32, 0, views), split))
 
 
 def test_the_second_time_nothing_is_computed(home, split):
@@ -126,7 +128,7 @@ def test_the_key_follows_content(home, split):
     assert sets() == 2
     get(split, TinyEncoder(size=64))  # size
     assert sets() == 3
-    get(split, TinyEncoder(views=(0, 1)))  # views
+    get(split, TinyEncoder(32, 0, (0, 1)))  # views
     assert sets() == 4
     get(split.subset(range(9)))  # which pictures
     get(split.subset([1, 0, *range(2, 10)]))  # their order
@@ -139,40 +141,44 @@ def test_the_key_follows_content(home, split):
 
 def test_an_exception_midway_loses_no_row(home, split):
     expected = direct(TinyEncoder(), split)
-    broken, calls = TinyEncoder(), []
-    real = broken.pyramid
+    encoder, real, calls = TinyEncoder(), TinyEncoder.pyramid, []
 
     def stop(images):
         calls.append(len(images))
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return real(images)
+        return real(encoder, images)
 
-    broken.pyramid = stop
+    encoder.pyramid = stop
     with pytest.raises(KeyboardInterrupt):
-        get(split, broken)
+        get(split, encoder)
     folder = next(feature_sets())[0]
     assert not list(folder.glob("*.npy"))
     # a torn write: half a row more in one of the files
     with open(folder / "f2.part", "ab") as file:
         file.write(b"\1" * 33)
-    calls.clear()
-    resumed = TinyEncoder()
-    real_2 = resumed.pyramid
-    resumed.pyramid = lambda x: calls.append(len(x)) or real_2(x)
-    same(get(split, resumed), expected)
-    assert calls == [4, 2]  # the first four were kept
+    same(get(split, encoder), expected)
+    assert calls == [4, 4, 4, 2]  # the first four were kept
     assert not list(folder.glob("*.part"))
+
+
+@pytest.mark.parametrize("torn", [b"", b"\x93NUM", b"rows without a header" * 99])
+def test_a_part_without_rows_is_begun_anew(home, split, torn):
+    get(split)
+    folder = next(feature_sets())[0]
+    (folder / "f2.npy").unlink()
+    (folder / "f2.part").write_bytes(torn)
+    same(get(split), direct(TinyEncoder(), split))
 
 
 WRITER = """
 import os, signal, sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from rsir.encoders import cache
 from rsir.data import load_dataset
+from rsir.encoders import feature_cache
 from tiny import TinyEncoder
-cache.BATCH = 2
+feature_cache.BATCH = 2
 encoder, real, calls = TinyEncoder(), TinyEncoder.pyramid, []
 def pyramid(images):
     time.sleep(0.2)  # time enough to get into each other's way
@@ -186,34 +192,24 @@ here, together = Path(sys.argv[3]), int(sys.argv[4])
 (here / f"ready-{{os.getpid()}}").touch()
 while len(list(here.glob("ready-*"))) < together:
     time.sleep(0.01)
-cache.cached_features(encoder, train)
+feature_cache.cached_features(encoder, train)
 print("batches", len(calls))
 """
 
 
 def test_a_kill_and_two_writers_leave_whole_files(home, split):
+    code = WRITER.format(tests=str(TESTS))
     folder = split.images[0].parent
-    code = WRITER.format(tests=str(HERE))
 
     def start(kill_at, together):
+        words = [sys.executable, "-c", code, folder, kill_at, home, together]
         return subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                code,
-                str(folder),
-                str(kill_at),
-                str(home),
-                str(together),
-            ],
-            cwd=HERE.parent,
-            stdout=subprocess.PIPE,
-            text=True,
+            [*map(str, words)], cwd=TESTS.parent, stdout=subprocess.PIPE, text=True
         )
 
     killed = start(3, together=1)
     killed.communicate(timeout=300)
-    assert killed.returncode == -9
+    assert killed.returncode == -signal.SIGKILL
     assert not list((home / "cache").rglob("*.npy"))
     # the killed one left its mark: three in all
     both = [start(99, together=3), start(99, together=3)]
@@ -223,6 +219,43 @@ def test_a_kill_and_two_writers_leave_whole_files(home, split):
     # two of five batches were kept; one writer did the other three
     assert sorted(done) == [0, 3]
     same(get(split, asleep(TinyEncoder())), direct(TinyEncoder(), split))
+
+
+def test_any_arrays_are_stored_with_their_types(home):
+    asked = []
+
+    def compute(rows, names):
+        asked.append((list(rows), list(names)))
+        every = {"nodes": np.ones((len(rows), 2, 3)), "n": np.array(rows, np.int32)}
+        return {name: every[name] for name in names}
+
+    store = FeatureStore("graphs of boxes", {"a": 1}, ["x", "y", "z"])
+    about = {"dataset": "tiny", "split": "test"}
+
+    def get(*names, store=store):
+        return store.arrays(names, compute, about, batch=2, progress=False)
+
+    assert get("n")["n"].tolist() == [0, 1, 2]
+    found = get("n", "nodes")
+    assert found["n"].dtype == np.int32 and found["nodes"].shape == (3, 2, 3)
+    assert asked == [
+        ([0, 1], ["n"]), ([2], ["n"]), ([0, 1], ["nodes"]), ([2], ["nodes"]),
+    ]  # fmt: skip
+    assert store.home.name.startswith("graphs_of_boxes-") and store.seconds(["n"]) >= 0
+    empty = FeatureStore("graphs of boxes", {"a": 1}, [])
+    assert get("nodes", store=empty)["nodes"].shape == (0, 2, 3)
+
+
+def test_whole_sets_are_read_without_a_lock(home, split):
+    get(split)
+    folder = next(feature_sets())[0]
+    (folder / ".lock").unlink()
+    folder.chmod(0o500)
+    try:
+        get(split, asleep(TinyEncoder()))
+    finally:
+        folder.chmod(0o700)
+    assert not (folder / ".lock").exists()
 
 
 @pytest.mark.parametrize("damage", ["short", "empty", "other"])
