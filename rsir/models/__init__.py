@@ -33,9 +33,6 @@ RERANKS: dict[str, dict] = {
     "mr-bank": {"style": "released", "bank": True},
 }
 
-#: encoders that stay frozen: a run takes a minute, room for many variants
-FROZEN = {"text_layers": 0}
-
 
 @dataclass(frozen=True)
 class Config:

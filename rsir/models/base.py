@@ -64,9 +64,7 @@ class TwoTower(nn.Module):
 
     def image_features(self, images: Tensor) -> dict[str, Tensor]:
         """What `encode_images` reads, from pictures `[B, 3, H, W]`."""
-        encoded = self.image_encoder(images)
-        every = dict(zip(FEATURES, (*encoded.maps, encoded.pooled), strict=True))
-        return {name: every[name] for name in self.reads}
+        return self.image_encoder(images).features(self.reads)
 
     def text_features(self, inputs: Tensor | Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What `encode_texts` reads, from ids `[T, L]`, padded with 0, or from a

@@ -90,9 +90,8 @@ def test_agrees_with_the_loop(seed, weight, max_n):
     for a, t in enumerate(texts):
         for b, i in enumerate(images):
             refs = [w for w, o in zip(words, owner, strict=True) if o == i]
-            want[a, b] = weight * bleu_loop(words[t], refs, max_n) + (
-                1 - weight
-            ) * meteor_loop(words[t], refs)
+            bleu, meteor = bleu_loop(words[t], refs, max_n), meteor_loop(words[t], refs)
+            want[a, b] = weight * bleu + (1 - weight) * meteor
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, want, atol=1e-6)
     assert want.std() > 0.05

@@ -44,30 +44,17 @@ def hinges(scores, margin, positive=None):
     return captions, images
 
 
-def margins():
-    draw = torch.Generator().manual_seed(2)
-    return [0.2, torch.rand(5, 5, generator=draw)]
+MARGINS = [0.2, torch.rand(5, 5, generator=torch.Generator().manual_seed(2))]
 
 
-@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("loss, over", [(triplet_all, sum), (triplet_hard, max)])
+@pytest.mark.parametrize("margin", MARGINS, ids=["fixed", "dynamic"])
 @pytest.mark.parametrize("masked", [False, True])
-def test_equation_28_sums_all_negatives(scores, shared, which, masked):
-    margin = margins()[which]
+def test_equations_28_and_30_by_the_book(loss, over, margin, masked, scores, shared):
     positive = shared if masked else None
     captions, images = hinges(scores, margin, positive)
-    expected = sum(map(sum, captions)) + sum(map(sum, images))
-    found = triplet_all(scores, margin, positive)
-    assert found.item() == pytest.approx(expected / 5, rel=1e-5)
-
-
-@pytest.mark.parametrize("which", [0, 1])
-@pytest.mark.parametrize("masked", [False, True])
-def test_equation_30_takes_the_hardest(scores, shared, which, masked):
-    margin = margins()[which]
-    positive = shared if masked else None
-    captions, images = hinges(scores, margin, positive)
-    expected = sum(map(max, captions)) + sum(map(max, images))
-    found = triplet_hard(scores, margin, positive)
+    expected = sum(map(over, captions)) + sum(map(over, images))
+    found = loss(scores, margin, positive)
     assert found.item() == pytest.approx(expected / 5, rel=1e-5)
 
 
@@ -95,9 +82,7 @@ def test_equation_29_from_gamma_to_zero():
     assert found.shape == (1, 1)
     assert found.item() == pytest.approx(expected, rel=1e-5)
     half = torch.tensor(0.5)
-    late = dynamic_margin(half, beta=7)
-    early = dynamic_margin(half, beta=3)
-    assert late > early
+    assert dynamic_margin(half, beta=7) > dynamic_margin(half, beta=3)
 
 
 def test_contrastive_spreads_over_shared_captions(scores, shared):
@@ -116,15 +101,9 @@ def test_contrastive_spreads_over_shared_captions(scores, shared):
 
 
 def test_contrastive_without_a_mask_is_cross_entropy(scores):
-    target = torch.arange(5)
-    expected = (
-        sum(
-            torch.nn.functional.cross_entropy(s / 0.07, target)
-            for s in (scores, scores.T)
-        )
-        / 2
-    )
-    torch.testing.assert_close(contrastive(scores, 0.07), expected)
+    entropy, target = torch.nn.functional.cross_entropy, torch.arange(5)
+    both = entropy(scores / 0.07, target) + entropy(scores.T / 0.07, target)
+    torch.testing.assert_close(contrastive(scores, 0.07), both / 2)
 
 
 @pytest.mark.parametrize("call, says", [
