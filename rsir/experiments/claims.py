@@ -311,13 +311,11 @@ def check_reported(
     Args:
         ours: percent; or a `Report`, a dict of recalls, a record, or a
             list of any of these (runs, then the mean counts).
-        system: of claims.yml or recalls.csv, e.g. "AMFMN", "GaLR with
-            MR"; or "linear", our own, held to its recorded range.
+        system: of claims.yml or recalls.csv, or "linear", our own.
         dataset: "RSICD", "ucm", ...; case does not matter.
         quantity: "mR", or e.g. "t2i R@5".
-        recorded: a `Range`, or our own records or their values, used
-            where nothing is published for this data set. Stale records
-            do not count.
+        recorded: a `Range`, or records of ours (stale ones do not count)
+            or their values, used where nothing is published.
         declared: why "below" is expected here; then it does not fail.
         encoders: what ours were, to be named beside the paper's.
 
@@ -335,9 +333,8 @@ def check_reported(
     if theirs and encoders:
         notes = [f"encoders: ours {encoders}; the paper's {theirs}"]
     if found is None:
-        at_hand = system not in NOT_AT_HAND or dataset.lower() == "toy"
         nothing = f"the recalls of {system}'s paper were not at hand"
-        if at_hand:
+        if system not in NOT_AT_HAND or dataset.lower() == "toy":
             nothing = f"no number is public for {system} on {dataset}"
         if not isinstance(recorded, Range):
             values = _fresh(recorded if recorded is not None else ())
@@ -349,11 +346,8 @@ def check_reported(
         notes.insert(0, f"{nothing}; the range is that of our own recorded runs")
     other = next(filter(None, (_other_protocol(r, dataset, found) for r in runs)), "")
     if value > found.high:
-        notes.insert(
-            0,
-            f"above the range by {value - found.high:.2f}: first of all, the "
-            "encoders are not the paper's",
-        )
+        above = f"above the range by {value - found.high:.2f}: first of all, the "
+        notes.insert(0, above + "encoders are not the paper's")
     outcome = "below" if value < found.low else "reached"
     return Verdict(
         subject,
@@ -528,23 +522,23 @@ def _value(run, quantity: str) -> float:
 def _other_protocol(run, dataset: str, found: Range) -> str:
     """Why a run may not be compared with a printed number, or ""."""
     facts, six = _facts(run), {"R@1", "R@5", "R@10"}
-    gallery = facts.get("gallery", "full")
-    home, n = facts.get("dataset", dataset), facts.get("n_images")
-    reasons = {
-        "ours counts duplicate captions as correct": facts.get("duplicate_aware"),
-        f"ours searched the {gallery} gallery": gallery != "full",
-        "ours was selected on test": facts.get("config", {}).get("selects") == "test",
-        "ours breaks every tie in its own favour": facts.get("ties") == "optimistic",
-        "ours is the mean of other recalls than R@1, R@5, R@10": set(
-            facts.get("i2t", six)
-        )
-        != six,
-        f"ours was measured on {home}": home.lower() != dataset.lower(),
-        f"ours has {n} test images instead of {found.n_images}": n
-        and found.n_images
-        and n < 0.98 * found.n_images,
-    }
-    return next((text for text, so in reasons.items() if so), "")
+    gallery, n = facts.get("gallery", "full"), facts.get("n_images")
+    home, theirs = facts.get("dataset", dataset), found.n_images
+    if facts.get("duplicate_aware"):
+        return "ours counts duplicate captions as correct"
+    if gallery != "full":
+        return f"ours searched the {gallery} gallery"
+    if facts.get("config", {}).get("selects") == "test":
+        return "ours was selected on test"
+    if facts.get("ties") == "optimistic":
+        return "ours breaks every tie in its own favour"
+    if set(facts.get("i2t", six)) != six:
+        return "ours is the mean of other recalls than R@1, R@5, R@10"
+    if home.lower() != dataset.lower():
+        return f"ours was measured on {home}"
+    if n and theirs and n < 0.98 * theirs:
+        return f"ours has {n} test images instead of {theirs}"
+    return ""
 
 
 def _encoders_of(run) -> str:

@@ -350,14 +350,11 @@ def _trained(
     from rsir.training.trainer import train
 
     # made before the clock starts: "features" counts them
-    model = build(asked, splits.train)
+    model, features = build(asked, splits.train), 0.0
     for split in splits:
         model.encode_split(split)
-    features = sum(
-        features_seconds(model.image_encoder, split, model.reads)
-        for split in splits
-        if model.reads
-    )
+        if model.reads:
+            features += features_seconds(model.image_encoder, split, model.reads)
     del model
     chosen_on = splits
     if getattr(asked, "selects", "val") == "test":  # the released bug itself
@@ -449,11 +446,8 @@ def rerank_both(
     """Per-query ranks after MR, each direction re-ranked for itself.
 
     Args:
-        scores: `[n_images, n_captions]`.
-        owner: `[n_captions]`.
-        banks: "i2t" `[n_bank, n_captions]` and "t2i" `[n_images,
-            n_bank]`: scores of training queries; without them MR is
-            transductive.
+        scores, owner: `[n_images, n_captions]` and `[n_captions]`.
+        banks: what `bank_scores` gives; without it MR is transductive.
         options: of `rsir.retrieval.rerank.multivariate_rerank`.
     """
     found = {}
@@ -470,15 +464,14 @@ def bank_scores(
 
     Args:
         model: a `TwoTower`.
-        train: its pictures and their captions are the queries.
+        train: some of its pictures, and their captions, are the queries.
         test: the gallery.
         seed: which pictures are drawn.
         size: how many; None: as many as `test` has.
 
     Returns:
         "i2t": training pictures with test captions `[size, n_captions]`;
-        "t2i": test pictures with the captions of these pictures
-        `[n_images, n_bank]`.
+        "t2i": test pictures with training captions `[n_images, n_bank]`.
     """
     from rsir.models.base import encode_sides
 

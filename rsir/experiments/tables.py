@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +28,6 @@ from rsir.experiments.claims import (
 from rsir.experiments.records import Record, declared, load_records
 from rsir.models import methods
 
-DATASETS = {
-    "rsicd": "RSICD",
-    "ucm": "UCM-Captions",
-    "rsitmd": "RSITMD",
-    "sydney": "Sydney-Captions",
-    "toy": "Toy scenes",
-}
 SYSTEMS = {name: m.config.TITLE or name for name, m in methods().items()}
 Key = tuple[str, str]  # method, variant
 
@@ -44,6 +38,7 @@ def _key_of(name: str) -> Key:
 
 
 _STEPS = yaml.safe_load((FOLDER / "steps.yml").read_text(encoding="utf-8"))
+DATASETS: dict[str, str] = _STEPS["datasets"]
 #: (method, variant) that stands for a published system: its name
 HEADLINES = {_key_of(k): system for k, system in _STEPS["headlines"].items()}
 #: (with the thing, without it, a claim's id or a text of our own)
@@ -192,18 +187,20 @@ def load(
         if preset in (None, run.preset):
             key = (run.method, run.dataset, run.variant, run.preset)
             groups.setdefault(key, []).append(run)
-    order = [*DATASETS], [*SYSTEMS], {k: [*m.variants] for k, m in methods().items()}
+    sets, systems = [*DATASETS], [*SYSTEMS]
 
     def place(one: Runs):
-        names = (one.dataset, order[0]), (one.method, order[1])
-        known = *names, (one.variant, order[2].get(one.method, []))
-        found = [x.index(name) if name in x else len(x) for name, x in known]
+        method = methods().get(one.method)
+        names = [*method.variants] if method else []
+        known = (sets, one.dataset), (systems, one.method), (names, one.variant)
+        found = [x.index(name) if name in x else len(x) for x, name in known]
         return *found, one.variant, one.preset
 
-    return sorted(
-        (Runs(*k, tuple(sorted(v, key=lambda r: r.seed))) for k, v in groups.items()),
-        key=place,
+    every = (
+        Runs(*key, tuple(sorted(runs, key=lambda run: run.seed)))
+        for key, runs in groups.items()
     )
+    return sorted(every, key=place)
 
 
 def pick(found: Iterable[Runs], key: Key, dataset: str) -> Runs | None:
@@ -304,46 +301,33 @@ def reported_table(found: Iterable[Runs]) -> list[dict]:
             "system": HEADLINES[one.key],
             "variant": one.variant,
             "ours": _mean(one.values()),
-            "reported": verdict and verdict.reported,
-            "outcome": verdict.outcome if verdict else "none is printed",
-            "verdict": verdict,
+            "verdict": one.verdict(),
         }
         for one in found
         if one.key in HEADLINES
-        for verdict in [one.verdict()]
     ]
 
 
 def steps_table(
     found: Sequence[Runs],
     steps: Iterable[tuple[Key, Key, str]] = tuple(STEPS),
-    datasets: Sequence[str] = tuple(DATASETS),
-    quantities: Sequence[str] = ("mR",),
+    datasets: Iterable[str] = tuple(DATASETS),
+    quantities: Iterable[str] = ("mR",),
 ) -> list[dict]:
     """Every step that is measured, a dict each, data set by data set.
 
-    "verdict" is a `Verdict`, "pair" its `Comparison`; "gain", "low" and
-    "high" are in percent points.
+    "verdict" is a `Verdict` with the gain (`ours`) and its interval (`low`,
+    `high`) in percent points, "pair" the `Comparison` that it rests on.
     """
-    return [
-        {
-            "data": dataset,
-            "step": f"{better[1]} − {worse[1]}",
-            "claim": claim,
-            "quantity": quantity,
-            "gain": verdict.ours,
-            "low": verdict.low,
-            "high": verdict.high,
-            "outcome": verdict.outcome,
-            "verdict": verdict,
-            "pair": pair,
-        }
-        for dataset in datasets
-        for better, worse, claim in steps
-        for quantity in quantities
-        for verdict, pair in [direction(found, better, worse, claim, dataset, quantity)]
-        if verdict is not None
-    ]
+    lines = []
+    for dataset, step, quantity in product(datasets, steps, quantities):
+        verdict, pair = direction(found, *step, dataset, quantity)
+        if verdict is not None:
+            better, worse, claim = step
+            line = {"data": dataset, "step": f"{better[1]} − {worse[1]}"}
+            line |= {"claim": claim, "quantity": quantity}
+            lines.append(line | {"verdict": verdict, "pair": pair})
+    return lines
 
 
 # -- ranks, read once -----------------------------------------------------

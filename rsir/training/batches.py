@@ -58,9 +58,6 @@ class PairDataset(Dataset):
     def __len__(self) -> int:
         return len(self.order)
 
-    def __getitem__(self, place: int) -> dict:
-        return self.read([place])
-
     def __getitems__(self, places: Sequence[int]) -> dict:
         places = list(places)
         if self._next and self._next[0] == places:

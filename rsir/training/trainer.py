@@ -9,17 +9,15 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
+from timeit import timeit
 
 import numpy as np
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 from accelerate.state import AcceleratorState
-from accelerate.utils import (
-    DataLoaderConfiguration,
-    broadcast_object_list,
-    set_seed,
-)
+from accelerate.utils import DataLoaderConfiguration, broadcast_object_list, set_seed
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -148,7 +146,7 @@ def train(
     start = time.perf_counter() - run.seconds.get("train", 0.0)
     todo = range(first, min(config.epochs, epochs or config.epochs))
     for epoch in track(
-        _until_stalled(todo, run),
+        takewhile(lambda _: not run.stalled(), todo),
         f"training {config.method}, seed {config.seed}",
         total=len(todo),
         show=progress and main,
@@ -173,10 +171,7 @@ def faster_precision() -> str:
     for name, dtype in (("no", torch.float32), ("bf16", torch.bfloat16)):
         a = torch.ones(256, 256, dtype=dtype)
         a @ a
-        start = time.perf_counter()
-        for _ in range(3):
-            a @ a
-        seconds[name] = time.perf_counter() - start
+        seconds[name] = timeit(lambda: a @ a, number=3)
     return min(seconds, key=seconds.get)
 
 
@@ -209,13 +204,6 @@ def _joint_batch(config: Config, n: int, processes: int) -> int:
     """Images in a batch: not more than `n`, the same per process."""
     size = min(config.batch, n)
     return max(processes, size - size % processes)
-
-
-def _until_stalled(epochs: range, run: Run):
-    for epoch in epochs:
-        if run.stalled():
-            return
-        yield epoch
 
 
 def _epoch(accelerator, step, loader, optimiser, rate, config) -> dict[str, float]:
