@@ -27,7 +27,7 @@ rsir_env = RSIR_DATASET=$(DATASET) RSIR_PRESET=$(PRESET) \
   $(if $(DATA),RSIR_DATA="$(abspath $(DATA))")
 PRESET ?= $(if $(filter toy,$(DATASET)),toy,cpu)
 
-.PHONY: help setup book archive explorer test pages notebooks lab bench \
+.PHONY: help setup book archive explorer lint test pages notebooks lab bench \
   reproduce clean distclean
 
 help: ## this list
@@ -51,6 +51,10 @@ archive: book ## the built book as one zip, to read anywhere
 
 explorer: setup ## train again for the explorer page, all systems
 	@$(offline) $(PY) tools/explorer.py
+
+lint: setup ## style, and which room imports which
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check --exclude '*.ipynb' .
+	@$(dir $(PY))lint-imports --no-cache
 
 test: setup ## unit tests, then every notebook on toy scenes
 ifeq ($(DATASET),toy)

@@ -48,7 +48,7 @@ def test_first_installs_then_nothing(setup):
     done, calls = setup()
     assert done.returncode == 0, done.stderr
     assert "-m venv" in calls
-    assert "--constraint constraints.txt --editable .[book,test]" in calls
+    assert "--constraint constraints.txt --editable .[book,test,fetch]" in calls
     done, calls = setup()
     assert done.returncode == 0
     assert "pip install" not in calls
