@@ -404,3 +404,15 @@ def test_a_direction_rests_on_a_paired_comparison():
     assert verdict.line == "visual guidance helps: holds"
     assert verdict.reported == 3.21
     assert "3.21" in verdict.details() and "p = " in verdict.details()
+
+
+def test_another_gallery_goes_by_its_own_name():
+    report = evaluate(
+        np.eye(4), captions=list("abcd"), gallery="deduplicated", bootstrap=0
+    )
+    assert report.to_dict()["gallery"] == "deduplicated"
+    verdict = check_reported(report, "AMFMN", "RSICD")
+    assert verdict.outcome == "not comparable"
+    assert "ours searched the deduplicated gallery" in verdict.why
+    chosen = {"mR": 20.0, "config": {"selects": "test"}}
+    assert "selected on test" in check_reported(chosen, "AMFMN", "RSICD").why

@@ -24,7 +24,7 @@ from . import (
 )
 
 NAMES = ["claims.md"]
-TEST = "tests/experiments/test_claims.py"
+TEST = "tests/book/test_claims_page.py"
 DATASETS = tuple(tables.DATASETS)
 #: rows that are held to a printed number, by the system it is of
 RANGE_ROWS = {
