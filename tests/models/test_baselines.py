@@ -2,13 +2,13 @@
 
 import torch
 import torch.nn.functional as F
+from rsir.models.recipes import recipe
 from torch import nn
 
 from rsir.models import build, losses
 from rsir.models.amfmn import VGMF
 from rsir.models.cross_encoder import contrasted
 from rsir.models.layers import head
-from rsir.models.recipes import recipe
 
 
 def test_a_head_is_two_layers_or_one_matrix():

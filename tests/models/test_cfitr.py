@@ -84,18 +84,6 @@ def test_the_released_table_turns_to_zero_after_the_first_epoch():
     assert torch.isclose(net.losses(h, h)["quantise"], 0.001 * 2 * (h**2).sum())
 
 
-@pytest.mark.parametrize("bugs, end", [((), 1.0), (("table",), 0.0)])
-def test_quantisation_draws_to_signs_or_as_released_to_nothing(bugs, end):
-    net = dshm(released_bugs=bugs, quantise=0.001)
-    h = nn.Parameter(torch.full((4, 16), 0.4))
-    optimiser = torch.optim.SGD([h], lr=3.0)
-    for _ in range(200):
-        optimiser.zero_grad()
-        net.losses(h, h)["quantise"].backward()
-        optimiser.step()
-    assert torch.allclose(h, torch.full_like(h, end), atol=0.05)
-
-
 def test_pooling_leaves_padding_out_and_places_need_an_order():
     tokens, mask = torch.randn(3, 9, DIM), torch.ones(3, 9).bool()
     mean, place = dshm().eval(), dshm(pool="position").eval()

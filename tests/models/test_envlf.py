@@ -169,7 +169,7 @@ def test_losses_fall_on_six_pairs():
     batch["pairs"]["positive"] = torch.eye(6).bool()
     learn = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(learn, 3e-4)
-    for _ in range(40):
+    for _ in range(60):
         terms = model.training_losses(batch, lambda x: x)
         found.append({k: float(v.detach()) for k, v in terms.items()})
         optimiser.zero_grad()
