@@ -16,10 +16,9 @@ The limit. A flat scan must read all codes and count the bits of each.
 Both are measured here, in the same run and on the same codes: the time
 to read them once (the best of several readers), and the time to XOR
 and count them when they lie in the cache, with nothing else done. One
-query at a time cannot be faster than the larger of the two. Ours looks
-only into blocks that can win (`rsir.retrieval.index`); FAISS's own exact search
-is measured beside it. Below 100,000 codes a scan is over before the call
-is, and its ratio to the limit says nothing; it is stored, and not printed.
+query at a time cannot be faster than the larger of the two. Below 100,000
+codes a scan is over before the call is, and its ratio to the limit says
+nothing; it is stored, and not printed.
 Memory is asked for in large pages (Linux), as NumPy does anyway, so that
 both sides read alike.
 
@@ -38,14 +37,12 @@ from pathlib import Path
 
 import numpy as np
 
-from rsir.retrieval.index import Index
+from rsir.retrieval.index import KINDS, Index, is_binary, load_faiss
 
 BITS, PLANTED, FAR = 128, 10, 12
 SIZES = (1_000, 10_000, 100_000)
 FULL = (*SIZES, 1_000_000, 10_000_000)
 GRAPHS = ("binary-hnsw", "hnsw")
-FLOATS = ("flat", "hnsw", "ivf-pq")
-CODES = ("binary-flat", "binary-ivf", "binary-hnsw", "binary-hash")
 REPEATS = 5
 ASKED = 20  # queries that are timed alone
 
@@ -100,8 +97,7 @@ def reading(rows):
 
 def counting(n, queries):
     """Seconds to XOR and count n codes that lie in the cache."""
-    import faiss
-
+    faiss = load_faiss()
     block = 4096  # 64 kB: nearer than memory
     rows = np.random.default_rng(1).integers(0, 256, (block, BITS // 8), np.uint8)
     passes = max(1, min(n, 2_000_000) // block)
@@ -126,16 +122,13 @@ def limits(rows, queries):
     """The limit of a flat scan, and how near it we come."""
     n = len(rows)
     index = Index.build("binary-flat", rows)
-    read, count, scan, plain = np.inf, np.inf, np.inf, np.inf
+    read = count = scan = np.inf
     for _ in range(REPEATS):  # in turn: the same conditions
         read = min(read, reading(rows))
         count = min(count, counting(n, queries))
         one = itertools.cycle(range(len(queries)))
         scan = min(
             scan, best(lambda: index.search(queries[[next(one)]], PLANTED), 3)[0]
-        )
-        plain = min(
-            plain, best(lambda: index.faiss.search(queries[[next(one)]], PLANTED), 3)[0]
         )
     return {
         "n": n,
@@ -148,7 +141,6 @@ def limits(rows, queries):
         "limited_by": "reading" if read > count else "counting",
         "scan_seconds": scan,
         "ratio": scan / max(read, count),
-        "faiss_alone": plain / max(read, count),
     }
 
 
@@ -160,9 +152,8 @@ def recall(found, exact):
 
 def one_kind(kind, rows, queries, exact):
     """A row of the table: building, asking, finding."""
-    import faiss
-
-    if not kind.startswith("binary-"):
+    faiss = load_faiss()
+    if not is_binary(kind):
         rows, queries = (2.0 * np.unpackbits(x, axis=1) - 1 for x in (rows, queries))
         rows = rows.astype(np.float32)
     asking = faiss.omp_get_max_threads()
@@ -189,7 +180,7 @@ def one_kind(kind, rows, queries, exact):
         "one_query_seconds": float(one),
         "bytes_per_code": index.nbytes() / len(rows),
         "recall_at_10": recall(found, exact),
-        "options": index.options,
+        "factory": index.factory,
     }
 
 
@@ -203,8 +194,10 @@ def scale(sizes, n_queries, graph_limit, float_limit, keep=None):
         rows, queries = planted(n, n_queries)
         facts["limits"].append(limits(rows, queries))
         exact = Index.build("binary-flat", rows).search(queries, PLANTED)[1]
-        for kind in (*CODES, *FLOATS):
-            if kind in GRAPHS and n > graph_limit or kind in FLOATS and n > float_limit:
+        for kind in KINDS:
+            if n > (graph_limit if kind in GRAPHS else n):
+                continue
+            if n > (n if is_binary(kind) else float_limit):
                 continue
             facts["table"].append(one_kind(kind, rows, queries, exact))
             show(facts["table"][-1], facts["limits"][-1])
@@ -221,8 +214,7 @@ def show(row, bound):
             "codes/s counted"
             + (
                 f"; a scan is limited by {bound['limited_by']} and "
-                f"takes {bound['ratio']:.2f} of that, FAISS alone "
-                f"{bound['faiss_alone']:.2f}"
+                f"takes {bound['ratio']:.2f} of that"
                 if row["n"] >= 100_000
                 else ""
             )
@@ -246,8 +238,6 @@ def writer(name, script="search.py"):
     Raises:
         RsirError: the tree is not clean, so no commit can be named.
     """
-    import faiss
-
     from rsir.experiments.records import results_dir
     from rsir.experiments.run import clean_commit, hardware, versions
     from rsir.utils.io import atomic_write
@@ -259,7 +249,7 @@ def writer(name, script="search.py"):
         ),
         "commit": clean_commit(),
         "hardware": hardware(),
-        "versions": versions() | {"faiss": faiss.__version__},
+        "versions": versions() | {"faiss": load_faiss().__version__},
     }
 
     def write(facts):
@@ -286,8 +276,6 @@ def in_large_pages():
 
 def main():
     in_large_pages()
-    import faiss
-
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
     add("--sizes", type=int, nargs="+", default=None, help="numbers of codes")
@@ -313,7 +301,7 @@ def main():
     )
     add("--write", action="store_true", help="into results/search/")
     asked = parser.parse_args()
-    faiss.omp_set_num_threads(asked.threads)
+    load_faiss().omp_set_num_threads(asked.threads)
     import torch
 
     torch.set_num_threads(asked.threads)  # the limit is of as many

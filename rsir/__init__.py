@@ -5,6 +5,7 @@ one protocol, one evaluator. `import rsir` stays light; torch is loaded
 by the parts that need it.
 """
 
+import os
 import warnings
 from importlib import import_module
 
@@ -22,6 +23,11 @@ _HOMES = {
 
 __all__ = ["__version__", *_HOMES]
 
+
+# OpenMP's waiting threads spin by default, which keeps a busy machine's
+# cores from the thread that all wait for (benchmarks/busy.py). It is read
+# when torch is loaded; a setting of the user's own stays.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Said in notebooks by libraries that would like a widget for their own
 # progress bars; ours prints a line (rsir.utils.progress).

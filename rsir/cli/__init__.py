@@ -6,6 +6,7 @@ Commands import what is heavy inside their functions, so that
 
 import os
 import sys
+import warnings
 from importlib import import_module
 
 import typer
@@ -44,6 +45,7 @@ def main() -> None:
     """Run the command; a user error is one line and exit code 2."""
     from rsir.utils.errors import RsirError
 
+    warnings.formatwarning = lambda message, *_: f"rsir: warning: {message}\n"
     try:
         app()
     except (RsirError, FileNotFoundError, PermissionError) as error:

@@ -9,17 +9,12 @@ from typing import Annotated, Optional
 
 import typer
 
+from rsir.cli import options
 from rsir.cli.options import Dataset, Root
+from rsir.utils.errors import RsirError
 
 Folder = Annotated[
     Path, typer.Argument(help="Holds the pictures, in sub-folders or not.")
-]
-Run = Annotated[
-    Optional[Path],
-    typer.Option(
-        help="Run folder of `rsir train`; default: the frozen baseline "
-        "of --dataset, made once."
-    ),
 ]
 Home = Annotated[
     Optional[Path],
@@ -43,45 +38,55 @@ def model_of(run: Path | None, dataset: str, root: Path | None):
     from rsir.data import load_dataset
     from rsir.retrieval.search import baseline, load_run
 
-    if run is not None:
-        return load_run(run)
-    return baseline(load_dataset(dataset, root))
+    return load_run(run) if run else baseline(load_dataset(dataset, root))
 
 
 def build_command(
     folder: Folder,
-    run: Run = None,
+    run: options.Run = None,
     kind: Annotated[
         Optional[str],
         typer.Option(
-            help="binary-flat, -ivf, -hnsw, -hash, flat, hnsw, ivf-pq; "
-            "default binary-flat for codes, flat for vectors."
+            help="binary-flat, -ivf, -hnsw, -hash, flat, hnsw, ivf-pq, or a string "
+            "of FAISS's index factory; default binary-flat for codes, flat for "
+            "vectors."
         ),
     ] = None,
     home: Home = None,
     dataset: Dataset = "toy",
     root: Root = None,
+    bands: options.Bands = None,
+    scale: options.Scale = None,
+    strict: options.Strict = False,
 ) -> None:
     """Read the pictures below FOLDER and index them.
 
     A killed build goes on when the same command is given again, and
-    pictures that came later are added the same way.
+    pictures that came later are added the same way. Pictures that cannot
+    be read are left out; skipped.csv beside the index says why.
     """
     from rsir.retrieval.index import HOME, build_folder
 
+    pixels = options.pixel_options(bands, scale)
     model = model_of(run, dataset, root)
-    index = build_folder(model, folder, kind=kind, home=home)
+    home = home or folder / HOME
+    index = build_folder(
+        model, folder, kind=kind, home=home, pixels=pixels, strict=strict
+    )
     print(
-        f"{home or folder / HOME}: {index.kind}, {len(index):,} "
+        f"{home}: {index.kind}, {len(index):,} "
         f"pictures, {index.nbytes() / 2**20:.1f} MB"
     )
+    left_out = len(index.facts["skipped"])
+    options.tell_skipped(left_out, left_out + len(index), home / "skipped.csv")
 
 
 def search_command(
     folder: Folder,
-    sentence: Annotated[str, typer.Argument(help="What the picture should show.")],
-    run: Run = None,
-    k: Annotated[int, typer.Option("--k", min=1, help="How many pictures.")] = 5,
+    sentence: options.Sentence = None,
+    run: options.Run = None,
+    k: options.K = 5,
+    like: options.Like = None,
     fine: Annotated[
         int,
         typer.Option(
@@ -89,30 +94,25 @@ def search_command(
             help="Let the joint part of the model read so many candidates (cfitr).",
         ),
     ] = 0,
-    reading: Annotated[
-        float,
-        typer.Option(
-            min=0, max=1, help="How much of what it reads counts beside its cosines."
-        ),
-    ] = 1.0,
     home: Home = None,
     dataset: Dataset = "toy",
     root: Root = None,
+    as_json: options.Json = False,
 ) -> None:
     """Find pictures below FOLDER; prints score and file."""
-    from rsir.cli.search import print_hits
-    from rsir.retrieval.index import HOME, search_folder
-    from rsir.utils.errors import RsirError
 
-    if not sentence.strip():
-        raise RsirError("the sentence is empty; say what to look for")
-    model = model_of(run, dataset, root)
-    hits = search_folder(
-        model, folder, sentence, k, fine=fine, reading=reading, home=home
-    )
-    if not hits:
-        raise RsirError(
-            f"{home or folder / HOME}: nothing found in the tables of "
-            "this index; build it again with --kind binary-flat"
+    def find():
+        from rsir.retrieval.index import HOME, search_folder
+
+        model = model_of(run, dataset, root)
+        hits = search_folder(
+            model, folder, sentence, k, like=like, fine=fine, home=home
         )
-    print_hits([(h.score, h.path) for h in hits])
+        if not hits:
+            raise RsirError(
+                f"{home or folder / HOME}: nothing found in the tables of "
+                "this index; build it again with --kind binary-flat"
+            )
+        return [(hit.score, hit.path) for hit in hits]
+
+    options.find_and_print(sentence, like, as_json, find)

@@ -1,9 +1,15 @@
-"""Options that several commands share."""
+"""Options that several commands share, and how hits are printed."""
 
+import json
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
+
+from rsir.utils.errors import RsirError
 
 Dataset = Annotated[
     str, typer.Option(help="toy, ucm, rsicd, rsitmd, sydney, or a folder.")
@@ -13,6 +19,78 @@ Root = Annotated[
 ]
 Preset = Annotated[str, typer.Option(help="toy, cpu or paper.")]
 Row = Annotated[Optional[str], typer.Option(help="A named variation of the method.")]
+Run = Annotated[
+    Optional[Path],
+    typer.Option(
+        help="Run folder of `rsir train`; default: the frozen baseline "
+        "of --dataset, made once."
+    ),
+]
+Sentence = Annotated[
+    Optional[str], typer.Argument(help="What the picture should show.")
+]
+Like = Annotated[
+    Optional[Path], typer.Option(help="A picture to search by, not a sentence.")
+]
+K = Annotated[int, typer.Option("--k", min=1, help="How many pictures.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the hits as JSON.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Stop at a picture that cannot be read.")
+]
+Bands = Annotated[
+    Optional[str], typer.Option(help="Bands to read as red, green, blue: 3,2,1.")
+]
+Scale = Annotated[
+    Optional[str],
+    typer.Option(help="LOW,HIGH of data of more than 8 bits, or 2%,98%."),
+]
+
+
+def pixel_options(bands: str | None, scale: str | None):
+    """`PixelOptions` of the two options; None where neither is given."""
+    if not bands and not scale:
+        return None
+    from rsir.data.images import PixelOptions
+
+    return PixelOptions.parse(bands, scale)
+
+
+def find_and_print(
+    sentence: str | None,
+    like: Path | None,
+    as_json: bool,
+    find: Callable[[], Sequence[tuple[float, Path]]],
+) -> None:
+    """Check the query, run `find`, and print its (score, picture file).
+
+    With `as_json` nothing else goes to stdout: progress is told on stderr.
+
+    Raises:
+        RsirError: no sentence and no picture to search by, or both.
+    """
+    if like is not None and sentence:
+        raise RsirError("give a sentence or --like PICTURE, not both")
+    if like is None and not (sentence or "").strip():
+        raise RsirError("the sentence is empty; say what to look for")
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        hits = find()
+    if as_json:
+        table = [
+            {"rank": rank, "score": score, "picture": str(path)}
+            for rank, (score, path) in enumerate(hits, 1)
+        ]
+        print(json.dumps(table, indent=1))
+        return
+    print("rank    score  picture")
+    for rank, (score, path) in enumerate(hits, 1):
+        name = str(path).encode("utf-8", "backslashreplace").decode()
+        print(f"{rank:<4} {score:>8.3f}  {name}")
+
+
+def tell_skipped(left_out: int, of: int, where: Path, file=None) -> None:
+    """Say last how many pictures were left out, if any."""
+    if left_out:
+        print(f"{left_out:,} of {of:,} pictures were left out, see {where}", file=file)
 
 
 def changes(pairs: list[str]) -> dict:
@@ -22,8 +100,6 @@ def changes(pairs: list[str]) -> dict:
         RsirError: if a word has no "=".
     """
     import ast
-
-    from rsir.utils.errors import RsirError
 
     words = {"true": True, "false": False, "none": None}
     found = {}

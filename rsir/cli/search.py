@@ -1,11 +1,13 @@
-"""`rsir search "a sentence"`: pictures that fit a sentence."""
+"""`rsir search "a sentence"`: pictures of a data set that fit a query."""
 
-from pathlib import Path
-from typing import Annotated, Optional
+import sys
+from typing import Annotated
 
 import typer
 
+from rsir.cli import options
 from rsir.cli.options import Dataset, Root
+from rsir.utils.errors import RsirError
 
 
 def register(app: typer.Typer) -> None:
@@ -14,36 +16,50 @@ def register(app: typer.Typer) -> None:
 
 
 def search_command(
-    sentence: Annotated[str, typer.Argument(help="What the picture should show.")],
-    run: Annotated[
-        Optional[Path],
-        typer.Option(
-            help="Run folder of `rsir train`; default: the frozen baseline, made once."
-        ),
-    ] = None,
+    sentence: options.Sentence = None,
+    run: options.Run = None,
     dataset: Dataset = "toy",
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
-    k: Annotated[int, typer.Option("--k", min=1, help="How many pictures.")] = 5,
+    k: options.K = 5,
+    like: options.Like = None,
     root: Root = None,
+    bands: options.Bands = None,
+    scale: options.Scale = None,
+    as_json: options.Json = False,
+    strict: options.Strict = False,
 ) -> None:
-    """Find pictures by a sentence; prints score and file."""
-    from rsir.data import load_dataset
-    from rsir.retrieval.search import baseline, load_run, search
-    from rsir.utils.errors import RsirError
+    """Find pictures by a sentence; prints score and file.
 
-    if not sentence.strip():
-        raise RsirError("the sentence is empty; say what to look for")
+    Pictures that cannot be read are left out, and a table says why.
+    """
     if split not in ("train", "val", "test"):
         raise RsirError(f"--split {split!r}: train, val or test")
-    splits = load_dataset(dataset, root)
-    model = load_run(run) if run else baseline(splits)
-    hits = search(model, splits[split], sentence, k)
-    print_hits([(score, splits[split].images[image]) for image, score in hits])
+    skipped, where, total = [], None, 0
 
+    def find():
+        from rsir.data import cache_dir, load_dataset
+        from rsir.retrieval import search as room
+        from rsir.retrieval.index import write_skipped
 
-def print_hits(hits) -> None:
-    """(score, picture file), best first; a file is one word a line."""
-    print("rank    score  picture")
-    for rank, (score, path) in enumerate(hits, 1):
-        name = str(path).encode("utf-8", "backslashreplace").decode()
-        print(f"{rank:<4} {score:>8.3f}  {name}")
+        nonlocal skipped, where, total
+        pixels = options.pixel_options(bands, scale)
+        splits = load_dataset(dataset, root, **({"pixels": pixels} if pixels else {}))
+
+        def hits(splits):
+            model = room.load_run(run) if run else room.baseline(splits)
+            found = room.search(model, splits[split], sentence, k, like=like)
+            return [(score, splits[split].images[image]) for image, score in found]
+
+        try:
+            return hits(splits)
+        except RsirError:
+            total = sum(len(part) for part in splits)
+            good, skipped = room.readable(splits)
+            if strict or not skipped or not len(good[split]):
+                raise
+            where = cache_dir() / "skipped" / f"{room.plain_name(splits.name)}.csv"
+            write_skipped(where, skipped)
+            return hits(good)
+
+    options.find_and_print(sentence, like, as_json, find)
+    options.tell_skipped(len(skipped), total, where, sys.stderr if as_json else None)

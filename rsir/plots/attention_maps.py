@@ -37,13 +37,11 @@ class Look:
         Args:
             size: side of the stored picture in pixels.
         """
-        side = len(self.where)
-        cell = size / side
-        out = np.zeros((side, side), dtype=bool)
+        cell = size / len(self.where)
+        out = np.zeros(self.where.shape, dtype=bool)
         for b in self.boxes:
-            top, left = int(b.y0 // cell), int(b.x0 // cell)
-            low, right = -int(-b.y1 // cell), -int(-b.x1 // cell)
-            out[max(0, top) : low, max(0, left) : right] = True
+            top, left = (max(0, int(v // cell)) for v in (b.y0, b.x0))
+            out[top : -int(-b.y1 // cell), left : -int(-b.x1 // cell)] = True
         return out
 
 
@@ -71,15 +69,12 @@ def word_looks(model, corpus: Corpus, image: int, caption: str) -> list[Look]:
     images = model.encode_images(corpus.images([image]))
     texts = model.encode_texts(model.text_features(ids))
     pairs = torch.zeros(1, 2, dtype=torch.long)
-    looks = model.looks(images, texts, pairs)[0]  # (L, P)
-    side = int(looks.shape[1] ** 0.5)
+    maps = model.looks(images, texts, pairs)[0]  # (L, P)
+    side = int(maps.shape[1] ** 0.5)
     words = encoder.tokenizer.convert_ids_to_tokens(ids[0])
-    return [
-        Look(
-            image, caption, word, where.numpy(), named_boxes(corpus.split, image, word)
-        )
-        for word, where in zip(words, looks.unflatten(1, (side, side)))
-    ]
+    boxes = [named_boxes(corpus.split, image, word) for word in words]
+    maps = maps.unflatten(1, (side, side)).numpy()  # (L, side, side)
+    return [Look(image, caption, *each) for each in zip(words, maps, boxes)]
 
 
 def looks_at_objects(
@@ -111,8 +106,8 @@ def on_target(looks: list[Look], size: int = 256) -> tuple[float, float]:
     Chance is the share of cells that the objects touch.
     """
     inside = [look.inside(size) for look in looks]
-    hit = [(k.where * m).sum() for k, m in zip(looks, inside)]
-    return (100 * float(np.mean(hit)), 100 * float(np.mean([m.mean() for m in inside])))
+    hit = [(look.where * cells).sum() for look, cells in zip(looks, inside)]
+    return 100 * float(np.mean(hit)), 100 * float(np.mean([m.mean() for m in inside]))
 
 
 def draw_looks(looks: list[Look], pictures: list):
@@ -124,30 +119,17 @@ def draw_looks(looks: list[Look], pictures: list):
     """
     import matplotlib.pyplot as plt
 
-    fig, axes = plt.subplots(
-        1, len(looks), squeeze=False, figsize=(7.2, 7.2 / len(looks) + 0.3)
-    )
+    n = len(looks)
+    fig, axes = plt.subplots(1, n, squeeze=False, figsize=(7.2, 7.2 / n + 0.3))
     for ax, look, picture in zip(axes.flat, looks, pictures):
         high, wide = np.asarray(picture).shape[:2]
         ax.imshow(picture)
-        ax.imshow(
-            look.where,
-            alpha=0.45,
-            cmap="magma",
-            extent=(0, wide, high, 0),
-            interpolation="bilinear",
-        )
+        heat = {"cmap": "magma", "alpha": 0.45, "interpolation": "bilinear"}
+        ax.imshow(look.where, extent=(0, wide, high, 0), **heat)
         for b in look.boxes:
-            ax.add_patch(
-                plt.Rectangle(
-                    (b.x0, b.y0),
-                    b.x1 - b.x0,
-                    b.y1 - b.y0,
-                    ec="white",
-                    fc="none",
-                    lw=1.5,
-                )
-            )
+            frame = {"ec": "white", "fc": "none", "lw": 1.5}
+            corner, size = (b.x0, b.y0), (b.x1 - b.x0, b.y1 - b.y0)
+            ax.add_patch(plt.Rectangle(corner, *size, **frame))
         ax.set_title(f"“{look.word}”", size=10)
         ax.set_axis_off()
     return fig

@@ -2,7 +2,9 @@
 
 Functions draw and return the matplotlib figure; a notebook ends the
 cell with `plt.show()`. Colour is never the only sign: lines differ in
-their marks too, and hits and misses carry a symbol.
+their marks too, and hits and misses carry a symbol. A picture is an
+array, a PIL image or a path; a text stands in for one that may not be
+shown (see `pictures_of`).
 
 Chapter: notebooks/01_data_and_protocol.ipynb.
 """
@@ -29,35 +31,33 @@ MARKS = "osD^vPX*"
 WIDTH = 7.2  # inches; the text column of a page
 SIX = [(d, f"R@{k}") for d in ("i2t", "t2i") for k in (1, 5, 10)]
 SHOWN_WORDS = 7  # of a caption that is not ours
+_STYLE = """
+figure.figsize: 7.2, 3.6
+figure.dpi: 110
+figure.constrained_layout.use: True
+axes.edgecolor: 999999
+axes.labelcolor: 333333
+axes.spines.right: False
+axes.spines.top: False
+axes.titlelocation: left
+axes.titlesize: 11
+axes.labelsize: 10
+grid.color: e5e5e5
+legend.fontsize: 9
+legend.frameon: False
+text.color: 333333
+xtick.color: 333333
+xtick.labelsize: 9
+ytick.color: 333333
+ytick.labelsize: 9
+"""
 
 
 def set_style() -> None:
     """The look of all figures of the book. Call it once, at the top."""
-    sns.set_theme(
-        context="notebook",
-        style="whitegrid",
-        palette="colorblind",
-        rc={
-            "figure.figsize": (WIDTH, 3.6),
-            "figure.dpi": 110,
-            "figure.constrained_layout.use": True,
-            "axes.edgecolor": "#999999",
-            "axes.labelcolor": INK,
-            "axes.spines.right": False,
-            "axes.spines.top": False,
-            "axes.titlelocation": "left",
-            "axes.titlesize": 11,
-            "axes.labelsize": 10,
-            "grid.color": "#e5e5e5",
-            "legend.fontsize": 9,
-            "legend.frameon": False,
-            "text.color": INK,
-            "xtick.color": INK,
-            "xtick.labelsize": 9,
-            "ytick.color": INK,
-            "ytick.labelsize": 9,
-        },
-    )
+    lines = [line.split(": ") for line in _STYLE.split("\n") if line]
+    rc = {key: [7.2, 3.6] if "," in value else value for key, value in lines}
+    sns.set_theme("notebook", "whitegrid", "colorblind", rc=rc)
 
 
 # ---- pictures --------------------------------------------------------
@@ -75,7 +75,7 @@ def may_show(split: Split) -> bool:
 
 
 def pictures_of(split: Split, indices: Sequence[int]) -> list:
-    """Pictures for `retrieval_grid`, or names where `may_show` is no."""
+    """Pictures to be drawn, or names where `may_show` is no."""
     if not may_show(split):
         return [split.ids[i] for i in indices]
     return [open_image(split.images[i]) for i in indices]
@@ -91,7 +91,7 @@ def quote(split: Split, caption: int) -> str:
 
 
 def show_picture(picture, title: str = "", width: float = WIDTH):
-    """One picture, without axes. Array, PIL image or path."""
+    """One picture, without axes."""
     pixels = _pixels(picture)
     high = width * pixels.shape[0] / pixels.shape[1]
     fig, ax = plt.subplots(figsize=(width, high + 0.3 * bool(title)))
@@ -102,22 +102,13 @@ def show_picture(picture, title: str = "", width: float = WIDTH):
 
 
 def gallery(
-    pictures: Sequence,
-    titles: Sequence[str] = (),
-    *,
-    columns: int = 5,
-    title: str = "",
+    pictures: Sequence, titles: Sequence[str] = (), *, columns: int = 5, title: str = ""
 ):
-    """Pictures (arrays, PIL images, paths, or names) in a grid."""
+    """Pictures in a grid."""
     columns = min(columns, len(pictures))
     rows = math.ceil(len(pictures) / columns)
-    edge = WIDTH / columns
-    fig, axes = plt.subplots(
-        rows,
-        columns,
-        squeeze=False,
-        figsize=(WIDTH, rows * (edge + 0.3 * bool(titles))),
-    )
+    high = rows * (WIDTH / columns + 0.3 * bool(titles))
+    fig, axes = plt.subplots(rows, columns, squeeze=False, figsize=(WIDTH, high))
     for ax in axes.flat[len(pictures) :]:
         ax.set_axis_off()
     for place, (ax, picture) in enumerate(zip(axes.flat, pictures)):
@@ -129,11 +120,7 @@ def gallery(
 
 
 def retrieval_grid(
-    query: str,
-    pictures: Sequence,
-    hits: Sequence[bool],
-    *,
-    names: Sequence[str] = (),
+    query: str, pictures: Sequence, hits: Sequence[bool], *, names: Sequence[str] = ()
 ):
     """A sentence and the pictures it found, best first.
 
@@ -141,52 +128,30 @@ def retrieval_grid(
 
     Args:
         query: the sentence.
-        pictures: arrays, PIL images or paths; a text stands in for a
-            picture that may not be shown (see `pictures_of`).
+        pictures: what it found.
         hits: whether each picture is a correct one.
         names: a word under each picture, such as its scene kind.
 
     Raises:
         ValueError: no picture, or a count that does not fit.
     """
-    counts = {len(pictures), len(hits), len(names) or len(hits)}
-    if len(counts) > 1 or not len(pictures):
+    n = len(pictures)
+    if not n or len(hits) != n or len(names) not in (0, n):
         raise ValueError(
-            f"retrieval_grid: {len(pictures)} pictures, {len(hits)} hits "
+            f"retrieval_grid: {n} pictures, {len(hits)} hits "
             f"and {len(names)} names; give one of each a picture."
         )
     text = textwrap.fill(f"“{query}”", 80)
-    lines = text.count("\n") + 1
-    # one line of small figures would else be blown up
-    edge = min(WIDTH / len(pictures), 2.2)
-    fig, axes = plt.subplots(
-        1,
-        len(pictures),
-        squeeze=False,
-        figsize=(edge * len(pictures), edge + 0.3 + 0.2 * lines),
-    )
-    for place, (ax, picture, hit) in enumerate(
-        zip(axes.flat, pictures, hits, strict=True)
-    ):
+    edge = min(WIDTH / n, 2.2)  # else one or two pictures would be blown up
+    high = edge + 0.5 + 0.2 * text.count("\n")
+    fig, axes = plt.subplots(1, n, squeeze=False, figsize=(edge * n, high))
+    for place, (ax, picture, hit) in enumerate(zip(axes.flat, pictures, hits)):
         _tile(ax, picture)
-        colour, mark = (GREEN, "✓") if hit else (RED, "✗")
+        colour = _badge(ax, 0.08, 0.9, hit)
         for spine in ax.spines.values():
             spine.set(visible=True, color=colour, linewidth=4)
-        ax.text(
-            0.05,
-            0.95,
-            mark,
-            transform=ax.transAxes,
-            va="top",
-            color="white",
-            size=11,
-            weight="bold",
-            bbox={"boxstyle": "round,pad=0.2", "fc": colour, "ec": "w"},
-        )
-        label = f"{place + 1}"
-        if len(names):
-            label += f"  {names[place]}"
-        ax.set_xlabel(label, size=9)
+        name = f"  {names[place]}" if len(names) else ""
+        ax.set_xlabel(f"{place + 1}{name}", size=9)
     fig.suptitle(text, size=11, x=0.01, ha="left")
     return fig
 
@@ -196,17 +161,10 @@ def sentence_list(
 ):
     """A picture and the sentences it found, best first.
 
-    A sentence of the picture's own has a green tick, another a red
-    cross.
-
-    Args:
-        picture: array, PIL image, path, or a name in its place.
-        sentences: in their order.
-        hits: whether each sentence is a correct one.
-        title: of the figure.
+    A sentence of the picture's own has a green tick, another a red cross.
 
     Raises:
-        ValueError: no sentence, or a count that does not fit.
+        ValueError: no sentence, or another number of `hits`.
     """
     if len(sentences) != len(hits) or not len(hits):
         raise ValueError(
@@ -216,30 +174,25 @@ def sentence_list(
     fig, (left, right) = plt.subplots(1, 2, width_ratios=[1, 2.2], figsize=(WIDTH, 2.6))
     _tile(left, picture)
     right.set_axis_off()
-    step = 1 / len(hits)
     for place, (text, hit) in enumerate(zip(sentences, hits)):
-        colour, mark = (GREEN, "✓") if hit else (RED, "✗")
-        high = 1 - (place + 0.5) * step
-        right.text(
-            0.02,
-            high,
-            mark,
-            color="white",
-            size=10,
-            weight="bold",
-            va="center",
-            ha="center",
-            bbox={"boxstyle": "round,pad=0.2", "fc": colour, "ec": "w"},
-        )
+        high = 1 - (place + 0.5) / len(hits)
+        _badge(right, 0.02, high, hit)
         right.text(0.07, high, textwrap.fill(text, 58), size=9, va="center")
     fig.suptitle(title, size=11)
     return fig
 
 
+def _badge(ax, x: float, y: float, hit: bool) -> str:
+    """A tick or a cross at a place of the axes; its colour."""
+    colour, mark = (GREEN, "✓") if hit else (RED, "✗")
+    box = {"boxstyle": "round,pad=0.2", "fc": colour, "ec": "w"}
+    font = {"color": "white", "size": 10, "weight": "bold", "ha": "center"}
+    ax.text(x, y, mark, transform=ax.transAxes, va="center", bbox=box, **font)
+    return colour
+
+
 def _pixels(picture) -> np.ndarray:
-    if isinstance(picture, np.ndarray):
-        return picture
-    if not isinstance(picture, Image.Image):
+    if not isinstance(picture, (np.ndarray, Image.Image)):
         picture = open_image(picture)
     return np.asarray(picture)
 
@@ -249,15 +202,8 @@ def _tile(ax, picture) -> None:
     if isinstance(picture, str):
         ax.set_facecolor("#eeeeee")
         ax.set_box_aspect(1)
-        ax.text(
-            0.5,
-            0.5,
-            "\n".join(textwrap.wrap(picture, 14)),
-            size=8,
-            ha="center",
-            va="center",
-            transform=ax.transAxes,
-        )
+        name = "\n".join(textwrap.wrap(picture, 14))
+        ax.text(0.5, 0.5, name, size=8, ha="center", va="center")
     else:
         ax.imshow(_pixels(picture))
     ax.set(xticks=[], yticks=[])
@@ -268,6 +214,22 @@ def _tile(ax, picture) -> None:
 # ---- numbers ---------------------------------------------------------
 
 
+def annotate(ax, text: str, at, offset=(0, 4), **more) -> None:
+    """A small text beside a point of the data, `offset` in points."""
+    if not offset[0]:
+        more |= {"ha": "center", "va": "bottom"}
+    ax.annotate(text, at, offset, textcoords="offset points", size=9, **more)
+
+
+def with_interval(ax, at: float, row, number: int, upright: bool) -> None:
+    """A value with its interval; mark and colour by its number."""
+    value, low, high = row
+    colour = COLOURS[number % 7]
+    for x, style in (([low, high], "-"), ([value], MARKS[number % 8])):
+        xy = ([at] * len(x), x) if upright else (x, [at] * len(x))
+        ax.plot(*xy, style, color=colour, lw=3, ms=7, alpha=0.6 if style == "-" else 1)
+
+
 def tie_bars(recalls: Mapping[str, Mapping], title: str = ""):
     """What the tie rule alone does to the six recalls.
 
@@ -276,46 +238,19 @@ def tie_bars(recalls: Mapping[str, Mapping], title: str = ""):
             "pessimistic", "optimistic", "expected", "released".
         title: of the figure.
     """
-    fig, ax = plt.subplots()
-    rows = {
-        rule: np.array([each[d][k] for d, k in SIX]) for rule, each in recalls.items()
-    }
-    x = np.arange(len(SIX))
+    rows = {r: np.array([each[d][k] for d, k in SIX]) for r, each in recalls.items()}
     low, high = rows["pessimistic"], rows["optimistic"]
-    ax.bar(
-        x,
-        high - low,
-        bottom=low,
-        width=0.5,
-        color=COLOURS[9],
-        edgecolor=BLUE,
-        label="pessimistic to optimistic",
-    )
+    fig, ax = plt.subplots()
+    x, label = range(len(SIX)), "pessimistic to optimistic"
+    ax.bar(x, high - low, 0.5, low, color=COLOURS[9], edgecolor=BLUE, label=label)
     ax.plot(x, rows["expected"], "o", color=INK, label="expected")
-    ax.plot(
-        x,
-        rows["released"],
-        "D",
-        color=ORANGE,
-        ms=6,
-        label="released",
-        mfc="none",
-        mew=1.8,
-    )
+    style = {"color": ORANGE, "ms": 6, "mfc": "none", "mew": 1.8}
+    ax.plot(x, rows["released"], "D", label="released", **style)
     for place, (a, b) in enumerate(zip(low, high)):
         if b - a >= 0.05:
-            ax.annotate(
-                f"{b - a:.1f}",
-                (place, b),
-                xytext=(0, 5),
-                size=9,
-                textcoords="offset points",
-                ha="center",
-                va="bottom",
-            )
+            annotate(ax, f"{b - a:.1f}", (place, b))
     ax.set_xticks(x, [f"{d}\n{k}" for d, k in SIX])
-    ax.set_ylim(0, max(high) * 1.3 + 2)
-    ax.set(ylabel="recall in %", title=title)
+    ax.set(ylabel="recall in %", title=title, ylim=(0, max(high) * 1.3 + 2))
     ax.grid(axis="x", visible=False)
     ax.legend(loc="upper left", ncols=3)
     return fig
@@ -337,27 +272,14 @@ def size_bars(
         marked: {table: size}; this bar is coloured and labelled.
         chance: {table: percent that fits a wrong size by chance}.
     """
-    fig, axes = plt.subplots(
-        len(shares),
-        1,
-        sharex=True,
-        sharey=True,
-        squeeze=False,
-        figsize=(WIDTH, 0.9 + 1.5 * len(shares)),
-    )
+    n = len(shares)
+    size = (WIDTH, 0.9 + 1.5 * n)
+    fig, axes = plt.subplots(n, sharex=True, sharey=True, squeeze=False, figsize=size)
     for ax, (name, values) in zip(axes.flat, shares.items()):
         bars = ax.bar(sizes, values, color=GREY, width=0.7)
         best = bars[list(sizes).index(marked[name])]
         best.set_color(ORANGE)
-        ax.annotate(
-            f"{marked[name]:,}",
-            (marked[name], best.get_height()),
-            xytext=(0, 3),
-            size=9,
-            textcoords="offset points",
-            ha="center",
-            va="bottom",
-        )
+        annotate(ax, f"{marked[name]:,}", (marked[name], best.get_height()))
         ax.axhline(chance[name], color=INK, ls="--", lw=1, label="by chance")
         ax.set(ylim=(0, 118), ylabel="fit, %", title=name)
         ax.grid(axis="x", visible=False)
@@ -383,24 +305,14 @@ def interval_plot(
         title: of the figure.
     """
     fig, ax = plt.subplots(figsize=(WIDTH, 0.9 + 0.38 * len(rows)))
-    for place, (value, low, high) in enumerate(rows.values()):
-        colour = COLOURS[place % 7]
-        ax.plot([low, high], [place] * 2, color=colour, lw=3, alpha=0.6)
-        ax.plot(value, place, MARKS[place % 8], color=colour, ms=8)
-        ax.annotate(
-            f"{round(value, 1) + 0:.1f}",
-            (high, place),
-            va="center",
-            xytext=(6, 0),
-            textcoords="offset points",
-            size=9,
-        )
+    for at, row in enumerate(rows.values()):
+        with_interval(ax, at, row, at, upright=False)
+        annotate(ax, f"{round(row[0], 1) + 0:.1f}", (row[2], at), (6, 0), va="center")
     if zero:
         ax.axvline(0, color=INK, lw=1)
     ax.set_yticks(range(len(rows)), list(rows))
-    ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.margins(x=0.12)
-    ax.set(xlabel=xlabel, title=title)
+    ax.set(xlabel=xlabel, title=title, ylim=(len(rows) - 0.5, -0.5))
     ax.grid(axis="y", visible=False)
     return fig
 
@@ -410,20 +322,14 @@ def duplicate_histogram(images_per_text: Sequence[int], title: str = ""):
     counts = np.bincount(np.asarray(images_per_text))[1:]
     fig, ax = plt.subplots(figsize=(WIDTH, 3))
     x = np.arange(1, len(counts) + 1)
-    colours = [GREY if n == 1 else ORANGE for n in x]
-    bars = ax.bar(x, counts, color=colours, width=0.75)
+    bars = ax.bar(x, counts, color=[GREY if n == 1 else ORANGE for n in x], width=0.75)
     for bar in bars[1:]:
         bar.set_hatch("//")
     if len(x) <= 30:
         ax.bar_label(bars, [c or "" for c in counts], size=9)
-    ax.set_yscale("log")
-    ax.set_ylim(0.7, counts.max() * 3)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    ax.set(
-        xlabel="images that own the text (hatched: shared)",
-        ylabel="distinct texts",
-        title=title,
-    )
+    ax.set(xlabel="images that own the text (hatched: shared)", ylabel="distinct texts")
+    ax.set(title=title, yscale="log", ylim=(0.7, counts.max() * 3))
     ax.grid(axis="x", visible=False)
     return fig
 
@@ -446,13 +352,8 @@ def curves(
     """
     fig, ax = plt.subplots()
     for place, (name, values) in enumerate(lines.items()):
-        ax.plot(
-            x,
-            values,
-            marker=MARKS[place % 8],
-            label=name,
-            color=COLOURS[place % 7],
-        )
+        style = {"marker": MARKS[place % 8], "color": COLOURS[place % 7]}
+        ax.plot(x, values, label=name, **style)
     if log:
         ax.set_xscale("log", base=2)
         ax.set_xticks(x, [f"{v:,}" for v in x])

@@ -9,7 +9,16 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 
-from rsir.plots.core import BLUE, COLOURS, INK, MARKS, ORANGE, WIDTH
+from rsir.plots.core import (
+    BLUE,
+    COLOURS,
+    INK,
+    MARKS,
+    ORANGE,
+    WIDTH,
+    annotate,
+    with_interval,
+)
 
 PICTURE, SENTENCE = "#cfe3f3", "#fbe3c0"
 GAP = 0.006  # between neighbours, as a share of the picture
@@ -42,33 +51,16 @@ def flow_chart(
             "each end of an arrow a place."
         )
     fig, ax = plt.subplots(figsize=(WIDTH, height))
-    drawn = {
-        name: ax.text(
-            *at,
-            name,
-            ha="center",
-            va="center",
-            bbox={
-                "boxstyle": "round,pad=0.5",
-                "ec": INK,
-                "fc": SENTENCE if name in sentence else PICTURE,
-            },
-        )
-        for name, at in places.items()
-    }
+    drawn = {}
+    for name, at in places.items():
+        box = {"boxstyle": "round,pad=0.5", "ec": INK}
+        box["fc"] = SENTENCE if name in sentence else PICTURE
+        drawn[name] = ax.text(*at, name, ha="center", va="center", bbox=box)
     for one, two in pairs:
-        ax.annotate(
-            "",
-            places[two],
-            places[one],
-            arrowprops={
-                "arrowstyle": "-|>",
-                "color": INK,
-                "lw": 1.5,
-                "patchA": drawn[one].get_bbox_patch(),
-                "patchB": drawn[two].get_bbox_patch(),
-            },
-        )
+        ends = {"patchA": drawn[one].get_bbox_patch()}
+        ends["patchB"] = drawn[two].get_bbox_patch()
+        arrow = {"arrowstyle": "-|>", "color": INK, "lw": 1.5} | ends
+        ax.annotate("", places[two], places[one], arrowprops=arrow)
     x, y = np.array(list(places.values())).T
     ax.set(xlim=(x.min() - 0.8, x.max() + 0.8), ylim=(y.min() - 0.5, y.max() + 0.5))
     ax.set_axis_off()
@@ -84,31 +76,31 @@ def region_groups(picture, panels: Mapping[str, Sequence[np.ndarray]]):
             right and bottom of its regions, as shares of the sides,
             and has a colour of its own.
     """
-    fig, axes = plt.subplots(
-        1,
-        len(panels),
-        squeeze=False,
-        figsize=(WIDTH, 0.3 + WIDTH / max(2, len(panels))),
-    )
-    for ax, (title, groups) in zip(axes.flat, panels.items()):
+    fig, axes = _panels(panels, 0.3 + WIDTH / max(2, len(panels)))
+    for ax, (title, groups) in zip(axes, panels.items()):
         if not isinstance(picture, str):
             ax.imshow(np.asarray(picture), extent=(0, 1, 1, 0))
         for number, group in enumerate(groups):
             tone = plt.cm.tab20(number % 20)
             for x0, y0, x1, y1 in np.asarray(group).reshape(-1, 4):
-                ax.add_patch(
-                    plt.Rectangle(
-                        (x0 + GAP, y0 + GAP),
-                        x1 - x0 - 2 * GAP,
-                        y1 - y0 - 2 * GAP,
-                        ec=tone,
-                        fc=(*tone[:3], 0.3),
-                        lw=1.5,
-                    )
-                )
+                size = (x1 - x0 - 2 * GAP, y1 - y0 - 2 * GAP)
+                style = {"ec": tone, "fc": (*tone[:3], 0.3), "lw": 1.5}
+                ax.add_patch(plt.Rectangle((x0 + GAP, y0 + GAP), *size, **style))
         ax.set(xlim=(0, 1), ylim=(1, 0), aspect=1, title=title)
         ax.set_axis_off()
     return fig
+
+
+def _panels(panels: Mapping, height: float):
+    """A figure with one panel each, side by side."""
+    size = (WIDTH, height)
+    fig, axes = plt.subplots(1, len(panels), squeeze=False, figsize=size)
+    return fig, axes[0]
+
+
+def _names(panels: Mapping[str, Mapping]) -> list[str]:
+    """Systems of all panels: each keeps its place, mark and colour."""
+    return list(dict.fromkeys(name for one in panels.values() for name in one))
 
 
 def system_panels(
@@ -119,25 +111,21 @@ def system_panels(
 ):
     """Systems with their intervals, one panel a data set.
 
-    A system keeps its place, mark and colour in every panel.
-
     Args:
         panels: {data set: {system: (value, low, high)}}.
         chance: {data set: value of a random ranking}, drawn dotted.
         ylabel: of the common axis.
     """
-    names = list(dict.fromkeys(n for one in panels.values() for n in one))
-    fig, axes = plt.subplots(1, len(panels), squeeze=False, figsize=(WIDTH, 2.9))
-    for ax, (title, systems) in zip(axes.flat, panels.items()):
-        for name, (value, low, high) in systems.items():
-            at = names.index(name)
-            ax.plot([at, at], [low, high], color=COLOURS[at % 7], lw=3, alpha=0.6)
-            ax.plot(at, value, MARKS[at % 8], color=COLOURS[at % 7])
+    names = _names(panels)
+    fig, axes = _panels(panels, 2.9)
+    for ax, (title, systems) in zip(axes, panels.items()):
+        for name, row in systems.items():
+            with_interval(ax, names.index(name), row, names.index(name), upright=True)
         ax.axhline(chance[title], color=INK, ls=":", lw=1)
         ax.set_xticks(range(len(names)), names, rotation=90)
         ax.set(title=title, ylim=(0, None), xlim=(-0.5, len(names) - 0.5))
         ax.grid(axis="x", visible=False)
-    axes[0, 0].set_ylabel(ylabel)
+    axes[0].set_ylabel(ylabel)
     return fig
 
 
@@ -153,20 +141,14 @@ def cost_plane(
         panels: {data set: {system: (cost, value)}}.
         xlabel, ylabel: of the axes; both begin where the data do.
     """
-    names = list(dict.fromkeys(n for one in panels.values() for n in one))
-    fig, axes = plt.subplots(1, len(panels), squeeze=False, figsize=(WIDTH, 3.2))
-    for ax, (title, systems) in zip(axes.flat, panels.items()):
+    names = _names(panels)
+    fig, axes = _panels(panels, 3.2)
+    for ax, (title, systems) in zip(axes, panels.items()):
         for name, point in systems.items():
             at = names.index(name)
             ax.plot(*point, MARKS[at % 8], color=COLOURS[at % 7], ms=8)
             # neighbours in the list are often neighbours in the plane
-            ax.annotate(
-                name,
-                point,
-                xytext=(7, 5 if at % 2 else -13),
-                size=9,
-                textcoords="offset points",
-            )
+            annotate(ax, name, point, (7, 5 if at % 2 else -13))
         ax.margins(0.25)
         ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
     return fig
@@ -180,18 +162,13 @@ def ladder(values: Mapping[str, float], ours: Mapping[str, float], *, xlabel: st
         ours: {system: value} of our own runs, orange diamonds.
         xlabel: of the axis, which begins at 0.
     """
-    every = sorted(
-        [
-            *((v, n, False) for n, v in values.items()),
-            *((v, n, True) for n, v in ours.items()),
-        ]
-    )
+    every = [(v, n, own) for own in (0, 1) for n, v in (values, ours)[own].items()]
+    every.sort()
     fig, ax = plt.subplots(figsize=(WIDTH, 0.6 + 0.2 * len(every)))
-    for at, (value, _, own) in enumerate(every):
-        ax.plot(value, at, "D" if own else "o", color=ORANGE if own else BLUE)
     ax.set_yticks(range(len(every)), [name for _, name, _ in every], size=8)
-    for label, (_, _, own) in zip(ax.get_yticklabels(), every):
-        label.set_fontweight("bold" if own else "normal")
+    for at, (value, _, own) in enumerate(every):
+        ax.plot(value, at, "oD"[own], color=(BLUE, ORANGE)[own])
+        ax.get_yticklabels()[at].set_fontweight(("normal", "bold")[own])
     ax.set(xlabel=xlabel, ylim=(-1, len(every)), xlim=(0, None))
     return fig
 
@@ -210,31 +187,18 @@ def scale_panels(table: Sequence[Mapping], limits: Sequence[Mapping]):
         "queries_per_s": "queries a second, together",
         "recall_at_10": "recall at 10, %",
     }
-    fig, axes = plt.subplots(1, 3, figsize=(WIDTH, 3.6))
-    kinds = list(dict.fromkeys(row["kind"] for row in table))
+    fig, axes = _panels(panels, 3.6)
     for ax, (what, title) in zip(axes, panels.items()):
-        for at, kind in enumerate(kinds):
-            own = [row for row in table if row["kind"] == kind]
-            ax.plot(
-                [row["n"] for row in own],
-                [row[what] for row in own],
-                marker=MARKS[at % 8],
-                color=COLOURS[at % 7],
-                label=kind,
-                ms=5,
-            )
-        ax.set(
-            xscale="log",
-            xlabel="codes",
-            title=title,
-            yscale="linear" if "recall" in what else "log",
-        )
+        for at, kind in enumerate(dict.fromkeys(row["kind"] for row in table)):
+            n, y = zip(*((row["n"], row[what]) for row in table if row["kind"] == kind))
+            style = {"marker": MARKS[at % 8], "color": COLOURS[at % 7], "ms": 5}
+            ax.plot(n, y, label=kind, **style)
+        ax.set(xscale="log", yscale="log", xlabel="codes", title=title)
     n = [row["n"] for row in limits]
     least = np.array([max(row["read_seconds"], row["count_seconds"]) for row in limits])
     for ax, y in zip(axes, (least, 1 / least)):
         ax.plot(n, y, "--", color=INK, label="limit of a scan")
-    axes[2].set(ylim=(0, 105))
-    fig.legend(
-        *axes[0].get_legend_handles_labels(), ncols=4, loc="outside lower center"
-    )
+    axes[2].set(yscale="linear", ylim=(0, 105))
+    labels = axes[0].get_legend_handles_labels()
+    fig.legend(*labels, ncols=4, loc="outside lower center")
     return fig

@@ -1,718 +1,76 @@
-"""Indexes of encoded galleries on FAISS, and indexes of folders of pictures."""
+"""Indexes on FAISS, over vectors or codes, and over folders of pictures.
+
+Binary indexes hold packed codes and count the bits that differ; float
+indexes hold unit vectors and take the cosine. All scores are higher when
+closer. A folder's index is built once and kept beside the pictures:
+
+    FOLDER/.rsir-index/
+        pictures.index   the index, its rows, and what is known of each file
+        part-*.npz       rows of a build that has not come to its end
+        skipped.csv      pictures that were left out, and why
+
+Explained in chapter 05.
+"""
 
 from __future__ import annotations
 
-import dataclasses
+import csv
 import hashlib
+import io
 import json
 import math
 import os
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from PIL import Image
 
-from rsir.data.images import SUFFIXES, image_hashes, open_image
+from rsir.data.images import SUFFIXES, open_image
+from rsir.data.text import tokenize
 from rsir.encoders.base import weights_hash
 from rsir.models.base import Retriever
 from rsir.utils.errors import RsirError
-from rsir.utils.io import atomic_write
+from rsir.utils.io import atomic_write, read_bytes
 from rsir.utils.progress import track
 
-# ----------------------------------------------------------------------
-# The kinds of index there are, and how FAISS makes each of them.
-#
-# `rsir.retrieval.index` is the face of these; nothing else needs this file.
-
-
-#: what each kind may be told, and its default; None: from the size
-KINDS: dict[str, dict] = {
-    "binary-flat": {},
-    "binary-ivf": {"nlist": None, "nprobe": 16},
-    "binary-hnsw": {"links": 32, "ef_build": 80, "ef": 64},
-    "binary-hash": {"tables": None, "key_bits": None, "nflip": 1},
-    "flat": {},
-    "hnsw": {"links": 32, "ef_build": 80, "ef": 64},
-    "ivf-pq": {"nlist": None, "nprobe": 16, "parts": None},
+#: short names of strings for `faiss.index_factory`, `index_binary_factory`
+KINDS = {
+    "binary-flat": "BFlat",
+    "binary-ivf": "BIVF{cells}",
+    "binary-hnsw": "BHNSW32",
+    "binary-hash": "BHash{tables}x{key_bits}",
+    "flat": "Flat",
+    "hnsw": "HNSW32",
+    "ivf-pq": "IVF{cells},PQ{parts}x{part_bits}",
 }
-#: options that may change on an index that is built
-LATER = ("nprobe", "ef", "nflip")
-#: the smallest value of an option, where it is not 1
-LEAST = {"nflip": 0, "links": 2}
-#: a code book of four bits has so many entries, and needs as many rows
-PQ_ROWS = 16
+PROBES = 16  # cells that a search looks into
+AGAIN = "build it again"
 
 
-def is_binary(kind: str) -> bool:
-    """Whether a kind holds packed codes."""
-    return kind.startswith("binary-")
+def load_faiss():
+    """The module `faiss`, loaded after torch.
 
-
-def check_kind(kind: str) -> None:
-    """Refuse a kind that there is not.
-
-    Raises:
-        RsirError: names the kinds there are.
+    Each brings an OpenMP of its own. On macOS both are LLVM's: with FAISS
+    loaded first torch crashes in its first parallel loop; with torch
+    first, FAISS crashes in its own, unless it keeps to one thread. The
+    second copy also stops the process unless it is told that it may stay.
+    On Linux the two do not meet. This is the one place that imports FAISS
+    (torch is imported at the head of this file).
     """
-    if kind not in KINDS:
-        raise RsirError(
-            f"index kind {kind!r}: unknown; choose one of {', '.join(KINDS)}"
-        )
-
-
-def checked(kind: str, width: int, options: Mapping) -> dict:
-    """The options of an index, the ones that were not given filled in.
-
-    Args:
-        kind: a key of `KINDS`.
-        width: bits of a code, or length of a vector.
-        options: as in `KINDS`.
-
-    Raises:
-        RsirError: an unknown kind or option, a value out of its
-            range, or a width that the kind cannot hold.
-    """
-    check_kind(kind)
-    odd = sorted(set(options) - set(KINDS[kind]))
-    if odd:
-        raise RsirError(
-            f"index option {odd[0]!r}: {kind} has {', '.join(KINDS[kind]) or 'none'}"
-        )
-    if is_binary(kind) and width % 8:
-        raise RsirError(f"{kind}: codes of {width} bits; give a multiple of 8")
-    for name, value in options.items():
-        _in_range(name, value, KINDS[kind][name] is None)
-    parts, bits = options.get("parts"), options.get("key_bits")
-    if parts and width % parts:
-        raise RsirError(
-            f"index option 'parts': {parts} does not divide the width {width}"
-        )
-    if bits and bits * (options.get("tables") or 1) > width:
-        raise RsirError(
-            "index options 'tables' and 'key_bits': "
-            f"{options.get('tables') or 1} x {bits} bits, but a code "
-            f"has {width}; take fewer"
-        )
-    return KINDS[kind] | dict(options)
-
-
-def _in_range(name: str, value, may_be_none: bool) -> None:
-    if value is None and may_be_none:
-        return
-    least = LEAST.get(name, 1)
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < least:
-        raise RsirError(
-            f"index option {name!r}: {value!r}; give a whole number from {least}"
-        )
-
-
-def cells(n: int) -> int:
-    """Cells for n rows: about sqrt(n), with 40 rows each to learn."""
-    return max(1, min(round(math.sqrt(n)), n // 40))
-
-
-def make(kind: str, width: int, given: dict, n: int):
-    """An empty FAISS index for n rows.
-
-    Options in `given` that are None are set from n there.
-
-    Raises:
-        RsirError: too few rows for the kind.
-    """
+    if sys.platform == "darwin":
+        os.environ.setdefault("KMP_DUPLICATE_LIB_OK", "TRUE")
     import faiss
 
-    if given.get("nlist", 1) is None:
-        given["nlist"] = cells(n)
-    if kind == "binary-flat":
-        return faiss.IndexBinaryFlat(width)
-    if kind == "flat":
-        return faiss.IndexFlatIP(width)
-    if kind == "binary-ivf":
-        coarse = faiss.IndexBinaryFlat(width)
-        made = faiss.IndexBinaryIVF(coarse, width, given["nlist"])
-        made.quantizer = coarse  # Python must keep it alive
-    elif kind == "ivf-pq":
-        if n < PQ_ROWS:
-            raise RsirError(
-                f"rows: {n}; ivf-pq learns its code book from at least "
-                f"{PQ_ROWS}, take flat for so few"
-            )
-        parts = given["parts"] or max(p for p in range(1, 65) if width % p == 0)
-        given["parts"] = parts
-        coarse = faiss.IndexFlatIP(width)
-        bits = 8 if n >= 1024 else 4
-        made = faiss.IndexIVFPQ(
-            coarse,
-            width,
-            given["nlist"],
-            parts,
-            bits,
-            faiss.METRIC_INNER_PRODUCT,
-        )
-        made.quantizer = coarse
-        made.pq.cp.min_points_per_centroid = 1
-    elif kind == "binary-hash":
-        bits = given["key_bits"] or max(4, min(width // 2, round(math.log2(n))))
-        tables = given["tables"] or min(8, width // bits)
-        given |= {"key_bits": bits, "tables": tables}
-        made = faiss.IndexBinaryMultiHash(width, tables, bits)
-    elif kind == "binary-hnsw":
-        made = faiss.IndexBinaryHNSW(width, given["links"])
-    else:
-        made = faiss.IndexHNSWFlat(width, given["links"], faiss.METRIC_INNER_PRODUCT)
-    if "nlist" in given:  # few rows are fine (no warning), 64 a cell do
-        made.cp.min_points_per_centroid = 1
-        made.cp.max_points_per_centroid = 64
-    if "ef_build" in given:
-        made.hnsw.efConstruction = given["ef_build"]
-    tune(made, given)
-    return made
-
-
-def tune(made, given: Mapping) -> None:
-    """Set how a FAISS index looks: see `LATER`."""
-    if "nprobe" in given:
-        made.nprobe = min(given["nprobe"], made.nlist)
-    if "ef" in given:
-        made.hnsw.efSearch = given["ef"]
-    if "nflip" in given:
-        made.nflip = given["nflip"]
-
-
-@contextmanager
-def told(kind: str, options: Mapping):
-    """FAISS's own errors, as ours.
-
-    Raises:
-        RsirError: in place of a RuntimeError of FAISS.
-    """
-    try:
-        yield
-    except RuntimeError as error:
-        raise RsirError(
-            f"{kind} index with {dict(options) or 'no options'}: FAISS "
-            f"refuses ({last_line(error)}); choose other options"
-        ) from error
-
-
-def last_line(error: Exception) -> str:
-    """What FAISS means to say, without where in its source."""
-    text = str(error).strip()
-    return text.splitlines()[-1] if text else type(error).__name__
-
-
-# ----------------------------------------------------------------------
-# Rows that have been computed, one for each picture of a folder.
-#
-# A build that is killed goes on from here, and one after new pictures
-# have come reads only those. Each row has a checksum, so a row that is
-# cut off or damaged is not taken for one.
-#
-#     journal.json     the model, and what a row is
-#     rows.bin         codes or vectors, one after the other
-#     pictures.jsonl   one line a row: file, SHA-256, checksum
-
-
-JOURNAL_FORMAT = 2
-NAMES = "pictures.jsonl"
-
-
-@dataclass(frozen=True)
-class Noted:
-    """A picture file as the journal knows it.
-
-    Attributes:
-        name: path below the folder.
-        sha256: of its bytes.
-        size: bytes.
-        changed: when it was last written, nanoseconds.
-    """
-
-    name: str
-    sha256: str
-    size: int
-    changed: int
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.name, self.sha256
-
-
-class Journal:
-    """The rows of one model, whole even after a kill.
-
-    Args:
-        home: the folder of the index; see `held`.
-        model: fingerprint; rows of another model are dropped.
-        like: a row of this model, `[1, width]`.
-
-    Attributes:
-        known: number of the row of each (name, SHA-256).
-    """
-
-    def __init__(self, home: Path, model: str, like: np.ndarray) -> None:
-        self.home, self.model = home, model
-        self.rows_path, self.names_path = home / "rows.bin", home / NAMES
-        self.facts_path = home / "journal.json"
-        self.dtype, self.width = like.dtype, like.shape[1]
-        self.bytes = self.dtype.itemsize * self.width
-        facts = {
-            "format": JOURNAL_FORMAT,
-            "model": model,
-            "dtype": self.dtype.str,
-            "width": self.width,
-        }
-        if self._facts() != facts:
-            for path in (self.facts_path, self.rows_path, self.names_path):
-                path.unlink(missing_ok=True)
-            with atomic_write(self.facts_path) as file:
-                json.dump(facts, file)
-        self.known = self._read()
-
-    def _facts(self):
-        try:
-            return json.loads(self.facts_path.read_bytes())
-        except (FileNotFoundError, ValueError):
-            return None
-
-    def _read(self) -> dict[tuple[str, str], int]:
-        """Whole rows up to the first that is not; the rest is cut off."""
-        known: dict[tuple[str, str], int] = {}
-        rows = self.rows_path.read_bytes() if self.rows_path.exists() else b""
-        lines = []
-        for line, noted, checksum in _lines(self.names_path):
-            at = len(lines) * self.bytes
-            row = rows[at : at + self.bytes]
-            if (
-                len(row) < self.bytes
-                or zlib.crc32(row) != checksum
-                or noted.key in known
-            ):
-                break
-            known[noted.key] = len(lines)
-            lines.append(line)
-        with atomic_write(self.names_path, "wb") as file:
-            file.write(b"".join(lines))
-        whole = len(lines) * self.bytes
-        if len(rows) > whole:
-            os.truncate(self.rows_path, whole)
-        return known
-
-    def append(self, pictures: Sequence[Noted], rows: np.ndarray) -> None:
-        """Rows first, then their names: a kill between loses both."""
-        each = [np.ascontiguousarray(row).tobytes() for row in rows]
-        with open(self.rows_path, "ab") as file:
-            file.write(b"".join(each))
-            file.flush()
-            os.fsync(file.fileno())
-        with open(self.names_path, "a", encoding="ascii") as file:
-            for picture, row in zip(pictures, each, strict=True):
-                self.known[picture.key] = len(self.known)
-                file.write(
-                    json.dumps(asdict(picture) | {"crc32": zlib.crc32(row)}) + "\n"
-                )
-
-    def rows(self, pictures: Sequence[Noted]) -> np.ndarray:
-        """The rows of some pictures, in the order asked for."""
-        every = np.memmap(self.rows_path, self.dtype, "r")
-        every = every.reshape(-1, self.width)
-        return np.array(every[[self.known[p.key] for p in pictures]])
-
-
-def _lines(path: Path) -> Iterator[tuple[bytes, Noted, int]]:
-    """Line, picture and checksum, up to the first that is damaged."""
-    if not path.exists():
-        return
-    for line in path.read_bytes().splitlines(keepends=True):
-        try:
-            known = json.loads(line)
-            checksum = known.pop("crc32")
-            noted = Noted(**known)
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return
-        if not line.endswith(b"\n"):
-            return
-        yield line, noted, checksum
-
-
-def noted(home: Path) -> dict[str, Noted]:
-    """The pictures of the journal in a folder, by name; {} if none."""
-    return {one.name: one for _, one, _ in _lines(home / NAMES)}
-
-
-@contextmanager
-def held(home: Path) -> Iterator[None]:
-    """The folder of an index, for one build at a time.
-
-    Raises:
-        RsirError: another build is at work there, or the folder cannot
-            be written.
-    """
-    from filelock import FileLock, Timeout
-
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(home / "lock", timeout=0)
-        with lock:
-            yield
-    except Timeout:
-        raise RsirError(
-            f"{home}: another build is at work there; wait for it"
-        ) from None
-    except OSError as error:
-        raise RsirError(
-            f"{home}: the index cannot be written there "
-            f"({error.strerror or error}); name another place with "
-            "--index, or make room"
-        ) from error
-
-
-# ----------------------------------------------------------------------
-# An index over a folder of pictures, of one's own or of a data set.
-#
-# Pictures are read once: `rsir.retrieval.index` keeps what was computed, so a
-# build that is killed goes on, and new pictures are all that a later
-# build reads. Explained in chapter 05.
-#
-#     FOLDER/.rsir-index/
-#         journal.json, rows.bin, pictures.jsonl   see `rsir.retrieval.index`
-#         pictures.index   what `rsir.retrieval.index.Index` has saved
-
-
-HOME = ".rsir-index"
-BATCH = 32
-
-
-def fingerprint(model: Retriever) -> str:
-    """Which model this is: weights, and how it takes pictures in."""
-    facts = json.dumps(model.image_encoder.identity(), sort_keys=True)
-    text = f"{type(model).__name__} {facts} {weights_hash(model)}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def side(encoded: dict, model: Retriever, what: str) -> np.ndarray:
-    """The rows that an index holds: packed codes, or vectors.
-
-    Args:
-        encoded: what `encode_images` or `encode_texts` gave.
-        model: names itself in the error.
-        what: "v" or "t", the vector of the side.
-
-    Raises:
-        RsirError: if the model compares by more than one vector.
-    """
-    if "code" in encoded:
-        return pack(encoded["code"].cpu().numpy())
-    if set(encoded) != {what}:
-        raise RsirError(
-            f"{type(model).__name__}: compares a picture and a "
-            "sentence by more than one vector each, which an index "
-            "cannot; take linear, mlp, galr or cfitr"
-        )
-    return encoded[what].float().cpu().numpy()
-
-
-def refuse(error: OSError) -> None:
-    """A file or folder that cannot be read, as a user error."""
-    raise RsirError(
-        f"{error.filename}: cannot be read ({error.strerror}); change "
-        "its mode, or move it away"
-    ) from error
-
-
-def pictures_below(folder: Path) -> list[Path]:
-    """Picture files below a folder, hidden ones left out, sorted."""
-    if not folder.is_dir():
-        raise RsirError(f"{folder}: no such folder")
-    found = []
-    for here, below, files in os.walk(folder, onerror=refuse):
-        below[:] = [b for b in below if not b.startswith(".")]
-        found += [
-            Path(here, name)
-            for name in files
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
-        ]
-    if not found:
-        raise RsirError(f"{folder}: no pictures below it ({', '.join(SUFFIXES)})")
-    return sorted(found)
-
-
-def data_hash(pictures: Sequence[Noted]) -> str:
-    """One fingerprint of all pictures, their names and their order."""
-    digest = hashlib.sha256()
-    for one in pictures:
-        digest.update(one.name.encode("utf-8", "surrogatepass"))
-        digest.update(f"\0{one.sha256}\n".encode())
-    return digest.hexdigest()[:16]
-
-
-def look_at(
-    folder: Path, paths: Sequence[Path], home: Path, progress: bool = False
-) -> list[Noted]:
-    """Name and SHA-256 of pictures.
-
-    A file that has the size and the time it was noted with is not
-    read again.
-    """
-    known, out, new = noted(home), [], []
-    for path in paths:
-        name = path.relative_to(folder).as_posix()
-        try:
-            facts = path.stat()
-        except OSError as error:
-            refuse(error)
-        old = known.get(name)
-        if old is None or (old.size, old.changed) != (facts.st_size, facts.st_mtime_ns):
-            new.append((len(out), path))
-            old = Noted(name, "", facts.st_size, facts.st_mtime_ns)
-        out.append(old)
-    label = f"looking at {len(new):,} of {len(out):,} pictures"
-    for part in track(_parts(new), label, show=progress and bool(new)):
-        for (i, _), value in zip(
-            part, image_hashes([path for _, path in part]), strict=True
-        ):
-            out[i] = dataclasses.replace(out[i], sha256=value)
-    return out
-
-
-def _parts(items: Sequence) -> list[Sequence]:
-    return [items[i : i + BATCH] for i in range(0, len(items), BATCH)]
-
-
-def _pixels(encoder, path: Path) -> np.ndarray:
-    """A picture as the encoder takes it.
-
-    Raises:
-        RsirError: unreadable, or of more than 8 bits a number, which
-            has no range that all programs agree on.
-    """
-    picture = open_image(path)
-    with Image.open(path) as raw:
-        if raw.mode[0] in "IF":
-            raise RsirError(
-                f"{path}: mode {raw.mode}, more than 8 bits a number; "
-                "convert it to 8-bit RGB, or move it away"
-            )
-    return encoder.pixels(picture)
-
-
-@torch.inference_mode()
-def encode_pictures(model: Retriever, paths: Sequence[Path]) -> dict:
-    """The image side of some picture files."""
-    encoder = model.image_encoder
-    pixels = np.stack([_pixels(encoder, path) for path in paths])
-    device = next(model.parameters()).device
-    images = encoder.normalise(torch.from_numpy(pixels).to(device))
-    return model.encode_images(
-        model.image_features(images.contiguous(memory_format=torch.channels_last))
-    )
-
-
-def build_folder(
-    model: Retriever,
-    folder: str | Path,
-    *,
-    kind: str | None = None,
-    home: Path | None = None,
-    progress: bool = True,
-) -> Index:
-    """Index the pictures below a folder; goes on after a kill.
-
-    Args:
-        model: in evaluation mode.
-        folder: holds the pictures, in sub-folders or not.
-        kind: of `rsir.retrieval.index.KINDS`; None: "binary-flat" for a model
-            with codes, else "flat".
-        home: where the index lies; None: `FOLDER/.rsir-index`.
-        progress: print progress.
-
-    Returns:
-        The index, saved.
-
-    Raises:
-        RsirError: no picture, an unreadable one, a kind that does not
-            fit the model, another build at work, or no place to write.
-    """
-    folder = Path(folder)
-    home = Path(home or folder / HOME)
-    if kind is not None:
-        check_kind(kind)
-    paths = pictures_below(folder)
-    first = _rows(model, paths[:1])  # before any old row is dropped
-    packed = first.dtype == np.uint8
-    kind = kind or ("binary-flat" if packed else "flat")
-    if packed and not is_binary(kind):
-        raise RsirError(
-            f"index kind {kind!r}: this model gives codes; choose a binary kind"
-        )
-    with held(home):
-        pictures = look_at(folder, paths, home, progress)
-        journal = Journal(home, fingerprint(model), first)
-        for part in _unread(journal, pictures, progress):
-            rows = _rows(model, [paths[i] for i in part])
-            journal.append([pictures[i] for i in part], rows)
-        rows = journal.rows(pictures)
-        if is_binary(kind) and not packed:
-            rows = pack(rows)
-        index = Index.build(kind, rows, model=journal.model, data=data_hash(pictures))
-        index.save(home / "pictures.index")
-    return index
-
-
-def _unread(
-    journal: Journal, pictures: Sequence[Noted], progress: bool
-) -> Iterator[Sequence[int]]:
-    """Numbers of the pictures that have no row yet, in batches."""
-    new = [i for i, one in enumerate(pictures) if one.key not in journal.known]
-    label = f"reading {len(new):,} new of {len(pictures):,} pictures"
-    return track(_parts(new), label, show=progress)
-
-
-def _rows(model: Retriever, paths: Sequence[Path]) -> np.ndarray:
-    """The rows of some pictures, numbers all of them."""
-    encoded = encode_pictures(model, paths)
-    for value in encoded.values():
-        good = torch.isfinite(value).flatten(1).all(dim=1)
-        if not good.all():
-            raise RsirError(
-                f"{paths[int(good.int().argmin())]}: the model makes a "
-                "NaN or an infinite value of it; train the model again"
-            )
-    return side(encoded, model, "v")
-
-
-@dataclass(frozen=True)
-class Hit:
-    """One picture that was found: its file and its score."""
-
-    path: Path
-    score: float
-
-
-def open_folder(
-    model: Retriever, folder: str | Path, home: Path | None = None
-) -> tuple[Index, list[Path]]:
-    """The index of a folder and its pictures, both checked.
-
-    Raises:
-        RsirError: no index, one of another model, or pictures that
-            have come, gone or changed since.
-    """
-    folder = Path(folder)
-    home = Path(home or folder / HOME)
-    paths = pictures_below(folder)
-    path = home / "pictures.index"
-    index = Index.load(path, model=fingerprint(model))
-    if data_hash(look_at(folder, paths, home)) != index.data:
-        raise RsirError(
-            f"{path}: pictures below {folder} have come, gone or "
-            "changed since; run rsir index build again, it reads only "
-            "what is new"
-        )
-    return index, paths
-
-
-@torch.inference_mode()
-def search_folder(
-    model: Retriever,
-    folder: str | Path,
-    sentence: str,
-    k: int = 5,
-    *,
-    fine: int = 0,
-    reading: float = 1.0,
-    home: Path | None = None,
-) -> list[Hit]:
-    """The pictures below a folder that fit a sentence best.
-
-    Args:
-        model: the one that built the index, in evaluation mode.
-        folder: as in `build_folder`.
-        sentence: the query.
-        k: how many.
-        fine: so many candidates are read again by the joint part of
-            the model; 0: the index alone decides.
-        reading: how much of what it reads counts beside the cosine
-            that the fine score starts at, from 0 to 1.
-        home: as in `build_folder`.
-
-    Raises:
-        RsirError: as in `open_folder`, or if the model has no joint
-            part.
-    """
-    index, paths = open_folder(model, folder, home)
-    ids = model.text_encoder.tokenize([sentence])
-    ids = ids.to(next(model.parameters()).device)
-    text = model.encode_texts(model.text_features(ids))
-    query = side(text, model, "t")
-    if index.binary and query.dtype != np.uint8:
-        query = pack(query)
-    if not fine:
-        scores, found = index.search(query, k)
-    elif not hasattr(model, "joint"):
-        raise RsirError(
-            f"{type(model).__name__}: has no joint part to look twice "
-            "with; leave --fine out"
-        )
-    else:
-
-        def rescore(_, candidates):
-            return np.concatenate(
-                [
-                    _read(model, [paths[i] for i in part], text)
-                    for part in _parts(candidates)
-                ]
-            )
-
-        was, model.reading = getattr(model, "reading", 1.0), reading
-        try:
-            scores, found = coarse_to_fine(index, query, rescore, m=max(fine, k), k=k)
-        finally:
-            model.reading = was
-    return [Hit(paths[i], float(s)) for s, i in zip(scores[0], found[0]) if i >= 0]
-
-
-def _read(model: Retriever, paths: Sequence[Path], text: dict) -> np.ndarray:
-    """Fine scores of some pictures with one sentence."""
-    images = encode_pictures(model, paths)
-    pairs = torch.zeros(len(paths), 2, dtype=torch.long)
-    pairs[:, 0] = torch.arange(len(paths))
-    device = next(model.parameters()).device
-    return model.joint(images, text, pairs.to(device)).float().cpu().numpy()
-
-
-# ----------------------------------------------------------------------
-# Indexes for codes and vectors, and search from coarse to fine.
-#
-# FAISS does the work; this is one small face over it. Binary indexes
-# hold packed codes and count the bits that differ; float indexes hold
-# unit vectors and take the cosine. All scores are higher when closer.
-#
-# | kind | holds | finds |
-# |---|---|---|
-# | binary-flat | codes | exactly, reads everything |
-# | binary-ivf | codes, in cells | looks into `nprobe` cells |
-# | binary-hnsw | codes, as a graph | walks with `ef` open ends |
-# | binary-hash | codes, in tables | looks up, flips `nflip` bits |
-# | flat, hnsw | vectors | as above |
-# | ivf-pq | vectors, compressed | approximately, small |
-#
-# Explained in chapter 05.
-
-
-__all__ = ["KINDS", "Index", "cells", "coarse_to_fine", "hamming", "pack"]
-
-FORMAT = 1
-#: what a saved index says of itself
-FACTS = ("kind", "width", "n", "options", "model", "data")
-AGAIN = "build it again"
+    if sys.platform == "darwin":
+        faiss.omp_set_num_threads(1)
+    return faiss
 
 
 def pack(codes: np.ndarray) -> np.ndarray:
@@ -722,8 +80,8 @@ def pack(codes: np.ndarray) -> np.ndarray:
         codes: numbers; above 0 is a one, all else a zero.
 
     Raises:
-        RsirError: if the length is no multiple of 8, or something is
-            no number.
+        RsirError: the length is no multiple of 8, or something is no
+            number.
     """
     codes = np.asarray(codes)
     if codes.ndim != 2 or codes.shape[1] % 8 or not codes.shape[1]:
@@ -747,49 +105,98 @@ def hamming(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return out
 
 
+# ----------------------------------------------------------------------
+# Rows and their nearest.
+
+
+def cells(n: int) -> int:
+    """Cells for n rows: about sqrt(n), with 40 rows each to learn."""
+    return max(1, min(round(math.sqrt(n)), n // 40))
+
+
+def factory_string(kind: str, width: int, n: int) -> str:
+    """What FAISS is asked for: `KINDS` filled in for n rows, or `kind`."""
+    key_bits = max(4, min(width // 2, round(math.log2(max(n, 2)))))
+    return KINDS.get(kind, kind).format(
+        cells=cells(n),
+        tables=max(1, min(8, width // key_bits)),
+        key_bits=key_bits,
+        parts=max(p for p in range(1, 65) if width % p == 0),
+        part_bits=8 if n >= 1024 else 4,
+    )
+
+
+def is_binary(kind: str) -> bool:
+    """Whether a kind holds packed codes."""
+    return KINDS.get(kind, kind).startswith("B")
+
+
 class Index:
     """A FAISS index that knows what it was made from.
 
-    Args:
-        kind: a key of `KINDS`.
+    Attributes:
+        kind: a key of `KINDS`, or a string of FAISS's index factory.
+        factory: that string.
         width: bits of a code, or length of a vector.
-        model: fingerprint of the model, see `rsir.retrieval.index`.
-        data: fingerprint of what was indexed.
-        options: as in `KINDS`.
-
-    Raises:
-        RsirError: for an unknown kind or option, or a width that the
-            kind cannot hold.
+        facts: what else belongs to it, such as the model's fingerprint.
+        faiss: FAISS's own object; what a search looks at is set there
+            (`nprobe`, `hnsw.efSearch`, `nflip`).
     """
 
-    def __init__(
-        self, kind: str, width: int, *, model: str = "", data: str = "", **options
-    ) -> None:
-        self.options = checked(kind, int(width), options)
-        self.kind, self.width = kind, int(width)
-        self.model, self.data = model, data
+    def __init__(self, kind: str, width: int, made, factory: str, facts: Mapping):
+        self.kind, self.width, self.factory = kind, width, factory
+        self.facts, self.faiss = dict(facts), made
         self.binary = is_binary(kind)
-        self.faiss = None
-
-    # -- making -------------------------------------------------------
 
     @classmethod
-    def build(cls, kind: str, rows: np.ndarray, **more) -> "Index":
-        """An index of `rows`; arguments as in `Index`.
+    def empty(cls, kind: str, width: int, n: int, **facts) -> Index:
+        """An index without rows, of a size for n of them.
+
+        Raises:
+            RsirError: FAISS refuses the kind, or this width of it.
+        """
+        faiss = load_faiss()
+        if is_binary(kind) and width % 8:
+            raise RsirError(f"{kind}: codes of {width} bits; give a multiple of 8")
+        factory = ""
+        with _faiss_errors(kind, f"rows of width {width}"):
+            factory = factory_string(kind, width, n)
+            if is_binary(kind):
+                made = faiss.index_binary_factory(width, factory)
+            else:
+                made = faiss.index_factory(width, factory, faiss.METRIC_INNER_PRODUCT)
+        if hasattr(made, "nprobe"):
+            made.nprobe = min(PROBES, made.nlist)
+        for clustering in (made, getattr(made, "pq", None)):
+            if hasattr(clustering, "cp"):  # few rows will do, 64 a cell are enough
+                clustering.cp.min_points_per_centroid = 1
+                clustering.cp.max_points_per_centroid = (
+                    64 if clustering is made else 256
+                )
+        if hasattr(made, "hnsw"):
+            made.hnsw.efConstruction, made.hnsw.efSearch = 80, 64
+        if hasattr(made, "nflip"):
+            made.nflip = 1
+        return cls(kind, width, made, factory, facts)
+
+    @classmethod
+    def build(cls, kind: str, rows: np.ndarray, **facts) -> Index:
+        """An index of `rows`.
 
         Args:
-            kind: a key of `KINDS`.
+            kind: as in `Index`.
             rows: packed codes uint8 `[n, bits / 8]`, or vectors
                 `[n, dim]`, which are brought to length one.
+            facts: kept with the index.
         """
         rows = np.asarray(rows)
-        if rows.ndim != 2 or not rows.shape[1]:
+        if rows.ndim != 2 or not rows.size:
             raise RsirError(
                 f"rows: shape {rows.shape}; give a matrix, one row for "
                 "each thing to find"
             )
         width = rows.shape[1] * (8 if is_binary(kind) else 1)
-        index = cls(kind, width, **more)
+        index = cls.empty(kind, width, len(rows), **facts)
         index.add(rows)
         return index
 
@@ -799,17 +206,13 @@ class Index:
         The first rows also place cells and code books, so give many.
         """
         rows = self._checked(rows, "rows")
-        if self.faiss is None:
-            if not len(rows):
-                raise RsirError("rows: none; an index needs some")
-            self.faiss = make(self.kind, self.width, self.options, len(rows))
-        with told(self.kind, self.options):
+        with _faiss_errors(self.kind, f"{len(rows)} rows"):
             if not self.faiss.is_trained:
                 self.faiss.train(rows)
             self.faiss.add(rows)
 
     def __len__(self) -> int:
-        return 0 if self.faiss is None else self.faiss.ntotal
+        return self.faiss.ntotal
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The k closest rows of every query.
@@ -819,40 +222,25 @@ class Index:
             k: how many; a smaller index gives all it has.
 
         Returns:
-            scores float32 and numbers int64, both `[n, k]`, best
-            first, equal scores by number. What was not found has the
-            number -1 and the score -inf. Which of the equals at the
-            end are found is up to FAISS.
+            scores float32 and numbers int64, both `[n, k]`, best first,
+            ties by number. What was not found has the number -1 and the
+            score -inf. Which of the ties at the end are found is up to
+            FAISS.
         """
         queries = self._checked(queries, "queries")
-        _whole("k", k)
+        if not isinstance(k, (int, np.integer)) or k < 1:
+            raise RsirError(f"k is {k!r}: give a whole number from 1")
         if not len(self):
             raise RsirError("the index is empty; add rows first")
-        with told(self.kind, self.options):
+        with _faiss_errors(self.kind, f"a search for {k}"):
             far, found = self.faiss.search(queries, int(min(k, len(self))))
-        scores = far.astype(np.float32)
-        if self.binary:
-            scores = -scores
+        scores = -far.astype(np.float32) if self.binary else far
         scores[found < 0] = -np.inf
         order = np.lexsort((found, -scores), axis=1)
         return (
             np.take_along_axis(scores, order, axis=1),
             np.take_along_axis(found, order, axis=1),
         )
-
-    def set(self, **options) -> "Index":
-        """Change how a search looks: `nprobe`, `ef`, `nflip`."""
-        for name, value in options.items():
-            if name not in LATER or name not in self.options:
-                raise RsirError(
-                    f"index option {name!r}: cannot be changed on a "
-                    f"{self.kind} that is built"
-                )
-        checked(self.kind, self.width, options)
-        self.options |= options
-        if self.faiss is not None:
-            tune(self.faiss, self.options)
-        return self
 
     def _checked(self, rows, what: str) -> np.ndarray:
         rows = np.asarray(rows)
@@ -861,200 +249,562 @@ class Index:
             raise RsirError(
                 f"{what}: shape {rows.shape}; this {self.kind} index takes [n, {width}]"
             )
+        if self.binary != (rows.dtype == np.uint8) or rows.dtype.kind not in "fiu":
+            raise RsirError(
+                f"{what}: type {rows.dtype}; vectors are real numbers, and codes "
+                "must be packed first (rsir.retrieval.index.pack)"
+            )
         if self.binary:
-            if rows.dtype != np.uint8:
-                raise RsirError(
-                    f"{what}: type {rows.dtype}; pack the codes first "
-                    "(rsir.retrieval.index.pack)"
-                )
             return np.ascontiguousarray(rows)
-        if rows.dtype.kind not in "fiu":
-            raise RsirError(f"{what}: type {rows.dtype}; vectors are real numbers")
         with np.errstate(over="ignore"):
-            rows = rows.astype(np.float32)
+            rows = np.array(rows, np.float32, order="C")
         good = np.isfinite(rows).all(axis=1)
         if not good.all():
             raise RsirError(
                 f"{what}: number {int(good.argmin())} holds a NaN or an "
                 "infinite value; leave it out, or train the model again"
             )
-        for length in (  # the first, lest squares pass float32
-            lambda: np.abs(rows).max(axis=1, keepdims=True),
-            lambda: np.linalg.norm(rows, axis=1, keepdims=True),
-        ):
-            by = length()
-            rows /= np.where(by > 0, by, 1)
-        return np.ascontiguousarray(rows)
+        for order in (np.inf, 2):  # the largest first: squares would overflow
+            length = np.linalg.norm(rows, order, axis=1, keepdims=True)
+            rows /= np.where(length > 0, length, 1)
+        return rows
 
-    # -- keeping ------------------------------------------------------
+    def _bytes(self) -> np.ndarray:
+        faiss = load_faiss()
+        write = faiss.serialize_index_binary if self.binary else faiss.serialize_index
+        return write(self.faiss)
 
-    def save(self, path: str | Path) -> None:
-        """Write the index and what it belongs to, in one file."""
-        if not len(self):
-            raise RsirError("the index is empty; add rows first")
-        facts = {
-            "format": FORMAT,
-            "kind": self.kind,
-            "width": self.width,
-            "n": len(self),
-            "options": self.options,
-            "model": self.model,
-            "data": self.data,
-        }
+    def nbytes(self) -> int:
+        """Bytes that the index takes when written out."""
+        return int(self._bytes().nbytes)
+
+    def save(self, path: str | Path, **arrays: np.ndarray) -> None:
+        """Write the index and its facts, and more arrays, in one file."""
+        about = {name: getattr(self, name) for name in ("kind", "factory", "width")}
+        about |= {"n": len(self), "facts": self.facts}
         with atomic_write(Path(path), "wb") as file:
-            np.savez(file, facts=np.array(json.dumps(facts)), index=_bytes(self))
+            text = np.array(json.dumps(about))
+            np.savez(file, about=text, faiss=self._bytes(), **arrays)
 
     @classmethod
-    def load(
-        cls, path: str | Path, *, model: str | None = None, data: str | None = None
-    ) -> "Index":
+    def load(cls, path: str | Path, **expected) -> Index:
         """Read what `save` wrote, and check whose it is.
 
         Args:
             path: of the file.
-            model, data: fingerprints that it must have; None: any.
+            expected: facts that it must have, such as `model`.
 
         Raises:
-            RsirError: missing, damaged, or of another model or data.
+            RsirError: missing, damaged, or of another model.
         """
         path = Path(path)
         if not path.is_file():
             raise RsirError(f"{path}: no index here; build one first")
-        facts, raw = _stored(path)
-        for what, wanted in (("model", model), ("data", data)):
-            if wanted is not None and wanted != facts[what]:
-                raise RsirError(
-                    f"{path}: this index belongs to other {what} "
-                    f"({facts[what] or 'unnamed'}, not {wanted}); "
-                    f"{AGAIN}, or name the {what} it was made from"
-                )
-        index = cls(
-            facts["kind"],
-            facts["width"],
-            model=facts["model"],
-            data=facts["data"],
-            **facts["options"],
-        )
-        index.faiss = _from_bytes(raw, index.binary, path)
-        if (len(index), index.faiss.d) != (facts["n"], facts["width"]):
+        faiss = load_faiss()
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                about = json.loads(str(stored["about"]))
+                kind, facts, raw = about["kind"], about["facts"], stored["faiss"]
+            binary = is_binary(kind)
+            read = faiss.deserialize_index_binary if binary else faiss.deserialize_index
+            index = cls(kind, about["width"], read(raw), about["factory"], facts)
+            if (index.faiss.d, len(index)) != (index.width, about["n"]):
+                raise ValueError(f"{len(index)} rows of {index.faiss.d}")
+        except Exception as error:  # whatever damage leads to
             raise RsirError(
-                f"{path}: holds {len(index)} rows of {index.faiss.d}, "
-                f"not {facts['n']} of {facts['width']}; "
-                f"{AGAIN}"
-            )
+                f"{path}: damaged, or not an index of this version "
+                f"({_last_line(error)}); {AGAIN}"
+            ) from error
+        for what, wanted in expected.items():
+            if facts.get(what) != wanted:
+                raise RsirError(
+                    f"{path}: this index belongs to another {what} "
+                    f"({facts.get(what)}, not {wanted}); {AGAIN}, or name "
+                    f"the {what} it was made from"
+                )
         return index
 
-    def nbytes(self) -> int:
-        """Bytes that the index takes when written out."""
-        return int(_bytes(self).nbytes)
+
+@contextmanager
+def _faiss_errors(kind: str, what: str):
+    """FAISS's own errors, and those of a wrong string, as ours."""
+    try:
+        yield
+    except (RuntimeError, KeyError, IndexError, ValueError) as error:
+        if isinstance(error, RsirError):
+            raise
+        raise RsirError(
+            f"index kind {kind!r}: FAISS refuses {what} ({_last_line(error)}); "
+            f"choose one of {', '.join(KINDS)}, or another string of "
+            "faiss.index_factory"
+        ) from error
 
 
-def coarse_to_fine(
-    index: Index,
-    queries: np.ndarray,
-    rescore: Callable[[int, np.ndarray], np.ndarray],
-    *,
-    m: int = 50,
-    k: int = 10,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Search m candidates cheaply, order them by a better score.
+def _last_line(error: Exception) -> str:
+    """What FAISS means to say, without where in its source."""
+    text = str(error).strip()
+    line = text.splitlines()[-1] if text else type(error).__name__
+    return line.split(": ", 1)[-1] if " at /" in line else line
 
-    Source: CFITR, the two stages; the order in the end is that of
-    the fine score alone. As released m = 70.
+
+# ----------------------------------------------------------------------
+# Queries: a sentence, or a picture.
+
+#: words that say nothing of what a picture shows
+STOP_WORDS = frozenset(
+    "a an and are as at be been by do does for from has have how in is it its of on "
+    "or s some than that the their them then there these they this those to was were "
+    "what where which who will with".split()
+)
+
+
+def warn_of_words(model: Retriever, sentence: str) -> None:
+    """Warn of a query that tells the model nothing.
+
+    Warns:
+        UserWarning: no word but stop words, or none that the model's
+            vocabulary holds.
+    """
+    words = [w for w in tokenize(sentence) if w[-1].isalnum() and w not in STOP_WORDS]
+    vocabulary = getattr(model.text_encoder, "vocabulary", None)
+    if not words:
+        cause = "holds no word that says what to look for"
+    elif vocabulary is not None and not any(word in vocabulary for word in words):
+        cause = f"the model knows none of its words ({', '.join(words)})"
+    else:
+        return
+    warnings.warn(f"query {sentence!r}: {cause}; the order means little", stacklevel=3)
+
+
+@torch.inference_mode()
+def encode_sentence(model: Retriever, sentence: str) -> dict[str, torch.Tensor]:
+    """The text side of a query, `[1, ...]` each; see `warn_of_words`."""
+    warn_of_words(model, sentence)
+    ids = model.text_encoder.tokenize([sentence])
+    ids = ids.to(next(model.parameters()).device)
+    return model.encode_texts(model.text_features(ids))
+
+
+@torch.inference_mode()
+def encode_pictures(
+    model: Retriever, pictures: Sequence[Path | Image.Image], pixels=None
+) -> dict[str, torch.Tensor]:
+    """The image side of some pictures, `[n, ...]` each.
 
     Args:
-        index: holds the gallery.
-        queries: as the rows of the index, `[n, ...]`.
-        rescore: takes the number of a query and the numbers of its
-            candidates `[c]`, best first; gives their scores `[c]`.
-        m: candidates of a query.
-        k: answers of a query, at most m.
+        pictures: files, or PIL images in mode RGB.
+        pixels: `rsir.data.images.PixelOptions` for files; None: 8 bits.
+    """
+    encoder = model.image_encoder
+    arrays = np.stack([encoder.pixels(_opened(x, pixels)) for x in pictures])
+    device = next(model.parameters()).device
+    images = encoder.normalise(torch.from_numpy(arrays).to(device))
+    return model.encode_images(
+        model.image_features(images.contiguous(memory_format=torch.channels_last))
+    )
 
-    Returns:
-        scores and numbers `[n, k]`, as `Index.search` gives them;
-        the scores are those of `rescore`.
+
+def _opened(picture: Path | Image.Image, pixels) -> Image.Image:
+    if isinstance(picture, Image.Image):
+        return picture
+    return open_image(picture, pixels) if pixels else open_image(picture)
+
+
+def one_vector(encoded: Mapping[str, torch.Tensor], model: Retriever) -> np.ndarray:
+    """The rows that an index holds: packed codes, or vectors.
 
     Raises:
-        RsirError: k is below 1 or above m, or `rescore` gave NaN or
-            another number of scores.
+        RsirError: the model compares by more than one vector.
     """
-    _whole("k", k)
-    if k > m:
-        raise RsirError(f"k is {k}, m is {m}: only m can be ordered")
-    _, found = index.search(queries, m)
-    k = min(k, m, len(index))
-    scores = np.full((len(found), k), -np.inf, np.float32)
-    numbers = np.full((len(found), k), -1, np.int64)
-    for query, row in enumerate(found):
-        row = row[row >= 0]
-        if not len(row):
+    if "code" in encoded:
+        return pack(encoded["code"].cpu().numpy())
+    if set(encoded) not in ({"v"}, {"t"}):
+        raise RsirError(
+            f"{type(model).__name__}: compares a picture and a "
+            "sentence by more than one vector each, which an index "
+            "cannot; take linear, mlp, galr or cfitr"
+        )
+    return next(iter(encoded.values())).float().cpu().numpy()
+
+
+# ----------------------------------------------------------------------
+# A folder of pictures.
+
+HOME = ".rsir-index"
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A file below the folder, as it was when it was last looked at.
+
+    Attributes:
+        name: path below the folder.
+        size: bytes.
+        changed: when it was last written, nanoseconds.
+        sha256: of its bytes.
+        cause: why it is left out; "": it is not.
+    """
+
+    name: str
+    size: int
+    changed: int
+    sha256: str = ""
+    cause: str = ""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One picture that was found: its file and its score."""
+
+    path: Path
+    score: float
+
+
+def fingerprint(model: Retriever) -> str:
+    """Which model this is: weights, and how it takes pictures in."""
+    facts = json.dumps(model.image_encoder.identity(), sort_keys=True)
+    text = f"{type(model).__name__} {facts} {weights_hash(model)}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def build_folder(
+    model: Retriever,
+    folder: str | Path,
+    *,
+    kind: str | None = None,
+    home: Path | None = None,
+    pixels=None,
+    strict: bool = False,
+    progress: bool = True,
+) -> Index:
+    """Index the pictures below a folder; goes on after a kill.
+
+    A picture that cannot be read is left out and listed in `skipped.csv`
+    beside the index.
+
+    Args:
+        model: in evaluation mode.
+        folder: holds the pictures, in sub-folders or not.
+        kind: as in `Index`; None: "binary-flat" for a model with codes,
+            else "flat".
+        home: where the index lies; None: `FOLDER/.rsir-index`.
+        pixels: `rsir.data.images.PixelOptions`, kept for later searches.
+        strict: stop at a picture that cannot be read.
+        progress: print progress.
+
+    Returns:
+        The index, saved; its facts have "pictures" and "skipped".
+
+    Raises:
+        RsirError: no picture, a kind that does not fit the model, another
+            build at work, or no place to write.
+    """
+    folder = Path(folder)
+    home = Path(home or folder / HOME)
+    # what the model makes of any picture tells whether the kind fits
+    probe = one_vector(encode_pictures(model, [Image.new("RGB", (64, 64))]), model)
+    packed = probe.dtype == np.uint8
+    kind = kind or ("binary-flat" if packed else "flat")
+    if packed and not is_binary(kind):
+        raise RsirError(
+            f"index kind {kind!r}: this model gives codes; choose a binary kind"
+        )
+    bits = 8 if packed else 1
+    Index.empty(kind, probe.shape[1] * bits, 10_000)
+    found = _listed(folder)
+    with held(home):
+        pictures = _examined(folder, found, _known(home), progress)
+        if pixels is not None and hasattr(pixels, "measured"):
+            good = [folder / p.name for p in pictures if not p.cause]
+            pixels = pixels.measured(good)
+        facts = {
+            "model": fingerprint(model),
+            "row": f"{probe.dtype.str} {probe.shape[1]}",
+            "pixels": pixels.to_dict() if pixels else None,
+        }
+        rows = _stored_rows(home, facts)
+        new = {p.sha256: p for p in pictures if not p.cause and p.sha256 not in rows}
+        causes = {}
+        label = f"reading {len(new):,} new of {len(pictures):,} pictures"
+        for part in track(_parts(list(new.values())), label, show=progress):
+            fresh = _rows_of(model, folder, part, pixels, causes)
+            if strict and causes:
+                break
+            _save_part(home, facts, fresh)
+            rows |= fresh
+        pictures = [replace(p, cause=causes.get(p.sha256, p.cause)) for p in pictures]
+        left_out = [p for p in pictures if p.cause]
+        write_skipped(home / "skipped.csv", [(p.name, p.cause) for p in left_out])
+        if left_out and (strict or len(left_out) == len(pictures)):
+            which = "the first is " if len(left_out) > 1 else ""
+            raise RsirError(
+                f"{folder}: {len(left_out):,} of {len(pictures):,} pictures cannot "
+                f"be read, see {home / 'skipped.csv'}; {which}{left_out[0].cause}"
+            )
+        kept = [p for p in pictures if not p.cause]
+        matrix = np.stack([rows[p.sha256] for p in kept])
+        table = {"pictures": kept, "skipped": left_out}
+        index = Index.build(
+            kind,
+            pack(matrix) if is_binary(kind) and not packed else matrix,
+            **facts,
+            **{key: [astuple(p) for p in value] for key, value in table.items()},
+        )
+        shas = np.array([p.sha256 for p in kept])
+        index.save(home / "pictures.index", rows=matrix, sha256=shas)
+        for rest in [*home.glob("part-*.npz"), *home.glob(".*.tmp")]:
+            rest.unlink()
+    return index
+
+
+def _listed(folder: Path) -> list[Picture]:
+    """Picture files below a folder, sorted; hidden ones are left out.
+
+    A folder that cannot be listed stands there as one that is left out.
+    """
+    if not folder.is_dir():
+        raise RsirError(f"{folder}: no such folder")
+    found = []
+
+    def note(error: OSError):
+        name = Path(error.filename).relative_to(folder).as_posix()
+        cause = f"{error.filename}: cannot be read ({error.strerror}); change its mode"
+        found.append(Picture(name, 0, 0, "", cause))
+
+    for here, below, files in os.walk(folder, onerror=note):
+        below[:] = [b for b in below if not b.startswith(".")]
+        for file in files:
+            path = Path(here, file)
+            if not file.startswith(".") and path.suffix.lower() in SUFFIXES:
+                name = path.relative_to(folder).as_posix()
+                try:
+                    facts = path.stat()
+                except OSError as error:
+                    note(error)
+                else:
+                    found.append(Picture(name, facts.st_size, facts.st_mtime_ns))
+    if not found:
+        raise RsirError(f"{folder}: no pictures below it ({', '.join(SUFFIXES)})")
+    return sorted(found, key=lambda p: p.name)
+
+
+def _examined(
+    folder: Path, found: Sequence[Picture], known: Mapping[str, Picture], progress: bool
+) -> list[Picture]:
+    """Pictures with their SHA-256, or why they cannot be read.
+
+    A file of the size and time that are known is not read again.
+    """
+    out = []
+    label = f"looking at {len(found):,} pictures"
+    for one in track(found, label, show=progress and len(found) > len(known)):
+        old = known.get(one.name)
+        if old and (old.size, old.changed) == (one.size, one.changed):
+            one = replace(one, sha256=old.sha256)
+        if not one.sha256 and not one.cause:
+            try:
+                data = read_bytes(folder / one.name, "image")
+                one = replace(one, sha256=hashlib.sha256(data).hexdigest())
+            except RsirError as error:
+                one = replace(one, cause=str(error))
+        out.append(one)
+    return out
+
+
+def _known(home: Path) -> dict[str, Picture]:
+    """The files of the last index, by name; {} if there is none."""
+    try:
+        return _pictures(Index.load(home / "pictures.index"))
+    except RsirError:
+        return {}
+
+
+def _pictures(index: Index) -> dict[str, Picture]:
+    both = index.facts["pictures"] + index.facts["skipped"]
+    return {one[0]: Picture(*one) for one in both}
+
+
+def _parts(items: Sequence) -> list[Sequence]:
+    return [items[i : i + BATCH] for i in range(0, len(items), BATCH)]
+
+
+def _rows_of(
+    model: Retriever, folder: Path, part: Sequence[Picture], pixels, causes: dict
+) -> dict[str, np.ndarray]:
+    """Rows by SHA-256 of the pictures that open; `causes` of the rest."""
+    opened = {}
+    for one in part:
+        try:
+            opened[one] = _opened(folder / one.name, pixels)
+        except RsirError as error:
+            causes[one.sha256] = str(error)
+    if not opened:
+        return {}
+    encoded = encode_pictures(model, list(opened.values()))
+    for value in encoded.values():
+        good = torch.isfinite(value).flatten(1).all(dim=1)
+        if not good.all():
+            name = list(opened)[int(good.int().argmin())].name
+            raise RsirError(
+                f"{folder / name}: the model makes a NaN or an infinite "
+                "value of it; train the model again"
+            )
+    rows = one_vector(encoded, model)
+    return {one.sha256: row for one, row in zip(opened, rows, strict=True)}
+
+
+# -- rows on disk: the archives check their own bytes, and appear whole --
+
+
+def _save_part(home: Path, facts: Mapping, rows: Mapping[str, np.ndarray]) -> None:
+    if rows:
+        number = len(list(home.glob("part-*.npz")))
+        while (path := home / f"part-{number:06d}.npz").exists():
+            number += 1
+        about = np.array(json.dumps({"facts": facts}))
+        values = np.stack(list(rows.values()))
+        with atomic_write(path, "wb") as file:
+            np.savez(file, about=about, sha256=np.array(list(rows)), rows=values)
+
+
+def _stored_rows(home: Path, facts: Mapping) -> dict[str, np.ndarray]:
+    """Rows that are kept, by SHA-256; damage and other models left out."""
+    rows: dict[str, np.ndarray] = {}
+    for path in [home / "pictures.index", *sorted(home.glob("part-*.npz"))]:
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                about = json.loads(str(stored["about"]))["facts"]
+                if facts == {key: about[key] for key in facts}:
+                    rows |= zip(stored["sha256"].tolist(), stored["rows"], strict=True)
+        except Exception:  # missing or damaged: computed again
             continue
-        fine = np.asarray(rescore(query, row), np.float32)
-        if fine.shape != row.shape:
-            raise RsirError(
-                f"rescore gave shape {fine.shape} for {len(row)} "
-                "candidates; give one score each"
-            )
-        if np.isnan(fine).any():
-            raise RsirError(
-                f"rescore gave NaN for query {query}; a NaN has no place in an order"
-            )
-        order = np.argsort(-fine, kind="stable")[:k]
-        scores[query, : len(order)] = fine[order]
-        numbers[query, : len(order)] = row[order]
-    return scores, numbers
+    return rows
 
 
-def _whole(name: str, value) -> None:
-    if not isinstance(value, (int, np.integer)) or value < 1:
-        raise RsirError(f"{name} is {value!r}: give a whole number from 1")
+@contextmanager
+def held(home: Path):
+    """The folder of an index, for one build at a time.
 
-
-# -- the file ---------------------------------------------------------
-
-
-def _stored(path: Path) -> tuple[dict, np.ndarray]:
-    """What `Index.save` wrote: facts, and the bytes of FAISS."""
+    Raises:
+        RsirError: another build is at work there, or the folder cannot
+            be written.
+    """
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            facts = json.loads(str(stored["facts"]))
-            raw = stored["index"]  # the archive checks the bytes
-            version = facts.get("format")
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        EOFError,
-        TypeError,
-        AttributeError,
-        IndexError,
-        zipfile.BadZipFile,
-    ) as error:
+        home.mkdir(parents=True, exist_ok=True)
+        with FileLock(home / "lock", timeout=0):
+            yield
+    except Timeout:
         raise RsirError(
-            f"{path}: damaged, or not an index ({error}); {AGAIN}"
-        ) from error
-    if version != FORMAT:
-        raise RsirError(f"{path}: written by another version; {AGAIN}")
-    lacking = [name for name in FACTS if name not in facts]
-    if lacking:
-        raise RsirError(f"{path}: {lacking[0]!r} is missing; {AGAIN}")
-    return facts, raw
-
-
-def _bytes(index: Index) -> np.ndarray:
-    import faiss
-
-    write = faiss.serialize_index_binary if index.binary else faiss.serialize_index
-    return write(index.faiss)
-
-
-def _from_bytes(raw: np.ndarray, binary: bool, path: Path):
-    import faiss
-
-    read = faiss.deserialize_index_binary if binary else faiss.deserialize_index
-    try:
-        return read(raw)
-    except RuntimeError as error:
+            f"{home}: another build is at work there; wait for it"
+        ) from None
+    except OSError as error:
         raise RsirError(
-            f"{path}: FAISS cannot read it ({last_line(error)}); {AGAIN}"
+            f"{home}: the index cannot be written there "
+            f"({error.strerror or error}); name another place with "
+            "--index, or make room"
         ) from error
+
+
+def write_skipped(path: Path, skipped: Sequence[tuple[str, str]]) -> None:
+    """Write `skipped.csv` (path, cause); none skipped: remove it."""
+    if not skipped:
+        path.unlink(missing_ok=True)
+        return
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("path", "cause"), *skipped])
+    with atomic_write(path, "wb") as file:
+        file.write(text.getvalue().encode("utf-8", "backslashreplace"))
+
+
+def open_folder(
+    model: Retriever, folder: str | Path, home: Path | None = None
+) -> tuple[Index, list[Path]]:
+    """The index of a folder and its pictures, both checked.
+
+    Raises:
+        RsirError: no index, one of another model, or pictures that have
+            come, gone or changed since.
+    """
+    folder = Path(folder)
+    path = Path(home or folder / HOME) / "pictures.index"
+    index = Index.load(path, model=fingerprint(model))
+    known = _pictures(index)
+    now = _examined(folder, _listed(folder), known, False)
+    if {(p.name, p.sha256) for p in now} != {
+        (p.name, p.sha256) for p in known.values()
+    }:
+        raise RsirError(
+            f"{path}: pictures below {folder} have come, gone or "
+            "changed since; run rsir index build again, it reads only "
+            "what is new"
+        )
+    return index, [folder / one[0] for one in index.facts["pictures"]]
+
+
+@torch.inference_mode()
+def search_folder(
+    model: Retriever,
+    folder: str | Path,
+    sentence: str | None = None,
+    k: int = 5,
+    *,
+    like: str | Path | None = None,
+    fine: int = 0,
+    home: Path | None = None,
+) -> list[Hit]:
+    """The pictures below a folder that fit a query best.
+
+    Args:
+        model: the one that built the index, in evaluation mode.
+        folder: as in `build_folder`.
+        sentence: the query.
+        k: how many.
+        like: a picture as the query, in place of a sentence.
+        fine: so many candidates are read again by the joint part of the
+            model; 0: the index alone decides.
+        home: as in `build_folder`.
+
+    Raises:
+        RsirError: as in `open_folder`, or the model has no joint part.
+    """
+    index, paths = open_folder(model, folder, home)
+    pixels = index.facts["pixels"]
+    if pixels is not None:
+        from rsir.data.images import PixelOptions
+
+        pixels = PixelOptions.from_dict(pixels)
+    if fine and like:
+        raise RsirError("--fine reads a sentence; leave it out with --like")
+    if fine and not hasattr(model, "joint"):
+        raise RsirError(
+            f"{type(model).__name__}: has no joint part to look twice "
+            "with; leave --fine out"
+        )
+    if like:
+        encoded = encode_pictures(model, [Path(like)], pixels)
+    else:
+        encoded = encode_sentence(model, sentence)
+    query = one_vector(encoded, model)
+    if index.binary and query.dtype != np.uint8:
+        query = pack(query)
+    scores, found = (side[0] for side in index.search(query, max(fine, k)))
+    scores, found = scores[found >= 0], found[found >= 0]
+    if fine and len(found):
+        scores = _joint_scores(model, [paths[i] for i in found], encoded, pixels)
+        order = np.argsort(-scores, kind="stable")
+        scores, found = scores[order], found[order]
+    return [Hit(paths[i], float(s)) for s, i in zip(scores[:k], found[:k])]
+
+
+def _joint_scores(model: Retriever, paths: Sequence[Path], text, pixels) -> np.ndarray:
+    """Joint scores of some pictures with one sentence, in batches."""
+    scores = []
+    for part in _parts(paths):
+        pairs = torch.zeros(len(part), 2, dtype=torch.long)
+        pairs[:, 0] = torch.arange(len(part))
+        images = encode_pictures(model, part, pixels)
+        scores.append(
+            model.joint(images, text, pairs.to(next(model.parameters()).device))
+        )
+    return torch.cat(scores).float().cpu().numpy()

@@ -1,4 +1,4 @@
-"""The frozen baseline, made once, and search by a sentence.
+"""The frozen baseline, made once, and search in a split.
 
 What `rsir search` uses when no run is named, and what chapter 00
 shows: two frozen encoders under one matrix each.
@@ -8,15 +8,22 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import torch
 from filelock import FileLock
 
 from rsir.data import Split, Splits, cache_dir
-from rsir.data.images import content_hash
+from rsir.data.images import content_hash, unreadable
 from rsir.data.text import Vocabulary
 from rsir.models import build
 from rsir.models.base import Retriever
 from rsir.models.recipes import RECIPES, recipe
+from rsir.retrieval.index import (
+    Index,
+    encode_pictures,
+    encode_sentence,
+    one_vector,
+)
 from rsir.training.batches import Corpus
 from rsir.training.checkpoints import BEST, RECIPE, VOCABULARY, load_weights
 from rsir.training.trainer import encode_corpus, train
@@ -40,10 +47,77 @@ def baseline(splits: Splits, *, progress: bool = True) -> Retriever:
     key = hashlib.sha256(
         (facts + content_hash(splits.train) + "\n".join(splits.train.captions)).encode()
     ).hexdigest()[:16]
-    run_dir = cache_dir() / "baseline" / f"{splits.name}-{key}"
+    run_dir = cache_dir() / "baseline" / f"{plain_name(splits.name)}-{key}"
     run_dir.mkdir(parents=True, exist_ok=True)
     with FileLock(run_dir / ".lock"):  # two notebooks at once
         return train(asked, splits, run_dir, progress=progress).model
+
+
+def plain_name(dataset: str) -> str:
+    """A data set's name for a file: of a path only the last part."""
+    return Path(dataset).expanduser().resolve().name
+
+
+def readable(splits: Splits) -> tuple[Splits, list[tuple[str, str]]]:
+    """Splits without the pictures that cannot be read.
+
+    Returns:
+        The splits, and (path, cause) of each picture left out.
+    """
+    kept, skipped = [], []
+    for split in splits:
+        pixels = getattr(split, "pixels", None)
+        bad = dict(unreadable(split.images, *([pixels] if pixels else [])))
+        good = [path not in bad for path in split.images]
+        kept.append(split.subset(np.array(good)) if bad else split)
+        skipped += [(str(path), cause) for path, cause in bad.items()]
+    return Splits(splits.name, splits.root, *kept), skipped
+
+
+@torch.inference_mode()
+def search(
+    model: Retriever,
+    split: Split,
+    sentence: str | None = None,
+    k: int = 5,
+    *,
+    like: str | Path | None = None,
+    corpus: Corpus | None = None,
+) -> list[tuple[int, float]]:
+    """The k pictures of a split that fit a query best.
+
+    Args:
+        model: scores; in evaluation mode.
+        split: where to look.
+        sentence: the query.
+        k: how many.
+        like: a picture as the query, in place of a sentence.
+        corpus: the split as the model reads it, if at hand.
+
+    Returns:
+        (index of the picture, score), best first, ties in the order of
+        the split.
+
+    Raises:
+        RsirError: the model needs keywords beside the sentence, or more
+            than one vector to compare pictures.
+    """
+    if getattr(model, "keywords", False) and like is None:
+        raise RsirError(
+            "this model was trained with keywords beside each "
+            "sentence; train one with keywords=false to search"
+        )
+    corpus = corpus or Corpus(split, model, progress=False)
+    images, _ = encode_corpus(model, corpus, texts=False)
+    if like is None:
+        scores = model.score(images, encode_sentence(model, sentence))[:, 0]
+        order = scores.argsort(descending=True, stable=True)[:k]
+        return [(int(i), float(scores[i])) for i in order]
+    own = encode_pictures(model, [Path(like)], getattr(split, "pixels", None))
+    rows, query = (one_vector(side, model) for side in (images, own))
+    kind = "binary-flat" if rows.dtype == np.uint8 else "flat"
+    scores, found = Index.build(kind, rows).search(query, k)
+    return list(zip(found[0].tolist(), scores[0].tolist()))
 
 
 def load_run(run_dir: str | Path) -> Retriever:
@@ -72,43 +146,3 @@ def load_run(run_dir: str | Path) -> Retriever:
     model = build(asked, vocabulary=vocabulary)
     load_weights(model, run_dir / BEST)
     return model.eval()
-
-
-@torch.inference_mode()
-def search(
-    model: Retriever,
-    split: Split,
-    sentence: str,
-    k: int = 5,
-    *,
-    corpus: Corpus | None = None,
-) -> list[tuple[int, float]]:
-    """The k pictures of a split that fit a sentence best.
-
-    Args:
-        model: scores; in evaluation mode.
-        split: where to look.
-        sentence: the query.
-        k: how many.
-        corpus: the split as the model reads it, if at hand.
-
-    Returns:
-        (index of the picture, score), best first; equal scores in
-        the order of the split.
-
-    Raises:
-        RsirError: if the model needs keywords beside the sentence.
-    """
-    if getattr(model, "keywords", False):
-        raise RsirError(
-            "this model was trained with keywords beside each "
-            "sentence; train one with keywords=false to search"
-        )
-    corpus = corpus or Corpus(split, model, progress=False)
-    images, _ = encode_corpus(model, corpus, texts=False)
-    ids = model.text_encoder.tokenize([sentence])
-    ids = ids.to(next(model.parameters()).device)
-    text = model.encode_texts(model.text_features(ids))
-    scores = model.score(images, text)[:, 0]  # (n_images,)
-    order = scores.argsort(descending=True, stable=True)[:k]
-    return [(int(i), float(scores[i])) for i in order]

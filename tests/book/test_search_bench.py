@@ -12,7 +12,7 @@ from rsir.data import load_dataset
 from rsir.evaluation.metrics import Ranks, evaluate_ranks, ranks
 from rsir.retrieval.index import Index, hamming
 
-HOME = Path(__file__).resolve().parent.parent / "benchmarks"
+HOME = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
 def script(name):
