@@ -20,7 +20,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -32,6 +31,7 @@ from rsir.models.cross_encoder import (
     CrossEncoder,
     Sides,
     hard_negatives,
+    own_rows,
     trim_tokens,
 )
 from rsir.models.layers import Standardise
@@ -258,8 +258,7 @@ class EnVLF(CrossEncoder):
         images = self.encode_images(batch["images"])
         texts = self.encode_texts(self.text_features(batch["texts"]))
         n = len(images["v"])
-        several = dist.is_available() and dist.is_initialized()
-        first = n * dist.get_rank() if several else 0
+        first = own_rows(n).start
         read = max(1, round(self.config.joint_share * n))
         positive = batch["pairs"]["positive"]
 
