@@ -32,6 +32,7 @@ from rsir.models import Config
 from rsir.models.cross_encoder import (
     CrossEncoder,
     Sides,
+    attention_bias,
     choice_loss,
     hard_negatives,
     own_rows,
@@ -121,12 +122,9 @@ def through(
         x: `[B, L, D]`.
         mask: `[B, L]`, True where a token is real; None: all are.
     """
-    hide = None
-    if mask is not None:
-        hide = torch.zeros(mask.shape, device=x.device)
-        hide = hide.masked_fill(~mask, torch.finfo(hide.dtype).min)[:, None, None]
+    bias = None if mask is None else attention_bias(mask)
     for block in blocks:
-        x = block(x, hide)
+        x = block(x, bias)
         if isinstance(x, tuple):
             x = x[0]
     return x

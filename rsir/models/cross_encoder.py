@@ -51,6 +51,12 @@ def own_rows(n: int) -> slice:
     return slice(first, first + n)
 
 
+def attention_bias(mask: Tensor) -> Tensor:
+    """What blocks of a BERT add to their logits: `[B, L]` to `[B, 1, 1, L]`."""
+    bias = torch.zeros(mask.shape, device=mask.device)
+    return bias.masked_fill(~mask, torch.finfo(bias.dtype).min)[:, None, None]
+
+
 def trim_tokens(tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Drop the places that pad every sentence.
 
