@@ -221,7 +221,6 @@ def trained(run, splits, dataset):
 
 
 def main():
-    import faiss
 
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
