@@ -32,8 +32,10 @@ from rsir.models import Config
 from rsir.models.cross_encoder import (
     CrossEncoder,
     Sides,
+    attention_bias,
     choice_loss,
     hard_negatives,
+    own_rows,
     trim_tokens,
 )
 from rsir.models.layers import Standardise
@@ -49,7 +51,9 @@ from rsir.utils.errors import RsirError
 RELEASED_BUGS = ("table", "lfem", "patches", "false")
 COARSE = ("hash", "float")
 MARGIN = 0.2  # of the triplet loss, as released
-MICRO = 8  # pictures in the authors' micro-batch, over which losses are sums
+#: pictures in the authors' micro-batch: hash losses are sums over so many, and
+#: the hardest negative is one of so many. Among a hundred, codes collapse
+MICRO = 8
 
 
 @dataclass(frozen=True)
@@ -118,12 +122,9 @@ def through(
         x: `[B, L, D]`.
         mask: `[B, L]`, True where a token is real; None: all are.
     """
-    hide = None
-    if mask is not None:
-        hide = torch.zeros(mask.shape, device=x.device)
-        hide = hide.masked_fill(~mask, torch.finfo(hide.dtype).min)[:, None, None]
+    bias = None if mask is None else attention_bias(mask)
     for block in blocks:
-        x = block(x, hide)
+        x = block(x, bias)
         if isinstance(x, tuple):
             x = x[0]
     return x
@@ -241,6 +242,13 @@ class DSHM(nn.Module):
             "quantise": self.config.quantise * MICRO * quant.mean(),  # L_quant
             "balance": self.config.balance * MICRO * bal.mean(),  # L_bal
         }
+
+
+def triplet_loss(scores: Tensor, positive: Tensor) -> Tensor:
+    """L_tri: hardest negatives of micro-batches; scores, positive `[B, B]`."""
+    parts = [slice(i, i + MICRO) for i in range(0, len(scores), MICRO)]
+    losses = [triplet_hard(scores[p, p], MARGIN, positive[p, p]) for p in parts]
+    return torch.stack(losses).mean()
 
 
 def code_of(h: Tensor) -> Tensor:
@@ -460,21 +468,20 @@ class CFITR(CrossEncoder):
     def training_losses(self, batch, gather) -> dict[str, Tensor]:
         """L_tri + L_quant + L_bal + L_ssm, by name.
 
-        Codes are ranked over all processes; the SSM reads pairs of its own.
+        Each process has negatives of its own, as micro-batches had.
         """
         images = self.encode_images(batch["images"])
         texts = self.encode_texts(self.text_features(batch["texts"]))
         h_i, h_t = images["h"].float(), texts["h"].float()
-        positive = batch["pairs"]["positive"]
+        rows = own_rows(len(h_i))
+        positive = batch["pairs"]["positive"][rows, rows]
         if "false" in self.config.released_bugs:
-            positive = torch.eye(len(positive), dtype=bool, device=positive.device)
+            positive = torch.eye(len(h_i), dtype=torch.bool, device=h_i.device)
         with torch.autocast(positive.device.type, enabled=False):
-            scores = cosines(gather(h_i), gather(h_t))
-            losses = {"triplet": triplet_hard(scores, MARGIN, positive)}  # L_tri
+            scores = cosines(h_i, h_t)
+            losses = {"triplet": triplet_loss(scores, positive)}  # L_tri
             losses |= self.dshm.losses(h_i, h_t)
         if self.ssm is not None:
-            if len(positive) != len(h_i):
-                positive = torch.eye(len(h_i), dtype=bool, device=positive.device)
             losses["ssm"] = self.ssm_loss(images, texts, positive)  # L_ssm
         return losses
 

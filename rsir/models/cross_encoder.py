@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -41,6 +42,19 @@ class CrossEncoder(TwoTower):
             `[N]`, on a scale of its own, with gradients.
         """
         raise NotImplementedError
+
+
+def own_rows(n: int) -> slice:
+    """The n rows of this process in the batch of all processes."""
+    several = dist.is_available() and dist.is_initialized()
+    first = n * dist.get_rank() if several else 0
+    return slice(first, first + n)
+
+
+def attention_bias(mask: Tensor) -> Tensor:
+    """What blocks of a BERT add to their logits: `[B, L]` to `[B, 1, 1, L]`."""
+    bias = torch.zeros(mask.shape, device=mask.device)
+    return bias.masked_fill(~mask, torch.finfo(bias.dtype).min)[:, None, None]
 
 
 def trim_tokens(tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

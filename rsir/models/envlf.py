@@ -16,11 +16,11 @@ it is silent this is ALBEF's plain reading (Li et al., NeurIPS 2021), and
     loss   = contrastive + matching + masked words
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -31,7 +31,9 @@ from rsir.models import Config
 from rsir.models.cross_encoder import (
     CrossEncoder,
     Sides,
+    attention_bias,
     hard_negatives,
+    own_rows,
     trim_tokens,
 )
 from rsir.models.layers import Standardise
@@ -80,18 +82,20 @@ class EnVLFConfig(Config):
 class CrossBlock(nn.Module):
     """Words read each other, then the picture; then a feed-forward net.
 
-    Pre-norm, each part with a residual. `dim` is the length of words and
-    tokens, `heads` of both attentions.
+    After ALBEF: a block of a BERT, with attention to the picture put between
+    its two parts. The block starts as a copy of one that reads sentences.
+
+    Args:
+        block: of a BERT.
+        dim, heads: of the attention to the picture.
+        dropout: of the same.
     """
 
-    def __init__(self, dim: int, heads: int, dropout: float) -> None:
+    def __init__(self, block: nn.Module, dim: int, heads: int, dropout: float):
         super().__init__()
-        self.own = nn.MultiheadAttention(dim, heads, dropout, batch_first=True)
+        self.block = copy.deepcopy(block).requires_grad_(True)
         self.cross = nn.MultiheadAttention(dim, heads, dropout, batch_first=True)
-        up, down = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
-        self.feed = nn.Sequential(up, nn.GELU(), down)
-        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(dim) for _ in range(3))
-        self.drop = nn.Dropout(dropout)
+        self.norm = nn.LayerNorm(dim)
 
     def forward(
         self, words: Tensor, mask: Tensor, tokens: Tensor, weights: bool = False
@@ -106,23 +110,25 @@ class CrossBlock(nn.Module):
         Returns:
             `[N, L, dim]`, and `[N, L, P]` (rows sum to 1) or None.
         """
-        y = self.norm1(words)
-        y = self.own(y, y, y, key_padding_mask=~mask, need_weights=False)[0]
-        words = words + self.drop(y)
-        y = self.norm2(words)
-        y, attention = self.cross(y, tokens, tokens, need_weights=weights)  # read
-        words = words + self.drop(y)
-        return words + self.drop(self.feed(self.norm3(words))), attention
+        block = self.block
+        x = block.attention(words, attention_bias(mask))[0]
+        y, attention = self.cross(x, tokens, tokens, need_weights=weights)  # read
+        x = self.norm(x + y)
+        return block.output(block.intermediate(x), x), attention
 
 
 class MultiModalEncoder(nn.Module):
-    """`depth` blocks in which the words of a sentence read a picture."""
+    """Blocks in which the words of a sentence read a picture.
 
-    def __init__(self, dim: int, heads: int, depth: int, dropout: float) -> None:
+    Args:
+        blocks: of a BERT; copied.
+        dim, heads, dropout: see `CrossBlock`.
+    """
+
+    def __init__(self, blocks: nn.ModuleList, dim: int, heads: int, dropout: float):
         super().__init__()
-        blocks = (CrossBlock(dim, heads, dropout) for _ in range(depth))
-        self.blocks = nn.ModuleList(blocks)
-        self.norm = nn.LayerNorm(dim)
+        every = (CrossBlock(block, dim, heads, dropout) for block in blocks)
+        self.blocks = nn.ModuleList(every)
 
     def forward(
         self, words: Tensor, mask: Tensor, tokens: Tensor, weights: bool = False
@@ -130,7 +136,7 @@ class MultiModalEncoder(nn.Module):
         """As `CrossBlock`; the attention is that of the last block."""
         for block in self.blocks:
             words, attention = block(words, mask, tokens, weights)
-        return self.norm(words), attention
+        return words, attention
 
 
 class EnVLF(CrossEncoder):
@@ -172,8 +178,9 @@ class EnVLF(CrossEncoder):
         self.to_text = nn.Linear(width, config.dim)
 
         # both
-        depth = config.joint_blocks
-        self.joint = MultiModalEncoder(width, heads, depth, config.dropout)
+        layers = text_encoder.model.encoder.layer
+        layers = layers[len(layers) - config.joint_blocks :]
+        self.joint = MultiModalEncoder(layers, width, heads, config.dropout)
         self.match = nn.Linear(width, 1)
         self.to_vocabulary = nn.Sequential(
             nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width)
@@ -258,8 +265,7 @@ class EnVLF(CrossEncoder):
         images = self.encode_images(batch["images"])
         texts = self.encode_texts(self.text_features(batch["texts"]))
         n = len(images["v"])
-        several = dist.is_available() and dist.is_initialized()
-        first = n * dist.get_rank() if several else 0
+        first = own_rows(n).start
         read = max(1, round(self.config.joint_share * n))
         positive = batch["pairs"]["positive"]
 

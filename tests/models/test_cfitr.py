@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from small_cfitr import DIM, PAIRS, batch, encoded, features, small, small_config
 from torch import nn
 
-from rsir.models.cfitr import DSHM, LFEM, code_of, through
+from rsir.models.cfitr import DSHM, LFEM, code_of, through, triplet_loss
 from rsir.utils.errors import RsirError
 
 RELEASED_LFEM = {
@@ -84,16 +84,15 @@ def test_the_released_table_turns_to_zero_after_the_first_epoch():
     assert torch.isclose(net.losses(h, h)["quantise"], 0.001 * 2 * (h**2).sum())
 
 
-@pytest.mark.parametrize("bugs, end", [((), 1.0), (("table",), 0.0)])
-def test_quantisation_draws_to_signs_or_as_released_to_nothing(bugs, end):
-    net = dshm(released_bugs=bugs, quantise=0.001)
-    h = nn.Parameter(torch.full((4, 16), 0.4))
-    optimiser = torch.optim.SGD([h], lr=3.0)
-    for _ in range(200):
-        optimiser.zero_grad()
-        net.losses(h, h)["quantise"].backward()
-        optimiser.step()
-    assert torch.allclose(h, torch.full_like(h, end), atol=0.05)
+def test_the_hardest_negative_is_one_of_eight():
+    scores, eye = torch.randn(16, 16), torch.eye(16).bool()
+    hinges = []
+    for i in range(16):
+        group = [j for j in range(16) if j // 8 == i // 8 and j != i]
+        row = max(0.2 + scores[i, j] - scores[i, i] for j in group)
+        column = max(0.2 + scores[j, i] - scores[i, i] for j in group)
+        hinges.append(row.clamp(min=0) + column.clamp(min=0))
+    torch.testing.assert_close(triplet_loss(scores, eye), torch.stack(hinges).mean())
 
 
 def test_pooling_leaves_padding_out_and_places_need_an_order():

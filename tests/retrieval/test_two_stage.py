@@ -9,7 +9,7 @@ import torch
 from rsir.data import Split, Splits
 from rsir.evaluation import metrics
 from rsir.evaluation.ranks import compute_ranks
-from rsir.models import Config, config, variants
+from rsir.models import Config, config
 from rsir.models.cross_encoder import CrossEncoder, hard_negatives
 from rsir.retrieval.rerank import ppsr
 from rsir.retrieval.two_stage import (
@@ -277,13 +277,6 @@ def test_variants_of_one_training_are_found():
     alone = config("cfitr", "cpu", "minus-ssm", epochs=1)
     assert set(same_training(alone, "cpu", epochs=1)) == {"minus-ssm"}
     assert not same_training(alone, "cpu")
-
-
-@pytest.mark.parametrize("method", ["envlf", "cfitr", "dual"])
-@pytest.mark.parametrize("preset", ["toy", "cpu", "paper"])
-def test_every_variant_of_every_preset_is_a_config(method, preset):
-    for name in variants(method):
-        assert config(method, preset, name).method == method
 
 
 def test_variants_are_measured_from_one_set_of_weights(monkeypatch):
