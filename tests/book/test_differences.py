@@ -7,7 +7,6 @@ from nbkit import ROOT
 from pages import differences
 from pages.claims import PENDING
 from result_samples import record
-
 from rsir.models.recipes import RECIPES, recipe
 
 ENTRIES = differences.load(ROOT)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from nbkit import ROOT
 from PIL import Image
+from rsir.models.registry import HOMES
 
 from rsir.data import load_dataset
 from rsir.evaluation import metrics
-from rsir.models.registry import HOMES
 
 KNOWN = explorer.load()
 Run = namedtuple("Run", "seed mR")
