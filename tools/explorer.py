@@ -101,14 +101,15 @@ def sheet(split) -> Image.Image:
 
 
 def first_records() -> dict:
-    """{method: its record} on toy scenes: headline variant, least seed."""
+    """{method: its record} on toy scenes: fresh, headline, least seed."""
     from rsir.experiments.records import load_records
     from rsir.models import methods
 
     found = {}
     for run in load_records(dataset="toy"):
         declared = methods().get(run.method)
-        if declared and run.variant == next(iter(declared.variants)):
+        headline = declared and run.variant == next(iter(declared.variants))
+        if headline and not run.stale():
             found.setdefault(run.method, run)
     return {name: found[name] for name in methods() if name in found}
 
