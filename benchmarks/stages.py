@@ -25,7 +25,7 @@ from search import ASKED, best, writer
 from rsir.evaluation.compare import compare
 from rsir.evaluation.metrics import recalls_from_ranks
 from rsir.evaluation.ranks import QueryRanks, Ranks
-from rsir.retrieval.index import Index, pack
+from rsir.retrieval.index import Index, load_faiss, pack
 
 DEPTHS = (10, 15, 20, 25, 30, 40, 50, 100, 200)
 WAYS = ("i2t", "t2i")
@@ -221,8 +221,6 @@ def trained(run, splits, dataset):
 
 
 def main():
-    import faiss
-
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
     runs = "run folders of trained cfitr, one a seed"
@@ -234,7 +232,7 @@ def main():
     add("--depths", type=int, nargs="+", default=DEPTHS)
     add("--write", action="store_true", help="into results/search/")
     asked = parser.parse_args()
-    faiss.omp_set_num_threads(1)
+    load_faiss().omp_set_num_threads(1)
     to = f"{asked.dataset}-{asked.split}"
     keep = writer(to, "stages.py") if asked.write else None
     facts = of_runs(

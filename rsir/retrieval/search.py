@@ -44,15 +44,10 @@ def baseline(splits: Splits, *, progress: bool = True) -> TwoTower:
     key = hashlib.sha256(
         (facts + content_hash(splits.train) + "\n".join(splits.train.captions)).encode()
     ).hexdigest()[:16]
-    run_dir = cache_dir() / "baseline" / f"{plain_name(splits.name)}-{key}"
+    run_dir = cache_dir() / "baseline" / f"{splits.name}-{key}"
     run_dir.mkdir(parents=True, exist_ok=True)
     with locked(run_dir / ".lock", "the frozen baseline"):  # two notebooks at once
         return train(asked, splits, run_dir, progress=progress).model
-
-
-def plain_name(dataset: str) -> str:
-    """A data set's name for a file: of a path only the last part."""
-    return Path(dataset).expanduser().resolve().name
 
 
 def readable(splits: Splits) -> tuple[Splits, list[tuple[str, str]]]:
