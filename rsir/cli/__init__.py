@@ -42,8 +42,8 @@ def main() -> None:
     warnings.formatwarning = lambda message, *_: f"rsir: warning: {message}\n"
     try:
         app()
-    except (RsirError, FileNotFoundError, PermissionError) as error:
-        print(f"rsir: error: {error}", file=sys.stderr)
-        sys.exit(2)
     except BrokenPipeError:
         os._exit(0)
+    except (RsirError, OSError) as error:  # OSError: such as a full disk
+        print(f"rsir: error: {error}", file=sys.stderr)
+        sys.exit(2)

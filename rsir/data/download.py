@@ -19,14 +19,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from filelock import FileLock, Timeout
-
 from rsir.data.catalog import Entry, Source, entry
 from rsir.data.images import SUFFIXES
 from rsir.data.readers import SPLIT_ALIASES, annotation, locate, some
 from rsir.data.split import SPLIT_NAMES
 from rsir.utils.errors import RsirError
-from rsir.utils.io import atomic_write, data_root, read_text
+from rsir.utils.io import atomic_write, data_root, locked, read_text, sha256_of
 
 EXTRA = "pip install 'rsir[fetch]'"
 
@@ -83,9 +81,7 @@ class Ledger:
         Raises:
             DamagedArchive: it is another file.
         """
-        import pooch
-
-        found = pooch.file_hash(str(path))
+        found = sha256_of(path)
         known = self.read().get(key, {}).get("sha256", found)
         if known != found:
             raise DamagedArchive(
@@ -151,8 +147,7 @@ def fetch(
         )
     reasons = []
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / ".fetch.lock", timeout=0):
+        with locked(root / ".fetch.lock", f"the data root {root}", wait=0):
             for place in chosen:
                 say(f"{name} from {place.kind}: {place.title}")
                 try:
@@ -160,10 +155,6 @@ def fetch(
                 except RsirError as error:
                     reasons.append(f"{place.kind}: {error}")
                     say(f"that failed: {error}")
-    except Timeout:
-        raise RsirError(
-            f"another fetch is at work in {root}; wait until it is done"
-        ) from None
     except OSError as error:
         raise RsirError(
             f"cannot write to the data root {root}: {error.strerror}; "
