@@ -20,12 +20,10 @@ from rsir.utils.io import read_lines
 
 def evaluate_command(
     scores: Annotated[
-        Path,
-        option("Scores, n_images x n_captions, as .npy; higher is closer."),
+        Path, option("Scores, n_images x n_captions, as .npy; higher is closer.")
     ],
     scores_t2i: Annotated[
-        Path | None,
-        option("Another matrix of that shape, which answers the captions."),
+        Path | None, option("Another matrix of that shape, which answers the captions.")
     ] = None,
     owner: Annotated[
         Path | None,

@@ -19,14 +19,12 @@ def train_command(
     ] = None,
     seed: Annotated[int, option("Seed of the run.")] = 0,
     change: Annotated[
-        list[str] | None,
-        option("Another value of an option: NAME=VALUE.", "--set"),
+        list[str] | None, option("Another value of an option: NAME=VALUE.", "--set")
     ] = None,
     bands: options.Bands = None,
     scale: options.Scale = None,
     tried: Annotated[
-        Path | None,
-        option("Table to add a line to: what was tried, and its val mR."),
+        Path | None, option("Table to add a line to: what was tried, and its val mR.")
     ] = None,
 ) -> None:
     """Train a method; the run folder then serves `rsir search`.

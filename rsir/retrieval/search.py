@@ -16,12 +16,7 @@ from rsir.data.images import content_hash, unreadable
 from rsir.encoders.encoded_split import EncodedSplit
 from rsir.models import config
 from rsir.models.base import TwoTower, encode_sides
-from rsir.retrieval.index import (
-    Index,
-    encode_pictures,
-    encode_sentence,
-    one_vector,
-)
+from rsir.retrieval.index import Index, encode_pictures, encode_sentence, one_vector
 from rsir.training.trainer import train
 from rsir.utils.errors import RsirError
 from rsir.utils.io import locked

@@ -291,9 +291,7 @@ def test_no_permission(rsicd):
         folder = os.path.join(place, "rsicd")
         shutil.copytree(rsicd, folder)
         done = subprocess.run(
-            [sys.executable, "-c", LOCKED, folder],
-            capture_output=True,
-            text=True,
+            [sys.executable, "-c", LOCKED, folder], capture_output=True, text=True
         )
     first, second = done.stdout.splitlines()
     assert "no permission to read the annotation file" in first

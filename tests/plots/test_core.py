@@ -127,12 +127,7 @@ def test_intervals_stand_in_order_from_the_top():
 def test_the_histogram_counts_texts():
     ax = plots.duplicate_histogram([1, 1, 1, 2, 4]).axes[0]
     assert [bar.get_height() for bar in ax.patches] == [3, 1, 0, 1]
-    assert [bool(b.get_hatch()) for b in ax.patches] == [
-        False,
-        True,
-        True,
-        True,
-    ]
+    assert [bool(b.get_hatch()) for b in ax.patches] == [False, True, True, True]
 
 
 def test_size_bars_mark_the_right_bar():
@@ -149,11 +144,7 @@ def test_size_bars_mark_the_right_bar():
 
 def test_lines_differ_in_their_marks():
     fig = plots.curves(
-        [1, 2],
-        {"a": [1, 2], "b": [2, 3]},
-        xlabel="x",
-        ylabel="y",
-        log=True,
+        [1, 2], {"a": [1, 2], "b": [2, 3]}, xlabel="x", ylabel="y", log=True
     )
     marks = {line.get_marker() for line in fig.axes[0].lines}
     assert len(marks) == 2

@@ -199,11 +199,7 @@ def test_a_damaged_index_is_refused(saved, damage):
 
 @pytest.mark.parametrize(
     "change, says",
-    [
-        ({"width": 128}, "damaged"),
-        ({"kind": None}, "damaged"),
-        (None, "damaged"),
-    ],
+    [({"width": 128}, "damaged"), ({"kind": None}, "damaged"), (None, "damaged")],
 )
 def test_a_file_that_is_something_else_is_refused(saved, change, says):
     with np.load(saved) as stored:
