@@ -1,8 +1,8 @@
 """Fetch a data set from where users really get it.
 
-Libraries do the transfer: huggingface_hub for the hub, gdown for
-Google Drive (both go on after a break), pooch for plain HTTPS (which
-begins again). Every file is unpacked aside and then moved into place.
+Libraries do the transfer, and go on after a break: huggingface_hub for
+the hub, gdown for Google Drive. Every file is unpacked aside and then
+moved into place.
 Where nobody has published a checksum, the first download records it in
 `checksums.json` of the data root, and every later one must agree.
 """
@@ -118,7 +118,7 @@ def fetch(
     Args:
         name: "ucm", "rsicd", "rsitmd" or "sydney".
         root: the data root, default as for load_dataset.
-        source: "hub", "drive" or "https" to use that one alone.
+        source: "hub" or "drive" to use that one alone.
         keep: keep the archives in `<root>/downloads`.
         progress: let the libraries draw progress bars.
         say: is told each step in a line.
@@ -173,7 +173,7 @@ def _fetch_from(what: Entry, place: Source, root: Path, keep, progress, say) -> 
     ledger.read()  # a damaged record is told before a long download
     for left in root.glob(f".{what.name}-*"):  # of a fetch that was killed
         shutil.rmtree(left, ignore_errors=True)
-    bring = {"hub": _from_hub, "drive": _from_drive, "https": _from_https}[place.kind]
+    bring = {"hub": _from_hub, "drive": _from_drive}[place.kind]
     try:
         files = bring(place, store, ledger, progress)
         say("unpacking")
@@ -207,7 +207,7 @@ def _fetch_from(what: Entry, place: Source, root: Path, keep, progress, say) -> 
 
 
 # ----------------------------------------------------------------------
-# The three kinds of source. Each gives the paths of its files.
+# The two kinds of source. Each gives the paths of its files.
 
 
 def _library(name: str, what: str):
@@ -220,16 +220,6 @@ def _library(name: str, what: str):
             f"{what} needs {name.split('.')[0]}: {EXTRA}, then run the same "
             "command again"
         ) from None
-
-
-def _from_https(place: Source, store: Path, ledger: Ledger, progress) -> list[Path]:
-    import pooch
-
-    pooch.get_logger().setLevel("WARNING")
-    for name, url in place.files.items():
-        pooch.retrieve(url, None, fname=name, path=store, progressbar=progress)
-        ledger.check(url, store / name)
-    return [store / name for name in place.files]
 
 
 def _from_drive(place: Source, store: Path, ledger: Ledger, progress) -> list[Path]:
