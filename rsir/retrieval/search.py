@@ -53,8 +53,7 @@ def readable(splits: Splits) -> tuple[Splits, list[tuple[str, str]]]:
     """
     kept, skipped = [], []
     for split in splits:
-        pixels = getattr(split, "pixels", None)
-        bad = dict(unreadable(split.images, *([pixels] if pixels else [])))
+        bad = dict(unreadable(split.images, split.pixels))
         good = [path not in bad for path in split.images]
         kept.append(split.subset(np.array(good)) if bad else split)
         skipped += [(str(path), cause) for path, cause in bad.items()]
@@ -100,7 +99,7 @@ def search(
         scores = model.score(images, encode_sentence(model, sentence))[:, 0]
         order = scores.argsort(descending=True, stable=True)[:k]
         return [(int(i), float(scores[i])) for i in order]
-    own = encode_pictures(model, [Path(like)], getattr(split, "pixels", None))
+    own = encode_pictures(model, [Path(like)], split.pixels)
     rows, query = (one_vector(side, model) for side in (images, own))
     kind = "binary-flat" if rows.dtype == np.uint8 else "flat"
     scores, found = Index.build(kind, rows).search(query, k)
