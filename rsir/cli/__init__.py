@@ -1,4 +1,4 @@
-"""The `rsir` command. One file per command; each has `register(app)`.
+"""The `rsir` command: a file for each command or group of them.
 
 Commands import what is heavy inside their functions, so that
 `rsir evaluate` starts without torch.
@@ -11,17 +11,7 @@ from importlib import import_module
 
 import typer
 
-COMMANDS = [
-    "data",
-    "train",
-    "search",
-    "index",
-    "evaluate",
-    "rerank",
-    "reproduce",
-    "records",
-    "cache",
-]
+COMMANDS = "data train search index evaluate rerank reproduce records cache".split()
 
 app = typer.Typer(
     name="rsir",
@@ -38,7 +28,11 @@ def _root() -> None:
 
 
 for _name in COMMANDS:
-    import_module(f"rsir.cli.{_name}").register(app)
+    _module = import_module(f"rsir.cli.{_name}")
+    if hasattr(_module, "app"):  # a group of commands
+        app.add_typer(_module.app, name=_name)
+    else:
+        app.command(_name)(getattr(_module, f"{_name}_command"))
 
 
 def main() -> None:
@@ -48,8 +42,8 @@ def main() -> None:
     warnings.formatwarning = lambda message, *_: f"rsir: warning: {message}\n"
     try:
         app()
-    except (RsirError, FileNotFoundError, PermissionError) as error:
-        print(f"rsir: error: {error}", file=sys.stderr)
-        sys.exit(2)
     except BrokenPipeError:
         os._exit(0)
+    except (RsirError, OSError) as error:  # OSError: such as a full disk
+        print(f"rsir: error: {error}", file=sys.stderr)
+        sys.exit(2)

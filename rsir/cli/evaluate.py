@@ -13,30 +13,17 @@ import zipfile
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from rsir.cli.options import option
 from rsir.utils.errors import RsirError
 from rsir.utils.io import read_lines
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command("evaluate")(evaluate_command)
-
-
-def option(text: str, *names: str):
-    """An option with this help."""
-    return typer.Option(*names, help=text)
-
-
 def evaluate_command(
     scores: Annotated[
-        Path,
-        option("Scores, n_images x n_captions, as .npy; higher is closer."),
+        Path, option("Scores, n_images x n_captions, as .npy; higher is closer.")
     ],
     scores_t2i: Annotated[
-        Path | None,
-        option("Another matrix of that shape, which answers the captions."),
+        Path | None, option("Another matrix of that shape, which answers the captions.")
     ] = None,
     owner: Annotated[
         Path | None,
@@ -59,9 +46,7 @@ def evaluate_command(
             "of CFITR does. Not the field's protocol; needs --captions."
         ),
     ] = "full",
-    as_json: Annotated[
-        bool, option("Print one JSON object and nothing else.", "--json")
-    ] = False,
+    as_json: Annotated[bool, option("Print one JSON object alone.", "--json")] = False,
     bootstrap: Annotated[
         int, option("Draws behind the 95 % intervals; 0 leaves them out.")
     ] = 1000,

@@ -5,32 +5,25 @@ rsir index search FOLDER "a white plane on the apron" --run RUN
 """
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 from rsir.cli import options
-from rsir.cli.options import Dataset, Root
+from rsir.cli.options import Dataset, Root, option
 from rsir.utils.errors import RsirError
 
 Folder = Annotated[
     Path, typer.Argument(help="Holds the pictures, in sub-folders or not.")
 ]
 Home = Annotated[
-    Optional[Path],
-    typer.Option("--index", help="Where the index lies; default FOLDER/.rsir-index."),
+    Path | None, option("Where the index lies; default FOLDER/.rsir-index.", "--index")
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    group = typer.Typer(
-        help="Index a folder of pictures and search it.",
-        no_args_is_help=True,
-    )
-    group.command("build")(build_command)
-    group.command("search")(search_command)
-    app.add_typer(group, name="index")
+app = typer.Typer(
+    help="Index a folder of pictures and search it.", no_args_is_help=True
+)
 
 
 def model_of(run: Path | None, dataset: str, root: Path | None):
@@ -42,13 +35,14 @@ def model_of(run: Path | None, dataset: str, root: Path | None):
     return load_run(run) if run else baseline(load_dataset(dataset, root))
 
 
+@app.command("build")
 def build_command(
     folder: Folder,
     run: options.Run = None,
     kind: Annotated[
-        Optional[str],
-        typer.Option(
-            help="binary-flat, -ivf, -hnsw, -hash, flat, hnsw, ivf-pq, or a string "
+        str | None,
+        option(
+            "binary-flat, -ivf, -hnsw, -hash, flat, hnsw, ivf-pq, or a string "
             "of FAISS's index factory; default binary-flat for codes, flat for "
             "vectors."
         ),
@@ -82,6 +76,7 @@ def build_command(
     options.tell_skipped(left_out, left_out + len(index), home / "skipped.csv")
 
 
+@app.command("search")
 def search_command(
     folder: Folder,
     sentence: options.Sentence = None,
@@ -90,9 +85,8 @@ def search_command(
     like: options.Like = None,
     fine: Annotated[
         int,
-        typer.Option(
-            min=0,
-            help="Let the joint part of the model read so many candidates (cfitr).",
+        option(
+            "Let the joint part of the model read so many candidates (cfitr).", min=0
         ),
     ] = 0,
     home: Home = None,

@@ -1,48 +1,42 @@
-"""Options that several commands share, and how hits are printed."""
+"""Options that several commands share, and how tables and hits are printed."""
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 from rsir.utils.errors import RsirError
 
-Dataset = Annotated[
-    str, typer.Option(help="toy, ucm, rsicd, rsitmd, sydney, or a folder.")
-]
-Root = Annotated[
-    Optional[Path], typer.Option(help="Data root; default RSIR_DATA, else the cache.")
-]
-Preset = Annotated[str, typer.Option(help="toy, cpu or paper.")]
-Row = Annotated[Optional[str], typer.Option(help="A named variation of the method.")]
+
+def option(text: str, *names: str, **more):
+    """An option with this help."""
+    return typer.Option(*names, help=text, **more)
+
+
+Dataset = Annotated[str, option("toy, ucm, rsicd, rsitmd, sydney, or a folder.")]
+Root = Annotated[Path | None, option("Data root; default RSIR_DATA, else the cache.")]
+Preset = Annotated[str, option("toy, cpu or paper.")]
+Method = typer.Argument(help="linear, amfmn, galr, ...")
+Results = Annotated[Path | None, option("Where records lie; default results/.")]
 Run = Annotated[
-    Optional[Path],
-    typer.Option(
-        help="Run folder of `rsir train`; default: the frozen baseline "
-        "of --dataset, made once."
+    Path | None,
+    option(
+        "Run folder of `rsir train`; default: the frozen baseline of --dataset, "
+        "made once."
     ),
 ]
-Sentence = Annotated[
-    Optional[str], typer.Argument(help="What the picture should show.")
-]
-Like = Annotated[
-    Optional[Path], typer.Option(help="A picture to search by, not a sentence.")
-]
-K = Annotated[int, typer.Option("--k", min=1, help="How many pictures.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the hits as JSON.")]
-Strict = Annotated[
-    bool, typer.Option("--strict", help="Stop at a picture that cannot be read.")
-]
-Bands = Annotated[
-    Optional[str], typer.Option(help="Bands to read as red, green, blue: 3,2,1.")
-]
+Sentence = Annotated[str | None, typer.Argument(help="What the picture should show.")]
+Like = Annotated[Path | None, option("A picture to search by, not a sentence.")]
+K = Annotated[int, option("How many pictures.", "--k", min=1)]
+Json = Annotated[bool, option("Print the hits as JSON.", "--json")]
+Strict = Annotated[bool, option("Stop at a picture that cannot be read.", "--strict")]
+Bands = Annotated[str | None, option("Bands to read as red, green, blue: 3,2,1.")]
 Scale = Annotated[
-    Optional[str],
-    typer.Option(help="LOW,HIGH of data of more than 8 bits, or 2%,98%."),
+    str | None, option("LOW,HIGH of data of more than 8 bits, or 2%,98%.")
 ]
 
 
@@ -53,6 +47,47 @@ def pixel_options(bands: str | None, scale: str | None):
     from rsir.data.images import PixelOptions
 
     return PixelOptions.parse(bands, scale)
+
+
+def changes(pairs: list[str]) -> dict:
+    """`lr=1e-3 mvsa=false` as a dictionary of Python values.
+
+    Raises:
+        RsirError: if a word has no "=".
+    """
+    import ast
+
+    words = {"true": True, "false": False, "none": None}
+    found = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign:
+            raise RsirError(f"--set {pair!r}: write it as NAME=VALUE")
+        try:
+            parsed = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            parsed = words.get(value.lower(), value)
+        found[name.replace("-", "_")] = parsed
+    return found
+
+
+# -- printing ------------------------------------------------------------
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence]) -> None:
+    """Print rows under their heads; numbers stand to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = list(rows)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, head in enumerate(heads):
+        right = any(not isinstance(row[place], str) for row in rows)
+        table.add_column(head, justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(c if isinstance(c, str) else f"{c:,}" for c in row))
+    Console(file=sys.stdout, highlight=False, soft_wrap=True).print(table)
 
 
 def find_and_print(
@@ -91,25 +126,3 @@ def tell_skipped(left_out: int, of: int, where: Path, file=None) -> None:
     """Say last how many pictures were left out, if any."""
     if left_out:
         print(f"{left_out:,} of {of:,} pictures were left out, see {where}", file=file)
-
-
-def changes(pairs: list[str]) -> dict:
-    """`lr=1e-3 mvsa=false` as a dictionary of Python values.
-
-    Raises:
-        RsirError: if a word has no "=".
-    """
-    import ast
-
-    words = {"true": True, "false": False, "none": None}
-    found = {}
-    for pair in pairs:
-        name, sign, value = pair.partition("=")
-        if not sign:
-            raise RsirError(f"--set {pair!r}: write it as NAME=VALUE")
-        try:
-            parsed = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            parsed = words.get(value.lower(), value)
-        found[name.replace("-", "_")] = parsed
-    return found

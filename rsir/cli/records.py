@@ -1,29 +1,17 @@
 """`rsir records`: which records stand, and a run that confirms them."""
 
-from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
-from rsir.cli.options import Preset, Root
+from rsir.cli.options import Dataset, Method, Preset, Results, Root, option
 
-Results = Annotated[
-    Optional[Path], typer.Option(help="Where records lie; default results/.")
-]
+app = typer.Typer(no_args_is_help=True, help="Records of measured runs.")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to the application."""
-    group = typer.Typer(no_args_is_help=True, help="Records of measured runs.")
-    group.command("list")(list_command)
-    group.command("confirm")(confirm_command)
-    app.add_typer(group, name="records")
-
-
+@app.command("list")
 def list_command(
-    stale: Annotated[
-        bool, typer.Option("--stale", help="Only those that are stale.")
-    ] = False,
+    stale: Annotated[bool, option("Only those that are stale.", "--stale")] = False,
     results: Results = None,
 ) -> None:
     """Every record, its mR, and why it is stale, if it is."""
@@ -38,11 +26,12 @@ def list_command(
     print(f"{len(records)} records, {sum(map(bool, reasons))} stale")
 
 
+@app.command("confirm")
 def confirm_command(
-    method: Annotated[str, typer.Argument(help="linear, amfmn, galr, ...")],
-    dataset: Annotated[str, typer.Option(help="toy, ucm, rsicd, ...")] = "ucm",
+    method: Annotated[str, Method],
+    dataset: Dataset = "ucm",
     preset: Preset = "cpu",
-    seed: Annotated[int, typer.Option(help="The seed that is run again.")] = 0,
+    seed: Annotated[int, option("The seed that is run again.")] = 0,
     root: Root = None,
     results: Results = None,
 ) -> None:

@@ -1,43 +1,31 @@
 """`rsir reproduce METHOD`: measured runs with records."""
 
-from pathlib import Path
-from typing import Annotated, Optional
+from functools import partial
+from typing import Annotated
 
-import typer
-
-from rsir.cli.options import Dataset, Preset, Root
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command("reproduce")(reproduce_command)
+from rsir.cli.options import Dataset, Method, Preset, Results, Root, option
+from rsir.utils.errors import RsirError
 
 
 def reproduce_command(
-    method: Annotated[
-        Optional[str], typer.Argument(help="linear, amfmn, galr, ...")
-    ] = None,
+    method: Annotated[str | None, Method] = None,
     dataset: Dataset = "toy",
     preset: Preset = "cpu",
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 1,
-    seed: Annotated[Optional[int], typer.Option(help="Only this seed.")] = None,
+    seeds: Annotated[int, option("How many seeds, from 0.", min=1)] = 1,
+    seed: Annotated[int | None, option("Only this seed.")] = None,
     variant: Annotated[
-        Optional[list[str]],
-        typer.Option(help="Variants to run; 'all' for every one; default: the first."),
+        list[str] | None,
+        option("Variants to run; 'all' for every one; default: the first."),
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="All headlines, both sides of each claim.")
+        bool, option("All headlines, both sides of each claim.", "--all")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what it would cost.")
+        bool, option("Only say what it would cost.", "--dry-run")
     ] = False,
     root: Root = None,
-    results: Annotated[
-        Optional[Path], typer.Option(help="Where records go; default results/.")
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Make standing records again.")
-    ] = False,
+    results: Results = None,
+    force: Annotated[bool, option("Make standing records again.", "--force")] = False,
 ) -> None:
     """Train, select on validation, score the test split, write records.
 
@@ -47,7 +35,6 @@ def reproduce_command(
     from rsir.experiments.run import reproduce
     from rsir.experiments.tables import queue
     from rsir.models import variants
-    from rsir.utils.errors import RsirError
 
     if every == (method is not None):
         raise RsirError("reproduce: name a method, or give --all")
@@ -65,5 +52,5 @@ def reproduce_command(
         results=results,
         force=force,
         dry_run=dry_run,
-        say=lambda line: print(line, flush=True),
+        say=partial(print, flush=True),
     )

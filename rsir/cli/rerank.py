@@ -9,15 +9,9 @@ Only numpy is loaded. Chapters 03 (MR) and 05 (PPSR) explain the methods.
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from rsir.cli.evaluate import load_array, one_line, option
+from rsir.cli.evaluate import load_array, one_line
+from rsir.cli.options import option
 from rsir.utils.errors import RsirError
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command("rerank")(rerank_command)
 
 
 def rerank_command(

@@ -3,23 +3,16 @@
 import sys
 from typing import Annotated
 
-import typer
-
 from rsir.cli import options
-from rsir.cli.options import Dataset, Root
+from rsir.cli.options import Dataset, Root, option
 from rsir.utils.errors import RsirError
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command("search")(search_command)
 
 
 def search_command(
     sentence: options.Sentence = None,
     run: options.Run = None,
     dataset: Dataset = "toy",
-    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    split: Annotated[str, option("train, val or test.")] = "test",
     k: options.K = 5,
     like: options.Like = None,
     root: Root = None,
@@ -44,7 +37,7 @@ def search_command(
 
         nonlocal skipped, where, total
         pixels = options.pixel_options(bands, scale)
-        splits = load_dataset(dataset, root, **({"pixels": pixels} if pixels else {}))
+        splits = load_dataset(dataset, root, pixels=pixels)
 
         def hits(splits):
             model = load_run(run) if run else room.baseline(splits)
@@ -58,7 +51,7 @@ def search_command(
             good, skipped = room.readable(splits)
             if strict or not skipped or not len(good[split]):
                 raise
-            where = cache_dir() / "skipped" / f"{room.plain_name(splits.name)}.csv"
+            where = cache_dir() / "skipped" / f"{splits.name}.csv"
             write_skipped(where, skipped)
             return hits(good)
 

@@ -1,38 +1,30 @@
 """`rsir train METHOD`: train one model and keep it."""
 
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
-import typer
-
-from rsir.cli.options import Dataset, Preset, Root
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the application."""
-    app.command("train")(train_command)
+from rsir.cli import options
+from rsir.cli.options import Dataset, Method, Preset, Root, option
 
 
 def train_command(
-    method: Annotated[str, typer.Argument(help="linear, amfmn, galr, ...")],
+    method: Annotated[str, Method],
     dataset: Dataset = "toy",
     preset: Preset = "toy",
-    variant: Annotated[
-        Optional[str], typer.Option(help="A named variant of the method.")
-    ] = None,
+    variant: Annotated[str | None, option("A named variant of the method.")] = None,
     root: Root = None,
     run: Annotated[
-        Optional[Path],
-        typer.Option(help="Run folder; default runs/METHOD-DATASET-sSEED."),
+        Path | None, option("Run folder; default runs/METHOD-DATASET-sSEED.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the run.")] = 0,
+    seed: Annotated[int, option("Seed of the run.")] = 0,
     change: Annotated[
-        Optional[list[str]],
-        typer.Option("--set", help="Another value of an option: NAME=VALUE."),
+        list[str] | None, option("Another value of an option: NAME=VALUE.", "--set")
     ] = None,
+    bands: options.Bands = None,
+    scale: options.Scale = None,
     tried: Annotated[
-        Optional[Path],
-        typer.Option(help="Table to add a line to: what was tried, and its val mR."),
+        Path | None, option("Table to add a line to: what was tried, and its val mR.")
     ] = None,
 ) -> None:
     """Train a method; the run folder then serves `rsir search`.
@@ -40,14 +32,13 @@ def train_command(
     A killed run goes on when the same command is given again. Test data
     are not read; `rsir reproduce` scores them.
     """
-    from datetime import datetime
-
-    from rsir.cli.options import changes
     from rsir.data import load_dataset
     from rsir.models import config
     from rsir.utils.seed import seed_everything
 
-    asked = config(method, preset, variant, **{"seed": seed} | changes(change or []))
+    changed = {"seed": seed} | options.changes(change or [])
+    asked = config(method, preset, variant, **changed)
+    pixels = options.pixel_options(bands, scale)
     if tried:
         from rsir.experiments import trials
         from rsir.experiments.run import clean_commit
@@ -57,8 +48,8 @@ def train_command(
     from rsir.training.trainer import train
 
     seed_everything(seed)
-    splits = load_dataset(dataset, root)
-    folder = run or Path("runs") / f"{method}-{dataset}-s{seed}"
+    splits = load_dataset(dataset, root, pixels=pixels)
+    folder = run or Path("runs") / f"{method}-{splits.name}-s{seed}"
     done = train(asked, splits, folder)
     for entry in done.history:
         print(f"epoch {entry['epoch']:3d}  val mR {entry['val_mR']:.2f}")

@@ -15,7 +15,7 @@ from rsir.utils.errors import RsirError
 
 @dataclass(frozen=True)
 class Source:
-    """One place to get a data set from: hub, drive, https or manual."""
+    """One place to get a data set from: hub, drive or manual."""
 
     kind: str
     title: str

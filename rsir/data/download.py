@@ -1,8 +1,8 @@
 """Fetch a data set from where users really get it.
 
-Libraries do the transfer: huggingface_hub for the hub, gdown for
-Google Drive (both go on after a break), pooch for plain HTTPS (which
-begins again). Every file is unpacked aside and then moved into place.
+Libraries do the transfer, and go on after a break: huggingface_hub for
+the hub, gdown for Google Drive. Every file is unpacked aside and then
+moved into place.
 Where nobody has published a checksum, the first download records it in
 `checksums.json` of the data root, and every later one must agree.
 """
@@ -19,14 +19,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from filelock import FileLock, Timeout
-
 from rsir.data.catalog import Entry, Source, entry
 from rsir.data.images import SUFFIXES
 from rsir.data.readers import SPLIT_ALIASES, annotation, locate, some
 from rsir.data.split import SPLIT_NAMES
 from rsir.utils.errors import RsirError
-from rsir.utils.io import atomic_write, data_root, read_text
+from rsir.utils.io import atomic_write, data_root, locked, read_text, sha256_of
 
 EXTRA = "pip install 'rsir[fetch]'"
 
@@ -83,9 +81,7 @@ class Ledger:
         Raises:
             DamagedArchive: it is another file.
         """
-        import pooch
-
-        found = pooch.file_hash(str(path))
+        found = sha256_of(path)
         known = self.read().get(key, {}).get("sha256", found)
         if known != found:
             raise DamagedArchive(
@@ -122,7 +118,7 @@ def fetch(
     Args:
         name: "ucm", "rsicd", "rsitmd" or "sydney".
         root: the data root, default as for load_dataset.
-        source: "hub", "drive" or "https" to use that one alone.
+        source: "hub" or "drive" to use that one alone.
         keep: keep the archives in `<root>/downloads`.
         progress: let the libraries draw progress bars.
         say: is told each step in a line.
@@ -151,8 +147,7 @@ def fetch(
         )
     reasons = []
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / ".fetch.lock", timeout=0):
+        with locked(root / ".fetch.lock", f"the data root {root}", wait=0):
             for place in chosen:
                 say(f"{name} from {place.kind}: {place.title}")
                 try:
@@ -160,10 +155,6 @@ def fetch(
                 except RsirError as error:
                     reasons.append(f"{place.kind}: {error}")
                     say(f"that failed: {error}")
-    except Timeout:
-        raise RsirError(
-            f"another fetch is at work in {root}; wait until it is done"
-        ) from None
     except OSError as error:
         raise RsirError(
             f"cannot write to the data root {root}: {error.strerror}; "
@@ -182,7 +173,7 @@ def _fetch_from(what: Entry, place: Source, root: Path, keep, progress, say) -> 
     ledger.read()  # a damaged record is told before a long download
     for left in root.glob(f".{what.name}-*"):  # of a fetch that was killed
         shutil.rmtree(left, ignore_errors=True)
-    bring = {"hub": _from_hub, "drive": _from_drive, "https": _from_https}[place.kind]
+    bring = {"hub": _from_hub, "drive": _from_drive}[place.kind]
     try:
         files = bring(place, store, ledger, progress)
         say("unpacking")
@@ -216,7 +207,7 @@ def _fetch_from(what: Entry, place: Source, root: Path, keep, progress, say) -> 
 
 
 # ----------------------------------------------------------------------
-# The three kinds of source. Each gives the paths of its files.
+# The two kinds of source. Each gives the paths of its files.
 
 
 def _library(name: str, what: str):
@@ -229,16 +220,6 @@ def _library(name: str, what: str):
             f"{what} needs {name.split('.')[0]}: {EXTRA}, then run the same "
             "command again"
         ) from None
-
-
-def _from_https(place: Source, store: Path, ledger: Ledger, progress) -> list[Path]:
-    import pooch
-
-    pooch.get_logger().setLevel("WARNING")
-    for name, url in place.files.items():
-        pooch.retrieve(url, None, fname=name, path=store, progressbar=progress)
-        ledger.check(url, store / name)
-    return [store / name for name in place.files]
 
 
 def _from_drive(place: Source, store: Path, ledger: Ledger, progress) -> list[Path]:

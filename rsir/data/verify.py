@@ -242,7 +242,7 @@ def _look_at_sizes(seen: Verification, place: Located, sizes: Counter) -> None:
         other = sum(
             n
             for (w, h), n in sizes.items()
-            if abs(w / width - 1) > 0.1 or abs(h / height - 1) > 0.1
+            if max(abs(w / width - 1), abs(h / height - 1)) > 0.1
         )
         if other:
             seen.problems.append(

@@ -28,6 +28,8 @@ FAILURES = ("below", "does not hold")
 #: where nothing is printed: a gain within so many points of mR is none
 NO_EFFECT = 0.5
 NO_RUN = "no fresh run"
+#: a short list may lose so many points of mR, and must be so many times faster
+MAY_LOSE, FASTER = 0.5, 10.0
 
 
 @dataclass(frozen=True)
@@ -415,46 +417,38 @@ def check_direction(
 
 
 def check_short_list(
-    claim: str,
-    chosen_on: Mapping,
-    facts: Mapping,
-    *,
-    within: float = 0.5,
-    least: float = 10.0,
-    declared: str | None = None,
+    claim: str, chosen_on: Mapping, facts: Mapping, *, declared: str | None = None
 ) -> Verdict:
     """Does a short list save time and cost next to nothing?
 
     The length is chosen first, on other pictures: the shortest of which
-    the 95 % interval of the loss ends at `within`. A note says what the
-    mean alone would choose.
+    the 95 % interval of the loss of mR ends at `MAY_LOSE`. A note says what
+    the mean alone would choose.
 
     Args:
         claim: id of a claim, or a text of your own.
         chosen_on: as `benchmarks/stages.py` writes them, of val: of each
             length M the "loss" of mR and its "loss_ci95".
         facts: the same of test, with how much "faster" each M is.
-        within: points of mR that a short list may lose.
-        least: times faster that it has to be.
         declared: why "does not hold" is expected; it does not fail.
 
     Returns:
-        "holds" where that list does both on test, too, else "does not
-        hold". `ours` is how many times faster it is.
+        "holds" where on test that list loses no more, too, and is at least
+        `FASTER` times faster, else "does not hold". `ours` is that factor.
 
     Raises:
         RsirError: no length can be chosen, or test has none of it.
     """
     known = _known(claim)
     rows = chosen_on["coarse_to_fine"]
-    sure = [x["M"] for x in rows if x["loss_ci95"][1] <= within]
+    sure = [x["M"] for x in rows if x["loss_ci95"][1] <= MAY_LOSE]
     tested = {x["M"]: x for x in facts["coarse_to_fine"]}
     if not sure:
         raise RsirError(
-            f"short lists: val shows of none that it loses at most {within}; run "
+            f"short lists: val shows of none that it loses at most {MAY_LOSE}; run "
             "benchmarks/stages.py with longer --depths"
         )
-    length, other = min(sure), min(x["M"] for x in rows if x["loss"] <= within)
+    length, other = min(sure), min(x["M"] for x in rows if x["loss"] <= MAY_LOSE)
     if length not in tested or other not in tested:
         raise RsirError(
             f"short lists: M = {length} and M = {other} were chosen, and one is not "
@@ -466,7 +460,7 @@ def check_short_list(
         return f"loses {tested[m]['loss']:.2f} [{low:.2f}, {high:.2f}]"
 
     found = tested[length]
-    fit = found["loss"] <= within and found["faster"] >= least
+    fit = found["loss"] <= MAY_LOSE and found["faster"] >= FASTER
     notes = [
         f"M = {length} {lost(length)}; galleries of {facts['n_images']} pictures: "
         f"{facts['subsets']}; seeds: {facts['runs']}"

@@ -90,11 +90,11 @@ def quote(split: Split, caption: int) -> str:
     return " ".join(words[:SHOWN_WORDS]) + " ..."
 
 
-def show_picture(picture, title: str = "", width: float = WIDTH):
+def show_picture(picture, title: str = ""):
     """One picture, without axes."""
     pixels = _pixels(picture)
-    high = width * pixels.shape[0] / pixels.shape[1]
-    fig, ax = plt.subplots(figsize=(width, high + 0.3 * bool(title)))
+    high = WIDTH * pixels.shape[0] / pixels.shape[1]
+    fig, ax = plt.subplots(figsize=(WIDTH, high + 0.3 * bool(title)))
     ax.imshow(pixels)
     ax.set_axis_off()
     ax.set_title(title)
@@ -156,9 +156,7 @@ def retrieval_grid(
     return fig
 
 
-def sentence_list(
-    picture, sentences: Sequence[str], hits: Sequence[bool], *, title: str = ""
-):
+def sentence_list(picture, sentences: Sequence[str], hits: Sequence[bool]):
     """A picture and the sentences it found, best first.
 
     A sentence of the picture's own has a green tick, another a red cross.
@@ -178,7 +176,6 @@ def sentence_list(
         high = 1 - (place + 0.5) / len(hits)
         _badge(right, 0.02, high, hit)
         right.text(0.07, high, textwrap.fill(text, 58), size=9, va="center")
-    fig.suptitle(title, size=11)
     return fig
 
 
@@ -294,7 +291,6 @@ def interval_plot(
     *,
     xlabel: str = "mR in %",
     zero: bool = False,
-    title: str = "",
 ):
     """Values with their intervals, one row each, the first on top.
 
@@ -302,7 +298,6 @@ def interval_plot(
         rows: {name: (value, low, high)}.
         xlabel: of the horizontal axis.
         zero: draw a line at 0, for differences.
-        title: of the figure.
     """
     fig, ax = plt.subplots(figsize=(WIDTH, 0.9 + 0.38 * len(rows)))
     for at, row in enumerate(rows.values()):
@@ -312,7 +307,7 @@ def interval_plot(
         ax.axvline(0, color=INK, lw=1)
     ax.set_yticks(range(len(rows)), list(rows))
     ax.margins(x=0.12)
-    ax.set(xlabel=xlabel, title=title, ylim=(len(rows) - 0.5, -0.5))
+    ax.set(xlabel=xlabel, ylim=(len(rows) - 0.5, -0.5))
     ax.grid(axis="y", visible=False)
     return fig
 

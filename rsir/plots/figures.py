@@ -106,15 +106,12 @@ def _names(panels: Mapping[str, Mapping]) -> list[str]:
 def system_panels(
     panels: Mapping[str, Mapping[str, tuple[float, float, float]]],
     chance: Mapping[str, float],
-    *,
-    ylabel: str = "mR in %",
 ):
     """Systems with their intervals, one panel a data set.
 
     Args:
         panels: {data set: {system: (value, low, high)}}.
         chance: {data set: value of a random ranking}, drawn dotted.
-        ylabel: of the common axis.
     """
     names = _names(panels)
     fig, axes = _panels(panels, 2.9)
@@ -125,21 +122,16 @@ def system_panels(
         ax.set_xticks(range(len(names)), names, rotation=90)
         ax.set(title=title, ylim=(0, None), xlim=(-0.5, len(names) - 0.5))
         ax.grid(axis="x", visible=False)
-    axes[0].set_ylabel(ylabel)
+    axes[0].set_ylabel("mR in %")
     return fig
 
 
-def cost_plane(
-    panels: Mapping[str, Mapping[str, tuple[float, float]]],
-    *,
-    xlabel: str,
-    ylabel: str = "mR in %",
-):
+def cost_plane(panels: Mapping[str, Mapping[str, tuple[float, float]]], *, xlabel: str):
     """What is gained over what is spent, one panel a data set.
 
     Args:
         panels: {data set: {system: (cost, value)}}.
-        xlabel, ylabel: of the axes; both begin where the data do.
+        xlabel: of the axes, which begin where the data do.
     """
     names = _names(panels)
     fig, axes = _panels(panels, 3.2)
@@ -150,7 +142,7 @@ def cost_plane(
             # neighbours in the list are often neighbours in the plane
             annotate(ax, name, point, (7, 5 if at % 2 else -13))
         ax.margins(0.25)
-        ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
+        ax.set(title=title, xlabel=xlabel, ylabel="mR in %")
     return fig
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import json
 import math
 import os
@@ -29,16 +28,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from PIL import Image
 
-from rsir.data.images import SUFFIXES, open_image
+from rsir.data.images import SUFFIXES, PixelOptions, open_image
 from rsir.data.text import tokenize
 from rsir.encoders.base import weights_hash
 from rsir.models.base import TwoTower
 from rsir.models.cross_encoder import CrossEncoder, pair_scorer
 from rsir.utils.errors import RsirError
-from rsir.utils.io import atomic_write, read_bytes
+from rsir.utils.io import atomic_write, locked, read_bytes
 from rsir.utils.progress import track
 
 #: short names of strings for `faiss.index_factory`, `index_binary_factory`
@@ -168,12 +166,10 @@ class Index:
                 made = faiss.index_factory(width, factory, faiss.METRIC_INNER_PRODUCT)
         if hasattr(made, "nprobe"):
             made.nprobe = min(PROBES, made.nlist)
-        for clustering in (made, getattr(made, "pq", None)):
-            if hasattr(clustering, "cp"):  # few rows will do, 64 a cell are enough
-                clustering.cp.min_points_per_centroid = 1
-                clustering.cp.max_points_per_centroid = (
-                    64 if clustering is made else 256
-                )
+        for part, most in ((made, 64), (getattr(made, "pq", None), 256)):
+            if hasattr(part, "cp"):  # few rows will do, 64 a cell are enough
+                part.cp.min_points_per_centroid = 1
+                part.cp.max_points_per_centroid = most
         if hasattr(made, "hnsw"):
             made.hnsw.efConstruction, made.hnsw.efSearch = 80, 64
         if hasattr(made, "nflip"):
@@ -388,13 +384,15 @@ def encode_sentence(model: TwoTower, sentence: str) -> dict[str, torch.Tensor]:
 
 @torch.inference_mode()
 def encode_pictures(
-    model: TwoTower, pictures: Sequence[Path | Image.Image], pixels=None
+    model: TwoTower,
+    pictures: Sequence[Path | Image.Image],
+    pixels: PixelOptions | None = None,
 ) -> dict[str, torch.Tensor]:
     """The image side of some pictures, `[n, ...]` each.
 
     Args:
         pictures: files, or PIL images in mode RGB.
-        pixels: `rsir.data.images.PixelOptions` for files; None: 8 bits.
+        pixels: how files are read; None: 8 bits.
     """
     encoder = model.image_encoder
     arrays = np.stack([encoder.pixels(_opened(x, pixels)) for x in pictures])
@@ -405,10 +403,8 @@ def encode_pictures(
     )
 
 
-def _opened(picture: Path | Image.Image, pixels) -> Image.Image:
-    if isinstance(picture, Image.Image):
-        return picture
-    return open_image(picture, pixels) if pixels else open_image(picture)
+def _opened(picture: Path | Image.Image, pixels: PixelOptions | None) -> Image.Image:
+    return picture if isinstance(picture, Image.Image) else open_image(picture, pixels)
 
 
 def one_vector(encoded: Mapping[str, torch.Tensor], model: TwoTower) -> np.ndarray:
@@ -477,7 +473,7 @@ def build_folder(
     *,
     kind: str | None = None,
     home: Path | None = None,
-    pixels=None,
+    pixels: PixelOptions | None = None,
     strict: bool = False,
     progress: bool = True,
 ) -> Index:
@@ -492,7 +488,7 @@ def build_folder(
         kind: as in `Index`; None: "binary-flat" for a model with codes,
             else "flat".
         home: where the index lies; None: `FOLDER/.rsir-index`.
-        pixels: `rsir.data.images.PixelOptions`, kept for later searches.
+        pixels: how files are read, kept for later searches.
         strict: stop at a picture that cannot be read.
         progress: print progress.
 
@@ -513,14 +509,12 @@ def build_folder(
         raise RsirError(
             f"index kind {kind!r}: this model gives codes; choose a binary kind"
         )
-    bits = 8 if packed else 1
-    Index.empty(kind, probe.shape[1] * bits, 10_000)
+    Index.empty(kind, probe.shape[1] * (8 if packed else 1), 10_000)
     found = _listed(folder)
-    with held(home):
+    with locked(home / "lock", f"the index of {folder}", wait=0):
         pictures = _examined(folder, found, _known(home), progress)
-        if pixels is not None and hasattr(pixels, "measured"):
-            good = [folder / p.name for p in pictures if not p.cause]
-            pixels = pixels.measured(good)
+        if pixels:
+            pixels = pixels.measured([folder / p.name for p in pictures if not p.cause])
         facts = {
             "model": fingerprint(model),
             "row": f"{probe.dtype.str} {probe.shape[1]}",
@@ -547,13 +541,11 @@ def build_folder(
             )
         kept = [p for p in pictures if not p.cause]
         matrix = np.stack([rows[p.sha256] for p in kept])
-        table = {"pictures": kept, "skipped": left_out}
-        index = Index.build(
-            kind,
-            pack(matrix) if is_binary(kind) and not packed else matrix,
-            **facts,
-            **{key: [astuple(p) for p in value] for key, value in table.items()},
+        facts["pictures"], facts["skipped"] = (
+            [astuple(p) for p in side] for side in (kept, left_out)
         )
+        codes = pack(matrix) if is_binary(kind) and not packed else matrix
+        index = Index.build(kind, codes, **facts)
         shas = np.array([p.sha256 for p in kept])
         index.save(home / "pictures.index", rows=matrix, sha256=shas)
         for rest in [*home.glob("part-*.npz"), *home.glob(".*.tmp")]:
@@ -662,12 +654,9 @@ def _rows_of(
 
 def _save_part(home: Path, facts: Mapping, rows: Mapping[str, np.ndarray]) -> None:
     if rows:
-        number = len(list(home.glob("part-*.npz")))
-        while (path := home / f"part-{number:06d}.npz").exists():
-            number += 1
         about = np.array(json.dumps({"facts": facts}))
         values = np.stack(list(rows.values()))
-        with atomic_write(path, "wb") as file:
+        with atomic_write(home / f"part-{next(iter(rows))}.npz", "wb") as file:
             np.savez(file, about=about, sha256=np.array(list(rows)), rows=values)
 
 
@@ -685,39 +674,15 @@ def _stored_rows(home: Path, facts: Mapping) -> dict[str, np.ndarray]:
     return rows
 
 
-@contextmanager
-def held(home: Path):
-    """The folder of an index, for one build at a time.
-
-    Raises:
-        RsirError: another build is at work there, or the folder cannot
-            be written.
-    """
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        with FileLock(home / "lock", timeout=0):
-            yield
-    except Timeout:
-        raise RsirError(
-            f"{home}: another build is at work there; wait for it"
-        ) from None
-    except OSError as error:
-        raise RsirError(
-            f"{home}: the index cannot be written there "
-            f"({error.strerror or error}); name another place with "
-            "--index, or make room"
-        ) from error
-
-
 def write_skipped(path: Path, skipped: Sequence[tuple[str, str]]) -> None:
     """Write `skipped.csv` (path, cause); none skipped: remove it."""
     if not skipped:
         path.unlink(missing_ok=True)
         return
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([("path", "cause"), *skipped])
-    with atomic_write(path, "wb") as file:
-        file.write(text.getvalue().encode("utf-8", "backslashreplace"))
+    with atomic_write(path) as file:
+        for row in [("path", "cause"), *skipped]:  # a name may be no UTF-8
+            plain = [x.encode("utf-8", "backslashreplace").decode() for x in row]
+            csv.writer(file, lineterminator="\n").writerow(plain)
 
 
 def open_folder(
@@ -734,9 +699,8 @@ def open_folder(
     index = Index.load(path, model=fingerprint(model))
     known = _pictures(index)
     now = _examined(folder, _listed(folder), known, False)
-    if {(p.name, p.sha256) for p in now} != {
-        (p.name, p.sha256) for p in known.values()
-    }:
+    then, today = ({(p.name, p.sha256) for p in x} for x in (known.values(), now))
+    if then != today:
         raise RsirError(
             f"{path}: pictures below {folder} have come, gone or "
             "changed since; run rsir index build again, it reads only "
@@ -772,16 +736,13 @@ def search_folder(
         RsirError: as in `open_folder`, or the model reads no pairs.
     """
     index, paths = open_folder(model, folder, home)
-    pixels = index.facts["pixels"]
-    if pixels is not None:
-        from rsir.data.images import PixelOptions
-
-        pixels = PixelOptions.from_dict(pixels)
+    pixels = PixelOptions.from_dict(index.facts["pixels"])
     if fine and like:
         raise RsirError("--fine reads a sentence; leave it out with --like")
     if fine and not isinstance(model, CrossEncoder):
         raise RsirError(
-            f"{type(model).__name__}: reads no pairs, so it cannot look twice; leave --fine out"
+            f"{type(model).__name__}: reads no pairs, so it cannot look twice; "
+            "leave --fine out"
         )
     if like:
         encoded = encode_pictures(model, [Path(like)], pixels)

@@ -16,12 +16,7 @@ from rsir.data.images import content_hash, unreadable
 from rsir.encoders.encoded_split import EncodedSplit
 from rsir.models import config
 from rsir.models.base import TwoTower, encode_sides
-from rsir.retrieval.index import (
-    Index,
-    encode_pictures,
-    encode_sentence,
-    one_vector,
-)
+from rsir.retrieval.index import Index, encode_pictures, encode_sentence, one_vector
 from rsir.training.trainer import train
 from rsir.utils.errors import RsirError
 from rsir.utils.io import locked
@@ -44,15 +39,10 @@ def baseline(splits: Splits, *, progress: bool = True) -> TwoTower:
     key = hashlib.sha256(
         (facts + content_hash(splits.train) + "\n".join(splits.train.captions)).encode()
     ).hexdigest()[:16]
-    run_dir = cache_dir() / "baseline" / f"{plain_name(splits.name)}-{key}"
+    run_dir = cache_dir() / "baseline" / f"{splits.name}-{key}"
     run_dir.mkdir(parents=True, exist_ok=True)
     with locked(run_dir / ".lock", "the frozen baseline"):  # two notebooks at once
         return train(asked, splits, run_dir, progress=progress).model
-
-
-def plain_name(dataset: str) -> str:
-    """A data set's name for a file: of a path only the last part."""
-    return Path(dataset).expanduser().resolve().name
 
 
 def readable(splits: Splits) -> tuple[Splits, list[tuple[str, str]]]:
@@ -63,8 +53,7 @@ def readable(splits: Splits) -> tuple[Splits, list[tuple[str, str]]]:
     """
     kept, skipped = [], []
     for split in splits:
-        pixels = getattr(split, "pixels", None)
-        bad = dict(unreadable(split.images, *([pixels] if pixels else [])))
+        bad = dict(unreadable(split.images, split.pixels))
         good = [path not in bad for path in split.images]
         kept.append(split.subset(np.array(good)) if bad else split)
         skipped += [(str(path), cause) for path, cause in bad.items()]
@@ -110,7 +99,7 @@ def search(
         scores = model.score(images, encode_sentence(model, sentence))[:, 0]
         order = scores.argsort(descending=True, stable=True)[:k]
         return [(int(i), float(scores[i])) for i in order]
-    own = encode_pictures(model, [Path(like)], getattr(split, "pixels", None))
+    own = encode_pictures(model, [Path(like)], split.pixels)
     rows, query = (one_vector(side, model) for side in (images, own))
     kind = "binary-flat" if rows.dtype == np.uint8 else "flat"
     scores, found = Index.build(kind, rows).search(query, k)

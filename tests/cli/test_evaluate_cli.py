@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import scipy.io
 from light import light
 
 from rsir.evaluation.metrics import evaluate
@@ -143,21 +144,13 @@ def of_torch(path, array, **options):
     torch.save(torch.tensor(array).requires_grad_(), path, **options)
 
 
-def of_bfloat16(path, array):
-    import torch
-
-    torch.save(torch.tensor(array).bfloat16(), path)
-
-
 def of_npz(path, array):
     with open(path, "wb") as file:
         np.savez(file, sims=array, other=array[:1])
 
 
-def of_matlab(path, array):
-    import scipy.io
-
-    scipy.io.savemat(path, {"NAME": array})
+def of_json(path, array):
+    path.write_text(json.dumps(array.tolist()))
 
 
 def of_safetensors(path, array):
@@ -166,40 +159,25 @@ def of_safetensors(path, array):
     safetensors.numpy.save_file({"NAME": array}, path)
 
 
-def of_pickle(path, array):
-    array.dump(path)
-
-
-def of_json(path, array):
-    path.write_text(json.dumps(array.tolist()))
-
-
-def of_text(path, array, **options):
-    np.savetxt(path, array, **options)
-
-
 LEGACY = {"_use_new_zipfile_serialization": False}
 COMMA = {"delimiter": ",", "comments": ""}
 TAB = {"delimiter": "\t", "comments": "", "header": "a\tb"}
+OTHER = [
+    ("s.pt", of_torch, "a PyTorch file"),
+    ("s.pth", partial(of_torch, **LEGACY), "a PyTorch file"),
+    ("s.npz", of_npz, "an .npz archive (sims, other)"),
+    ("s.npy", of_npz, "an .npz archive (sims, other)"),
+    ("s.mat", lambda p, a: scipy.io.savemat(p, {"NAME": a}), "a MATLAB file"),
+    ("s.safetensors", of_safetensors, "a safetensors file"),
+    ("s.pkl", lambda p, a: a.dump(p), "a pickle, which can run any code"),
+    ("s.json", of_json, "a JSON file"),
+    ("s.txt", np.savetxt, "a text file"),
+    ("s.csv", partial(np.savetxt, **COMMA), "a text file"),
+    ("s.tsv", partial(np.savetxt, **TAB), "a text file"),
+]
 
 
-@pytest.mark.parametrize(
-    "name, write, kind",
-    [
-        ("s.pt", of_torch, "a PyTorch file"),
-        ("s.pth", partial(of_torch, **LEGACY), "a PyTorch file"),
-        ("s.bin", of_bfloat16, "a PyTorch file"),
-        ("s.npz", of_npz, "an .npz archive (sims, other)"),
-        ("s.npy", of_npz, "an .npz archive (sims, other)"),
-        ("s.mat", of_matlab, "a MATLAB file"),
-        ("s.safetensors", of_safetensors, "a safetensors file"),
-        ("s.pkl", of_pickle, "a pickle, which can run any code"),
-        ("s.json", of_json, "a JSON file"),
-        ("s.txt", of_text, "a text file"),
-        ("s.csv", partial(of_text, **COMMA), "a text file"),
-        ("s.tsv", partial(of_text, **TAB), "a text file"),
-    ],
-)
+@pytest.mark.parametrize("name, write, kind", OTHER)
 def test_other_files_are_named_and_the_remedy_works(
     refused, run, tmp_path, name, write, kind
 ):
@@ -207,22 +185,24 @@ def test_other_files_are_named_and_the_remedy_works(
     write(tmp_path / name, matrix)
     said = refused("--scores", tmp_path / name)
     assert f"{name}: --scores: is {kind}" in said
-    made = follow(said)
-    answer = json.loads(run("--scores", made, "--json")[1])
+    answer = json.loads(run("--scores", follow(said), "--json")[1])
     assert answer["mR"] == evaluate(matrix).mR
 
 
-@pytest.mark.parametrize("name", ["o.txt", "o.csv", "o.pt", "o.json"])
-def test_owner_files_of_other_kinds(refused, run, saved, tmp_path, name):
+@pytest.mark.parametrize(
+    "name, write",
+    [
+        ("o.txt", partial(np.savetxt, fmt="%d")),
+        ("o.csv", partial(np.savetxt, header="owner", comments="")),  # 0.0000e+00
+        ("o.pt", lambda p, a: of_torch(p, a * 1.0)),
+        ("o.json", of_json),
+    ],
+)
+def test_owner_files_of_other_kinds(refused, run, saved, tmp_path, name, write):
     owner = np.arange(60) % 12
-    path, files = tmp_path / name, ["--scores", saved("S", scores())]
-    if name.endswith("csv"):
-        np.savetxt(path, owner, header="owner", comments="")  # as 0.0000e+00
-    else:
-        {"txt": partial(of_text, fmt="%d"), "pt": of_torch, "json": of_json}[name[2:]](
-            path, owner * 1.0 if name == "o.pt" else owner
-        )
-    made = follow(refused(*files, "--owner", path))
+    write(tmp_path / name, owner)
+    files = ["--scores", saved("S", scores())]
+    made = follow(refused(*files, "--owner", tmp_path / name))
     answer = json.loads(run(*files, "--owner", made, "--json")[1])
     assert answer["mR"] == evaluate(scores(), owner).mR
 

@@ -20,45 +20,33 @@ def image(data, i):
 
 
 @pytest.mark.parametrize(
-    "damage, message",
-    [
-        (lambda d: image(d, 3).pop("split"), r"images\[3\].*'split'"),
-        (lambda d: image(d, 3).pop("filename"), "no key 'filename'"),
-        (lambda d: image(d, 3).pop("sentences"), "no key 'sentences'"),
-        (lambda d: image(d, 3).update(filename=" "), "empty 'filename'"),
-        (lambda d: image(d, 3).update(split="exam"), "split 'exam'"),
-        (lambda d: image(d, 3)["sentences"][1].pop("raw"), r"sentences\[1\]"),
-        (lambda d: image(d, 3)["sentences"].pop(), "has 4 captions, not 5"),
-        (lambda d: image(d, 3)["sentences"].clear(), "has 0 captions"),
-        (
-            lambda d: image(d, 3).update(filename="airport_1.jpg"),
-            r"airport_1.jpg is listed twice.*images\[0\].*images\[3\]",
-        ),
-        (
-            lambda d: image(d, 9).update(filename="airport_1.jpg"),
-            r"in two splits, train .* and test",
-        ),
-        (
-            lambda d: image(d, 9).update(filename="airport_1.tif"),
-            "one and the same file",
-        ),
-        (
-            lambda d: image(d, 9).update(filename="lost.jpg"),
-            "1 of 10 images .* missing: lost.jpg",
-        ),
-        (lambda d: d.pop("images"), "no key 'images'"),
-        (lambda d: d.update(images={}), "'images' is not a list"),
-        (lambda d: d["images"].clear(), "lists no images"),
-        (lambda d: d.update(dataset="ucm"), "'ucm' by its own words"),
-        (
-            lambda d: [i.update(split="train") for i in d["images"][8:]],
-            "test split is empty",
-        ),
+    "at, change, message",
+    [  # a change to None removes the key
+        (3, {"split": None}, r"images\[3\].*'split'"),
+        (3, {"filename": None}, "no key 'filename'"),
+        (3, {"sentences": None}, "no key 'sentences'"),
+        (3, {"filename": " "}, "empty 'filename'"),
+        (3, {"split": "exam"}, "split 'exam'"),
+        (3, {"sentences": [{"raw": "a"}, {}]}, r"sentences\[1\]"),
+        (3, {"sentences": [{"raw": "a"}] * 4}, "has 4 captions, not 5"),
+        (3, {"sentences": []}, "has 0 captions"),
+        (3, {"filename": "airport_1.jpg"}, r"listed twice.*\[0\].*images\[3\]"),
+        (9, {"filename": "airport_1.jpg"}, "in two splits, train .* and test"),
+        (9, {"filename": "airport_1.tif"}, "one and the same file"),
+        (9, {"filename": "lost.jpg"}, "1 of 10 images .* missing: lost.jpg"),
+        (None, {"images": None}, "no key 'images'"),
+        (None, {"images": {}}, "'images' is not a list"),
+        (None, {"images": []}, "lists no images"),
+        (None, {"dataset": "ucm"}, "'ucm' by its own words"),
+        (None, {"images": karpathy()["images"][:8]}, "test split is empty"),
     ],
 )
-def test_faults_of_a_json(rsicd, damage, message):
+def test_faults_of_a_json(rsicd, at, change, message):
     data = karpathy()
-    damage(data)
+    item = data if at is None else image(data, at)
+    item |= change
+    for key in [key for key, value in change.items() if value is None]:
+        del item[key]
     write(rsicd, data)
     with pytest.raises(RsirError, match=message) as caught:
         load_dataset("rsicd", rsicd)
@@ -291,9 +279,7 @@ def test_no_permission(rsicd):
         folder = os.path.join(place, "rsicd")
         shutil.copytree(rsicd, folder)
         done = subprocess.run(
-            [sys.executable, "-c", LOCKED, folder],
-            capture_output=True,
-            text=True,
+            [sys.executable, "-c", LOCKED, folder], capture_output=True, text=True
         )
     first, second = done.stdout.splitlines()
     assert "no permission to read the annotation file" in first

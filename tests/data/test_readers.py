@@ -10,7 +10,6 @@ from small_data import NAMES, PARTS, karpathy, picture, sentences, table, write
 from rsir.data import PixelOptions, Split, Splits, data_root, load_dataset
 from rsir.data.catalog import CATALOG, scene_of
 from rsir.utils.errors import RsirError
-from rsir.utils.io import read_lines
 
 # --- the authors' layouts ---------------------------------------------
 
@@ -310,14 +309,6 @@ def test_catalogue_adds_up():
         assert entry.captions == 5 * entry.images
         assert all(len(d) == 64 for d in entry.hashes.values())
         assert entry.sources[-1].kind == "manual" and entry.sources[-1].steps
-
-
-def test_what_a_line_is(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_bytes(b"\xef\xbb\xbfone\r\n\r\ntwo\xc2\x85 \xe2\x80\xa8three\rx\n\n")
-    assert read_lines(path) == ["one", "", "two\x85 \u2028three\rx", ""]
-    path.write_bytes(b"")
-    assert read_lines(path) == []
 
 
 def test_data_imports_no_torch():

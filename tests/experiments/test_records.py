@@ -212,13 +212,6 @@ def test_code_changes_the_hash(old, new):
     assert code_hash(CODE.replace(old, new)) != code_hash(CODE)
 
 
-def test_blocks_count_though_spaces_do_not():
-    inside = "for i in a:\n    b()\n    c()\n"
-    outside = "for i in a:\n    b()\nc()\n"
-    assert code_hash(inside) != code_hash(outside)
-    assert code_hash(inside) == code_hash(inside.replace("    ", "  "))
-
-
 def test_the_hash_is_the_same_under_every_python():
     """Syntax trees differ a little from one version to the next."""
     assert code_hash(CODE) == "24fd3b4e754edc2e"

@@ -1,6 +1,5 @@
 """The queue of measured runs: clean, alone, resumable; and its records."""
 
-import builtins
 import json
 import multiprocessing
 import os
@@ -54,16 +53,8 @@ def checkout(tmp_path, monkeypatch):
 
 
 def git(home, *words):
-    words = [
-        "git",
-        "-C",
-        str(home),
-        "-c",
-        "user.name=a",
-        "-c",
-        "user.email=a@b",
-        *words,
-    ]
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    words = ["git", "-C", str(home), *who, *words]
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
 
@@ -113,7 +104,7 @@ def jobs(checkout, small, splits, monkeypatch):
     return run
 
 
-def test_a_dirty_tree_is_refused(checkout):
+def test_a_dirty_tree_is_refused(checkout, tmp_path, monkeypatch):
     head = clean_commit()
     assert head == git(checkout, "rev-parse", "HEAD").strip()
     (checkout / "results").mkdir()
@@ -122,9 +113,6 @@ def test_a_dirty_tree_is_refused(checkout):
     (checkout / "new.py").write_text("")
     with pytest.raises(RsirError, match="new.py.*commit first"):
         clean_commit()
-
-
-def test_a_record_needs_a_commit(tmp_path, monkeypatch):
     monkeypatch.setattr(queue, "__file__", str(tmp_path / "a" / "b" / "r.py"))
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     with pytest.raises(RsirError, match="not a git checkout"):
@@ -420,15 +408,3 @@ def test_memory_is_measured_in_the_units_of_the_system(monkeypatch):
     monkeypatch.setattr(resource, "getrusage", lambda who: usage)
     monkeypatch.setattr(sys, "platform", "darwin")
     assert queue.peak_memory() == 3 * 2**30  # bytes there
-
-
-def test_memory_is_measured_without_resource(monkeypatch):
-    real = builtins.__import__
-
-    def refuse(name, *args, **options):
-        if name == "resource":
-            raise ImportError(name)
-        return real(name, *args, **options)
-
-    monkeypatch.setattr(builtins, "__import__", refuse)
-    assert queue.peak_memory() > 50 * 2**20

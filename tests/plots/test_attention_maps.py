@@ -2,7 +2,6 @@
 
 from types import SimpleNamespace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -60,4 +59,3 @@ def test_heat_and_boxes_are_drawn():
     (ax,) = draw_looks([look], [np.zeros((40, 40, 3))]).axes
     assert len(ax.images) == 2 and len(ax.patches) == 1
     assert ax.get_title() == "“plane”"
-    plt.close("all")

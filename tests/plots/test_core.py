@@ -3,18 +3,12 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from matplotlib.colors import same_color, to_rgb
+from matplotlib.colors import same_color
 from PIL import Image
 
 from rsir.data import Split
 from rsir.evaluation import metrics
 from rsir.plots import core as plots
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 def pictures(count):
@@ -50,12 +44,6 @@ def test_hits_differ_by_mark_and_by_colour():
     assert same_color(frames[2], plots.RED)
     assert fig.axes[1].get_xlabel() == "2  b"
     assert "a red roof" in fig.get_suptitle()
-
-
-def test_green_and_red_differ_in_brightness_for_all_eyes():
-    """A frame is told apart without colour by its mark; the palette
-    helps: blue light alone parts the two."""
-    assert abs(to_rgb(plots.GREEN)[2] - to_rgb(plots.RED)[2]) > 0.3
 
 
 def test_sentences_stand_in_order_beside_their_picture():
@@ -127,12 +115,7 @@ def test_intervals_stand_in_order_from_the_top():
 def test_the_histogram_counts_texts():
     ax = plots.duplicate_histogram([1, 1, 1, 2, 4]).axes[0]
     assert [bar.get_height() for bar in ax.patches] == [3, 1, 0, 1]
-    assert [bool(b.get_hatch()) for b in ax.patches] == [
-        False,
-        True,
-        True,
-        True,
-    ]
+    assert [bool(b.get_hatch()) for b in ax.patches] == [False, True, True, True]
 
 
 def test_size_bars_mark_the_right_bar():
@@ -149,11 +132,7 @@ def test_size_bars_mark_the_right_bar():
 
 def test_lines_differ_in_their_marks():
     fig = plots.curves(
-        [1, 2],
-        {"a": [1, 2], "b": [2, 3]},
-        xlabel="x",
-        ylabel="y",
-        log=True,
+        [1, 2], {"a": [1, 2], "b": [2, 3]}, xlabel="x", ylabel="y", log=True
     )
     marks = {line.get_marker() for line in fig.axes[0].lines}
     assert len(marks) == 2
@@ -169,8 +148,8 @@ def test_a_gallery_leaves_no_empty_frame():
 
 
 def test_a_picture_keeps_its_shape():
-    fig = plots.show_picture(np.zeros((10, 40, 3), np.uint8), width=4)
-    assert fig.get_size_inches() == pytest.approx((4, 1))
+    fig = plots.show_picture(np.zeros((10, 40, 3), np.uint8))
+    assert fig.get_size_inches() == pytest.approx((7.2, 1.8))
 
 
 def test_every_mark_of_the_style_can_be_drawn():
@@ -183,9 +162,3 @@ def test_every_mark_of_the_style_can_be_drawn():
     )
     known = ft2font.FT2Font(path).get_charmap()
     assert all(ord(sign) in known for sign in "✓✗“”±")
-
-
-def test_whole_numbers_get_whole_ticks():
-    fig = plots.curves(range(1, 9), {"a": range(8)}, xlabel="epoch", ylabel="mR")
-    ticks = fig.axes[0].get_xticks()
-    assert all(tick == int(tick) for tick in ticks)

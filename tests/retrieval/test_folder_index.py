@@ -16,8 +16,9 @@ from rsir.data.images import PixelOptions
 from rsir.models import Config
 from rsir.models.cross_encoder import CrossEncoder
 from rsir.retrieval import index as room
-from rsir.retrieval.index import build_folder, fingerprint, held, search_folder
+from rsir.retrieval.index import build_folder, fingerprint, search_folder
 from rsir.utils.errors import RsirError
+from rsir.utils.io import locked
 
 
 class Words:
@@ -200,7 +201,11 @@ def test_damage_is_read_again_and_never_believed(pictures, model, damage):
 
 
 def test_two_builds_do_not_mix(pictures, model):
-    with held(pictures / room.HOME), pytest.raises(RsirError, match="another build"):
+    lock = locked(pictures / room.HOME / "lock", "it")
+    with (
+        lock,
+        pytest.raises(RsirError, match="another process is at work on the index"),
+    ):
         build(model, pictures)
     assert len(build(model, pictures)[0]) == 70
 
@@ -362,8 +367,8 @@ def test_wrong_words_are_one_line_and_code_2(tmp_path, model, monkeypatch, calle
         (["build", tmp_path / "none"], "no such folder"),
         (["build", tmp_path / "empty"], "no pictures"),
         (["build", folder, "--kind", "lsh"], "kind 'lsh'"),
-        (["build", folder, "--index", taken], "cannot be written there"),
-        (["build", folder, "--index", taken / "below"], "cannot be written there"),
+        (["build", folder, "--index", taken], "cannot be locked"),
+        (["build", folder, "--index", taken / "below"], "cannot be locked"),
         (["search", folder, " "], "the sentence is empty"),
         (["search", folder, "red", "--like", "a.png"], "not both"),
         (["search", folder, "red"], "no index here"),

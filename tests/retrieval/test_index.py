@@ -197,21 +197,14 @@ def test_a_damaged_index_is_refused(saved, damage):
         Index.load(saved)
 
 
-@pytest.mark.parametrize(
-    "change, says",
-    [
-        ({"width": 128}, "damaged"),
-        ({"kind": None}, "damaged"),
-        (None, "damaged"),
-    ],
-)
-def test_a_file_that_is_something_else_is_refused(saved, change, says):
+@pytest.mark.parametrize("change", [{"width": 128}, {"kind": None}, None])
+def test_a_file_that_is_something_else_is_refused(saved, change):
     with np.load(saved) as stored:
         arrays = dict(stored)
     about = [1] if change is None else json.loads(str(arrays["about"])) | change
     with open(saved, "wb") as file:
         np.savez(file, **arrays | {"about": np.array(json.dumps(about))})
-    with pytest.raises(RsirError, match=says):
+    with pytest.raises(RsirError, match="damaged"):
         Index.load(saved)
 
 
