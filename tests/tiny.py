@@ -209,9 +209,9 @@ def install(patch):
         vocabulary = vocabulary or Vocabulary.build(train.captions, 1)
         return Stub(vocabulary, config)
 
-    names = {"toy": {}, "cpu": {"lr": 3e-3}}
+    presets = {"toy": {}, "cpu": {"lr": 3e-3}}
     rows = {"plain": {}, "wild": {"dropout": 0.5}, "deep": {"rerank_top": 4}}
-    known = {"stub": Method(StubConfig, names, rows, "tiny")}
+    known = {"stub": Method(StubConfig, presets, rows, "tiny")}
     patch.setattr(rsir.models, "methods", lambda: known)
     for module in (rsir.models, trainer, checkpoints):
         patch.setattr(module, "build", build)

@@ -51,7 +51,6 @@ SCENE = [car(10, 10), LAKE, car(150, 10), car(150, 50), car(30, 90)]
 
 def test_the_numbers_of_a_node_are_those_of_its_box():
     X, A = graph(at([LAKE, car(150, 60, "blue", 20)]))
-    assert X.shape == A.shape == (20, 20)
     assert X.dtype == A.dtype == np.float32
     lake = [0.25, 0.4, 0.5, 0.8, 0, 0, 1 / 8, 0.4**0.5]
     assert X[0, :8].tolist() == pytest.approx(lake)
@@ -67,9 +66,8 @@ def test_the_numbers_of_a_node_are_those_of_its_box():
 
 def test_codes_tell_words_apart_and_never_change():
     codes = np.stack([code_of(w, 8) for w in ("car", "lake", "plane", "tree", "boat")])
-    alike = codes @ codes.T
-    assert np.allclose(np.diag(alike), 1)
-    assert (alike - np.eye(5)).max() < 0.9
+    assert np.allclose(np.diag(codes @ codes.T), 1)
+    assert (codes @ codes.T - np.eye(5)).max() < 0.9
     car = [-0.8046, 0.3371, 0.4651, 0.1505]
     assert code_of("car", 4) == pytest.approx(car, abs=1e-4)
 
@@ -85,28 +83,6 @@ def test_redundant_nodes_become_one_with_a_count():
     assert X[1, 6] == pytest.approx(np.log2(5) / 8)
     assert X[1, 7] == pytest.approx((4 * 0.005) ** 0.5)  # area of all
     assert (X[2:] == 0).all()
-
-
-def test_redundant_nodes_can_be_dropped():
-    X, _ = graph(at(SCENE), DREA(merge=False))
-    assert X[1, :2] == pytest.approx([0.075, 0.15])  # the leader's own
-    assert X[1, 4:7] == pytest.approx([0, 0, 1 / 8])
-    assert (X[2:] == 0).all()
-
-
-def test_without_drea_every_box_is_a_node():
-    X, _ = graph(at(SCENE), drea=False)
-    assert (X[:5, 6] == 1 / 8).all() and (X[5:] == 0).all()
-    tops = X[1:5, 1].tolist()  # as salient as each other: from the top
-    assert tops == sorted(tops)
-
-
-def test_what_was_seen_twice_counts_once():
-    twice = [car(10, 10), car(12, 11), car(150, 10)]
-    assert groups_of(at(twice)) == [[0, 2]]
-    other = [car(10, 10), car(12, 11, "blue"), car(150, 10)]
-    assert len(groups_of(at(other))) == 2  # another colour: a thing apart
-    assert overlaps(at(twice).boxes)[0, 1] == pytest.approx(8 * 9 / (200 - 8 * 9))
 
 
 @pytest.mark.parametrize("merge", [True, False])
@@ -127,22 +103,6 @@ def test_groups_are_those_of_a_plain_loop(merge):
             group.append(i)
     assert groups_of(regions, DREA(merge=merge)) == groups
     assert (max(map(len, groups)) > 2) == merge
-
-
-def test_the_threshold_decides_what_is_redundant():
-    pair = at([car(10, 10), car(150, 10, "blue")])
-    cosine = pair.look[0] @ pair.look[1] / 2  # of two codes each
-    assert cosine < 0.9
-    for drea, nodes in ((True, 2), (cosine - 0.01, 1), (cosine + 0.01, 2)):
-        settings = drea if drea is True else DREA(threshold=drea)
-        assert len(groups_of(pair, settings)) == nodes
-
-
-def test_twenty_nodes_are_kept_the_most_salient():
-    row = [Box(f"thing {i}", 8 * i, 0, 8 * i + 4, i + 1) for i in range(25)]
-    X, A = graph(at(row))
-    assert X[:, 3] == pytest.approx(np.arange(25, 5, -1) / 100)
-    assert (A > 0).all()
 
 
 def test_order_of_boxes_does_not_matter():
@@ -189,74 +149,7 @@ def test_adjacency_is_its_formula(boost):
         assert A[i] == pytest.approx(np.array(row) / sum(row))
 
 
-def test_enhancing_makes_the_salient_heard():
-    regions = at([LAKE, car(150, 10), Box("tree", 110, 60, 120, 70)])
-    _, plain = graph(regions, DREA(boost=0))
-    _, louder = graph(regions, DREA(boost=2))
-    for A in (plain, louder):
-        assert A[:3].sum(1) == pytest.approx(1)
-    assert (louder[:3, 0] > plain[:3, 0]).all()  # the lake
-    assert (louder[1:3, 1] < plain[1:3, 1]).all()
-
-
 # -- pyramid ----------------------------------------------------------
-
-
-def pyramid():
-    """Grass, with one lake and two equal roofs; 4 and 2 cells a side."""
-    f3 = np.zeros((3, 4, 4), np.float16)
-    f3[0] = 2
-    f3[:, 0, 0] = f3[:, 3, 3] = (1, 4, 0)
-    f3[:, 0, 3] = (1, 0, 6)
-    f4 = np.ones((2, 2, 2), np.float16)
-    f4[1, 1, 0] = 3
-    return f3, f4
-
-
-def test_salient_cells_of_the_pyramid_lead():
-    regions = regions_of_pyramid(*pyramid())
-    assert len(regions) == 16 + 4
-    assert np.square(regions.salience).sum() == pytest.approx(1)
-    assert np.square(regions.salience[:16]).sum() == pytest.approx(0.5)
-    assert regions.boxes[3] == pytest.approx([0.75, 0, 1, 0.25])
-    assert regions.boxes[18] == pytest.approx([0, 0.5, 0.5, 1])
-    groups = groups_of(regions)
-    assert groups[0] == [18] and groups[1] == [3]
-    assert [0, 15] in groups  # the two roofs
-    grass = next(g for g in groups if 5 in g)
-    assert len(grass) == 13  # one node, not 13
-    assert len(groups) == 5  # and the rest of f4
-    assert len(groups_of(regions, False)) == 20
-
-
-def test_nodes_of_cells_keep_geometry_and_content():
-    f3, f4 = pyramid()
-    regions = regions_of_pyramid(f3, f4)
-    nodes, groups = nodes_of(regions, groups_of(regions))
-    roofs = nodes[groups.index([0, 15])]
-    assert roofs[:6] == pytest.approx([0.5, 0.5, 0.25, 0.25, 0.375, 0.375])
-    assert roofs[6] == pytest.approx(np.log2(3) / 8)
-    # equal channels have equal content, whatever their brightness
-    assert np.allclose(roofs[8:], regions.content[0])
-    brighter = regions_of_pyramid(2 * f3, 2 * f4)
-    assert np.allclose(brighter.content, regions.content, atol=1e-6)
-    assert np.allclose(brighter.salience, regions.salience)
-    assert np.abs(regions.content[0] - regions.content[3]).max() > 0.1
-
-
-def test_the_random_matrix_is_fixed_by_its_seed():
-    one, two = regions_of_pyramid(*pyramid()), regions_of_pyramid(*pyramid(), seed=1)
-    assert np.abs(one.content - two.content).max() > 0.1
-    assert np.array_equal(one.look, two.look)
-    matrix = np.random.RandomState([0, 0]).standard_normal((3, 12))
-    expected = np.array([1, 0, 0]) @ matrix / 12**0.5
-    assert one.content[1] == pytest.approx(expected, rel=1e-5)
-
-
-def test_an_even_picture_has_nodes_but_no_salience():
-    X, A = graph(regions_of_pyramid(np.ones((3, 4, 4)), np.ones((2, 2, 2))))
-    assert np.isfinite(X).all() and np.isfinite(A).all()
-    assert (X[:, 7] == 0).all() and A.sum(1) == pytest.approx(1)
 
 
 def test_a_look_is_the_mean_over_the_merged():
@@ -293,14 +186,9 @@ def split(tmp_path, cached):
         paths.append(tmp_path / f"{i}.png")
         noise = np.random.default_rng(i).integers(0, 256, (100, 200, 3))
         Image.fromarray(noise.astype("uint8")).save(paths[-1])
+    ids, boxes = tuple(p.name for p in paths), (tuple(SCENE), (), (LAKE,))
     return Split(
-        "mine",
-        "val",
-        tuple(paths),
-        ("a", "b", "c"),
-        np.arange(3),
-        ("0.png", "1.png", "2.png"),
-        objects=(tuple(SCENE), (), (LAKE,)),
+        "mine", "val", tuple(paths), tuple("abc"), np.arange(3), ids, objects=boxes
     )
 
 
@@ -312,9 +200,6 @@ def test_boxes_of_a_split(split):
     assert np.array_equal(local["adjacency"][0], A)
     assert not local["nodes"][1].any()
     assert local["nodes"].dtype == np.float32
-    moved = dataclasses.replace(split, objects=((LAKE,), (), (LAKE,)))
-    other = stored(source, None, moved)
-    assert not np.array_equal(other["nodes"][0], X)  # another key
     bare = dataclasses.replace(split, objects=None)
     with pytest.raises(RsirError, match="mine: this data set has no boxes"):
         stored(source, None, bare)
@@ -330,9 +215,8 @@ def test_graphs_are_made_once_for_all_that_decides_them(splits, cached):
         "adjacency": (8, 20, 20),
         "looks": (8, 20, 4 + 5),
     }
-    again = stored(source, encoder, splits.val, seen=made)
+    stored(source, encoder, splits.val, seen=made)
     assert len(made) == 8
-    assert all(np.array_equal(again[k], v) for k, v in first.items())
     for other in (
         (source, TinyEncoder(seed=1)),
         (source, TinyEncoder(64)),
@@ -344,48 +228,34 @@ def test_graphs_are_made_once_for_all_that_decides_them(splits, cached):
         assert len(made) == 8
 
 
-def test_a_damaged_graph_is_named(splits, cached):
-    source, encoder = region_source("pyramid"), TinyEncoder(seed=3)
-    path = stored(source, encoder, splits.val)["looks"].filename
-    with open(path, "wb") as file:
-        file.write(b"no array")
-    with pytest.raises(RsirError, match="damaged.*rsir cache clear"):
-        stored(source, encoder, splits.val)
+SEEN = [
+    (0.8, "car", 10, 10, 20, 20),
+    (0.5, "car", 11, 11, 21, 21),
+    (0.6, "car", -5, 50, 15, 60),
+    (0.4, "bridge", 90, 0, 110, 90),
+    (0.3, "car", 200, 20, 230, 40),
+]
 
 
-class Stub:
+def detector(picture, *, candidate_labels, threshold):
     """Answers as a zero-shot detection pipeline of transformers does."""
-
-    def __init__(self):
-        self.calls = []
-
-    def __call__(self, picture, *, candidate_labels, threshold):
-        self.calls.append((picture.size, candidate_labels, threshold))
-        names = ("xmin", "ymin", "xmax", "ymax")
-        return [
-            {"score": score, "label": label, "box": dict(zip(names, corners))}
-            for score, label, *corners in [
-                (0.8, "car", 10, 10, 20, 20),
-                (0.5, "car", 11, 11, 21, 21),
-                (0.6, "car", -5, 50, 15, 60),
-                (0.4, "bridge", 90, 0, 110, 90),
-                (0.3, "car", 200, 20, 230, 40),
-            ]
-        ]
+    assert picture.size == (200, 100)
+    assert (candidate_labels, threshold) == (list(DOTA), 0.25)
+    names = ("xmin", "ymin", "xmax", "ymax")
+    return [
+        {"score": score, "label": label, "box": dict(zip(names, corners))}
+        for score, label, *corners in SEEN
+    ]
 
 
 def test_a_detector_gives_boxes_with_confidence(split):
-    stub = Stub()
-    source = DetectorSource(pipeline=stub, threshold=0.25)
+    source = DetectorSource(pipeline=detector, threshold=0.25)
     regions = source(split, 0, {})
-    assert stub.calls == [((200, 100), list(DOTA), 0.25)]
     assert regions.names == ("car", "car", "car", "bridge")
     assert regions.boxes[2] == pytest.approx([0, 0.5, 0.075, 0.6])
     assert regions.salience[3] == pytest.approx(0.09**0.5 * 0.4)
     # the second car is the first one, seen twice
     assert sorted(groups_of(regions)) == [[0, 2], [3]]
-    X, _ = graph(regions)
-    assert np.count_nonzero(X[:, 6]) == 2
 
 
 def test_the_detector_is_loaded_once_and_late(split, monkeypatch):
@@ -395,10 +265,10 @@ def test_the_detector_is_loaded_once_and_late(split, monkeypatch):
 
     def pipeline(task, *, model, device):
         made.append((task, model, device))
-        return Stub()
+        return detector
 
     monkeypatch.setattr(library, "pipeline", pipeline)
-    source = region_source("detector", model="me/mine", device="cpu")
+    source = region_source("detector", model="me/mine", device="cpu", threshold=0.25)
     assert made == []
     stored(source, None, split)
     assert made == [("zero-shot-object-detection", "me/mine", "cpu")]
@@ -409,17 +279,6 @@ def test_the_detector_is_loaded_once_and_late(split, monkeypatch):
     monkeypatch.setattr(library, "pipeline", offline)
     with pytest.raises(RsirError, match="'me/x': could not be loaded"):
         region_source("detector", model="me/x")(split, 0, {})
-
-
-def test_what_decides_a_source_is_in_its_identity():
-    made = [
-        region_source("boxes"),
-        region_source("pyramid"),
-        region_source("pyramid", seed=1),
-        region_source("detector"),
-        region_source("detector", labels=("car",)),
-    ]
-    assert len({str(source.identity()) for source in made}) == len(made)
 
 
 # -- the authors' own graphs ------------------------------------------
@@ -484,30 +343,18 @@ def refused(path, says="not GaLR's local features", ids=("0.jpg",)):
     assert str(path) in str(caught.value)
 
 
+CALLS = [(os.system, "touch {}"), (eval, "open({!r}, 'w')")]
+CALLS += [(call, "{}") for call in (os.mkdir, np.load, np.fromfile, np.memmap)]
+
+
 @pytest.mark.parametrize("protocol", [0, 2, 4])
-@pytest.mark.parametrize(
-    "call, argument",
-    [
-        (os.system, "touch {}"),
-        (eval, "open({!r}, 'w')"),
-        (os.mkdir, "{}"),
-        (np.load, "{}"),
-        (np.fromfile, "{}"),
-        (np.memmap, "{}"),
-    ],
-)
+@pytest.mark.parametrize("call, argument", CALLS)
 def test_nothing_is_run(put, tmp_path, call, argument, protocol):
     trace = tmp_path / "trace"
     payload = Runs(call, argument.format(str(trace)))
     for value in (payload, LOCAL | {"local_rep": {"0.txt": payload}}):
         refused(put(value, protocol))
     assert not trace.exists()
-
-
-def test_the_payloads_would_run_in_pickle(tmp_path):
-    trace = tmp_path / "trace"
-    pickle.loads(pickle.dumps({"x": Runs(os.mkdir, str(trace))}))
-    assert trace.exists()
 
 
 @pytest.mark.parametrize(
@@ -529,7 +376,7 @@ def test_hand_written_pickles_are_refused(put, code):
 
 
 def with_adjacency(value):
-    return LOCAL | {"adj_matrix": LOCAL["adj_matrix"] | {"1.txt": value}}
+    return LOCAL | {"adj_matrix": {"1.txt": value}}
 
 
 @pytest.mark.parametrize(
@@ -551,7 +398,5 @@ def test_a_missing_picture_or_file_is_named(put, tmp_path):
     path = put(LOCAL)
     refused(path, "lacks '9.txt'.*take the authors' file", ["1.jpg", "9.jpg"])
     path.write_bytes(path.read_bytes()[:500])
-    refused(path)
-    np.save(path, np.zeros(3))
     refused(path)
     refused(tmp_path / "none.npy", "No such file")

@@ -37,24 +37,6 @@ def test_expected_is_the_mean_over_all_orders_of_what_is_tied(seed, queries):
             assert positions(side)[q] == pytest.approx(first.mean() + 1)
 
 
-def test_expected_agrees_with_many_random_orders(uneven_owner):
-    rng = np.random.default_rng(0)
-    owner = uneven_owner(rng, 60)
-    scores = rng.integers(0, 6, (60, len(owner)))
-    drawn = np.array(
-        [
-            evaluate(scores + rng.random(scores.shape) / 2, owner, bootstrap=0).mR
-            for _ in range(150)
-        ]
-    )
-    exact, worst, best = (
-        evaluate(scores, owner, ties=rule, bootstrap=0).mR
-        for rule in ("expected", "pessimistic", "optimistic")
-    )
-    assert abs(drawn.mean() - exact) < 4 * drawn.std() / np.sqrt(len(drawn))
-    assert worst < drawn.min() < drawn.max() < best
-
-
 def test_a_worked_example():
     # image 0 owns captions 0 and 1, image 1 owns caption 2
     scores = np.array([[0.2, 0.9, 0.9], [0.9, 0.1, 0.4]])
@@ -71,7 +53,6 @@ def test_a_worked_example():
     "options, words",
     [
         ({"ties": "lucky"}, "expected, optimistic"),
-        ({"ks": ()}, "whole numbers"),
         ({"ks": (0, 1)}, "whole numbers"),
         ({"bootstrap": -1}, "0 or more"),
         ({"captions": ["a"]}, "one text for each"),
@@ -92,7 +73,6 @@ def test_identical_captions_can_count_as_correct():
     aware = evaluate(scores, captions=["many planes"] * 2, bootstrap=0)
     assert plain.i2t["R@1"] == 50 and aware.i2t["R@1"] == 100
     assert plain.t2i["R@1"] == 0 and aware.t2i["R@1"] == 100
-    assert "duplicate_aware" not in plain.to_dict()
     assert aware.to_dict()["duplicate_aware"] is True
     assert "identical captions count" in str(aware)
     # a caption of no image may be an answer; it never asks
@@ -135,7 +115,6 @@ def test_wrong_texts_stand_in_the_way_once():
     assert (small.n_captions, small.left_out) == (5, 1)
     assert "gallery deduplicated (1 left out)" in str(small)
     assert small.to_dict()["gallery"] == "deduplicated"
-    assert "gallery" not in full.to_dict()
 
 
 # ---- floors and ceilings -----------------------------------------------
@@ -155,19 +134,9 @@ def test_below_chance_is_said(seed, uneven_owner):
     assert f"{floor:.2f}" in note and bad.to_dict()["notes"] == [note]
     assert note in str(bad) and note in bad._repr_html_()
     dead = np.zeros(similar.shape)
-    for good in (similar, dead, np.zeros(similar.shape), rng.random(similar.shape)):
+    for good in (similar, dead, rng.random(similar.shape)):
         assert not evaluate(good, owner).notes
     assert not evaluate(dead, owner, ties="pessimistic").notes
-
-
-def test_random_scores_are_seldom_said_to_be_below_chance(uneven_owner):
-    rng = np.random.default_rng(0)
-    owner = uneven_owner(rng, 50)
-    said = [
-        len(evaluate(rng.random((50, len(owner))), owner, bootstrap=0).notes)
-        for _ in range(300)
-    ]
-    assert sum(said) < 6
 
 
 def test_the_random_floor(uneven_owner):

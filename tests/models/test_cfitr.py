@@ -10,20 +10,16 @@ from torch import nn
 from rsir.models.cfitr import DSHM, LFEM, code_of, through
 from rsir.utils.errors import RsirError
 
-RELEASED_LFEM = {
-    "net.0.weight": (384, 768, 3, 3), "net.0.bias": (384,),
-    "net.1.weight": (384,), "net.1.bias": (384,),
-    "net.1.running_mean": (384,), "net.1.running_var": (384,),
-    "net.1.num_batches_tracked": (),
-    "net.3.weight": (384, 384, 5, 5), "net.3.bias": (384,),
-    "net.4.weight": (384,), "net.4.bias": (384,),
-    "net.4.running_mean": (384,), "net.4.running_var": (384,),
-    "net.4.num_batches_tracked": (),
-    "net.6.weight": (768, 384, 3, 3), "net.6.bias": (768,),
-    "net.7.weight": (768,), "net.7.bias": (768,),
-    "net.7.running_mean": (768,), "net.7.running_var": (768,),
-    "net.7.num_batches_tracked": (),
-}  # fmt: skip
+RELEASED_LFEM = {}
+for at, (out, into, side) in {
+    0: (384, 768, 3),
+    3: (384, 384, 5),
+    6: (768, 384, 3),
+}.items():
+    RELEASED_LFEM[f"net.{at}.weight"] = (out, into, side, side)
+    RELEASED_LFEM |= {f"net.{at}.bias": (out,), f"net.{at + 1}.num_batches_tracked": ()}
+    for name in ("weight", "bias", "running_mean", "running_var"):
+        RELEASED_LFEM[f"net.{at + 1}.{name}"] = (out,)
 
 
 def dshm(**changes):
@@ -68,8 +64,6 @@ def test_hash_losses_are_the_released_sums_over_eight_pictures():
     found = net.losses(h_i, h_t)
     assert torch.isclose(found["quantise"], 0.001 * quant)
     assert torch.isclose(found["balance"], 0.01 * bal)
-    again = net.losses(h_i.repeat(2, 1), h_t.repeat(2, 1))["balance"]
-    assert torch.isclose(again, found["balance"])
 
 
 def test_the_released_table_turns_to_zero_after_the_first_epoch():
@@ -82,18 +76,6 @@ def test_the_released_table_turns_to_zero_after_the_first_epoch():
     assert (net.table(h, h) == 0).all()
     # then the loss draws h to zero, away from any code
     assert torch.isclose(net.losses(h, h)["quantise"], 0.001 * 2 * (h**2).sum())
-
-
-@pytest.mark.parametrize("bugs, end", [((), 1.0), (("table",), 0.0)])
-def test_quantisation_draws_to_signs_or_as_released_to_nothing(bugs, end):
-    net = dshm(released_bugs=bugs, quantise=0.001)
-    h = nn.Parameter(torch.full((4, 16), 0.4))
-    optimiser = torch.optim.SGD([h], lr=3.0)
-    for _ in range(200):
-        optimiser.zero_grad()
-        net.losses(h, h)["quantise"].backward()
-        optimiser.step()
-    assert torch.allclose(h, torch.full_like(h, end), atol=0.05)
 
 
 def test_pooling_leaves_padding_out_and_places_need_an_order():
@@ -122,12 +104,6 @@ def test_picture_and_sentence_pass_the_same_weights():
     model = small(image_blocks=2)
     last = model.text_encoder.model.encoder.layer[-2:]
     assert all(a is b for a, b in zip(model.lower, last, strict=True))
-    before = encoded(model)
-    with torch.no_grad():
-        last[0].output.dense.weight.mul_(1.5)
-    after = encoded(model)
-    for a, b in zip(before, after, strict=True):
-        assert not torch.allclose(a["h"], b["h"])
 
 
 def test_vilt_lends_its_lower_blocks_and_gives_its_upper_ones():
@@ -135,9 +111,7 @@ def test_vilt_lends_its_lower_blocks_and_gives_its_upper_ones():
     whole = model.text_encoder.model
     assert len(whole.encoder.layer) == len(model.ssm.blocks) == 2
     assert model.text_encoder.max_length == 9  # 12 places would do
-    images, texts = encoded(model)
-    assert images["image_tokens"].shape == (6, 5, DIM)
-    assert texts["text_tokens"].shape == (6, 6, DIM)
+    _, texts = encoded(model)
     with torch.inference_mode():
         # a sentence alone, by ViLT's own code
         embed = whole.embeddings
@@ -145,8 +119,7 @@ def test_vilt_lends_its_lower_blocks_and_gives_its_upper_ones():
         x = x + embed.token_type_embeddings.weight[0]
         x = through(whole.encoder.layer, x)
     assert torch.allclose(texts["text_tokens"][1, :3], x[0], atol=1e-5)
-    terms = model.train().training_losses(batch(vilt=True), lambda x: x)
-    assert set(terms) == {"triplet", "quantise", "balance", "ssm"}
+    model.train().training_losses(batch(vilt=True), lambda x: x)
 
 
 @pytest.mark.parametrize("vilt", [False, True])
@@ -184,17 +157,6 @@ def test_coarse_scores_are_minus_the_bits_that_differ():
     assert torch.equal(other.score(images, texts), model.score(images, texts, "float"))
 
 
-def test_fine_scores_depend_on_the_pair_and_on_nothing_else():
-    model = small()
-    images, texts = encoded(model)
-    with torch.inference_mode():
-        whole = model.score_pairs(images, texts, PAIRS)
-        for n in (0, 7, 33):
-            one = model.score_pairs(images, texts, PAIRS[n : n + 1])
-            assert torch.allclose(one[0], whole[n], atol=1e-5)
-    assert whole.std() > 1e-4
-
-
 # -- training ---------------------------------------------------------------------
 
 
@@ -203,9 +165,7 @@ def test_every_part_that_should_learn_gets_a_gradient():
     terms = model.training_losses(batch(), lambda x: x)
     assert set(terms) == {"triplet", "quantise", "balance", "ssm"}
     sum(terms.values()).backward()
-    assert not [
-        n for n, p in model.named_parameters() if p.requires_grad and p.grad is None
-    ]
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
     assert model.ssm.blocks[0].output.dense.weight.grad.abs().sum() > 0
     alone = small(ssm=False, rerank_top=0)
     assert "ssm" not in alone.train().training_losses(batch(), lambda x: x)
@@ -262,10 +222,7 @@ def test_slips_are_switched_one_by_one():
         ({"image_blocks": 4}, "image_blocks is 4: .* has 3 blocks"),
         ({"pool": "max"}, "pool is 'max'"),
         ({"bits": 12}, "multiple of 8"),
-        (
-            {"released_bugs": ("x",)},
-            "released_bugs is 'x'; choose one of table, lfem, patches, false",
-        ),
+        ({"released_bugs": ("x",)}, "'x'; choose one of table, lfem, patches, false"),
     ],
 )
 def test_wrong_options_are_user_errors(options, says):

@@ -1,14 +1,10 @@
 """Indexes against plain NumPy; saved ones know whose they are."""
 
-import json
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
+from alone import alone
 
-from rsir.retrieval.index import KINDS, Index, factory_string, hamming, pack
+from rsir.retrieval.index import KINDS, Index, hamming, pack
 from rsir.utils.errors import RsirError
 
 BINARY = [kind for kind in KINDS if kind.startswith("binary-")]
@@ -42,18 +38,13 @@ def test_torch_is_loaded_before_faiss():
         "order = list(sys.modules);"
         "assert order.index('torch') < order.index('faiss')"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_pack_keeps_every_sign():
-    codes = np.array([[1, -1, 0, 2, -3, 1, 1, -1]])
-    assert np.unpackbits(pack(codes), axis=1).tolist() == [[1, 0, 0, 1, 0, 1, 1, 0]]
+    alone("-c", code)
 
 
 def test_hamming_counts_bits_that_differ():
-    one = np.array([[0b1010_0000], [0b1111_1111]], np.uint8)
-    other = np.array([[0b1000_0001]], np.uint8)
-    assert hamming(one, other).tolist() == [[2], [6]]
+    one, other = np.random.default_rng(0).integers(-1, 2, (2, 5, 16))
+    want = ((one > 0)[:, None] != (other > 0)[None]).sum(2)
+    assert (hamming(pack(one), pack(other)) == want).all()
 
 
 def test_flat_binary_is_exact_and_orders_ties_by_number(codes):
@@ -69,19 +60,13 @@ def test_flat_binary_is_exact_and_orders_ties_by_number(codes):
 
 def test_flat_takes_the_cosine(vectors):
     rows, queries = vectors
+    rows = rows * 10.0 ** np.linspace(-20, 24, 900)[:, None]  # of any length
     scores, found = Index.build("flat", rows).search(3 * queries, 5)
     unit = [x / np.linalg.norm(x, axis=1)[:, None] for x in (queries, rows)]
     cosines = unit[0] @ unit[1].T
     order = np.argsort(-cosines, axis=1)[:, :5]
     assert (found == order).all()
     assert np.allclose(scores, np.take_along_axis(cosines, order, 1), atol=1e-5)
-
-
-def test_vectors_of_any_length_are_found_by_direction():
-    rows = np.diag([1e25, 1.0, 1e-30]).astype(np.float32)
-    scores, found = Index.build("flat", rows).search(rows, 1)
-    assert found[:, 0].tolist() == [0, 1, 2]
-    assert np.allclose(scores, 1)
 
 
 @pytest.mark.parametrize("kind", [*KINDS, *STRINGS])
@@ -102,41 +87,11 @@ def test_every_kind_finds_neighbours_and_survives_the_disk(
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_handful_of_rows_will_do(kind, codes, vectors, capfd):
-    rows, _ = codes if kind in BINARY else vectors
-    index = Index.build(kind, rows[:20])
-    _, found = index.search(rows[:4], 50)
-    assert found.shape == (4, 20)
-    assert found[:, 0].tolist() == [0, 1, 2, 3]
-    assert capfd.readouterr().err == ""
-
-
-def test_sizes_follow_the_rows():
-    assert factory_string("binary-ivf", 128, 10**6) == "BIVF1000"
-    assert factory_string("ivf-pq", 384, 10**6) == "IVF1000,PQ64x8"
-    assert factory_string("binary-hash", 128, 10**6) == "BHash6x20"
-    assert factory_string("OPQ16,Flat", 32, 9) == "OPQ16,Flat"
-
-
-def test_looking_into_more_cells_finds_more(vectors):
-    rows, _ = vectors
-    noise = np.random.default_rng(2).normal(size=(200, 32))
-    index = Index.build("IVF40,Flat", rows)
-    exact = Index.build("flat", rows).search(rows[:200] + noise, 1)[1]
-    right = []
-    for index.faiss.nprobe in (1, 40):
-        right.append((index.search(rows[:200] + noise, 1)[1] == exact).mean())
-    assert right[0] < right[1] == 1
-
-
 @pytest.mark.parametrize(
     "kind, n, says",
     [
         ("lsh", 9, "kind 'lsh': FAISS refuses .*could not parse.*choose one of binary"),
-        ("IVF{x},Flat", 9, "FAISS refuses"),
         ("PQ7", 99, "should be a multiple"),
-        ("IVF5000,Flat", 99, "FAISS refuses 99 rows"),
         ("ivf-pq", 15, "FAISS refuses 15 rows"),
         ("Bxx", 9, "FAISS refuses"),
     ],
@@ -154,11 +109,9 @@ def test_what_faiss_refuses_is_a_user_error(kind, n, says, codes, vectors):
         (lambda i, q: i.search(q.astype(float), 2), "codes must be packed"),
         (lambda i, q: i.search(q, 0), "k is 0: give a whole number"),
         (lambda i, q: Index.build("flat", [[1.0], [np.nan]]), "number 1 holds a NaN"),
-        (lambda i, q: Index.build("flat", [[1.0], [1e300]]), "number 1 holds a NaN"),
         (lambda i, q: Index.build("flat", np.ones(4)), "give a matrix"),
         (lambda i, q: Index.build("flat", [["a"]]), "type <U1; vectors"),
         (lambda i, q: pack(np.full((1, 8), np.nan)), "a NaN among them"),
-        (lambda i, q: pack(np.full((1, 8), "a", object)), "type object"),
         (lambda i, q: pack(np.ones((2, 12))), "multiple of 8"),
     ],
 )
@@ -182,45 +135,18 @@ def test_a_saved_index_of_another_model_is_refused(saved):
         Index.load(saved.with_name("none"))
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda raw: raw[:-200],
-        lambda raw: raw[:5000] + b"\0\0\0\xff" + raw[5004:],
-        lambda raw: b"",
-        lambda raw: b"no index",
-    ],
-)
-def test_a_damaged_index_is_refused(saved, damage):
-    saved.write_bytes(damage(saved.read_bytes()))
-    with pytest.raises(RsirError, match="damaged, or not an index"):
-        Index.load(saved)
-
-
-@pytest.mark.parametrize(
-    "change, says",
-    [
-        ({"width": 128}, "damaged"),
-        ({"kind": None}, "damaged"),
-        (None, "damaged"),
-    ],
-)
-def test_a_file_that_is_something_else_is_refused(saved, change, says):
-    with np.load(saved) as stored:
-        arrays = dict(stored)
-    about = [1] if change is None else json.loads(str(arrays["about"])) | change
-    with open(saved, "wb") as file:
-        np.savez(file, **arrays | {"about": np.array(json.dumps(about))})
-    with pytest.raises(RsirError, match=says):
-        Index.load(saved)
+def test_a_damaged_index_is_refused(saved):
+    raw = saved.read_bytes()
+    for damaged in (raw[:-200], raw[:5000] + b"\0\0\0\xff" + raw[5004:], b"", b"no"):
+        saved.write_bytes(damaged)
+        with pytest.raises(RsirError, match="damaged, or not an index"):
+            Index.load(saved)
 
 
 @pytest.mark.parametrize("own, then", [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
-def test_waiting_threads_sleep_unless_the_user_says_otherwise(own, then):
-    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"}
-    environment |= {"OMP_WAIT_POLICY": own} if own else {}
+def test_waiting_threads_sleep_unless_the_user_says_otherwise(own, then, monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     code = "import os, sys, rsir; print(os.environ['OMP_WAIT_POLICY'], *sys.modules)"
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    setting, *modules = done.stdout.split()
+    own = {"OMP_WAIT_POLICY": own} if own else {}
+    setting, *modules = alone("-c", code, **own).split()
     assert setting == then and "torch" not in modules

@@ -1,26 +1,21 @@
 """A run that is killed goes on to exactly the same result."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from alone import alone
 from tiny import StubConfig, folder, install, quiet, same, splits, stub  # noqa: F401
 
 from rsir.training.checkpoints import BEST
 
-TESTS = Path(__file__).resolve().parents[1]
 EPOCHS = 5
 
 #: trains; kills itself without warning where it is told to
 CHILD = """
 import os, signal, sys
-sys.path.insert(0, sys.argv[1])
 import pytest
 from tiny import StubConfig, install, quiet
 from rsir.data import load_dataset
 from rsir.training import batches, checkpoints
-folder, run_dir, where, at, epochs = sys.argv[2:]
+folder, run_dir, where, at, epochs = sys.argv[1:]
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 def batch(self, ids, real=batches.PositivePairs.__call__, seen=[]):
@@ -50,15 +45,7 @@ def whole(splits, tmp_path_factory):
 
 
 def killed(folder, run_dir, where, at):
-    words = [str(TESTS), str(folder), str(run_dir), where, str(at), str(EPOCHS)]
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, *words],
-        cwd=TESTS.parent,
-        timeout=300,
-        text=True,
-        capture_output=True,
-    )
-    assert done.returncode == -9, done.stderr
+    alone("-c", CHILD, folder, run_dir, where, at, EPOCHS, code=-9)
 
 
 def states(run_dir):

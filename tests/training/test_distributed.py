@@ -1,39 +1,23 @@
 """Two processes on a CPU do what one does with the joint batch."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from alone import TWO, alone
 from tiny import folder  # noqa: F401
 
-HERE = Path(__file__).resolve().parent
+SCRIPT = Path(__file__).with_name("two_processes.py")
 CONFIGS = ["plain", "accumulated"]  # as in two_processes.py
 
 
 @pytest.fixture(scope="module")
 def runs(folder, tmp_path_factory):
     """What one process saw, and what each of two saw."""
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    script = [str(HERE / "two_processes.py"), str(HERE.parent), str(folder)]
-    here = {
-        "CUDA_VISIBLE_DEVICES": "",
-        "PYTHONPATH": str(HERE.parents[1]),
-        "OMP_NUM_THREADS": "1",
-    }
     found = []
-    for n, words in ((1, []), (2, launch)):
+    for n, words in ((1, []), (2, TWO)):
         out = tmp_path_factory.mktemp(f"world{n}")
-        done = subprocess.run(
-            [sys.executable, *words, *script, str(out)],
-            text=True,
-            env=os.environ | here,
-            capture_output=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
+        alone(*words, SCRIPT, folder, out)
         found.append([torch.load(out / f"rank{r}.pt") for r in range(n)])
     (one,), two = found
     assert one["world"] == 1 and [t["world"] for t in two] == [2, 2]

@@ -1,14 +1,12 @@
 """Trains for a moment and writes down every step.
 
 Run by test_distributed.py, once alone and once as two processes of
-torchrun: python two_processes.py TESTS FOLDER OUT
+torchrun: python two_processes.py FOLDER OUT
 """
 
 import os
 import sys
 from pathlib import Path
-
-sys.path.insert(0, sys.argv[1])
 
 import pytest
 import torch
@@ -71,4 +69,4 @@ def main(folder, out):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[2:])
+    main(*sys.argv[1:])

@@ -4,14 +4,8 @@ import torch
 
 from rsir.models import build, config
 
-TEXTS = [
-    "a red roof on green ground",
-    "many planes",
-    "blue water",
-    "a road beside a long white roof",
-    "green ground",
-    "trees",
-]
+TEXTS = ["a red roof on green ground", "many planes", "blue water"]
+TEXTS += ["a road beside a long white roof", "green ground", "trees"]
 
 
 def small_model(**changes):
