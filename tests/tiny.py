@@ -119,7 +119,6 @@ class TinyEncoder(ImageEncoder):
         return maps, self.head(maps[-1].mean((2, 3)))
 
 
-# -- a system of its own, which needs neither weights nor a cache ------
 
 
 @dataclass(frozen=True)

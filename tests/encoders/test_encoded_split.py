@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from tiny import TinyEncoder, cache, cached, folder, splits  # noqa: F401
+from tiny import TinyEncoder
 
 from rsir.data.text import Vocabulary
 from rsir.encoders import text_encoder
-from rsir.encoders.encoded_split import EncodedSplit, over_texts, text_features
+from rsir.encoders.encoded_split import EncodedSplit, text_features
 
 pytestmark = pytest.mark.usefixtures("cached")
 EVERY = ("pooled", "tokens", "mask")
@@ -93,18 +93,3 @@ def test_extra_texts_stand_beside_each_caption(splits, gru, name):
     with torch.no_grad():
         plain = text(text.tokenize(words)).pooled
     torch.testing.assert_close(inputs["keywords"], plain, atol=1e-5, rtol=1e-4)
-
-
-def test_texts_come_back_in_order():
-    ids = torch.tensor([[1, 2, 3], [4, 0, 0], [5, 6, 0], [7, 0, 0]])
-    widths = []
-
-    def encode(part):
-        widths.append((part["ids"] != 0).sum(1).tolist())
-        return {"first": part["ids"][:, 0], "x": part["x"]}
-
-    x = torch.arange(4.0)
-    out = over_texts({"ids": ids, "x": x}, encode, batch=2)
-    assert out["first"].tolist() == [1, 4, 5, 7]
-    assert torch.equal(out["x"], x)
-    assert widths == [[1, 1], [2, 3]]  # short ones together

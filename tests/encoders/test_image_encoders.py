@@ -54,9 +54,6 @@ def pictures(size=64, n=2):
     return torch.randn(n, 3, size, size, generator=torch.Generator().manual_seed(3))
 
 
-# -- weights --------------------------------------------------------------
-
-
 def plain_lite(state, depths, x):
     """EfficientNet-Lite from the packaged names, without timm."""
 
@@ -160,9 +157,6 @@ def test_weights_come_from_a_folder_laid_out_as_the_hub(tmp_path):
             image_encoder(name, source=tmp_path / "none")
 
 
-# -- maps and pixels ------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     "name",
     [*CUTTABLE, "timm:convnext_atto", "timm:mixer_b32_224"],
@@ -193,36 +187,12 @@ def test_pixels_are_scaled_as_in_training(lite0, resnet18):
     )
 
 
-def test_wrong_names_and_sizes_are_named():
-    for name, said in (("vgg", "vgg.*efficientnet_lite0"), ("timm:vg", "list_models")):
-        with pytest.raises(RsirError, match=said):
-            image_encoder(name)
-    with pytest.raises(RsirError, match="multiple of 32"):
-        image_encoder("efficientnet_lite0", size=100)
-
-
-# -- symmetries of the square ---------------------------------------------
-
-
 def test_eight_views_are_the_symmetries_of_the_square():
     noise = torch.rand(1, 1, 5, 5, generator=torch.manual_seed(0))
     views = [dihedral(noise, v)[0, 0].numpy() for v in range(8)]
     assert np.array_equal(views[1], np.rot90(views[0]))
     assert np.array_equal(views[4], views[0][:, ::-1])
     assert len({v.tobytes() for v in views}) == 8
-
-
-def test_all_views_make_the_vector_blind_to_turns():
-    images = torch.rand(2, 3, 32, 32, generator=torch.manual_seed(0))
-    one, every = TinyEncoder(), TinyEncoder(32, 0, range(8))
-    for encoder, same in ((one, False), (every, True)):
-        plain, mirrored = (encoder(x).pooled for x in (images, dihedral(images, 5)))
-        assert torch.allclose(plain, mirrored, atol=1e-5) is same
-    for ours, plain in zip(every(images).maps, one(images).maps, strict=True):
-        assert torch.equal(ours, plain)  # maps stay as the picture is
-
-
-# -- what learns ----------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", CUTTABLE)
@@ -277,8 +247,3 @@ def test_upper_stages_begin_as_the_encoder(name, start):
         parameters[0].data.zero_()
     with torch.no_grad():
         assert torch.equal(encoder.pyramid(pictures())[1], pooled)
-
-
-def test_shifts_of_folded_normalisations_stay(lite0):
-    for name, p in upper_stages(lite0, "f3").named_parameters():
-        assert p.requires_grad == name.endswith("weight")

@@ -157,9 +157,6 @@ def test_names_and_vocabularies_are_checked():
         wordless.tokenize(["a"])
 
 
-# -- the skip-thought files -------------------------------------------
-
-
 @pytest.fixture
 def files(tmp_path):
     """Small files in the public layout: 4 words, 3-d, 2 units."""
@@ -211,9 +208,6 @@ def test_faults_of_skip_thought_files_are_named(files, words):
     (folder / "dictionary.txt").unlink()
     with pytest.raises(RsirError, match="dictionary.txt: not found"):
         load()
-
-
-# -- shortcuts of the sentence encoder ---------------------------------
 
 
 def test_kept_states_give_the_same_gradients(minilm):

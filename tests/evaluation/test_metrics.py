@@ -37,18 +37,6 @@ def test_expected_is_the_mean_over_all_orders_of_what_is_tied(seed, queries):
             assert positions(side)[q] == pytest.approx(first.mean() + 1)
 
 
-def test_a_worked_example():
-    # image 0 owns captions 0 and 1, image 1 owns caption 2
-    scores = np.array([[0.2, 0.9, 0.9], [0.9, 0.1, 0.4]])
-    report = evaluate(scores, [0, 0, 1], bootstrap=0)
-    assert report.i2t["R@1"] == pytest.approx(25)  # half of one, none
-    assert report.t2i["R@1"] == pytest.approx(100 / 3)
-    assert report.i2t["R@10"] == report.t2i["R@5"] == 100
-    six = [*report.i2t.values(), *report.t2i.values()]
-    assert report.mR == pytest.approx(np.mean(six))
-    assert report.median_rank == {"i2t": 1.75, "t2i": 2.0}
-
-
 @pytest.mark.parametrize(
     "options, words",
     [
@@ -57,7 +45,6 @@ def test_a_worked_example():
         ({"bootstrap": -1}, "0 or more"),
         ({"captions": ["a"]}, "one text for each"),
         ({"gallery": "deduplicated"}, "needs the text of each caption"),
-        ({"gallery": "deduplicated", "captions": ["a"]}, "1 texts for 10"),
         ({"gallery": "small"}, "'small' .* use one of full"),
     ],
 )
@@ -79,18 +66,6 @@ def test_identical_captions_can_count_as_correct():
     aware = evaluate(scores, [0, -1], captions=["a", "a"], bootstrap=0)
     assert aware.i2t["R@1"] == 100 and len(aware.ranks.t2i.better) == 1
 
-
-def test_the_report_prints_itself():
-    report = evaluate(np.random.default_rng(0).random((20, 100)))
-    keys = "i2t t2i mR ties n_images n_captions ci95 median_rank"
-    assert set(report.to_dict()) == set(keys.split())
-    for text in (str(report), report._repr_html_()):
-        assert f"{report.t2i['R@5']:.2f}" in text and "expected" in text
-    low, high = report.ci95["i2t"]["R@10"]
-    assert low <= report.i2t["R@10"] <= high
-
-
-# ---- the gallery "deduplicated" ----------------------------------------
 
 OWNER = np.array([0, 0, 0, 1, 1, 2])
 TEXTS = ["a", "a", "b", "a", "c", "c"]
@@ -115,9 +90,6 @@ def test_wrong_texts_stand_in_the_way_once():
     assert (small.n_captions, small.left_out) == (5, 1)
     assert "gallery deduplicated (1 left out)" in str(small)
     assert small.to_dict()["gallery"] == "deduplicated"
-
-
-# ---- floors and ceilings -----------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -176,12 +148,3 @@ def test_the_ceilings_are_reached_and_not_passed(seed):
         for side in ("i2t", "t2i"):
             for k, value in getattr(noise, side).items():
                 assert value <= top[side][k] + 1e-9
-
-
-def test_ceilings_count_what_is_shared():
-    top = ceilings(["a", "a", "a", "b"], [0, 0, 1, 1])
-    assert top["n_captions"] == 4 and top["n_texts"] == 2
-    assert top["shared_captions"] == 3 and top["shared_images"] == 2
-    assert top["t2i"]["R@1"] == 75 and top["t2i_tied"]["R@1"] == 62.5
-    assert top["i2t"]["R@1"] == pytest.approx(100 * (2 / 3 + 1) / 2)
-    assert ceilings(list("abcd"), [0, 0, 1, 1])["mR"] == 100

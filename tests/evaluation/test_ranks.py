@@ -81,9 +81,6 @@ def test_ranks_survive_a_file(tmp_path, uneven_owner):
         Ranks.from_arrays(stored)
 
 
-# ---- layouts that people bring ----------------------------------------
-
-
 def signal(n=40, per=5, seed=0, gain=2.2):
     rng = np.random.default_rng(seed)
     owner = np.repeat(np.arange(n), per)
@@ -118,13 +115,6 @@ def test_rows_that_repeat_in_another_order_are_refused(uneven_owner):
         evaluate(scores[owner], owner)
     again = scores[owner][np.unique(owner, return_index=True)[1]]
     assert evaluate(again, owner) == evaluate(scores, owner)
-
-
-def test_rows_that_may_repeat():
-    scores, owner, _ = signal()
-    assert evaluate(np.zeros((40, 40))).mR  # a dead model has one row
-    twins = np.repeat(scores[:20], 2, axis=0)  # two images that look the same
-    assert evaluate(twins, owner).mR
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -216,8 +206,6 @@ def test_tensors_are_scores_or_an_error_with_a_remedy():
     again = (bits.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
     np.testing.assert_array_equal(again, scores.bfloat16().float())
 
-
-# ---- anything at all: a right result, or a message ---------------------
 
 CELLS = {
     "float64": st.sampled_from([0.0, -0.0, 1.5, -2.0, np.inf, -np.inf, np.nan, 1e308]),

@@ -48,27 +48,21 @@ def names(attention, words=WORDS):
     return shapes
 
 
-def random_state(attention, seed=0):
+def random_state(shapes, seed=0):
     """Weights of a sane size, so that no activation saturates."""
     draw = torch.Generator().manual_seed(seed)
+    ones = (".weight", "running_var", ".a_2")  # of a norm
     state = {}
-    for name, shape in names(attention).items():
-        if name.endswith("num_batches_tracked"):
-            state[name] = torch.tensor(7)
-        elif name.endswith("running_var"):
-            state[name] = 0.8 + 0.4 * torch.rand(shape, generator=draw)
-        elif len(shape) == 1:
-            one = ".bn" in name or ".downsample.1" in name
-            state[name] = 0.1 * torch.randn(shape, generator=draw) + (
-                1.0 if one and name.endswith("weight") else 0.0
-            )
+    for name, shape in shapes.items():
+        value = torch.randn(shape, generator=draw)
+        if len(shape) < 2:
+            state[name] = 0.1 * value + name.endswith(ones)
+        elif name.endswith("embedding.weight"):
+            state[name] = value  # and a row 0 that must not count as zeros
         else:
             fan_in = torch.Size(shape[1:]).numel()
             gain = 2.0 if len(shape) == 4 else 1.5
-            state[name] = torch.randn(shape, generator=draw) * (gain / fan_in) ** 0.5
-    # words of unit size, and a row 0 that must not count as zeros
-    words = "text_feature.seq2vec.embedding.weight"
-    state[words] = torch.randn(state[words].shape, generator=draw)
+            state[name] = value * (gain / fan_in) ** 0.5
     return state
 
 

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny import cache, cached, folder, splits  # noqa: F401
 
 from rsir import models
 from rsir.evaluation.metrics import evaluate

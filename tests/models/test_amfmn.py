@@ -6,7 +6,7 @@ import functools
 import pytest
 import torch
 import torch.nn.functional as F
-from tiny import cache, cached, folder, splits, tiny_config  # noqa: F401
+from tiny import tiny_config
 from torch import nn
 from tower_samples import features, make, pairs
 
@@ -85,9 +85,6 @@ def test_chunks_change_nothing(attention, bugs, monkeypatch):
         torch.testing.assert_close(model(images, texts), whole)
 
 
-# -- MVSA -------------------------------------------------------------
-
-
 @pytest.mark.parametrize("bugs", [(), ("prelu",), ("mean",), ("norm",), ALL_RELEASED])
 def test_mvsa_is_equations_6_to_19(bugs):
     torch.manual_seed(0)
@@ -129,9 +126,6 @@ def test_the_fast_compression_is_the_plain_one(side):
     close = {"atol": 1e-4, "rtol": 1e-4}
     torch.testing.assert_close(results[0], results[1], **close)
     torch.testing.assert_close(grads[0], grads[1], **close)
-
-
-# -- keywords, ablations, losses --------------------------------------
 
 
 @pytest.mark.parametrize("attention", FORMS)
@@ -208,7 +202,6 @@ def test_losses_follow_the_switches():
     [
         ({"attention": "hard"}, "attention is 'hard'; choose one of soft, fusion, sim"),
         ({"released_bugs": ("gamma",)}, "'gamma'; choose one of prelu"),
-        ({"loss": "some"}, "loss is 'some'"),
         ({"keywords": True, "guidance": False}, "keywords need guidance"),
         ({"margin": None, "gamma": 2.0}, "gamma is 2.0"),
     ],

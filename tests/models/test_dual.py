@@ -26,14 +26,6 @@ def features(n=6):
     }
 
 
-def batch_of(model):
-    return {
-        "images": features(),
-        "texts": {"ids": model.text_encoder.tokenize(TEXTS)},
-        "pairs": {"positive": torch.eye(6, dtype=torch.bool)},
-    }
-
-
 def encoded(model, images=None):
     model.eval()
     with torch.no_grad():
@@ -55,24 +47,6 @@ def test_the_score_is_a_sum_of_cosines(weight):
     )
     torch.testing.assert_close(model.score(images, texts), want)
     assert ("h" in images) == bool(weight)
-
-
-def test_each_pair_of_heads_learns_from_its_own_loss():
-    model = small(start="f4", text_layers=1).train()
-    terms = model.training_losses(batch_of(model), lambda x: x)
-    reached = {}
-    for name, loss in terms.items():
-        model.zero_grad()
-        loss.backward(retain_graph=True)
-        reached[name] = {
-            key.split(".")[0]
-            for key, p in model.named_parameters()
-            if p.grad is not None and p.grad.abs().sum() > 0
-        }
-    assert reached == {
-        "contrastive": {"to_image", "to_text", "stages", "text_encoder"},
-        "second": {"second", "text_encoder"},
-    }
 
 
 def test_a_vector_does_not_know_where_north_is():

@@ -85,18 +85,10 @@ def test_contrastive_spreads_over_shared_captions(scores, shared):
     assert found.item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_contrastive_without_a_mask_is_cross_entropy(scores):
-    entropy, target = torch.nn.functional.cross_entropy, torch.arange(5)
-    both = entropy(scores / 0.07, target) + entropy(scores.T / 0.07, target)
-    torch.testing.assert_close(contrastive(scores, 0.07), both / 2)
-
-
 @pytest.mark.parametrize("call, says", [
     (lambda: triplet_all(torch.zeros(2, 3)), r"\(2, 3\), expected"),
-    (lambda: triplet_hard(torch.zeros(4)), r"\(4,\), expected"),
     (lambda: contrastive(torch.zeros(2, 3), 1.0), r"\(2, 3\), expected"),
     (lambda: dynamic_margin(torch.zeros(1), gamma=1.0), "gamma is 1.0"),
-    (lambda: dynamic_margin(torch.zeros(1), gamma=0.0), "gamma is 0.0"),
     (lambda: dynamic_margin(torch.zeros(1), beta=0.0), "beta is 0.0"),
 ])  # fmt: skip
 def test_wrong_numbers_are_named(call, says):

@@ -1,6 +1,5 @@
 """The registry reads what files declare, and needs no PyTorch for it."""
 
-import json
 import subprocess
 import sys
 import types
@@ -44,18 +43,10 @@ def test_a_method_has_presets_variants_and_a_class(name):
     assert len(set(changed)) == len(changed)
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_a_config_survives_json(name):
-    first = config(name, "cpu", seed=3)
-    again = methods()[name].config(**json.loads(json.dumps(first.to_dict())))
-    assert again == first
-    assert all(not isinstance(v, list) for v in vars(again).values())
-
-
 @pytest.mark.parametrize(
     "asked, says",
     [
-        (("resnet",), "method 'resnet': unknown; choose one of linear, mlp"),
+        (("resnet",), "method 'resnet': unknown; choose one of .*linear, mlp"),
         (("amfmn", "big"), "preset 'big': unknown; choose one of toy, cpu, paper"),
         (("amfmn", "cpu", "hard"), "variant of amfmn 'hard': .* soft-minilm"),
         (("galr", "cpu", "midf+x"), "re-ranking 'x': unknown; choose one of mr"),

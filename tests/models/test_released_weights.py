@@ -4,6 +4,7 @@ import pytest
 import released_amfmn
 import released_galr
 import torch
+from released_amfmn import WORDS, random_state
 
 from rsir.data.text import Vocabulary
 from rsir.models.amfmn import AMFMN
@@ -11,7 +12,6 @@ from rsir.models.galr import GaLR
 from rsir.utils.errors import RsirError
 
 ATTENTIONS = ["soft", "fusion", "sim"]
-WORDS = released_amfmn.WORDS
 EMBEDDING = "text_feature.seq2vec.embedding.weight"
 GATE = "cross_attention_s.cross_attention.0.weight"
 GUIDE = "fusion.g2l_SGA.mhatt2.linear_q.weight"
@@ -37,8 +37,8 @@ def inputs():
 def states():
     """A released state of each system, and our model of it."""
     found = {
-        AMFMN: released_amfmn.random_state("soft"),
-        GaLR: released_galr.random_state(),
+        AMFMN: random_state(released_amfmn.names("soft")),
+        GaLR: random_state(released_galr.names()),
     }
     return {cls: (state, cls.from_official(state)) for cls, state in found.items()}
 
@@ -51,7 +51,7 @@ def test_the_written_names_are_those_of_the_release():
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_scores_of_amfmn_are_those_of_the_release(attention, inputs):
     images, _, _, ids = inputs
-    weights = released_amfmn.random_state(attention)
+    weights = random_state(released_amfmn.names(attention))
     expected = released_amfmn.scores(weights, attention, images, ids)
     model = AMFMN.from_official(weights, attention=attention)
     assert not model.training

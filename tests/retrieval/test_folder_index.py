@@ -2,9 +2,7 @@
 
 import csv
 import json
-import os
 import shutil
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -95,15 +93,6 @@ def new_picture(folder, name, colour=(255, 0, 0)):
     Image.new("RGB", (40, 40), colour).save(str(folder / "area 1" / name))
 
 
-@contextmanager
-def watched(monkeypatch, name):
-    """What a function of the index is asked."""
-    seen, real = [], getattr(room, name)
-    with monkeypatch.context() as patch:
-        patch.setattr(room, name, lambda *asked: seen.append(asked) or real(*asked))
-        yield seen
-
-
 def test_own_pictures_are_found_best_first(pictures, model):
     index, _ = build(model, pictures)
     assert len(index) == 70 and index.kind == "flat"
@@ -186,38 +175,12 @@ def test_damage_is_read_again_and_never_believed(pictures, model):
         assert search_folder(model, pictures, "red", 70) == want
 
 
-def test_a_build_that_cannot_work_keeps_the_old_rows(pictures, model):
-    build(model, pictures)
-    several = Mean(seed=2).eval()
-    several.encode_images = lambda f: {"v": f["pooled"], "gate": f["pooled"]}
-    for bad, kind, says in (
-        (Mean(code=True).eval(), "hnsw", "gives codes"),
-        (several, None, "more than one vector"),
-        (model, "lsh", "kind 'lsh'"),
-    ):
-        with pytest.raises(RsirError, match=says):
-            build(bad, pictures, kind=kind)
-    assert build(model, pictures)[1] == 0
-
-
 def test_a_nan_is_the_models_fault(pictures, model):
     model.encode_images = lambda f: {
         "v": f["pooled"] * (np.nan if model.seen > 1 else 1)
     }
     with pytest.raises(RsirError, match="png: the model makes a NaN"):
         build(model, pictures)
-
-
-def test_unchanged_files_are_not_read_to_search(pictures, model, monkeypatch):
-    build(model, pictures)
-    with watched(monkeypatch, "read_bytes") as read:
-        names(model, pictures)
-        assert read == []
-        new_picture(pictures, "1.png", (9, 9, 9))
-        os.utime(pictures / "area 0" / "0.png")  # touched, not changed
-        with pytest.raises(RsirError, match="changed since"):
-            names(model, pictures)
-    assert {path.name for path, _ in read} == {"0.png", "1.png"}
 
 
 def spoil(folder):
@@ -249,23 +212,6 @@ def test_bad_pictures_are_left_out_and_listed(pictures, model):
         (pictures / name).unlink()
     build(model, pictures)
     assert not table.exists()
-
-
-@pytest.mark.parametrize(
-    "sentence, says",
-    [
-        ("of the", "holds no word that says"),
-        ("purple elephants", r"knows none of its words \(purple, elephants\)"),
-        ("a purple roof", None),
-    ],
-)
-def test_a_query_that_says_nothing_warns(pictures, model, recwarn, sentence, says):
-    if says:
-        with pytest.warns(UserWarning, match=says):
-            room.encode_sentence(model, sentence)
-    else:
-        room.encode_sentence(model, sentence)
-        assert not recwarn
 
 
 def test_the_command_builds_and_searches(pictures, model, monkeypatch, called):

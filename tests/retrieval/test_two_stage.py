@@ -29,9 +29,6 @@ def expensive(truth):
     return lambda pairs: truth[pairs[:, 0], pairs[:, 1]]
 
 
-# -- one matrix -------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("direction", WAYS)
 def test_the_top_is_reordered_and_the_rest_stays(direction):
     cheap, truth, m = matrix(), 1e3 * matrix(seed=1), 4
@@ -72,7 +69,6 @@ def test_ties_of_the_reader_stay_and_masked_items_never_come_back():
     [
         ({"m": 0}, "m:"),
         ({"direction": "both"}, "direction"),
-        ({"tied": "first"}, "tied"),
         ({"scores": np.ones(3)}, "scores"),
         ({"scores": np.full((2, 2), np.nan)}, "NaN"),
         ({"score_pairs": lambda p: np.zeros((len(p), 1))}, "score_pairs"),
@@ -83,9 +79,6 @@ def test_faults_are_named(change, word):
     words = {"scores": matrix(), "score_pairs": expensive(matrix()), "m": 2}
     with pytest.raises(ValueError, match=word):
         rescore(**(words | {"direction": "i2t"} | change))
-
-
-# -- negatives --------------------------------------------------------------------
 
 
 def test_barred_pairs_are_never_negatives():
@@ -103,9 +96,6 @@ def test_barred_pairs_are_never_negatives():
     assert len(seen) > 40
     hard = hard_negatives(torch.arange(8.0).repeat(8, 1), torch.eye(8).bool(), 2, 0.01)
     assert hard[:6].sort(1).values.tolist() == [[6, 7]] * 6
-
-
-# -- a split ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -215,20 +205,6 @@ def test_each_pair_is_read_once(own):
     own.ranks(coarse, 99)
     every = torch.cat(own.model.asked)
     assert len(every) == len(every.unique(dim=0)) == own.n_read == 12 * 22
-
-
-def test_only_pictures_that_count_decide():
-    keep = np.arange(12) % 2 == 1
-    some = TwoStage(Table(), Encoded(), keep=keep)
-    assert some.coarse().shape == (6, 12) and len(some.owner) == 12
-    whole = Encoded()
-    columns = whole.text_id[keep[whole.split.owner]]
-    fine = Table().table.numpy()[keep][:, columns]
-    assert np.array_equal(some.coarse("exact")[:, some.columns], fine)
-    m, rows = some.choose_length(some.coarse(), 6)
-    assert [row["k"] for row in rows] == [0, 1, 2, 4, 6]
-    best = max(row["mR"] for row in rows)
-    assert m == min(row["k"] for row in rows if row["mR"] == best) > 0
 
 
 def test_variants_of_one_training_are_found():

@@ -2,7 +2,7 @@
 
 import pytest
 from alone import alone
-from tiny import StubConfig, folder, install, quiet, same, splits, stub  # noqa: F401
+from tiny import StubConfig, install, quiet, same
 
 from rsir.training.checkpoints import BEST
 

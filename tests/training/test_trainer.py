@@ -5,18 +5,7 @@ import types
 import numpy as np
 import pytest
 import torch
-from tiny import (  # noqa: F401
-    Stub,
-    StubConfig,
-    folder,
-    install,
-    learned,
-    quiet,
-    same,
-    splits,
-    steps,
-    stub,
-)
+from tiny import Stub, StubConfig, install, learned, quiet, same
 from torch import nn
 
 import rsir.training.trainer as trainer
@@ -131,9 +120,6 @@ def test_a_finished_run_is_not_run_again(kept, splits, monkeypatch):
     monkeypatch.setattr(trainer, "_epoch", None)
     again = quiet(StubConfig(epochs=6), splits, home)
     assert again.history == first.history and again.val_mR == first.val_mR
-
-
-# -- steps ------------------------------------------------------------
 
 
 def test_accumulated_gradients_are_the_mean(splits, steps):
