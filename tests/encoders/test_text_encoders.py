@@ -123,10 +123,8 @@ def test_minilm_is_the_mean_of_its_tokens(minilm):
 
 
 def trained_blocks(encoder):
-    blocks = encoder.model.encoder.layer
-    return [
-        i for i, b in enumerate(blocks) if any(p.requires_grad for p in b.parameters())
-    ]
+    blocks = enumerate(encoder.model.encoder.layer)
+    return [i for i, b in blocks if any(p.requires_grad for p in b.parameters())]
 
 
 def test_only_the_last_blocks_learn(minilm):
@@ -194,20 +192,18 @@ def test_skip_thought_files_are_read_by_line(files, words):
 def test_faults_of_skip_thought_files_are_named(files, words):
     folder, table, arrays = files
 
-    def load():
-        return UniSkip(words, folder, embed=3, hidden=2)
+    def refused(says):
+        with pytest.raises(RsirError, match=says):
+            UniSkip(words, folder, embed=3, hidden=2)
 
     np.save(folder / "utable.npy", table[:4])
-    with pytest.raises(RsirError, match=r"utable.*\(4, 3\).*5 words"):
-        load()
+    refused(r"utable.*\(4, 3\).*5 words")
     np.save(folder / "utable.npy", table)
     del arrays["encoder_Ux"]
     np.savez(folder / "uni_skip.npz", **arrays)
-    with pytest.raises(RsirError, match="encoder_Ux"):
-        load()
+    refused("encoder_Ux")
     (folder / "dictionary.txt").unlink()
-    with pytest.raises(RsirError, match="dictionary.txt: not found"):
-        load()
+    refused("dictionary.txt: not found")
 
 
 def test_kept_states_give_the_same_gradients(minilm):

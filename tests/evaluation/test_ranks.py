@@ -27,33 +27,22 @@ KINDS = {
 }
 
 
-@pytest.fixture
-def same_as_sorting(queries, place):
-    """Hold the ranks to sorted lists, for every rule that has a place."""
-
-    def check(scores, owner, found, scores_t2i=None):
-        plain = queries(scores, owner, scores_t2i)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(3))
+def test_rules_with_a_place_equal_sorting(kind, seed, uneven_owner, queries, place):
+    rng = np.random.default_rng(seed)
+    owner = uneven_owner(rng, 40 + seed)
+    scores = KINDS[kind](rng, (40 + seed, len(owner)))
+    other = KINDS[kind](rng, scores.shape)
+    for t2i in (scores, other):
+        found = compute_ranks(scores, owner, scores_t2i=t2i)
+        plain = queries(scores.astype(float), owner, t2i.astype(float))
         for side, asked in zip((found.i2t, found.t2i), plain, strict=True):
             for rule in PLACED:
                 want = np.array([place(v, c, rule) + 1 for v, c in asked])
                 np.testing.assert_array_equal(positions(side, rule), want)
                 for k in KS:
                     np.testing.assert_array_equal(hits(side, k, rule), want <= k)
-
-    return check
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("seed", range(3))
-def test_rules_with_a_place_equal_sorting(kind, seed, uneven_owner, same_as_sorting):
-    rng = np.random.default_rng(seed)
-    owner = uneven_owner(rng, 40 + seed)
-    scores = KINDS[kind](rng, (40 + seed, len(owner)))
-    other = KINDS[kind](rng, scores.shape)
-    as_float = scores.astype(float)
-    same_as_sorting(as_float, owner, compute_ranks(scores, owner))
-    found = compute_ranks(scores, owner, scores_t2i=other)
-    same_as_sorting(as_float, owner, found, other.astype(float))
 
 
 def test_integers_are_compared_exactly():

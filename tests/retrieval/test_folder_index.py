@@ -107,6 +107,14 @@ def test_own_pictures_are_found_best_first(pictures, model):
         search_folder(model, pictures, like=pictures / "area 1" / "40.png", fine=9)
 
 
+def test_codes_get_a_binary_index(pictures):
+    coded = Mean(code=True).eval()
+    index, _ = build(coded, pictures)
+    assert index.kind == "binary-flat" and index.width == 24
+    with pytest.raises(RsirError, match="gives codes"):
+        build(coded, pictures, kind="hnsw")
+
+
 def killed_after(model, monkeypatch, pictures, parts):
     """A build that dies in the middle of writing a part."""
     save = room._save_part

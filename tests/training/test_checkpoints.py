@@ -72,11 +72,3 @@ def test_killed_three_times_and_resumed(folder, splits, whole, stub, tmp_path):
     assert states(run_dir) == [f"state-{EPOCHS - 1}"]
     assert not (run_dir / "state.tmp").exists()
     assert resumed.seconds["train"] > 0
-
-
-def test_stopped_between_epochs(splits, whole, stub, tmp_path):
-    undisturbed, _ = whole
-    for until in (1, 3, None):
-        run = quiet(StubConfig(epochs=EPOCHS), splits, tmp_path / "run", epochs=until)
-    assert run.history == undisturbed.history
-    assert same(run.model.state_dict(), undisturbed.model.state_dict())
