@@ -141,20 +141,15 @@ def test_a_matrix_for_each_direction():
         evaluate(scores, owner, scores_t2i=other[:, 1:])
 
 
-def nan_at(i, j):
-    scores = np.zeros((200, 400), np.float32)
-    scores[i, j] = scores[i, j + 1] = np.nan
-    return scores
-
-
 TEN = np.arange(50.0).reshape(5, 10)
 BITS = np.zeros((2, 4), "V2")
+HOLES = np.where(np.isin(TEN, [27, 28]), np.nan, TEN)
 
 
 @pytest.mark.parametrize(
     "scores, owner, words",
     [
-        (nan_at(180, 7), None, "2 value.* NaN, the first at image 180, caption 7;"),
+        (HOLES, None, "2 value.* NaN, the first at image 2, caption 7;"),
         (np.zeros(5), None, "1 axes"),
         (np.zeros((0, 5)), None, "empty"),
         ([[1, 2], [3]], None, "cannot be made an array"),

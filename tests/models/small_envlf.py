@@ -1,4 +1,4 @@
-"""An EnVLF of bundled encoders, small enough for tests."""
+"""An EnVLF of bundled encoders, small enough for tests, and what it reads."""
 
 import torch
 
@@ -17,7 +17,10 @@ def small_model(**changes):
 def images_of(n=6):
     """Features as the encoder would give them."""
     draw = torch.Generator().manual_seed(2)
-    return {"f4": torch.randn(n, 320, 2, 2, generator=draw)}
+    return {
+        "f4": torch.randn(n, 320, 2, 2, generator=draw),
+        "pooled": torch.randn(n, 1280, generator=draw),
+    }
 
 
 def batch_of(model):
@@ -32,11 +35,11 @@ def batch_of(model):
 
 
 @torch.inference_mode()
-def encoded(model, texts=TEXTS):
+def encoded(model, texts=TEXTS, images=None):
     """Both sides, in evaluation mode."""
     model.eval()
     ids = model.text_encoder.tokenize(texts)
     return (
-        model.encode_images(images_of()),
+        model.encode_images(images or images_of()),
         model.encode_texts(model.text_features(ids)),
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from small_envlf import TEXTS
+from small_envlf import TEXTS, encoded, images_of
 
 from rsir.encoders.image import dihedral
 from rsir.models import build, config
@@ -16,24 +16,6 @@ def small(**changes):
     torch.manual_seed(0)
     small = {"image_size": 64, "dim": 16, "hidden": 32}
     return build(config("dual", "toy", **(small | changes)))
-
-
-def features(n=6):
-    draw = torch.Generator().manual_seed(2)
-    return {
-        "f4": torch.randn(n, 320, 2, 2, generator=draw),
-        "pooled": torch.randn(n, 1280, generator=draw),
-    }
-
-
-def encoded(model, images=None):
-    model.eval()
-    with torch.no_grad():
-        ids = model.text_encoder.tokenize(TEXTS)
-        return (
-            model.encode_images(images or features()),
-            model.encode_texts(model.text_features(ids)),
-        )
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3])
@@ -50,11 +32,11 @@ def test_the_score_is_a_sum_of_cosines(weight):
 
 
 def test_a_vector_does_not_know_where_north_is():
-    seen = features() | {"f3": torch.randn(6, 112, 4, 4)}
+    seen = images_of() | {"f3": torch.randn(6, 112, 4, 4)}
     around = seen | {"f3": dihedral(seen["f3"], 6)}
     for on in (True, False):
         model = small(start="f3", dihedral=on)
-        a, b = (encoded(model, x)[0]["v"] for x in (seen, around))
+        a, b = (encoded(model, images=x)[0]["v"] for x in (seen, around))
         assert torch.allclose(a, b, atol=1e-5) == on
 
 
@@ -62,7 +44,7 @@ def test_heads_start_on_stored_vectors_and_leave_no_trace():
     model = small(head_epochs=40, start="f4")
     captions = model.text_encoder.tokenize(TEXTS)
     train = SimpleNamespace(
-        features={"pooled": features()["pooled"].numpy()},
+        features={"pooled": images_of()["pooled"].numpy()},
         inputs={"ids": captions},
         texts_of=np.arange(6)[:, None],
         n_captions_of=np.ones(6, dtype=np.int64),
