@@ -108,6 +108,22 @@ def test_hidden_words_are_words_and_one_at_least():
     assert hidden.sum() == 4
 
 
+def test_it_learns_six_pairs():
+    model, found = small_model(), []
+    batch = batch_of(model)
+    batch["pairs"]["positive"] = torch.eye(6).bool()
+    optimiser = torch.optim.AdamW(model.parameters(), 1e-3)
+    for _ in range(60):
+        terms = model.training_losses(batch, lambda x: x)
+        found.append({k: float(v.detach()) for k, v in terms.items()})
+        optimiser.zero_grad()
+        sum(terms.values()).backward()
+        optimiser.step()
+    # the wrong pairs of "matching" are always the hardest ones
+    for name, share in (("contrastive", 0.1), ("masked_words", 0.3), ("matching", 0.8)):
+        assert sum(x[name] for x in found[-10:]) / 10 < share * found[0][name], name
+
+
 @pytest.mark.parametrize(
     "changes, says",
     [
