@@ -119,7 +119,6 @@ class TinyEncoder(ImageEncoder):
         return maps, self.head(maps[-1].mean((2, 3)))
 
 
-# -- a system of its own, which needs neither weights nor a cache ------
 
 
 @dataclass(frozen=True)
@@ -209,9 +208,9 @@ def install(patch):
         vocabulary = vocabulary or Vocabulary.build(train.captions, 1)
         return Stub(vocabulary, config)
 
-    names = {"toy": {}, "cpu": {"lr": 3e-3}}
+    presets = {"toy": {}, "cpu": {"lr": 3e-3}}
     rows = {"plain": {}, "wild": {"dropout": 0.5}, "deep": {"rerank_top": 4}}
-    known = {"stub": Method(StubConfig, names, rows, "tiny")}
+    known = {"stub": Method(StubConfig, presets, rows, "tiny")}
     patch.setattr(rsir.models, "methods", lambda: known)
     for module in (rsir.models, trainer, checkpoints):
         patch.setattr(module, "build", build)

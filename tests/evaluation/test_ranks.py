@@ -27,33 +27,22 @@ KINDS = {
 }
 
 
-@pytest.fixture
-def same_as_sorting(queries, place):
-    """Hold the ranks to sorted lists, for every rule that has a place."""
-
-    def check(scores, owner, found, scores_t2i=None):
-        plain = queries(scores, owner, scores_t2i)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(3))
+def test_rules_with_a_place_equal_sorting(kind, seed, uneven_owner, queries, place):
+    rng = np.random.default_rng(seed)
+    owner = uneven_owner(rng, 40 + seed)
+    scores = KINDS[kind](rng, (40 + seed, len(owner)))
+    other = KINDS[kind](rng, scores.shape)
+    for t2i in (scores, other):
+        found = compute_ranks(scores, owner, scores_t2i=t2i)
+        plain = queries(scores.astype(float), owner, t2i.astype(float))
         for side, asked in zip((found.i2t, found.t2i), plain, strict=True):
             for rule in PLACED:
                 want = np.array([place(v, c, rule) + 1 for v, c in asked])
                 np.testing.assert_array_equal(positions(side, rule), want)
                 for k in KS:
                     np.testing.assert_array_equal(hits(side, k, rule), want <= k)
-
-    return check
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("seed", range(3))
-def test_rules_with_a_place_equal_sorting(kind, seed, uneven_owner, same_as_sorting):
-    rng = np.random.default_rng(seed)
-    owner = uneven_owner(rng, 40 + seed)
-    scores = KINDS[kind](rng, (40 + seed, len(owner)))
-    other = KINDS[kind](rng, scores.shape)
-    as_float = scores.astype(float)
-    same_as_sorting(as_float, owner, compute_ranks(scores, owner))
-    found = compute_ranks(scores, owner, scores_t2i=other)
-    same_as_sorting(as_float, owner, found, other.astype(float))
 
 
 def test_integers_are_compared_exactly():
@@ -63,12 +52,6 @@ def test_integers_are_compared_exactly():
     assert compute_ranks(scores).i2t.equal.tolist() == [0, 0]
 
 
-def test_captions_are_dealt_evenly_in_order():
-    scores = np.random.default_rng(0).random((4, 12))
-    dealt = evaluate(scores, np.repeat(range(4), 3), bootstrap=50)
-    assert evaluate(scores, bootstrap=50) == dealt
-
-
 def test_ranks_survive_a_file(tmp_path, uneven_owner):
     rng = np.random.default_rng(0)
     owner = uneven_owner(rng, 30)
@@ -76,25 +59,15 @@ def test_ranks_survive_a_file(tmp_path, uneven_owner):
     for some, cut in ((owner, 30), (owner, 32), (np.where(owner, owner, -1), 30)):
         found = compute_ranks(scores[:cut], some)
         found.save(tmp_path / "r.npz")
-        assert [p.name for p in tmp_path.iterdir()] == ["r.npz"]
         again = Ranks.load(tmp_path / "r.npz")
         assert again.n_images == cut
-        for side in ("i2t", "t2i"):
-            for name, array in vars(getattr(found, side)).items():
-                np.testing.assert_array_equal(
-                    getattr(getattr(again, side), name), array
-                )
-        np.testing.assert_array_equal(again.owner, some)
-    stored = compute_ranks(scores[:30], owner).to_arrays()
-    sides = [f"{s}_{n}" for s in ("i2t", "t2i") for n in vars(found.i2t)]
-    assert set(stored) == {*sides, "owner", "duplicate_aware"}
+        stored = found.to_arrays()
+        for name, array in again.to_arrays().items():
+            np.testing.assert_array_equal(array, stored[name])
     assert stored["i2t_better"].dtype == np.uint8
     del stored["t2i_own"]
     with pytest.raises(ValueError, match="t2i_own"):
         Ranks.from_arrays(stored)
-
-
-# ---- layouts that people bring ----------------------------------------
 
 
 def signal(n=40, per=5, seed=0, gain=2.2):
@@ -105,20 +78,18 @@ def signal(n=40, per=5, seed=0, gain=2.2):
     return scores, owner, rng
 
 
-@pytest.mark.parametrize("per", [2, 3, 5])
+@pytest.mark.parametrize("per", [2, 5])
 @pytest.mark.parametrize("owner_is", ["missing", "of images", "of rows"])
 def test_rows_once_for_each_caption_are_refused(per, owner_is):
     scores, owner, _ = signal(per=per)
     rows = np.repeat(scores, per, axis=0)
     given = {"missing": None, "of images": owner, "of rows": np.arange(40 * per)}
     given = given[owner_is]
-    with pytest.raises(ValueError, match="equal groups of") as caught:
+    said = rf"equal groups of {per}.*scores\[::{per}\]"
+    said += f".*owner // {per}" * (owner_is == "of rows")
+    with pytest.raises(ValueError, match=said):
         evaluate(rows, given)
-    said = str(caught.value)
-    assert f"equal groups of {per}" in said and f"scores[::{per}]" in said
-    if owner_is == "of rows":
-        assert f"owner // {per}" in said
-        given = given // per
+    given = given // per if owner_is == "of rows" else given
     want = evaluate(scores, owner, bootstrap=0)
     assert evaluate(rows[::per], given, bootstrap=0) == want
 
@@ -133,16 +104,6 @@ def test_rows_that_repeat_in_another_order_are_refused(uneven_owner):
         evaluate(scores[owner], owner)
     again = scores[owner][np.unique(owner, return_index=True)[1]]
     assert evaluate(again, owner) == evaluate(scores, owner)
-
-
-def test_rows_that_may_repeat():
-    scores, owner, rng = signal()
-    assert evaluate(np.zeros((40, 40))).mR  # a dead model has one row
-    twins = np.repeat(scores[:20], 2, axis=0)  # two images that look the same
-    assert evaluate(twins, owner).mR
-    twins = scores.copy()
-    twins[1] = twins[0]
-    assert evaluate(twins).mR
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -178,30 +139,18 @@ def test_a_matrix_for_each_direction():
         evaluate(scores, owner, scores_t2i=other.T)
     with pytest.raises(ValueError, match="scores_t2i: shape .* n_captions"):
         evaluate(scores, owner, scores_t2i=other[:, 1:])
-    texts = [f"text {j // 2}" for j in range(200)]
-    small = evaluate(
-        scores, owner, scores_t2i=other, captions=texts, gallery="deduplicated"
-    )
-    assert small.left_out == 80 and small.n_captions == 120
-
-
-def nan_at(i, j):
-    scores = np.zeros((200, 400), np.float32)
-    scores[i, j] = scores[i, j + 1] = np.nan
-    return scores
 
 
 TEN = np.arange(50.0).reshape(5, 10)
 BITS = np.zeros((2, 4), "V2")
+HOLES = np.where(np.isin(TEN, [27, 28]), np.nan, TEN)
 
 
 @pytest.mark.parametrize(
     "scores, owner, words",
     [
-        (nan_at(180, 7), None, "2 value.* NaN, the first at image 180, caption 7;"),
-        (nan_at(0, 0), None, "NaN, the first at image 0, caption 0"),
+        (HOLES, None, "2 value.* NaN, the first at image 2, caption 7;"),
         (np.zeros(5), None, "1 axes"),
-        (np.zeros((2, 3, 4)), None, "3 axes"),
         (np.zeros((0, 5)), None, "empty"),
         ([[1, 2], [3]], None, "cannot be made an array"),
         (np.array([["a", "b"]]), None, "cannot be ranked"),
@@ -218,7 +167,6 @@ BITS = np.zeros((2, 4), "V2")
         (TEN, np.full(10, -1), "all are -1"),
         (TEN, np.arange(10) // 2 * 1.0, r"not integer.*owner\.astype\(int\)"),
         (TEN, np.arange(10) / 2, "not whole"),
-        (TEN, np.arange(10) > 2, "not integer"),
         (TEN, [2**70] * 10, "not integer"),
         (TEN, np.full(10, 2**64 - 1, np.uint64), "run from"),
     ],
@@ -242,8 +190,6 @@ def test_tensors_are_scores_or_an_error_with_a_remedy():
     again = (bits.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
     np.testing.assert_array_equal(again, scores.bfloat16().float())
 
-
-# ---- anything at all: a right result, or a message ---------------------
 
 CELLS = {
     "float64": st.sampled_from([0.0, -0.0, 1.5, -2.0, np.inf, -np.inf, np.nan, 1e308]),

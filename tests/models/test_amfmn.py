@@ -1,16 +1,17 @@
 """AMFMN: its score, its modules and its switches, from the equations."""
 
 import dataclasses
+import functools
 
 import pytest
 import torch
 import torch.nn.functional as F
-from tiny import cache, cached, folder, splits, tiny_config  # noqa: F401
+from tiny import tiny_config
 from torch import nn
 from tower_samples import features, make, pairs
 
 from rsir.models import _mvsa_fast, build
-from rsir.models.amfmn import ALL_RELEASED, AMFMN, FORMS, MVSA, Soft
+from rsir.models.amfmn import ALL_RELEASED, AMFMN, FORMS, MVSA
 from rsir.models.base import in_chunks
 from rsir.models.layers import up2
 from rsir.utils.errors import RsirError
@@ -65,15 +66,12 @@ def test_scores_and_gradients_are_those_of_equation_4(attention, bugs):
     weight = torch.randn(5, 7)
     theirs = {k: g.clone() for k, g in gradients(model, plain, weight).items()}
     ours = gradients(model, found, weight)
-    unused = set(theirs) - set(ours)
-    if (attention, bugs) == ("sim", ()):
-        # a positive factor cancels in the cosine: W_v learns nothing
-        assert unused == {"guidance.visual.weight", "guidance.visual.bias"}
-        assert all(theirs[k].abs().max() < 1e-5 for k in unused)
-    else:
-        assert not unused
-    for name, grad in ours.items():
-        torch.testing.assert_close(grad, theirs[name], atol=1e-4, rtol=1e-3)
+    # in "sim" a positive factor cancels in the cosine: W_v learns nothing
+    idle = {"guidance.visual.weight", "guidance.visual.bias"}
+    assert set(theirs) - set(ours) == (idle if (attention, bugs) == KINDS[1] else set())
+    for name, grad in theirs.items():
+        ours.setdefault(name, torch.zeros_like(grad))
+        torch.testing.assert_close(ours[name], grad, atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize("attention, bugs", PAIRWISE)
@@ -81,51 +79,10 @@ def test_chunks_change_nothing(attention, bugs, monkeypatch):
     model = make(AMFMN, attention=attention, released_bugs=bugs)
     images, texts = features()
     with torch.no_grad():
-        whole, sizes = model(images, texts), []
-
-        def small(pairwise, images, texts):
-            def spy(part, texts):
-                sizes.append(len(part["v"]))
-                return pairwise(part, texts)
-
-            return in_chunks(spy, images, texts, cells=2 * 7 * 16)
-
+        whole = model(images, texts)
+        small = functools.partial(in_chunks, cells=2 * 7 * 16)
         monkeypatch.setattr("rsir.models.amfmn.in_chunks", small)
-        parts = model(images, texts)
-    assert sizes == [2, 2, 1]
-    torch.testing.assert_close(parts, whole)
-
-
-def test_soft_needs_no_tensor_of_all_pairs():
-    """2,000 x 3,000 pairs: their [B, T, dim] would be 0.4 GB."""
-    vgmf = Soft(16)
-    v, t = torch.randn(2000, 16), torch.randn(3000, 16)
-    largest = []
-
-    class Watch(torch.overrides.TorchFunctionMode):
-        def __torch_function__(self, call, types, args=(), kwargs=None):
-            out = call(*args, **(kwargs or {}))
-            if isinstance(out, torch.Tensor):
-                largest.append(out.numel())
-            return out
-
-    with torch.no_grad(), Watch():
-        vgmf.score({"v": v} | vgmf.image_side(v), vgmf.text_side(t))
-    assert max(largest) == 2000 * 3000
-
-
-def test_a_sentence_of_zeros_scores_zero():
-    model = make(AMFMN, released_bugs=("relu",))
-    images, texts = features()
-    with torch.no_grad():
-        model.to_text[0].bias.fill_(-100)  # ReLU leaves nothing
-    scores = model(images, texts)
-    assert (scores == 0).all()
-    grads = gradients(model, scores, 1.0)
-    assert all(g.isfinite().all() for g in grads.values())
-
-
-# -- MVSA -------------------------------------------------------------
+        torch.testing.assert_close(model(images, texts), whole)
 
 
 @pytest.mark.parametrize("bugs", [(), ("prelu",), ("mean",), ("norm",), ALL_RELEASED])
@@ -151,8 +108,6 @@ def test_mvsa_is_equations_6_to_19(bugs):
     torch.testing.assert_close(mvsa.salience(maps), kept, atol=1e-5, rtol=1e-4)
     mask = torch.sigmoid(mvsa.mask(kept.flatten(1)))
     torch.testing.assert_close(mvsa(maps), mask, atol=1e-5, rtol=1e-4)
-    stored = [m.half() for m in maps]  # as features lie on disk
-    torch.testing.assert_close(mvsa(stored), mask, atol=1e-2, rtol=1e-2)
 
 
 @pytest.mark.parametrize("side", [56, 64])
@@ -171,9 +126,6 @@ def test_the_fast_compression_is_the_plain_one(side):
     close = {"atol": 1e-4, "rtol": 1e-4}
     torch.testing.assert_close(results[0], results[1], **close)
     torch.testing.assert_close(grads[0], grads[1], **close)
-
-
-# -- keywords, ablations, losses --------------------------------------
 
 
 @pytest.mark.parametrize("attention", FORMS)
@@ -228,12 +180,6 @@ def test_each_part_can_be_left_out():
         assert (v - masked.project(images["pooled"])).abs().max() > 0.01
 
 
-def test_text_is_projected_only_where_it_must_be():
-    assert isinstance(make(AMFMN).to_text, nn.Identity)
-    assert make(AMFMN, text_dim=9).to_text.in_features == 9
-    assert make(AMFMN, released_bugs=("relu",)).to_text[0].in_features == 16
-
-
 def test_losses_follow_the_switches():
     scores, known = torch.rand(4, 4), pairs(4)
     fixed = make(AMFMN, margin=0.2, loss="all")
@@ -242,10 +188,9 @@ def test_losses_follow_the_switches():
     assert set(one) == {"triplet_all"}
     moving = make(AMFMN, margin=None, loss="both", gamma=0.6)
     assert moving.wants_similarity
-    two = moving.losses(scores, known)
-    assert set(two) == {"triplet_all", "triplet_hard"}
     known["similarity"] = torch.ones(4, 4)  # no margin is left
     none = moving.losses(torch.ones(4, 4), known)
+    assert set(none) == {"triplet_all", "triplet_hard"}
     assert sum(none.values()).item() == pytest.approx(0, abs=1e-5)
     known["positive"][0, 1] = True
     masked = make(AMFMN, margin=0.2, loss="all", mask_shared=True)
@@ -256,11 +201,7 @@ def test_losses_follow_the_switches():
     "options, says",
     [
         ({"attention": "hard"}, "attention is 'hard'; choose one of soft, fusion, sim"),
-        (
-            {"released_bugs": ("gamma",)},
-            "released_bugs is 'gamma'; choose one of prelu",
-        ),
-        ({"loss": "some"}, "loss is 'some'"),
+        ({"released_bugs": ("gamma",)}, "'gamma'; choose one of prelu"),
         ({"keywords": True, "guidance": False}, "keywords need guidance"),
         ({"margin": None, "gamma": 2.0}, "gamma is 2.0"),
     ],

@@ -2,31 +2,11 @@
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 from tower_samples import features, make, pairs
 
 from rsir.models import losses
-from rsir.models.baselines import MLP, Linear
-from rsir.models.layers import Standardise, head
-
-
-def test_a_head_is_two_layers_or_one_matrix():
-    assert isinstance(head(5, 3, 0), nn.Linear)
-    two, x = head(5, 3, 7), torch.randn(4, 5)
-    one, _, other = two
-    assert torch.allclose(two(x), other(F.relu(one(x))))
-    assert one.weight.shape == (7, 5) and other.weight.shape == (3, 7)
-
-
-def test_the_mlp_bends_what_the_linear_baseline_cannot():
-    x = torch.randn(2, 6, generator=torch.Generator().manual_seed(0))
-
-    def curve(model):  # f(a) + f(b) - f(a + b) - f(0), raw
-        f = model.to_image
-        both = f(x[:1]) + f(x[1:]) - f(x[:1] + x[1:]) - f(0 * x[:1])
-        return both.abs().max()
-
-    assert curve(make(Linear)) < 1e-5 < 1e-2 < curve(make(MLP))
+from rsir.models.baselines import Linear
+from rsir.models.layers import Standardise
 
 
 def test_the_score_is_a_cosine_of_standardised_features_with_infonce():

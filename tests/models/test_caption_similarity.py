@@ -37,10 +37,7 @@ def bleu_loop(text, refs, max_n):
             logs.append(math.log(match / total))
         else:
             logs.append(math.log((match + 1) / (total + 1)))
-    closest = min(
-        (len(r) for r in refs),
-        key=lambda x: (abs(x - len(text)), x),
-    )
+    closest = min(map(len, refs), key=lambda x: (abs(x - len(text)), x))
     brevity = min(0.0, 1 - closest / len(text))
     return math.exp(sum(logs) / max_n + brevity)
 
@@ -63,24 +60,19 @@ def meteor_loop(text, refs):
     return best
 
 
-def random_captions(seed, n_images=7, wordless=True):
+def random_captions(seed, n_images=7):
     rng = np.random.default_rng(seed)
-    captions, owner = [], []
-    for i in range(n_images):
-        for _ in range(rng.integers(1, 6)):
-            k = int(rng.integers(0 if wordless else 1, 9))
-            captions.append(" ".join(rng.choice(WORDS, k)) + " .")
-            owner.append(i)
-    return captions, np.array(owner)
+    owner = np.repeat(range(n_images), rng.integers(1, 6, n_images))
+    owner = rng.permutation(owner)
+    return [
+        " ".join(rng.choice(WORDS, rng.integers(0, 9))) + " ." for _ in owner
+    ], owner
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("weight, max_n", [(0.5, 4), (1, 2), (0, 4)])
 def test_agrees_with_the_loop(seed, weight, max_n):
     captions, owner = random_captions(seed)
-    order = np.random.default_rng(seed).permutation(len(owner))
-    captions = [captions[i] for i in order]
-    owner = owner[order]
     fast = CaptionSimilarity(captions, owner, weight=weight, max_n=max_n)
     texts = np.arange(len(captions))[::-1]
     images = np.array([3, 0, 6, 6, 1])
@@ -97,46 +89,14 @@ def test_agrees_with_the_loop(seed, weight, max_n):
     assert want.std() > 0.05
 
 
-def test_own_image_is_exactly_one_and_all_lie_in_0_1():
-    captions, owner = random_captions(9)
-    s = CaptionSimilarity(captions, owner)
-    full = s.block(np.arange(len(captions)), np.arange(s.n_images))
-    own = full[np.arange(len(captions)), owner]
-    assert (own == 1.0).all()
-    assert full.min() >= 0 and full.max() <= 1
-    assert (full < 0.9).any()
-
-
-def test_stems_match_in_part_and_order_counts():
-    s = CaptionSimilarity(
-        [
-            "two white planes near the road",
-            "a green lake",
-            "two white plane near the roads",
-            "road the near planes white two",
-        ],
-        [0, 1, 2, 3],
-    )
-    same, other, stems, turned = s.block([0, 1, 2, 3], [0])[:, 0]
-    assert same == 1 and other == 0
-    assert 0.5 < stems < 1 and turned < stems
-
-
-def test_wordless_captions_are_like_one_another_only():
-    s = CaptionSimilarity([".", "a road", "1 ."], [0, 1, 2])
-    assert s.block([0], [0, 1, 2]).tolist() == [[1, 0, 0]]
-    assert s.block([1], [0, 1]).tolist() == [[0, 1]]
-
-
 def test_empty_blocks_and_bad_input():
     s = CaptionSimilarity(["a road", "a lake"], [0, 1])
     assert s.block([], [0]).shape == (0, 1)
     assert s.block([0, 1], []).shape == (2, 0)
-    with pytest.raises(IndexError):
-        s.block([0], [2])
-    with pytest.raises(RsirError, match="one owner per caption"):
-        CaptionSimilarity(["a road"], [0, 1])
-    with pytest.raises(RsirError, match="needs a caption"):
-        CaptionSimilarity(["a road", "a lake"], [0, 2])
-    with pytest.raises(RsirError, match="weight=2"):
-        CaptionSimilarity(["a road"], [0], weight=2)
+    for captions, owner, options, says in (
+        (["a road"], [0, 1], {}, "one owner per caption"),
+        (["a road", "a lake"], [0, 2], {}, "needs a caption"),
+        (["a road"], [0], {"weight": 2}, "weight=2"),
+    ):
+        with pytest.raises(RsirError, match=says):
+            CaptionSimilarity(captions, owner, **options)

@@ -1,36 +1,28 @@
 """CFITR: layers against slow forms of themselves, scores, losses, slips."""
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from small_cfitr import DIM, PAIRS, batch, encoded, features, small, small_config
 from torch import nn
 
-from rsir.models.cfitr import DSHM, LFEM, code_of, through, triplet_loss
+from rsir.models.cfitr import DSHM, LFEM, code_of, through
 from rsir.utils.errors import RsirError
 
-RELEASED_LFEM = {
-    "net.0.weight": (384, 768, 3, 3), "net.0.bias": (384,),
-    "net.1.weight": (384,), "net.1.bias": (384,),
-    "net.1.running_mean": (384,), "net.1.running_var": (384,),
-    "net.1.num_batches_tracked": (),
-    "net.3.weight": (384, 384, 5, 5), "net.3.bias": (384,),
-    "net.4.weight": (384,), "net.4.bias": (384,),
-    "net.4.running_mean": (384,), "net.4.running_var": (384,),
-    "net.4.num_batches_tracked": (),
-    "net.6.weight": (768, 384, 3, 3), "net.6.bias": (768,),
-    "net.7.weight": (768,), "net.7.bias": (768,),
-    "net.7.running_mean": (768,), "net.7.running_var": (768,),
-    "net.7.num_batches_tracked": (),
-}  # fmt: skip
+RELEASED_LFEM = {}
+for at, (out, into, side) in {
+    0: (384, 768, 3),
+    3: (384, 384, 5),
+    6: (768, 384, 3),
+}.items():
+    RELEASED_LFEM[f"net.{at}.weight"] = (out, into, side, side)
+    RELEASED_LFEM |= {f"net.{at}.bias": (out,), f"net.{at + 1}.num_batches_tracked": ()}
+    for name in ("weight", "bias", "running_mean", "running_var"):
+        RELEASED_LFEM[f"net.{at + 1}.{name}"] = (out,)
 
 
 def dshm(**changes):
     return DSHM(DIM, (9, 9), small_config(**({"pool": "mean"} | changes)))
-
-
-# -- LFEM -----------------------------------------------------------------------
 
 
 def test_lfem_has_the_released_names_and_keeps_the_shape():
@@ -38,25 +30,6 @@ def test_lfem_has_the_released_names_and_keeps_the_shape():
     own = {k: tuple(v.shape) for k, v in block.state_dict().items()}
     assert own == RELEASED_LFEM
     assert block(torch.randn(2, 144, 768)).shape == (2, 144, 768)
-
-
-def test_lfem_is_local_and_adds_to_what_is_there():
-    block = LFEM(8).eval()
-    x = torch.randn(1, 144, 8)
-    nn.init.zeros_(block.net[7].weight)
-    nn.init.zeros_(block.net[7].bias)
-    assert torch.equal(block(x), F.relu(x))
-    nn.init.ones_(block.net[7].weight)
-    far, near = x.clone(), x.clone()
-    far[0, 143] += 9.0  # the opposite corner: out of reach
-    near[0, 13] += 9.0
-    assert torch.equal(block(x)[0, 0], block(far)[0, 0])
-    assert not torch.equal(block(x)[0, 0], block(near)[0, 0])
-    with pytest.raises(RsirError, match="no square grid"):
-        block(x[:, :8])
-
-
-# -- DSHM -----------------------------------------------------------------------
 
 
 def test_hash_losses_are_the_released_sums_over_eight_pictures():
@@ -68,8 +41,6 @@ def test_hash_losses_are_the_released_sums_over_eight_pictures():
     found = net.losses(h_i, h_t)
     assert torch.isclose(found["quantise"], 0.001 * quant)
     assert torch.isclose(found["balance"], 0.01 * bal)
-    again = net.losses(h_i.repeat(2, 1), h_t.repeat(2, 1))["balance"]
-    assert torch.isclose(again, found["balance"])
 
 
 def test_the_released_table_turns_to_zero_after_the_first_epoch():
@@ -82,17 +53,6 @@ def test_the_released_table_turns_to_zero_after_the_first_epoch():
     assert (net.table(h, h) == 0).all()
     # then the loss draws h to zero, away from any code
     assert torch.isclose(net.losses(h, h)["quantise"], 0.001 * 2 * (h**2).sum())
-
-
-def test_the_hardest_negative_is_one_of_eight():
-    scores, eye = torch.randn(16, 16), torch.eye(16).bool()
-    hinges = []
-    for i in range(16):
-        group = [j for j in range(16) if j // 8 == i // 8 and j != i]
-        row = max(0.2 + scores[i, j] - scores[i, i] for j in group)
-        column = max(0.2 + scores[j, i] - scores[i, i] for j in group)
-        hinges.append(row.clamp(min=0) + column.clamp(min=0))
-    torch.testing.assert_close(triplet_loss(scores, eye), torch.stack(hinges).mean())
 
 
 def test_pooling_leaves_padding_out_and_places_need_an_order():
@@ -114,29 +74,12 @@ def test_a_code_has_no_zeros():
     assert code_of(torch.tensor([[0.0, -0.5, 0.5]])).tolist() == [[-1.0, -1.0, 1.0]]
 
 
-# -- the shared transformer -------------------------------------------------------
-
-
-def test_picture_and_sentence_pass_the_same_weights():
-    model = small(image_blocks=2)
-    last = model.text_encoder.model.encoder.layer[-2:]
-    assert all(a is b for a, b in zip(model.lower, last, strict=True))
-    before = encoded(model)
-    with torch.no_grad():
-        last[0].output.dense.weight.mul_(1.5)
-    after = encoded(model)
-    for a, b in zip(before, after, strict=True):
-        assert not torch.allclose(a["h"], b["h"])
-
-
 def test_vilt_lends_its_lower_blocks_and_gives_its_upper_ones():
     model = small(vilt=True)
     whole = model.text_encoder.model
     assert len(whole.encoder.layer) == len(model.ssm.blocks) == 2
     assert model.text_encoder.max_length == 9  # 12 places would do
-    images, texts = encoded(model)
-    assert images["image_tokens"].shape == (6, 5, DIM)
-    assert texts["text_tokens"].shape == (6, 6, DIM)
+    _, texts = encoded(model)
     with torch.inference_mode():
         # a sentence alone, by ViLT's own code
         embed = whole.embeddings
@@ -144,32 +87,7 @@ def test_vilt_lends_its_lower_blocks_and_gives_its_upper_ones():
         x = x + embed.token_type_embeddings.weight[0]
         x = through(whole.encoder.layer, x)
     assert torch.allclose(texts["text_tokens"][1, :3], x[0], atol=1e-5)
-    terms = model.train().training_losses(batch(vilt=True), lambda x: x)
-    assert set(terms) == {"triplet", "quantise", "balance", "ssm"}
-
-
-@pytest.mark.parametrize("vilt", [False, True])
-def test_the_joint_half_reads_words_and_picture(vilt):
-    model = small(vilt=vilt).eval()
-    ssm = model.ssm
-    words, mask = torch.randn(2, 4, DIM), torch.ones(2, 4).bool()
-    mask[:, 3:] = False
-    picture = torch.randn(2, 5, DIM)
-    with torch.no_grad():
-        base = ssm(words, mask, picture)
-        x = torch.cat([words[:1, :3], picture[:1]], 1)  # no padding at all
-        for block in ssm.blocks:
-            x = block(x, None)
-            x = x[0] if isinstance(x, tuple) else x
-        alone = ssm.rank(torch.tanh(ssm.pooler(ssm.norm(x[:, 0]))))[:, 0]
-        assert torch.allclose(alone, base[:1], atol=1e-5)
-        other = words.clone()
-        other[:, 2] = torch.randn(DIM)
-        for x in (ssm(other, mask, picture), ssm(words, mask, picture.flip(2))):
-            assert (x - base).abs().max() > 1e-5
-
-
-# -- scores -----------------------------------------------------------------------
+    model.train().training_losses(batch(vilt=True), lambda x: x)
 
 
 def test_coarse_scores_are_minus_the_bits_that_differ():
@@ -183,28 +101,12 @@ def test_coarse_scores_are_minus_the_bits_that_differ():
     assert torch.equal(other.score(images, texts), model.score(images, texts, "float"))
 
 
-def test_fine_scores_depend_on_the_pair_and_on_nothing_else():
-    model = small()
-    images, texts = encoded(model)
-    with torch.inference_mode():
-        whole = model.score_pairs(images, texts, PAIRS)
-        for n in (0, 7, 33):
-            one = model.score_pairs(images, texts, PAIRS[n : n + 1])
-            assert torch.allclose(one[0], whole[n], atol=1e-5)
-    assert whole.std() > 1e-4
-
-
-# -- training ---------------------------------------------------------------------
-
-
 def test_every_part_that_should_learn_gets_a_gradient():
     model = small(grid=2).train()
     terms = model.training_losses(batch(), lambda x: x)
     assert set(terms) == {"triplet", "quantise", "balance", "ssm"}
     sum(terms.values()).backward()
-    assert not [
-        n for n, p in model.named_parameters() if p.requires_grad and p.grad is None
-    ]
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
     assert model.ssm.blocks[0].output.dense.weight.grad.abs().sum() > 0
     alone = small(ssm=False, rerank_top=0)
     assert "ssm" not in alone.train().training_losses(batch(), lambda x: x)
@@ -259,30 +161,9 @@ def test_slips_are_switched_one_by_one():
         ({"coarse": "bits"}, "coarse is 'bits'; choose one of hash, float"),
         ({"hard_texts": 9}, "hard_texts is 9: 0 to false_texts, which is 3"),
         ({"image_blocks": 4}, "image_blocks is 4: .* has 3 blocks"),
-        ({"pool": "max"}, "pool is 'max'"),
-        ({"bits": 12}, "multiple of 8"),
-        (
-            {"released_bugs": ("x",)},
-            "released_bugs is 'x'; choose one of table, lfem, patches, false",
-        ),
+        ({"released_bugs": ("x",)}, "'x'; choose one of table, lfem, patches, false"),
     ],
 )
 def test_wrong_options_are_user_errors(options, says):
     with pytest.raises(RsirError, match=says):
         small(**options)
-
-
-def test_a_model_learns_six_pairs_by_heart():
-    model = small(quantise=1e-4, balance=1e-4).train()
-    learn = [p for p in model.parameters() if p.requires_grad]
-    optimiser = torch.optim.Adam(learn, 3e-3)
-    for _ in range(240):
-        optimiser.zero_grad()
-        sum(model.training_losses(batch(), lambda x: x).values()).backward()
-        optimiser.step()
-    images, texts = encoded(model)
-    scores = model.score(images, texts).numpy()
-    with torch.inference_mode():
-        fine = model.score_pairs(images, texts, PAIRS).view(6, 6)
-    assert (scores.argmax(1) == np.arange(6)).mean() >= 5 / 6
-    assert (fine.argmax(1) == torch.arange(6)).all()

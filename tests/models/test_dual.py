@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from small_envlf import TEXTS
+from small_envlf import TEXTS, encoded, images_of
 
 from rsir.encoders.image import dihedral
 from rsir.models import build, config
@@ -16,32 +16,6 @@ def small(**changes):
     torch.manual_seed(0)
     small = {"image_size": 64, "dim": 16, "hidden": 32}
     return build(config("dual", "toy", **(small | changes)))
-
-
-def features(n=6):
-    draw = torch.Generator().manual_seed(2)
-    return {
-        "f4": torch.randn(n, 320, 2, 2, generator=draw),
-        "pooled": torch.randn(n, 1280, generator=draw),
-    }
-
-
-def batch_of(model):
-    return {
-        "images": features(),
-        "texts": {"ids": model.text_encoder.tokenize(TEXTS)},
-        "pairs": {"positive": torch.eye(6, dtype=torch.bool)},
-    }
-
-
-def encoded(model, images=None):
-    model.eval()
-    with torch.no_grad():
-        ids = model.text_encoder.tokenize(TEXTS)
-        return (
-            model.encode_images(images or features()),
-            model.encode_texts(model.text_features(ids)),
-        )
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3])
@@ -57,41 +31,12 @@ def test_the_score_is_a_sum_of_cosines(weight):
     assert ("h" in images) == bool(weight)
 
 
-def test_each_pair_of_heads_learns_from_its_own_loss():
-    model = small(start="f4", text_layers=1).train()
-    terms = model.training_losses(batch_of(model), lambda x: x)
-    reached = {}
-    for name, loss in terms.items():
-        model.zero_grad()
-        loss.backward(retain_graph=True)
-        reached[name] = {
-            key.split(".")[0]
-            for key, p in model.named_parameters()
-            if p.grad is not None and p.grad.abs().sum() > 0
-        }
-    assert reached == {
-        "contrastive": {"to_image", "to_text", "stages", "text_encoder"},
-        "second": {"second", "text_encoder"},
-    }
-
-
-def test_a_shared_caption_is_no_negative():
-    model = small().train()
-    images, texts = encoded(model)
-    apart, shared = torch.eye(6).bool(), torch.ones(6, 6).bool()
-    rows = model._losses(images, texts, apart), model._losses(images, texts, shared)
-    flat = images["h"] @ texts["h"].T / model.config.temperature
-    nce = -(flat.log_softmax(0) + flat.log_softmax(1)).mean() / 2
-    torch.testing.assert_close(rows[1]["second"], nce)  # no triplet is left
-    assert rows[0]["second"] > nce
-
-
 def test_a_vector_does_not_know_where_north_is():
-    seen = features() | {"f3": torch.randn(6, 112, 4, 4)}
+    seen = images_of() | {"f3": torch.randn(6, 112, 4, 4)}
     around = seen | {"f3": dihedral(seen["f3"], 6)}
     for on in (True, False):
         model = small(start="f3", dihedral=on)
-        a, b = (encoded(model, x)[0]["v"] for x in (seen, around))
+        a, b = (encoded(model, images=x)[0]["v"] for x in (seen, around))
         assert torch.allclose(a, b, atol=1e-5) == on
 
 
@@ -99,7 +44,7 @@ def test_heads_start_on_stored_vectors_and_leave_no_trace():
     model = small(head_epochs=40, start="f4")
     captions = model.text_encoder.tokenize(TEXTS)
     train = SimpleNamespace(
-        features={"pooled": features()["pooled"].numpy()},
+        features={"pooled": images_of()["pooled"].numpy()},
         inputs={"ids": captions},
         texts_of=np.arange(6)[:, None],
         n_captions_of=np.ones(6, dtype=np.int64),

@@ -1,19 +1,16 @@
 """EnVLF: its parts, its tasks, two processes."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-import torch.nn.functional as F
-from small_envlf import TEXTS, batch_of, encoded, images_of, small_model
+from alone import TWO, alone
+from small_envlf import TEXTS, batch_of, encoded, small_model
 
 from rsir.models.envlf import CrossBlock, hidden_words
 from rsir.utils.errors import RsirError
 
-TESTS = Path(__file__).resolve().parents[1]
+HERE = Path(__file__).resolve().parent
 
 
 @pytest.fixture(scope="module")
@@ -21,34 +18,28 @@ def model():
     return small_model().eval()
 
 
-# -- parts ----------------------------------------------------------------------
-
-
-def test_a_cross_block_is_its_formula(model):
+def test_a_cross_block_is_its_formula():
     torch.manual_seed(0)
-    block = CrossBlock(model.text_encoder.model.encoder.layer[0], 384, 2, 0.0).eval()
-    words, tokens = torch.randn(1, 3, 384), torch.randn(1, 5, 384)
+    block = CrossBlock(8, 2, 0.0).eval()
+    words, tokens = torch.randn(1, 3, 8), torch.randn(1, 5, 8)
+
+    def attend(layer, x, y):
+        weights, biases = layer.in_proj_weight.chunk(3), layer.in_proj_bias.chunk(3)
+        q, k, v = (z @ w.T + b for z, w, b in zip((x, y, y), weights, biases))
+        heads = slice(0, 4), slice(4, 8)
+        looks = [(q[..., h] @ k[..., h].mT / 4**0.5).softmax(-1) for h in heads]
+        mixed = torch.cat([looks[0] @ v[..., :4], looks[1] @ v[..., 4:]], -1)
+        return layer.out_proj(mixed), sum(looks) / 2
+
     with torch.no_grad():
-        x = block.block.attention(words, None)[0]
-        q, k, v = (
-            y @ w.T + b
-            for y, w, b in zip(
-                (x, tokens, tokens),
-                block.cross.in_proj_weight.chunk(3),
-                block.cross.in_proj_bias.chunk(3),
-                strict=True,
-            )
-        )
-        looks = [
-            (a @ b.mT / 192**0.5).softmax(-1)
-            for a, b in zip(q.chunk(2, -1), k.chunk(2, -1), strict=True)
-        ]
-        mixed = [a @ b for a, b in zip(looks, v.chunk(2, -1), strict=True)]
-        x = block.norm(x + block.cross.out_proj(torch.cat(mixed, -1)))
-        x = block.block.feed_forward_chunk(x)
+        y = block.norm1(words)
+        x = words + attend(block.own, y, y)[0]
+        y, looks = attend(block.cross, block.norm2(x), tokens)
+        x = x + y
+        x = x + block.feed(block.norm3(x))
         found, weights = block(words, torch.ones(1, 3).bool(), tokens, weights=True)
-    torch.testing.assert_close(found, x, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(weights, sum(looks) / 2)
+    torch.testing.assert_close(found, x)
+    torch.testing.assert_close(weights, looks)
 
 
 def test_match_scores_do_not_depend_on_the_company(model):
@@ -63,26 +54,6 @@ def test_match_scores_do_not_depend_on_the_company(model):
         )
     torch.testing.assert_close(together[:1], alone, atol=1e-4, rtol=0)
     assert together.std() > 1e-3
-
-
-def test_the_reader_reads_tokens_and_the_list_reads_vectors(model):
-    images, texts = encoded(model, ["many planes"])
-    pairs = torch.tensor([[0, 0]])
-    other = images | {"image_tokens": images["image_tokens"].flip(0)}
-    with torch.no_grad():
-        before, after = (model.score_pairs(x, texts, pairs) for x in (images, other))
-        attention = model.attention(images, texts, pairs)
-    assert (before - after).abs() > 1e-3
-    assert torch.equal(model.score(images, texts), model.score(other, texts))
-    torch.testing.assert_close(
-        model.score(images, texts),
-        F.cosine_similarity(images["v"][:, None], texts["t"][None], dim=-1),
-    )
-    assert attention.shape == (1, int(texts["text_mask"].sum()), 4)
-    torch.testing.assert_close(attention.sum(2), torch.ones(attention.shape[:2]))
-
-
-# -- tasks ----------------------------------------------------------------------
 
 
 def test_every_task_teaches_every_encoder_that_it_reads():
@@ -104,13 +75,6 @@ def test_every_task_teaches_every_encoder_that_it_reads():
         "matching": both | {"match"},
         "masked_words": both | {"to_vocabulary", "word_bias"},
     }
-
-
-@pytest.mark.parametrize("left_out", ["matching", "masked_words"])
-def test_tasks_can_be_left_out(left_out):
-    tasks = tuple({"contrastive", "matching", "masked_words"} - {left_out})
-    part = small_model(tasks=tasks)
-    assert set(part.training_losses(batch_of(part), lambda x: x)) == set(tasks)
 
 
 def test_matching_is_cross_entropy_over_own_and_hard_pairs(model, monkeypatch):
@@ -144,43 +108,27 @@ def test_hidden_words_are_words_and_one_at_least():
     assert hidden.sum() == 4
 
 
-def test_masked_words_need_the_picture():
-    model = small_model(masked=1.0).eval()
-    ids = batch_of(model)["texts"]["ids"]
-    with torch.no_grad():
-        tokens = model.encode_images(images_of())["image_tokens"]
-        own, other = (
-            model.masked_words_loss(x, ids, (0, 6)) for x in (tokens, tokens.flip(0))
-        )
-    # all words hidden: only picture and length are left to go by
-    assert (own - other).abs() > 1e-6
-
-
-def test_losses_fall_on_six_pairs():
-    torch.manual_seed(0)
+def test_it_learns_six_pairs():
     model, found = small_model(), []
     batch = batch_of(model)
     batch["pairs"]["positive"] = torch.eye(6).bool()
-    learn = [p for p in model.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(learn, 3e-4)
+    optimiser = torch.optim.AdamW(model.parameters(), 1e-3)
     for _ in range(60):
         terms = model.training_losses(batch, lambda x: x)
         found.append({k: float(v.detach()) for k, v in terms.items()})
         optimiser.zero_grad()
         sum(terms.values()).backward()
         optimiser.step()
-    for name, first in found[0].items():
-        assert sum(x[name] for x in found[-5:]) / 5 < 0.6 * first, name
+    # the wrong pairs of "matching" are always the hardest ones
+    for name, share in (("contrastive", 0.1), ("masked_words", 0.3), ("matching", 0.8)):
+        assert sum(x[name] for x in found[-10:]) / 10 < share * found[0][name], name
 
 
 @pytest.mark.parametrize(
     "changes, says",
     [
         ({"tasks": ("matching",)}, "lack 'contrastive'"),
-        (
-            {"tasks": ("contrastive", "itm")},
-            "tasks is 'itm'; choose one of contrastive, ",
-        ),
+        ({"tasks": ("contrastive", "itm")}, "'itm'; choose one of contrastive, "),
         ({"text_layers": 0}, "set text_layers=1"),
         ({"start": "pooled"}, "start"),
     ],
@@ -191,22 +139,8 @@ def test_wrong_options_are_user_errors(changes, says):
 
 
 def test_two_processes_have_the_gradients_of_one(tmp_path):
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    paths = [str(TESTS), str(TESTS.parent), os.environ.get("PYTHONPATH", "")]
-    for words in ([], launch):
-        done = subprocess.run(
-            [sys.executable, *words, str(TESTS / "two_envlf.py"), str(tmp_path)],
-            capture_output=True,
-            text=True,
-            timeout=600,
-            env=os.environ
-            | {
-                "PYTHONPATH": os.pathsep.join(paths),
-                "CUDA_VISIBLE_DEVICES": "",
-                "OMP_NUM_THREADS": "1",
-            },
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
+    for words in ([], TWO):
+        alone(*words, HERE / "two_envlf.py", tmp_path)
     one = torch.load(tmp_path / "1-0.pt")
     for rank in (0, 1):
         two = torch.load(tmp_path / f"2-{rank}.pt")

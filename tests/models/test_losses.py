@@ -58,21 +58,6 @@ def test_equations_28_and_30_by_the_book(loss, over, margin, masked, scores, sha
     assert found.item() == pytest.approx(expected / 5, rel=1e-5)
 
 
-@pytest.mark.parametrize("loss", [triplet_all, triplet_hard])
-def test_shared_captions_get_no_push(loss, scores, shared):
-    scores.requires_grad_()
-    loss(scores, 3.0, shared).backward()
-    assert scores.grad[0, 3] == scores.grad[3, 0] == 0
-    assert (scores.grad.diagonal() < 0).all()
-
-
-def test_a_wide_lead_costs_nothing():
-    scores = torch.eye(4)
-    assert triplet_all(scores, 0.9) == triplet_hard(scores, 0.9) == 0
-    assert triplet_all(scores, 1.5) == pytest.approx(2 * 3 * 0.5)
-    assert triplet_hard(scores, 1.5) == pytest.approx(2 * 0.5)
-
-
 def test_equation_29_from_gamma_to_zero():
     ends = dynamic_margin(torch.tensor([0.0, 1.0]), 0.6, 5.0)
     assert ends.tolist() == pytest.approx([0.6, 0.0], abs=1e-6)
@@ -100,18 +85,10 @@ def test_contrastive_spreads_over_shared_captions(scores, shared):
     assert found.item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_contrastive_without_a_mask_is_cross_entropy(scores):
-    entropy, target = torch.nn.functional.cross_entropy, torch.arange(5)
-    both = entropy(scores / 0.07, target) + entropy(scores.T / 0.07, target)
-    torch.testing.assert_close(contrastive(scores, 0.07), both / 2)
-
-
 @pytest.mark.parametrize("call, says", [
     (lambda: triplet_all(torch.zeros(2, 3)), r"\(2, 3\), expected"),
-    (lambda: triplet_hard(torch.zeros(4)), r"\(4,\), expected"),
     (lambda: contrastive(torch.zeros(2, 3), 1.0), r"\(2, 3\), expected"),
     (lambda: dynamic_margin(torch.zeros(1), gamma=1.0), "gamma is 1.0"),
-    (lambda: dynamic_margin(torch.zeros(1), gamma=0.0), "gamma is 0.0"),
     (lambda: dynamic_margin(torch.zeros(1), beta=0.0), "beta is 0.0"),
 ])  # fmt: skip
 def test_wrong_numbers_are_named(call, says):

@@ -4,6 +4,7 @@ import pytest
 import released_amfmn
 import released_galr
 import torch
+from released_amfmn import WORDS, random_state
 
 from rsir.data.text import Vocabulary
 from rsir.models.amfmn import AMFMN
@@ -11,7 +12,6 @@ from rsir.models.galr import GaLR
 from rsir.utils.errors import RsirError
 
 ATTENTIONS = ["soft", "fusion", "sim"]
-WORDS = released_amfmn.WORDS
 EMBEDDING = "text_feature.seq2vec.embedding.weight"
 GATE = "cross_attention_s.cross_attention.0.weight"
 GUIDE = "fusion.g2l_SGA.mhatt2.linear_q.weight"
@@ -24,9 +24,7 @@ def inputs():
     images = torch.randn(3, 3, 256, 256, generator=draw)
     X = torch.randn(3, 20, 20, generator=draw)
     A = torch.rand(3, 20, 20, generator=draw) / 10  # not symmetric
-    X[1, 7:] = 0
-    A[1, 7:] = 0
-    A[1, :, 7:] = 0
+    X[1, 7:] = A[1, 7:] = A[1, :, 7:] = 0
     ids = torch.randint(1, WORDS, (4, 9), generator=draw)
     ids[1, 4:] = 0
     ids[2, 1:] = 0
@@ -38,8 +36,10 @@ def inputs():
 @pytest.fixture(scope="module")
 def states():
     """A released state of each system, and our model of it."""
-    found = {AMFMN: released_amfmn.random_state("soft"), GaLR: None}
-    found[GaLR] = released_galr.random_state()
+    found = {
+        AMFMN: random_state(released_amfmn.names("soft")),
+        GaLR: random_state(released_galr.names()),
+    }
     return {cls: (state, cls.from_official(state)) for cls, state in found.items()}
 
 
@@ -51,15 +51,14 @@ def test_the_written_names_are_those_of_the_release():
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_scores_of_amfmn_are_those_of_the_release(attention, inputs):
     images, _, _, ids = inputs
-    weights = released_amfmn.random_state(attention)
+    weights = random_state(released_amfmn.names(attention))
     expected = released_amfmn.scores(weights, attention, images, ids)
     model = AMFMN.from_official(weights, attention=attention)
     assert not model.training
     with torch.no_grad():
-        found, again = model(images, ids), model(images, ids)
+        found = model(images, ids)
     assert found.shape == (3, 4) and expected.std() > 0.01
     assert (found - expected).abs().max() < 1e-5
-    assert torch.equal(again, found)  # nothing is drawn at random
 
 
 def test_scores_of_galr_are_those_of_the_release(states, inputs):
@@ -72,52 +71,6 @@ def test_scores_of_galr_are_those_of_the_release(states, inputs):
     assert found.shape == (3, 4) and expected.std() > 0.01
     assert (found - expected).abs().max() < 1e-5
     assert torch.equal(doubles, found)
-
-
-def test_parts_of_amfmn_agree_before_they_meet(states, inputs):
-    images, _, _, ids = inputs
-    state, model = states[AMFMN]
-    with torch.no_grad():
-        v = model.encode_images(model.image_features(images))["v"]
-        t = model.encode_texts(model.text_features(ids))["t"]
-        for ours, theirs in (
-            (v, released_amfmn.image_vectors(state, images)),
-            (t, released_amfmn.text_vectors(state, ids)),
-        ):
-            far = (ours - theirs).abs().max() / theirs.abs().max()
-            assert far < 1e-4 and theirs.std() > 0
-
-
-def test_parts_of_galr_agree_before_they_meet(states, inputs, monkeypatch):
-    images, X, A, _ = inputs
-    state, model = states[GaLR]
-    close = {"atol": 3e-5, "rtol": 1e-4}  # float32, any threads
-    with torch.no_grad():
-        features = model.image_features(images) | {"nodes": X, "adjacency": A}
-        g, loc = model.global_vector(features), model.local_vector(features)
-        theirs = released_galr.local_vectors(state, X, A)
-        torch.testing.assert_close(loc, theirs, **close)
-        for bugs, mended in (((), True), (("gamma",), False)):
-            monkeypatch.setattr(model.midf, "released_bugs", bugs)
-            theirs = released_galr.image_vectors(state, images, X, A, mended)
-            torch.testing.assert_close(model.midf(g, loc), theirs, **close)
-
-
-def test_the_reference_feels_x_and_a_and_the_order_of_guiding(states, inputs):
-    images, X, A, ids = inputs
-    state, _ = states[GaLR]
-    plain = released_galr.scores(state, *inputs)
-    swapped = dict(state)
-    for name in state:
-        if name.startswith("fusion.g2l_SGA."):
-            twin = name.replace("g2l_SGA", "l2g_SGA")
-            swapped[name], swapped[twin] = state[twin], state[name]
-    for other in (
-        released_galr.scores(state, images, X, A.mT, ids),
-        released_galr.scores(state, images, X.mT, A, ids),
-        released_galr.scores(swapped, *inputs),
-    ):
-        assert (other - plain).abs().max() > 1e-4
 
 
 def unused(name):
@@ -149,21 +102,12 @@ def fails(cls, state, says, **options):
 
 FAULTS = {
     AMFMN: {
-        "gone": [
-            EMBEDDING,
-            "mvsa.LF_conv.weight",
-            "extract_feature.resnet.layer4.1.bn2.running_var",
-        ],
+        "gone": [EMBEDDING, "extract_feature.resnet.layer4.1.bn2.running_var"],
         "extra": ["mvsa.extra.weight", "text_feature.seq2vec.rnn.oops"],
         "wrong": ("text_feature.to_out.weight", (512, 100), (512, 2400)),
     },
     GaLR: {
-        "gone": [
-            EMBEDDING,
-            GUIDE,
-            "local_feature.fc2.weight",
-            "fusion.l2g_SGA.norm3.a_2",
-        ],
+        "gone": [EMBEDDING, GUIDE, "fusion.l2g_SGA.norm3.a_2"],
         "extra": ["fusion.g2g_SA.norm3.a_2", "fusion.extra.weight"],
         "wrong": ("fusion.dynamic_weight.3.weight", (3, 512), (2, 512)),
     },
@@ -186,22 +130,10 @@ def test_every_fault_is_listed(cls, states):
     assert f"shape of {wrong}: {found}, expected {expected}" in rest
 
 
-def test_another_system_or_form_is_not_accepted(states):
-    amfmn, _ = states[AMFMN]
-    text = fails(AMFMN, amfmn, "AMFMN \\(fusion\\)", attention="fusion")
-    assert "cross_attention_s.cross_attention_fc1.0.weight" in text
-    assert GATE in text.split("unexpected: ")[1]
-    fails(AMFMN, amfmn, "attention is 'hard'", attention="hard")
-    text = fails(GaLR, amfmn, "unexpected: ")
-    assert GATE in text and GUIDE in text
-
-
 def test_what_is_no_state_dict_is_named():
     fails(AMFMN, {}, "empty")
     fails(AMFMN, {"epoch": 3, "lr": 0.1}, "not a tensor: epoch, lr")
     fails(GaLR, [1, 2], "got list")
-    other = fails(AMFMN, {"conv1.weight": torch.zeros(1)}, "unexpected: conv1")
-    assert EMBEDDING in other and GATE in other
 
 
 @pytest.mark.parametrize("cls", [AMFMN, GaLR])

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from rsir.evaluation.metrics import evaluate
 from rsir.retrieval.rerank import STYLES, multivariate_rerank, ppsr
 
 KINDS = {
@@ -15,13 +14,13 @@ KINDS = {
     "few values": lambda rng, shape: rng.integers(1, 4, shape),
     "hamming": lambda rng, shape: rng.integers(-9, 0, shape, np.int8),
     "unsigned": lambda rng, shape: rng.integers(1, 255, shape, np.uint8),
-    "wide int": lambda rng, shape: rng.integers(1, 5, shape, np.uint32),
     "constant": lambda rng, shape: np.ones(shape, np.float32),
     "equal captions": lambda rng, shape: np.repeat(
         rng.random((shape[0], -(-shape[1] // 3))), 3, axis=1
     )[:, : shape[1]],
     "turned": lambda rng, shape: rng.random(shape[::-1]).T,
 }
+CHANGED = {"w_sig": -2.0, "w_rev": 0.7, "xi": 0.3}
 SHAPES = [(13, 40), (40, 13), (1, 20), (20, 1), (7, 7)]
 both_ways = pytest.mark.parametrize("direction", ["i2t", "t2i"])
 both_styles = pytest.mark.parametrize("style", STYLES)
@@ -82,22 +81,9 @@ def close(got, want):
 def test_mr_equals_the_loops(kind, style, direction):
     for seed, shape in enumerate(SHAPES):
         scores = KINDS[kind](np.random.default_rng(seed), shape)
-        for k in (1, 10, 12, 30):
-            got = multivariate_rerank(scores, direction, k=k, style=style)
-            close(got, loop_mr(scores, direction, k, style=style))
-
-
-@both_ways
-@pytest.mark.parametrize("kind", ["cosines", "few values", "hamming"])
-def test_weights_and_memory_order(kind, direction):
-    scores = KINDS[kind](np.random.default_rng(5), (17, 34))
-    options = {"w_sig": -2.0, "w_rev": 0.7, "xi": 0.3}
-    want = loop_mr(scores, direction, 11, **options)
-    for given in (scores, np.asfortranarray(scores)):
-        got = multivariate_rerank(given, direction, k=11, **options)
-        close(got, want)
-        assert got.flags.c_contiguous
-        close(ppsr(given, k=4), loop_ppsr(scores, 4))
+        for k, options in ((1, {}), (12, {}), (11, CHANGED)):
+            got = multivariate_rerank(scores, direction, k=k, style=style, **options)
+            close(got, loop_mr(scores, direction, k, style=style, **options))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -122,58 +108,6 @@ def test_a_bank_equals_the_loops(kind):
     close(ppsr(scores, k=3, **banks), loop_ppsr(scores, 3, **banks))
 
 
-def test_with_a_bank_a_query_is_answered_alone():
-    rng = np.random.default_rng(7)
-    scores, bank = rng.random((9, 40)), rng.random((50, 40))
-    whole = multivariate_rerank(scores, "i2t", bank=bank)
-    one = multivariate_rerank(scores[3:4], "i2t", bank=bank)
-    assert np.array_equal(whole[3:4], one)
-    whole = ppsr(scores, image_bank=bank)
-    assert np.array_equal(whole[3:4], ppsr(scores[3:4], image_bank=bank))
-    # without one, the answer hangs on who else was asked
-    assert not np.array_equal(ppsr(scores)[3:4], ppsr(scores[3:4]))
-
-
-def test_mr_by_hand():
-    """xi = ln 2: the places count 1/2, 1/4, 1/8, ..."""
-    scores = np.array(
-        [
-            [0.9, 0.8, 0.7, 0.1, 0.1, 0.1],
-            [0.1, 0.9, 0.2, 0.2, 0.1, 0.1],
-            [0.5, 0.1, 0.1, 0.9, 0.8, 0.1],
-            [0.5, 0.2, 0.1, 0.1, 0.1, 0.9],
-        ]
-    )
-    options = {"w_sig": 1.0, "w_rev": 2.0, "xi": math.log(2)}
-    got = multivariate_rerank(scores, "i2t", k=3, style="figure", **options)
-    share = [0.9 / 2, 0.8 / 2, 0.7 / 1.1]
-    want = [
-        share[0] + 1 / 2 + 2 * 1 / 2,
-        share[1] + 1 / 4 + 2 * 1 / 4,
-        share[2] + 1 / 8 + 2 * 1 / 2,
-    ]
-    close(got[0], np.array([*want, 0, 0, 0]))
-    # released: all six, reverse places 0 1 0 2 1 1 -> 0 2 1 5 3 4
-    got = multivariate_rerank(scores, "i2t", k=3, **options)
-    back = [0, 2, 1, 5, 3, 4]
-    want = [
-        scores[0, t] / scores[:, t].sum() + 2.0 ** -(t + 1) + 2 * 2.0 ** -(back[t] + 1)
-        for t in range(6)
-    ]
-    close(got[0], np.array(want))
-
-
-@both_ways
-def test_k_10_leaves_recall_at_10(direction):
-    scores = np.random.default_rng(10).random((40, 200))
-    scores[np.arange(200) // 5, np.arange(200)] += 0.1
-    before = getattr(evaluate(scores, bootstrap=0), direction)
-    for k in (1, 10):  # released: never fewer than 10
-        new = multivariate_rerank(scores, direction, k=k)
-        after = getattr(evaluate(new, bootstrap=0), direction)
-        assert after["R@10"] == before["R@10"] and after != before
-
-
 def test_w_sig_0_needs_no_sum():
     scores = np.array([[1.0, -1.0, 0.5], [-1.0, 1.0, 0.5]])
     with pytest.raises(ValueError, match="caption 0 sum to 0.*w_sig"):
@@ -182,31 +116,8 @@ def test_w_sig_0_needs_no_sum():
     close(got, loop_mr(scores, "i2t", w_sig=0))
 
 
-@both_ways
-@pytest.mark.parametrize("kind", [np.float64, np.float32, np.float16, np.int8])
-def test_signs_and_both_zeros(kind, direction):
-    values = np.array([-2.5, -2, -1, -0.0, 0.0, 1, 2.5], kind)
-    scores = np.random.default_rng(12).choice(values, (30, 60))
-    got = multivariate_rerank(scores, direction, w_sig=0)
-    close(got, loop_mr(scores, direction, w_sig=0))
-
-
-def test_ppsr_of_a_constant_is_0_and_of_twins_is_twins():
-    assert not ppsr(np.full((6, 20), 0.25)).any()
-    new = ppsr(np.full((6, 20), 0.3))
-    assert np.ptp(new) == 0 and abs(new[0, 0]) < 1e-15
-    scores = KINDS["equal captions"](np.random.default_rng(11), (40, 60))
-    new = ppsr(scores)
-    assert np.array_equal(new[:, ::3], new[:, 1::3])
-    # the best of a hub falls behind what only one image likes
-    hub = np.array([[0.7, 0.6], [0.7, 0.1]])
-    assert ppsr(hub, k=2)[0].argmax() == 1
-
-
 def spoiled(value):
-    scores = np.ones((4, 6))
-    scores[2, 5] = value
-    return scores
+    return np.where(np.arange(24).reshape(4, 6) == 17, value, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +127,6 @@ def spoiled(value):
         ({"scores": spoiled(-np.inf)}, "scores: row 2, column 5 is inf"),
         ({"scores": np.ones(4)}, r"scores: shape \(4,\)"),
         ({"scores": np.array([["a"]])}, "scores: type.*real numbers"),
-        ({"k": 0}, "k: 0; give a whole number from 1"),
         ({"k": 2.5}, "k: 2.5; give a whole number from 1"),
     ],
 )
@@ -235,8 +145,6 @@ def test_what_both_refuse(change, words):
         ({"direction": "both"}, "direction: 'both'.*i2t.*t2i"),
         ({"style": "paper"}, "style: 'paper'.*released, figure"),
         ({"xi": -1}, "xi: -1 .*0 or more"),
-        ({"w_sig": np.nan}, "w_sig: nan; give a finite"),
-        ({"w_rev": np.inf}, "w_rev: inf; give a finite"),
         ({"bank": np.ones((4, 5))}, r"bank: .*gallery.* 6 captions"),
         ({"bank": np.ones((5, 6)), "direction": "t2i"}, "bank: .* 4 images"),
         ({"bank": spoiled(np.nan)}, "bank: .*NaN"),
@@ -248,7 +156,7 @@ def test_what_mr_refuses(options, words):
         multivariate_rerank(np.ones((4, 6)), **options)
 
 
-@pytest.mark.parametrize("side", ["image", "caption"])
-def test_ppsr_refuses_a_bank_of_another_gallery(side):
-    with pytest.raises(ValueError, match=f"{side}_bank: .*gallery"):
-        ppsr(np.ones((4, 6)), **{f"{side}_bank": np.ones((6, 4))})
+def test_ppsr_refuses_a_bank_of_another_gallery():
+    for side in ("image_bank", "caption_bank"):
+        with pytest.raises(ValueError, match=f"{side}: .*gallery"):
+            ppsr(np.ones((4, 6)), **{side: np.ones((6, 4))})

@@ -8,10 +8,8 @@ import torch
 
 from rsir.data import Split, Splits
 from rsir.evaluation import metrics
-from rsir.evaluation.ranks import compute_ranks
 from rsir.models import Config, config
 from rsir.models.cross_encoder import CrossEncoder, hard_negatives
-from rsir.retrieval.rerank import ppsr
 from rsir.retrieval.two_stage import (
     TwoStage,
     measure,
@@ -31,9 +29,6 @@ def expensive(truth):
     return lambda pairs: truth[pairs[:, 0], pairs[:, 1]]
 
 
-# -- one matrix -------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("direction", WAYS)
 def test_the_top_is_reordered_and_the_rest_stays(direction):
     cheap, truth, m = matrix(), 1e3 * matrix(seed=1), 4
@@ -46,12 +41,6 @@ def test_the_top_is_reordered_and_the_rest_stays(direction):
         assert list((-after).argsort()) == expected
         rest = np.setdiff1d(np.arange(len(before)), top)
         assert np.array_equal(before[rest], after[rest])
-
-
-def test_a_list_as_long_as_the_gallery_is_the_expensive_score_itself():
-    cheap, truth = matrix(), matrix(seed=1)
-    new = rescore(cheap, expensive(truth), 99, "i2t")
-    assert np.array_equal(new.argsort(1), truth.argsort(1))
 
 
 def test_ties_at_the_end_of_a_list():
@@ -80,7 +69,6 @@ def test_ties_of_the_reader_stay_and_masked_items_never_come_back():
     [
         ({"m": 0}, "m:"),
         ({"direction": "both"}, "direction"),
-        ({"tied": "first"}, "tied"),
         ({"scores": np.ones(3)}, "scores"),
         ({"scores": np.full((2, 2), np.nan)}, "NaN"),
         ({"score_pairs": lambda p: np.zeros((len(p), 1))}, "score_pairs"),
@@ -88,17 +76,9 @@ def test_ties_of_the_reader_stay_and_masked_items_never_come_back():
     ],
 )
 def test_faults_are_named(change, word):
-    words = {
-        "scores": matrix(),
-        "score_pairs": expensive(matrix()),
-        "m": 2,
-        "direction": "i2t",
-    }
+    words = {"scores": matrix(), "score_pairs": expensive(matrix()), "m": 2}
     with pytest.raises(ValueError, match=word):
-        rescore(**(words | change))
-
-
-# -- negatives --------------------------------------------------------------------
+        rescore(**(words | {"direction": "i2t"} | change))
 
 
 def test_barred_pairs_are_never_negatives():
@@ -116,9 +96,6 @@ def test_barred_pairs_are_never_negatives():
     assert len(seen) > 40
     hard = hard_negatives(torch.arange(8.0).repeat(8, 1), torch.eye(8).bool(), 2, 0.01)
     assert hard[:6].sort(1).values.tolist() == [[6, 7]] * 6
-
-
-# -- a split ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -162,9 +139,10 @@ class Table(CrossEncoder):
         one = Encoded()
         table = np.random.default_rng(0).normal(size=(12, 22)).astype(np.float32)
         table[one.split.owner, one.text_id] += 1
-        self.table, self.asked = torch.tensor(table), []
+        self.table, self.asked, self.encoded = torch.tensor(table), [], []
 
     def encode_split(self, split, progress=True):
+        self.encoded.append(split.name)
         return Encoded(split.name)
 
     def encode_images(self, features):
@@ -218,15 +196,6 @@ def test_places_are_those_of_a_plain_loop(own, m):
         assert got.tolist() == by_a_loop(own, coarse, m, way)
 
 
-def test_coarse_scores_of_each_kind(own):
-    fine = own.model.table.numpy()
-    assert np.array_equal(own.coarse("exact"), fine)
-    rough = np.round(fine * 3)
-    assert np.array_equal(own.coarse(), rough)
-    want = ppsr(rough[:, own.columns], k=10)
-    assert np.allclose(own.coarse(neighbours=10)[:, own.columns], want)
-
-
 def test_each_pair_is_read_once(own):
     coarse = own.coarse()
     for m in (4, 2, 4):
@@ -238,48 +207,16 @@ def test_each_pair_is_read_once(own):
     assert len(every) == len(every.unique(dim=0)) == own.n_read == 12 * 22
 
 
-def test_the_list_alone_and_a_smaller_gallery(own):
-    coarse = own.coarse()
-    plain = compute_ranks(coarse[:, own.columns], own.owner)
-    assert np.array_equal(own.ranks(coarse).t2i.better, plain.t2i.better)
-    keep = metrics.kept(own.captions, own.owner, "deduplicated")
-    assert keep.sum() == 23
-    small = compute_ranks(coarse[:, own.columns[keep]], own.owner[keep])
-    got = own.ranks(coarse, gallery="deduplicated")
-    assert np.array_equal(got.i2t.better, small.i2t.better)
-    assert np.array_equal(got.owner, own.owner[keep])
-
-
-def test_only_pictures_that_count_decide():
-    keep = np.arange(12) % 2 == 1
-    some = TwoStage(Table(), Encoded(), keep=keep)
-    assert some.coarse().shape == (6, 12) and len(some.owner) == 12
-    whole = Encoded()
-    columns = whole.text_id[keep[whole.split.owner]]
-    fine = Table().table.numpy()[keep][:, columns]
-    assert np.array_equal(some.coarse("exact")[:, some.columns], fine)
-    m, rows = some.choose_length(some.coarse(), 6)
-    assert [row["k"] for row in rows] == [0, 1, 2, 4, 6]
-    best = max(row["mR"] for row in rows)
-    assert m == min(row["k"] for row in rows if row["mR"] == best) > 0
-
-
 def test_variants_of_one_training_are_found():
     asked = config("cfitr", "cpu", "coarse-to-fine", seed=3)
-    assert set(same_training(asked, "cpu")) == {
-        "coarse-to-fine",
-        "hash",
-        "float",
-        "hash-ppsr",
-        "coarse-to-fine-ppsr",
-        "slip-gallery",
-    }
+    names = "coarse-to-fine hash float hash-ppsr coarse-to-fine-ppsr slip-gallery"
+    assert set(same_training(asked, "cpu")) == set(names.split())
     alone = config("cfitr", "cpu", "minus-ssm", epochs=1)
     assert set(same_training(alone, "cpu", epochs=1)) == {"minus-ssm"}
     assert not same_training(alone, "cpu")
 
 
-def test_variants_are_measured_from_one_set_of_weights(monkeypatch):
+def test_variants_are_measured_from_one_set_of_weights():
     model = Table()
     splits = Splits("own", None, *(Encoded(n).split for n in ("train", "val", "test")))
     ways = {
@@ -289,22 +226,14 @@ def test_variants_are_measured_from_one_set_of_weights(monkeypatch):
         "ppsr": TableConfig(ppsr=3, rerank_top=4),
         "gallery": TableConfig(rerank_top=4, gallery="deduplicated"),
     }
-    encoded = []
-    monkeypatch.setattr(
-        Table,
-        "encode_split",
-        lambda self, split, progress: encoded.append(split.name) or Encoded(split.name),
-    )
+    encoded = model.encoded
     found = {n: x for n, *x in measure(model, splits, ways["both"], ways)}
     assert set(found) == set(ways) and encoded == ["test", "val"]
     mR = {n: metrics.recalls_from_ranks(x[0])["mR"] for n, x in found.items()}
     assert mR["list"] < min(mR["both"], mR["exact"])
     assert found["list"][2] == {} == found["exact"][2]
     facts = found["both"][2]
-    assert facts["rescored"]["k"] in (1, 2, 4) and facts["seconds"]["choose"] >= 0
     assert [row["k"] for row in facts["rescored"]["tried"]] == [0, 1, 2, 4]
-    assert facts["rescored"]["pairs"] > 0
     galleries = found["gallery"][2]["galleries"]
     assert galleries["full"] == pytest.approx(mR["both"], abs=1e-4)
     assert galleries["deduplicated"] == pytest.approx(mR["gallery"], abs=1e-4)
-    assert all(x[1] >= 0 for x in found.values())

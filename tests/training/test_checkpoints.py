@@ -1,26 +1,21 @@
 """A run that is killed goes on to exactly the same result."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
-from tiny import StubConfig, folder, install, quiet, same, splits, stub  # noqa: F401
+from alone import alone
+from tiny import StubConfig, install, quiet, same
 
 from rsir.training.checkpoints import BEST
 
-TESTS = Path(__file__).resolve().parents[1]
 EPOCHS = 5
 
 #: trains; kills itself without warning where it is told to
 CHILD = """
 import os, signal, sys
-sys.path.insert(0, sys.argv[1])
 import pytest
 from tiny import StubConfig, install, quiet
 from rsir.data import load_dataset
 from rsir.training import batches, checkpoints
-folder, run_dir, where, at, epochs = sys.argv[2:]
+folder, run_dir, where, at, epochs = sys.argv[1:]
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 def batch(self, ids, real=batches.PositivePairs.__call__, seen=[]):
@@ -50,15 +45,7 @@ def whole(splits, tmp_path_factory):
 
 
 def killed(folder, run_dir, where, at):
-    words = [str(TESTS), str(folder), str(run_dir), where, str(at), str(EPOCHS)]
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, *words],
-        cwd=TESTS.parent,
-        timeout=300,
-        text=True,
-        capture_output=True,
-    )
-    assert done.returncode == -9, done.stderr
+    alone("-c", CHILD, folder, run_dir, where, at, EPOCHS, code=-9)
 
 
 def states(run_dir):
@@ -85,11 +72,3 @@ def test_killed_three_times_and_resumed(folder, splits, whole, stub, tmp_path):
     assert states(run_dir) == [f"state-{EPOCHS - 1}"]
     assert not (run_dir / "state.tmp").exists()
     assert resumed.seconds["train"] > 0
-
-
-def test_stopped_between_epochs(splits, whole, stub, tmp_path):
-    undisturbed, _ = whole
-    for until in (1, 3, None):
-        run = quiet(StubConfig(epochs=EPOCHS), splits, tmp_path / "run", epochs=until)
-    assert run.history == undisturbed.history
-    assert same(run.model.state_dict(), undisturbed.model.state_dict())

@@ -1,39 +1,22 @@
 """Two processes on a CPU do what one does with the joint batch."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from tiny import folder  # noqa: F401
+from alone import TWO, alone
 
-HERE = Path(__file__).resolve().parent
+SCRIPT = Path(__file__).with_name("two_processes.py")
 CONFIGS = ["plain", "accumulated"]  # as in two_processes.py
 
 
 @pytest.fixture(scope="module")
 def runs(folder, tmp_path_factory):
     """What one process saw, and what each of two saw."""
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    script = [str(HERE / "two_processes.py"), str(HERE.parent), str(folder)]
-    here = {
-        "CUDA_VISIBLE_DEVICES": "",
-        "PYTHONPATH": str(HERE.parents[1]),
-        "OMP_NUM_THREADS": "1",
-    }
     found = []
-    for n, words in ((1, []), (2, launch)):
+    for n, words in ((1, []), (2, TWO)):
         out = tmp_path_factory.mktemp(f"world{n}")
-        done = subprocess.run(
-            [sys.executable, *words, *script, str(out)],
-            text=True,
-            env=os.environ | here,
-            capture_output=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
+        alone(*words, SCRIPT, folder, out)
         found.append([torch.load(out / f"rank{r}.pt") for r in range(n)])
     (one,), two = found
     assert one["world"] == 1 and [t["world"] for t in two] == [2, 2]
@@ -58,15 +41,6 @@ def test_gradients_are_those_of_the_joint_batch(runs, name):
             for a, b in zip(mine, joint, strict=True):
                 if b is not None:
                     torch.testing.assert_close(a, b, **({"rtol": 2e-3} | far))
-
-
-@pytest.mark.parametrize("name", CONFIGS)
-def test_each_process_reads_its_half(runs, name):
-    one, two = runs
-    halves = [t[name]["sizes"] for t in two]
-    for places, first, second in zip(one[name]["sizes"], *halves, strict=True):
-        assert first + second == places
-        assert len(first) == len(second) == 4
 
 
 @pytest.mark.parametrize("name", CONFIGS)

@@ -5,18 +5,7 @@ import types
 import numpy as np
 import pytest
 import torch
-from tiny import (  # noqa: F401
-    Stub,
-    StubConfig,
-    folder,
-    install,
-    learned,
-    quiet,
-    same,
-    splits,
-    steps,
-    stub,
-)
+from tiny import Stub, StubConfig, install, learned, quiet, same
 from torch import nn
 
 import rsir.training.trainer as trainer
@@ -56,11 +45,8 @@ def script(monkeypatch):
 
 def test_it_learns(kept):
     run, _ = kept
-    losses = [row["image"] + row["text"] for row in run.history]
-    assert losses[-1] < 0.8 * losses[0]
     assert run.val_mR > 60  # chance is 32: eight pictures
     assert [row["epoch"] for row in run.history] == [1, 2, 3, 4, 5, 6]
-    assert set(run.seconds) == {"features", "train"}
 
 
 def test_the_model_is_that_of_the_best_epoch(kept, splits):
@@ -86,13 +72,6 @@ def test_patience_ends_a_run(splits, script):
     script([10.0, 30.0, 20.0, 25.0, 99.0, 99.0])
     run = quiet(StubConfig(epochs=6, patience=2), splits)
     assert [row["val_mR"] for row in run.history] == [10, 30, 20, 25]
-    assert run.val_mR == 30
-
-
-def test_validation_may_be_rare(splits, script):
-    script([1.0, 2.0])
-    run = quiet(StubConfig(eval_every=3), splits)
-    assert [row["epoch"] for row in run.history] == [3, 4]
 
 
 def test_same_seed_same_weights(splits, kept):
@@ -123,9 +102,6 @@ def test_damaged_run_folders_are_named(kept, tmp_path):
     (tmp_path / BEST).write_bytes(b"junk")
     with pytest.raises(RsirError, match=f"{BEST}.*damaged"):
         load_run(tmp_path)
-    (tmp_path / BEST).unlink()
-    with pytest.raises(RsirError, match="no weights"):
-        load_run(tmp_path)
     (tmp_path / "config.json").write_text('{"method": "stub", "views": [0]}')
     with pytest.raises(RsirError, match="config of another version.*views"):
         load_run(tmp_path)
@@ -144,10 +120,6 @@ def test_a_finished_run_is_not_run_again(kept, splits, monkeypatch):
     monkeypatch.setattr(trainer, "_epoch", None)
     again = quiet(StubConfig(epochs=6), splits, home)
     assert again.history == first.history and again.val_mR == first.val_mR
-    assert same(learned(again.model), learned(first.model))
-
-
-# -- steps ------------------------------------------------------------
 
 
 def test_accumulated_gradients_are_the_mean(splits, steps):
@@ -165,13 +137,8 @@ def test_accumulated_gradients_are_the_mean(splits, steps):
 
 @pytest.mark.parametrize(
     "batch, accumulate, count",
-    [
-        (8, 1, 3),  # 24 pictures
-        (8, 2, 2),  # the second step holds one batch
-        (8, 9, 1),  # more than there are
-        (9, 1, 2),  # the rest is dropped
-        (1000, 1, 1),  # more than all pictures
-    ],
+    # 24 pictures: a half-filled step, one alone, a rest, and more than there are
+    [(8, 1, 3), (8, 2, 2), (8, 9, 1), (9, 1, 2), (1000, 1, 1)],
 )
 def test_steps_and_schedule_end_together(splits, steps, batch, accumulate, count):
     config = StubConfig(epochs=2, batch=batch, accumulate=accumulate, warmup=0.0)
@@ -181,13 +148,6 @@ def test_steps_and_schedule_end_together(splits, steps, batch, accumulate, count
     assert all(np.isfinite(row["val_mR"]) for row in run.history)
     done = np.maximum(np.arange(2 * count) - 1, 0) / (2 * count - 1)
     assert rates == pytest.approx((1 + np.cos(np.pi * done)) / 2, abs=1e-9)
-
-
-def test_clip_bounds_the_gradient(splits, steps):
-    quiet(StubConfig(epochs=1, clip=1e-3), splits)
-    for grads in steps.grads:
-        squares = sum(g.square().sum() for g in grads if g is not None)
-        assert squares.sqrt() <= 1.01e-3
 
 
 def test_rates_over_a_run():
@@ -220,35 +180,6 @@ def test_each_part_learns_at_its_rate(splits):
         frozenset({"project.bias", "scale"}): (config.lr, 0.0),
         frozenset(image): (2e-5, 0.3),
     }
-
-
-def test_pixels_are_encoded_where_a_batch_has_them(splits):
-    model = trainer.build(StubConfig(dropout=0.0), splits.train)
-    seen = []
-
-    def features(pixels):
-        seen.append(pixels.shape)
-        return {"pooled": pixels.flatten(1)}
-
-    model.image_features = features
-    accelerator = trainer._accelerator(StubConfig(), "no")
-    encoded = model.encode_split(splits.train)
-    dataset = trainer.PairDataset(encoded, 0)
-    step = trainer.LossStep(model, trainer.PositivePairs(encoded, True), accelerator)
-    batch = dataset.read([0, 1, 2])
-    expected = step(batch)
-    batch["images"] = {"pixels": batch["images"]["pooled"].reshape(3, 3, 8, 8)}
-    found = step(batch)
-    assert seen == [(3, 3, 8, 8)]
-    assert {k: v.item() for k, v in found.items()} == {
-        k: v.item() for k, v in expected.items()
-    }
-
-
-def test_two_precisions_in_one_process():
-    for precision in ("no", "bf16", "no"):
-        accelerator = trainer._accelerator(StubConfig(), precision)
-        assert accelerator.mixed_precision == precision
 
 
 def test_scores_stay_float32_under_autocast(splits, monkeypatch):

@@ -6,39 +6,23 @@ code with `rsir`, so that both must be right to agree.
 
 import torch
 import torch.nn.functional as F
+from torchvision.models import resnet18
 
 WORDS, EMBED, HIDDEN = 51, 620, 2400
+NET = "extract_feature.resnet."
 
 
 def names(attention, words=WORDS):
     """{released name: shape} of a checkpoint."""
-    net, shapes = "extract_feature.resnet.", {}
-
-    def norm(name, n):
-        for kind in ("weight", "bias", "running_mean", "running_var"):
-            shapes[f"{net}{name}.{kind}"] = (n,)
-        shapes[f"{net}{name}.num_batches_tracked"] = ()
-
-    shapes[f"{net}conv1.weight"] = (64, 3, 7, 7)
-    norm("bn1", 64)
-    before = 64
-    for layer, n in enumerate((64, 128, 256, 512), 1):
-        for block in range(2):
-            at = f"layer{layer}.{block}"
-            shapes[f"{net}{at}.conv1.weight"] = (n, before, 3, 3)
-            norm(f"{at}.bn1", n)
-            shapes[f"{net}{at}.conv2.weight"] = (n, n, 3, 3)
-            norm(f"{at}.bn2", n)
-            if before != n:
-                shapes[f"{net}{at}.downsample.0.weight"] = (n, before, 1, 1)
-                norm(f"{at}.downsample.1", n)
-            before = n
+    shapes = {
+        f"{NET}{name}": tuple(value.shape)
+        for name, value in resnet18().state_dict().items()
+    }
 
     def linear(name, *shape):
         shapes[f"{name}.weight"] = shape
         shapes[f"{name}.bias"] = shape[:1]
 
-    linear(f"{net}fc", 1000, 512)
     linear("extract_feature.linear", 512, 512)
     linear("mvsa.LF_conv", 3, 192, 3, 3)
     linear("mvsa.HF_conv", 3, 768, 1, 1)
@@ -64,56 +48,35 @@ def names(attention, words=WORDS):
     return shapes
 
 
-def random_state(attention, seed=0):
+def random_state(shapes, seed=0):
     """Weights of a sane size, so that no activation saturates."""
     draw = torch.Generator().manual_seed(seed)
+    ones = (".weight", "running_var", ".a_2")  # of a norm
     state = {}
-    for name, shape in names(attention).items():
-        if name.endswith("num_batches_tracked"):
-            state[name] = torch.tensor(7)
-        elif name.endswith("running_var"):
-            state[name] = 0.8 + 0.4 * torch.rand(shape, generator=draw)
-        elif len(shape) == 1:
-            one = ".bn" in name or ".downsample.1" in name
-            state[name] = 0.1 * torch.randn(shape, generator=draw) + (
-                1.0 if one and name.endswith("weight") else 0.0
-            )
+    for name, shape in shapes.items():
+        value = torch.randn(shape, generator=draw)
+        if len(shape) < 2:
+            state[name] = 0.1 * value + name.endswith(ones)
+        elif name.endswith("embedding.weight"):
+            state[name] = value  # and a row 0 that must not count as zeros
         else:
             fan_in = torch.Size(shape[1:]).numel()
             gain = 2.0 if len(shape) == 4 else 1.5
-            state[name] = torch.randn(shape, generator=draw) * (gain / fan_in) ** 0.5
-    # words of unit size, and a row 0 that must not count as zeros
-    words = "text_feature.seq2vec.embedding.weight"
-    state[words] = torch.randn(state[words].shape, generator=draw)
+            state[name] = value * (gain / fan_in) ** 0.5
     return state
 
 
 def maps_of(state, x):
     """The four residual stages of ResNet-18."""
-    net = "extract_feature.resnet."
-
-    def conv(x, name, stride):
-        weight = state[f"{net}{name}.weight"]
-        return F.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2)
-
-    def norm(x, name):
-        at = f"{net}{name}."
-        scale = state[at + "weight"] / torch.sqrt(state[at + "running_var"] + 1e-5)
-        shift = state[at + "bias"] - state[at + "running_mean"] * scale
-        return x * scale[:, None, None] + shift[:, None, None]
-
-    x = F.relu(norm(conv(x, "conv1", 2), "bn1"))
-    x = F.max_pool2d(x, 3, 2, 1)
+    net = resnet18()
+    net.load_state_dict(
+        {k.removeprefix(NET): v for k, v in state.items() if k.startswith(NET)}
+    )
+    net.eval()
+    x = net.maxpool(net.relu(net.bn1(net.conv1(x))))
     maps = []
-    for layer in range(1, 5):
-        for block in range(2):
-            at, short = f"layer{layer}.{block}.", x
-            stride = 2 if layer > 1 and block == 0 else 1
-            y = F.relu(norm(conv(x, at + "conv1", stride), at + "bn1"))
-            y = norm(conv(y, at + "conv2", 1), at + "bn2")
-            if f"{net}{at}downsample.0.weight" in state:
-                short = norm(conv(x, at + "downsample.0", stride), at + "downsample.1")
-            x = F.relu(y + short)
+    for stage in (net.layer1, net.layer2, net.layer3, net.layer4):
+        x = stage(x)
         maps.append(x)
     return maps
 

@@ -19,13 +19,11 @@ def main(out):
     rank = int(os.environ.get("RANK", 0))
     if world > 1:
         dist.init_process_group("gloo")
-    model = small_model(dropout=0.0)
+    model = small_model(dropout=0.0).train()
     for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-        if hasattr(module, "dropout_prob"):
-            module.dropout_prob = 0.0
-    model.train()
+        for name in ("p", "dropout_prob"):  # of any dropout
+            if hasattr(module, name):
+                setattr(module, name, 0.0)
     batch = batch_of(model)
     rows = slice(rank * 6 // world, (rank + 1) * 6 // world)
     for side in ("images", "texts"):

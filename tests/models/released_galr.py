@@ -49,22 +49,6 @@ def names():
     return shapes
 
 
-def random_state(seed=0):
-    """Weights of a sane size, so that no activation saturates."""
-    draw = torch.Generator().manual_seed(seed)
-    state = amfmn.random_state("soft", seed)
-    for name, shape in names().items():
-        if name in state:
-            continue
-        if len(shape) == 1:
-            state[name] = 0.1 * torch.randn(shape, generator=draw) + (
-                1.0 if name.endswith("a_2") else 0.0
-            )
-        else:
-            state[name] = torch.randn(shape, generator=draw) * (1.5 / shape[1]) ** 0.5
-    return {name: state[name] for name in names()}
-
-
 def unit(x):
     return x / (x.pow(2).sum(-1, keepdim=True).sqrt() + 1e-8)
 

@@ -1,17 +1,11 @@
-"""An EnVLF of bundled encoders, small enough for tests."""
+"""An EnVLF of bundled encoders, small enough for tests, and what it reads."""
 
 import torch
 
 from rsir.models import build, config
 
-TEXTS = [
-    "a red roof on green ground",
-    "many planes",
-    "blue water",
-    "a road beside a long white roof",
-    "green ground",
-    "trees",
-]
+TEXTS = ["a red roof on green ground", "many planes", "blue water"]
+TEXTS += ["a road beside a long white roof", "green ground", "trees"]
 
 
 def small_model(**changes):
@@ -23,7 +17,10 @@ def small_model(**changes):
 def images_of(n=6):
     """Features as the encoder would give them."""
     draw = torch.Generator().manual_seed(2)
-    return {"f4": torch.randn(n, 320, 2, 2, generator=draw)}
+    return {
+        "f4": torch.randn(n, 320, 2, 2, generator=draw),
+        "pooled": torch.randn(n, 1280, generator=draw),
+    }
 
 
 def batch_of(model):
@@ -38,11 +35,11 @@ def batch_of(model):
 
 
 @torch.inference_mode()
-def encoded(model, texts=TEXTS):
+def encoded(model, texts=TEXTS, images=None):
     """Both sides, in evaluation mode."""
     model.eval()
     ids = model.text_encoder.tokenize(texts)
     return (
-        model.encode_images(images_of()),
+        model.encode_images(images or images_of()),
         model.encode_texts(model.text_features(ids)),
     )
