@@ -2,7 +2,7 @@
 
     python benchmarks/protocol_facts.py [ucm] [--encoder NAME] [--write]
 
-Duplicates, ceilings, false negatives and the recalls of the pocket
+Duplicates, ceilings, false negatives and the recalls of the ridge
 baseline under every tie rule. `--encoder` adds the same closed-form
 ridge on the pooled features of a frozen image encoder. The data set is
 found through RSIR_DATA; `--write` puts the facts into
@@ -28,7 +28,8 @@ from rsir.data.caption_statistics import (
     fresh,
 )
 from rsir.evaluation import metrics
-from rsir.models.baselines import Pocket
+from rsir.evaluation.ranks import compute_ranks
+from rsir.models.ridge import Ridge
 from rsir.utils.io import atomic_write
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,7 +37,7 @@ BATCHES = (16, 32, 64, 128, 256, 512)
 
 
 def encoder_look(name):
-    """A `look` for `Pocket`: pooled features of a frozen encoder."""
+    """A `look` for `Ridge`: pooled features of a frozen encoder."""
     from rsir.encoders import image_encoder
     from rsir.encoders.feature_cache import cached_features
 
@@ -51,7 +52,7 @@ def encoder_look(name):
 
 def tie_facts(scores, owner) -> dict:
     """Recalls of one matrix under every rule, mR with its interval."""
-    found = metrics.ranks(scores, owner)
+    found = compute_ranks(scores, owner)
     report = metrics.evaluate_ranks(found)
     return {
         "recalls": {
@@ -102,9 +103,9 @@ def choosing_facts(splits, models) -> dict:
 def facts(splits, encoder=None) -> dict:
     """Everything that the chapter reads about one data set."""
     test = splits.test
-    systems = {"pocket": Pocket()}
+    systems = {"ridge": Ridge()}
     if encoder:
-        systems[encoder] = Pocket(look=encoder_look(encoder))
+        systems[encoder] = Ridge(look=encoder_look(encoder))
     for model in systems.values():
         model.fit(splits.train)
     return {

@@ -2,7 +2,8 @@
 
 SETUP = """
 import numpy as np
-from rsir import metrics
+from rsir.evaluation import metrics
+from rsir.evaluation.ranks import compute_ranks
 scores, owner = np.ones((30, 150)), np.repeat(np.arange(30), 5)
 floor = metrics.random_baseline(owner)
 """
@@ -10,7 +11,7 @@ STUB = """
 guess = {"expected": ..., "optimistic": ..., "pessimistic": ...}
 """
 CHECK = """
-dead = metrics.ranks(np.zeros_like(scores), owner)
+dead = compute_ranks(np.zeros_like(scores), owner)
 for rule, value in guess.items():
     truth = metrics.recalls_from_ranks(dead, rule)["mR"]
     assert np.isclose(value, truth), f"{rule}: look again"
