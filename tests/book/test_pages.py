@@ -6,7 +6,6 @@ import re
 import runpy
 import zipfile
 
-import book
 import nbformat
 import numpy as np
 import pages
@@ -20,6 +19,7 @@ from pages import api, claims, landing, results, status, teach
 from PIL import Image
 from result_samples import record
 
+import book
 from rsir.evaluation.metrics import evaluate_ranks, random_baseline
 from rsir.experiments import tables
 from rsir.experiments.claims import load_claims
