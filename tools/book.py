@@ -23,8 +23,8 @@ import zipfile
 from pathlib import Path
 
 import pages
+from nbkit import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "_build/html"
 DATE = (2020, 1, 1, 0, 0, 0)
 #: what a reader of the archive has no use for
@@ -116,7 +116,6 @@ def pack(html: Path, out: Path) -> int:
 
 
 def cmd_pages(_args) -> int:
-    sys.path.insert(0, str(ROOT))
     written = write_pages(ROOT, ROOT / "book/_generated")
     print(f"Generated {len(written)} parts of the book.")
     return 0

@@ -17,12 +17,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
+from nbkit import ROOT
 from pages import system_name
+from PIL import Image
 
 from rsir.utils.io import atomic_write
 
