@@ -52,8 +52,8 @@ def fragments(root: Path) -> dict[str, str]:
     return found
 
 
-def write_pages(root: Path, out: Path) -> list[Path]:
-    """Write the fragments, drop what is no longer made."""
+def write_pages(root: Path, out: Path) -> int:
+    """Write the fragments, drop what is no longer made; how many there are."""
     out.mkdir(parents=True, exist_ok=True)
     made = fragments(root)
     for name, text in made.items():
@@ -63,7 +63,7 @@ def write_pages(root: Path, out: Path) -> list[Path]:
     for path in out.iterdir():
         if path.name not in made:
             path.unlink()
-    return [out / name for name in made]
+    return len(made)
 
 
 def build(out: Path) -> int:
@@ -116,8 +116,7 @@ def pack(html: Path, out: Path) -> int:
 
 
 def cmd_pages(_args) -> int:
-    written = write_pages(ROOT, ROOT / "book/_generated")
-    print(f"Generated {len(written)} parts of the book.")
+    print(f"Generated {write_pages(ROOT, ROOT / 'book/_generated')} parts of the book.")
     return 0
 
 
