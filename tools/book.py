@@ -23,8 +23,8 @@ import zipfile
 from pathlib import Path
 
 import pages
+from nbkit import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "_build/html"
 DATE = (2020, 1, 1, 0, 0, 0)
 #: what a reader of the archive has no use for
@@ -52,8 +52,8 @@ def fragments(root: Path) -> dict[str, str]:
     return found
 
 
-def write_pages(root: Path, out: Path) -> list[Path]:
-    """Write the fragments, drop what is no longer made."""
+def write_pages(root: Path, out: Path) -> int:
+    """Write the fragments, drop what is no longer made; how many there are."""
     out.mkdir(parents=True, exist_ok=True)
     made = fragments(root)
     for name, text in made.items():
@@ -63,7 +63,7 @@ def write_pages(root: Path, out: Path) -> list[Path]:
     for path in out.iterdir():
         if path.name not in made:
             path.unlink()
-    return [out / name for name in made]
+    return len(made)
 
 
 def build(out: Path) -> int:
@@ -116,9 +116,7 @@ def pack(html: Path, out: Path) -> int:
 
 
 def cmd_pages(_args) -> int:
-    sys.path.insert(0, str(ROOT))
-    written = write_pages(ROOT, ROOT / "book/_generated")
-    print(f"Generated {len(written)} parts of the book.")
+    print(f"Generated {write_pages(ROOT, ROOT / 'book/_generated')} parts of the book.")
     return 0
 
 

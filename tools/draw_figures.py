@@ -8,15 +8,18 @@ baseline looks for the sentence among the test scenes. Both files go to
 """
 
 import io
-import os
 import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 from matplotlib.patches import FancyBboxPatch
+from nbkit import ROOT
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parent.parent
+from rsir.data import load_dataset, open_image
+from rsir.retrieval.search import baseline, search
+from toyscenes import contact_sheet
+
 OUT = ROOT / "book/images"
 SENTENCE = "boats along the piers of a harbor"
 SHOWN = 4
@@ -25,13 +28,11 @@ INK, FRAME, ACCENT = "#333333", "#b8bec6", "#0173b2"
 
 
 def save(picture: Image.Image, path: Path) -> None:
-    """A PNG of 256 colours, a third of the size; written aside."""
+    """A PNG of 256 colours, a third of the size."""
     small = picture.convert("RGB").quantize(
         256, Image.Quantize.MAXCOVERAGE, 3, dither=Image.Dither.FLOYDSTEINBERG
     )
-    part = path.with_name(f".{path.name}.part")
-    small.save(part, format="PNG", optimize=True)
-    os.replace(part, path)
+    small.save(path, optimize=True)
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size // 1024} kB")
 
 
@@ -76,11 +77,6 @@ def query_picture(sentence: str, pictures: list) -> Image.Image:
 
 
 def main() -> int:
-    sys.path.insert(0, str(ROOT))
-    from rsir.data import load_dataset, open_image
-    from rsir.retrieval.search import baseline, search
-    from toyscenes import contact_sheet
-
     OUT.mkdir(parents=True, exist_ok=True)
     splits = load_dataset("toy")
     save(contact_sheet(splits, columns=11, edge=128), OUT / "toy_scenes.png")

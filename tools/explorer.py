@@ -17,12 +17,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
+from nbkit import ROOT
 from pages import system_name
+from PIL import Image
 
 from rsir.utils.io import atomic_write
 
@@ -59,10 +56,8 @@ def lists(scores: np.ndarray, right: list[list[int]]) -> str:
     """
     order = np.argsort(-scores, axis=1, kind="stable")
     place = np.argsort(order, axis=1)
-    return "".join(
-        packed([min(place[q, right[q]]) + 1, *order[q, :TOP]])
-        for q in range(len(scores))
-    )
+    lines = zip(order, place, right, strict=True)
+    return "".join(packed([min(p[own]) + 1, *o[:TOP]]) for o, p, own in lines)
 
 
 def scene_facts(split) -> dict:
@@ -150,16 +145,13 @@ def system_facts(record, splits, scenes: dict) -> dict:
     m = record.facts.get("rescored", {}).get("k", 0)
     made, mR = stages(model, model.encode_split(splits.test, progress=False), m)
     right = owners(scenes["captions"], len(scenes["texts"]))
-    return {
-        "method": record.method,
-        "variant": record.variant,
-        "seed": record.seed,
-        "mR": round(mR, 2),
-        "recorded": round(record.mR, 2),
+    facts = {name: getattr(record, name) for name in ("method", "variant", "seed")}
+    facts |= {"mR": round(mR, 2), "recorded": round(record.mR, 2)}
+    return facts | {
         "stages": {
             name: {"t2i": lists(t2i, right), "i2t": lists(i2t, scenes["captions"])}
             for name, (t2i, i2t) in made.items()
-        },
+        }
     }
 
 

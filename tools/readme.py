@@ -11,12 +11,9 @@ import sys
 import textwrap
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
 import pages
 import systems
-from nbkit import template
+from nbkit import ROOT, template
 from pages import landing, results, table
 
 from rsir.experiments import tables
@@ -36,13 +33,12 @@ def results_table(root: Path) -> str:
     lines = []
     for one in found:
         verdict = one.verdict()
-        system = tables.HEADLINES.get(one.key)
         lines.append(
             [
                 pages.dataset_name(one.dataset),
                 pages.name_of(one),
                 pages.encoders(one),
-                results.reported_text(system, one.dataset),
+                pages.printed_range(verdict) if verdict else "–",
                 pages.spread(one),
                 verdict.outcome if verdict else pages.unprinted(one),
             ]
@@ -118,11 +114,8 @@ def filled(root: Path) -> tuple[str, str]:
     """(the README as it is, as it should be)."""
     text = (root / "README.md").read_text(encoding="utf-8")
     right = fill(text, "results", results_table(root))
-    for name, make in (
-        ("chapters", chapters_table),
-        ("systems", systems_line),
-        ("finding", finding),
-    ):
+    more = {"chapters": chapters_table, "systems": systems_line, "finding": finding}
+    for name, make in more.items():
         if f"<!-- {name}:begin -->" in text:
             right = fill(right, name, make(root))
     return text, right

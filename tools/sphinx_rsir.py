@@ -14,14 +14,14 @@ into a list. The name of a chapter becomes a link to it; a bar, as in
 
 import re
 from collections import Counter
-from pathlib import Path
+from itertools import groupby
 
 import pybtex.plugin
+from nbkit import ROOT
 from pages import in_book
 from pybtex.style.formatting.unsrt import Style as UnsrtStyle
 from pybtex.style.labels import BaseLabelStyle
 
-ROOT = Path(__file__).resolve().parent.parent
 CHAPTER = re.compile(r"\bnotebooks/(\d\d_\w+)\.ipynb")
 ITEM = re.compile(r"^[*\w]+(, [*\w]+)*: \S")
 SECTION = re.compile(
@@ -34,28 +34,14 @@ def depth(line: str) -> int:
     return len(line) - len(line.lstrip())
 
 
-def blocks(lines):
-    """Runs of lines without a blank one: (start, end)."""
-    start = None
-    for place, line in enumerate([*lines, ""]):
-        if line.strip() and start is None:
-            start = place
-        elif not line.strip() and start is not None:
-            yield start, place
-            start = None
-
-
 def listed(block: list[str], at: int, always=False) -> list[str]:
     """`block` with its hanging items, `at` spaces deep, as a list.
 
     Without `always`, only where at least one item does hang: else a
     sentence with a colon would be taken for one.
     """
-    items = [
-        i
-        for i, line in enumerate(block)
-        if depth(line) == at and ITEM.match(line.strip())
-    ]
+    fits = [depth(line) == at and ITEM.match(line.strip()) for line in block]
+    items = [i for i, fit in enumerate(fits) if fit]
     hangs = any(i + 1 < len(block) and depth(block[i + 1]) > at for i in items)
     if not items or not (hangs or always):
         return block
@@ -91,10 +77,8 @@ def chapter_link(line: str) -> str:
     """The file name of a chapter as a link, if the chapter exists."""
 
     def link(found):
-        name = found.group(1)
-        if not in_book(ROOT, name):
-            return found.group()
-        return f":doc:`/notebooks/{name}`"
+        there = in_book(ROOT, found.group(1))
+        return f":doc:`/notebooks/{found.group(1)}`" if there else found.group()
 
     return CHAPTER.sub(link, line)
 
@@ -108,22 +92,20 @@ def plain_bars(line: str) -> str:
 
 def hanging_lists(lines: list[str]) -> list[str]:
     """A docstring's lines with hanging items as lists."""
-    out, last = [], 0
-    for start, end in blocks(lines):
-        out += lines[last:start]
-        block, last = lines[start:end], end
-        if block[0].strip() == "Attributes:" and len(block) > 1:
+    out = []
+    for full, group in groupby(lines, key=lambda line: bool(line.strip())):
+        block = list(group)
+        if full and block[0].strip() == "Attributes:" and len(block) > 1:
             deep = depth(block[1])
-            inner = [line[deep:] for line in block[1:]]
-            out += listed(inner, 0, always=True)
-        elif SECTION.match(block[0].strip()):
+            block = listed([line[deep:] for line in block[1:]], 0, always=True)
+        elif full and SECTION.match(block[0].strip()):
             block = [joined_names(line) for line in block]
-            inner = {depth(x) for x in block[1:]}
-            deeper = sorted(inner)[1:2]  # below the section's own items
-            out += listed(block, deeper[0]) if deeper else block
-        else:
-            out += listed(block, depth(block[0]))
-    return out + lines[last:]
+            deeper = sorted({depth(x) for x in block[1:]})[1:2]  # below its items
+            block = listed(block, deeper[0]) if deeper else block
+        elif full:
+            block = listed(block, depth(block[0]))
+        out += block
+    return out
 
 
 def _docstring(_app, _what, _name, _obj, _options, lines):
@@ -131,12 +113,8 @@ def _docstring(_app, _what, _name, _obj, _options, lines):
 
 
 def _without_thebe(app, _config):
-    for listeners in app.events.listeners.values():
-        listeners[:] = [
-            one
-            for one in listeners
-            if not one.handler.__module__.startswith("sphinx_thebe")
-        ]
+    for found in app.events.listeners.values():
+        found[:] = [x for x in found if "sphinx_thebe" not in x.handler.__module__]
     files = app.registry.css_files
     files[:] = [item for item in files if "thebe" not in item[0]]
 
@@ -148,12 +126,10 @@ class NameAndYear(BaseLabelStyle):
         seen = Counter()
         for entry in entries:
             first = entry.persons["author"][0]
-            name = " ".join(first.prelast_names + first.last_names)
-            name = name.strip("{}")
+            name = " ".join(first.prelast_names + first.last_names).strip("{}")
             label = f"{name} {entry.fields['year']}"
+            yield label + (" bcdefgh"[seen[label]].strip())
             seen[label] += 1
-            letter = chr(ord("a") + seen[label] - 1)
-            yield label + (letter if seen[label] > 1 else "")
 
 
 class Style(UnsrtStyle):

@@ -59,5 +59,6 @@ def sentence(root: Path) -> str:
     published = {n: m.config.TITLE for n, m in methods().items() if m.config.YEAR}
     missing = [title for name, title in published.items() if name not in have]
     if not missing:
-        return f"All {len(published)} are in the book, each with its chapter."
+        count = {4: "four"}.get(len(published), len(published))
+        return f"All {count} are in the book, each with its chapter."
     return f"Not in this edition: {', '.join(missing)}."

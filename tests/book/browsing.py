@@ -18,16 +18,13 @@ from conftest import skip_or_fail
 from nbkit import ROOT
 
 HTML = Path(os.environ.get("RSIR_BOOK", ROOT / "_build/html"))
-BROWSERS = (
-    "chromium", "chromium-browser", "google-chrome",
-    "google-chrome-stable",
-)  # fmt: skip
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
-    "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-WIDTHS = {"desktop": (1300, 900), "phone": (390, 844)}
+BROWSERS = "chromium chromium-browser google-chrome google-chrome-stable".split()
+FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run
+--disable-background-networking --disable-component-update --disable-sync""".split()
+WIDTHS = {
+    "desktop": {"width": 1300, "height": 900},
+    "phone": {"width": 390, "height": 844},
+}
 REDIRECT = re.compile(r'http-equiv="Refresh" content="0; url=([^"]+)"')
 
 
@@ -42,27 +39,20 @@ def every_page() -> list[str]:
 @functools.cache
 def redirects() -> dict[str, str]:
     """{page: the page that it leads to} of pages without a text."""
-    found = {}
-    for name in every_page():
-        text = (HTML / name).read_text(encoding="utf-8")
-        if hit := REDIRECT.search(text):
-            found[name] = hit.group(1)
-    return found
+    hits = {n: REDIRECT.search((HTML / n).read_text("utf-8")) for n in every_page()}
+    return {name: hit.group(1) for name, hit in hits.items() if hit}
 
 
 def pages() -> list[str]:
     return [name for name in every_page() if name not in redirects()]
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @contextmanager
 def served(folder: Path):
     """The address of `folder`, served on this machine."""
-    handler = functools.partial(Quiet, directory=str(folder))
+    quiet = {"log_message": lambda *_: None}
+    handler = type("Quiet", (http.server.SimpleHTTPRequestHandler,), quiet)
+    handler = functools.partial(handler, directory=str(folder))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
@@ -73,10 +63,15 @@ def served(folder: Path):
 
 
 @pytest.fixture(scope="module")
-def site():
+def built():
     if not (HTML / "index.html").exists():
         skip_or_fail("the book is not built: run `make book` first")
-    with served(HTML) as address:
+    return HTML
+
+
+@pytest.fixture(scope="module")
+def site(built):
+    with served(built) as address:
         yield address
 
 
@@ -106,21 +101,15 @@ class Visit:
         page.set_default_timeout(60_000)
         page.on("request", lambda r: self.asked.append(r.url))
         page.on("requestfailed", lambda r: self.failed.append(r.url))
-        page.on(
-            "response",
-            lambda r: r.status >= 400 and self.failed.append(r.url),
-        )
-        page.on("console", self._listen)
+        page.on("response", lambda r: r.status >= 400 and self.failed.append(r.url))
+        loud = {"error", "warning"}
+        page.on("console", lambda m: m.type in loud and self.said.append(m.text))
         page.on("pageerror", lambda e: self.said.append(str(e)))
         page.goto(f"{site}/{name}", wait_until="load")
         page.evaluate(
             "() => window.MathJax && MathJax.startup ? MathJax.startup.promise : null"
         )
         self.page = page
-
-    def _listen(self, message):
-        if message.type in {"error", "warning"}:
-            self.said.append(message.text)
 
 
 LOOK = """() => ({
@@ -144,20 +133,12 @@ LOOK = """() => ({
 
 def see(browser, site, names, size, scheme="light") -> dict[str, dict]:
     """{page: what was seen}, all in one window."""
-    width, height = WIDTHS[size]
-    window = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=scheme
-    )
     seen = {}
-    try:
+    with browser.new_context(viewport=WIDTHS[size], color_scheme=scheme) as window:
         for name in names:
             visit = Visit(window, site, name)
-            seen[name] = visit.page.evaluate(LOOK) | {
-                "asked": visit.asked,
-                "failed": visit.failed,
-                "said": visit.said,
-            }
+            seen[name] = visit.page.evaluate(LOOK)
+            for key in ("asked", "failed", "said"):
+                seen[name][key] = getattr(visit, key)
             visit.page.close()
-    finally:
-        window.close()
     return seen

@@ -11,23 +11,18 @@ from PIL import Image
 
 NAME = "02_sample.ipynb"
 VERDICT = "mR against its reported range: reached\n"
-SVG = "<svg></svg>"
 
 
-def figure() -> str:
-    import matplotlib.pyplot as plt
-
-    fig, ax = plt.subplots(figsize=(1, 1))
-    ax.plot([1, 2])
+def picture(signed=True) -> str:
+    """A PNG, signed by matplotlib or by nobody."""
     file = io.BytesIO()
-    fig.savefig(file, format="png")
-    plt.close(fig)
-    return base64.b64encode(file.getvalue()).decode()
+    image = Image.new("RGB", (4, 4), "green")
+    if signed:
+        import matplotlib.pyplot as plt
 
-
-def foreign_picture() -> str:
-    file = io.BytesIO()
-    Image.new("RGB", (4, 4), "green").save(file, format="PNG")
+        plt.imsave(file, image)
+    else:
+        image.save(file, format="PNG")
     return base64.b64encode(file.getvalue()).decode()
 
 
@@ -55,7 +50,7 @@ def good():
         new_markdown_cell("Costs little.", metadata={"tags": ["cost"]}),
         code(template.bootstrap(), tags=["bootstrap", "hide-input"]),
         code("seed = 0", tags=["knobs"]),
-        code("plot()", shown("image/png", figure())),
+        code("plot()", shown("image/png", picture())),
         code("print(mR)", said("mR 20.1\n")),
         code("print(live.line)", said(VERDICT), tags=[*verdict, "verdict-live"]),
         code("print(record.line)", said(VERDICT), tags=[*verdict, "verdict-record"]),
@@ -98,16 +93,16 @@ def show(kind, data):
     return put(shown(kind, data))
 
 
-def add(cell):
-    return lambda nb: nb.cells.append(cell)
+def add(*cells):
+    return lambda nb: nb.cells.extend(cells)
+
+
+def run(source):
+    return add(code(source))
 
 
 def prose(text):
     return add(new_markdown_cell(text))
-
-
-def lines(count, width=5):
-    return add(code("\n".join(["x" * width] * count)))
 
 
 def of_tag(tag, **changes):
@@ -122,16 +117,16 @@ def of_first(**changes):
     return lambda nb: nb.cells[0].update(changes)
 
 
-def untag(tag):
-    return lambda nb: by_tag(nb, tag).metadata["tags"].remove(tag)
+def prints(tag, *texts):
+    return of_tag(tag, outputs=[said(text) for text in texts])
 
 
-def metadata(tag_or_none, **values):
-    def change(nb):
-        cell = by_tag(nb, tag_or_none) if tag_or_none else plain(nb)
-        cell.metadata.update(values)
+def tags(tag, *new):
+    return lambda nb: by_tag(nb, tag).metadata.update(tags=list(new))
 
-    return change
+
+def metadata(**values):
+    return lambda nb: plain(nb).metadata.update(values)
 
 
 def python_version(nb):
@@ -153,64 +148,68 @@ def late_bootstrap(nb):
     nb.cells.append(cell)
 
 
-def many_cells(nb):
-    nb.cells += [new_markdown_cell("More.") for _ in range(30)]
-
-
 def one_solution_less(nb):
     next(c for c in nb.cells if "solution-start" in c.source).source = "Think."
 
 
-BAD = [
+OUTPUTS = {
+    "clean_outputs": [
+        said("careful!\n", "stderr"),
+        new_output("error", ename="E", evalue="", traceback=[]),
+    ],
+    "forbidden": [
+        said("np.float64(3.5)\n"),
+        said("10%\r20%\n"),
+        said("read /home/ann/data/a.jpg\n"),
+        said("at C:\\Users\\ann\n"),
+        shown("text/plain", "PosixPath('/tmp/x/y')"),
+        shown("text/html", "<svg></svg>"),
+        shown("text/html", "<img src='data:image/png;a'>"),
+        shown("text/html", "<script src='//a.io/b.js'>"),
+    ],
+    "pictures": [
+        shown("image/png", picture(signed=False)),
+        shown("image/png", "bm90IGEgcGljdHVyZQ=="),
+        shown("image/jpeg", "/9j/4AAQ"),
+        shown("image/svg+xml", "<svg></svg>"),
+        shown("application/javascript", "alert(1)"),
+    ],
+}
+BAD = [(rule, put(out)) for rule, outs in OUTPUTS.items() for out in outs] + [
     ("executed", of_plain(execution_count=None)),
     ("executed", of_plain(execution_count=40)),
-    ("verdicts", untag("verdict-live")),
-    ("verdicts", untag("verdict-record")),
-    ("verdicts", of_tag("verdict-live", outputs=[said("mR is fine\n")])),
-    ("verdicts", of_tag("verdict-live", outputs=[said("mR 20.1 reached\n")])),
-    ("verdicts", of_tag("verdict-live", outputs=[said(VERDICT + "mR 21.0\n")])),
-    ("verdicts", of_tag("verdict-record", outputs=[])),
-    ("verdicts", metadata("verdict-live", tags=["verdict-live"])),
-    ("clean_outputs", put(said("careful!\n", "stderr"))),
-    ("clean_outputs", put(new_output("error", ename="E", evalue="", traceback=[]))),
-    ("forbidden", put(said("np.float64(3.5)\n"))),
-    ("forbidden", put(said("10%\r20%\n"))),
-    ("forbidden", put(said("read /home/ann/data/a.jpg\n"))),
-    ("forbidden", put(said("at C:\\Users\\ann\n"))),
-    ("forbidden", show("text/plain", "PosixPath('/tmp/x/y')")),
+    ("verdicts", tags("verdict-live", "nbval-check-output")),
+    ("verdicts", tags("verdict-record", "nbval-check-output")),
+    ("verdicts", tags("verdict-live", "verdict-live")),
+    ("verdicts", prints("verdict-live", "mR is fine\n")),
+    ("verdicts", prints("verdict-live", "mR 20.1 reached\n")),
+    ("verdicts", prints("verdict-live", VERDICT + "mR 21.0\n")),
+    ("verdicts", prints("verdict-record")),
     ("forbidden", prose("See /home/ann/notes.txt for more.")),
-    ("forbidden", show("text/html", SVG)),
-    ("forbidden", show("text/html", "<img src='data:image/png;a'>")),
-    ("forbidden", show("text/html", "<script src='//a.io/b.js'>")),
     ("forbidden", prose("![a picture](https://a.io/b.png)")),
     ("forbidden", prose("<img src='a.png'>")),
     ("forbidden", prose("![a](data:image/png;base64,AAAA)")),
-    ("pictures", show("image/png", foreign_picture())),
-    ("pictures", show("image/png", "bm90IGEgcGljdHVyZQ==")),
-    ("pictures", show("image/jpeg", "/9j/4AAQ")),
-    ("pictures", show("image/svg+xml", SVG)),
-    ("pictures", show("application/javascript", "alert(1)")),
     ("pictures", of_first(attachments={"a.png": {"image/png": "AAAA"}})),
     ("pictures", undescribed),
-    ("tags", metadata(None, tags=["nbval-skip"])),
+    ("tags", metadata(tags=["nbval-skip"])),
     ("shared_cells", of_tag("bootstrap", source="!pip install rsir")),
     ("shared_cells", of_tag("badge", source="[Colab](https://a.io)")),
-    ("shared_cells", untag("bootstrap")),
+    ("shared_cells", tags("bootstrap", "hide-input")),
     ("shared_cells", late_bootstrap),
     ("shared_cells", add(code(template.bootstrap(), tags=["bootstrap"]))),
-    ("quiet_metadata", metadata(None, execution={"iopub.status.busy": "now"})),
+    ("quiet_metadata", metadata(execution={"iopub.status.busy": "now"})),
     ("quiet_metadata", python_version),
     ("anatomy", of_first(source="A chapter")),
     ("anatomy", of_first(source="# A chapter")),
-    ("anatomy", many_cells),
-    ("anatomy", untag("knobs")),
-    ("anatomy", untag("cost")),
+    ("anatomy", add(*[new_markdown_cell("More.") for _ in range(30)])),
+    ("anatomy", tags("knobs")),
+    ("anatomy", tags("cost")),
     ("anatomy", one_solution_less),
-    ("short_cells", lines(21)),
-    ("short_cells", lines(1, width=76)),
+    ("short_cells", run("x = 1\n" * 21)),
+    ("short_cells", run("x" * 76)),
     ("short_cells", long_cells),
-    ("plain_code", add(code("x = 1; y = 2"))),
-    ("plain_code", add(code("print(1), print(2)"))),
-    ("plain_code", add(code("_ = print(1)"))),
-    ("plain_code", add(code("x = ("))),
+    ("plain_code", run("x = 1; y = 2")),
+    ("plain_code", run("print(1), print(2)")),
+    ("plain_code", run("_ = print(1)")),
+    ("plain_code", run("x = (")),
 ]

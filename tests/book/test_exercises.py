@@ -5,8 +5,8 @@
 chapter shows it in these words.
 """
 
-import importlib.util
 import re
+import runpy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,6 @@ import pytest
 from nbkit import ROOT, chapters, execute
 
 FOLDER = ROOT / "tests/book/exercises"
-PARTS = ("SETUP", "STUB", "CHECK", "SOLUTION")
 LABEL = re.compile(r"^:label: *(\S+)", re.M)
 
 
@@ -40,76 +39,44 @@ class Exercise:
 
 
 def load(path: Path) -> Exercise:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return Exercise(
-        path.stem.replace("_", "-"),
-        *(getattr(module, part) for part in PARTS),
-        notebook=getattr(module, "NOTEBOOK", False),
-    )
+    known = runpy.run_path(str(path))
+    parts = [known[part] for part in ("SETUP", "STUB", "CHECK", "SOLUTION")]
+    return Exercise(path.stem.replace("_", "-"), *parts, known.get("NOTEBOOK", False))
 
 
 EXERCISES = [load(path) for path in sorted(FOLDER.glob("ch*.py"))]
-EACH = pytest.mark.parametrize(
-    "exercise", EXERCISES, ids=[one.name for one in EXERCISES]
-)
-
-
-def notebook_of(exercise: Exercise):
-    number = exercise.name[2:4]
-    for path in chapters():
-        if path.stem.startswith(number):
-            return execute.read(path)
-    return None
-
-
-def words(code: str) -> str:
-    """Code without the empty lines around it."""
-    return code.strip("\n")
+EACH = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda one: one.name)
 
 
 @EACH
-def test_the_stub_fails(exercise):
+def test_the_stub_fails_and_the_solution_passes(exercise):
     assert exercise.passes(exercise.stub)
-
-
-@EACH
-def test_the_solution_passes(exercise):
     assert exercise.passes(exercise.solution) == ""
-
-
-@EACH
-def test_the_stub_is_not_the_solution_and_sets_up_nothing(exercise):
-    assert words(exercise.stub) != words(exercise.solution)
+    assert exercise.stub.strip("\n") != exercise.solution.strip("\n")
     names = {}
     exec(compile(exercise.setup, "setup", "exec"), names)
-    defined = re.findall(r"^def (\w+)", exercise.stub, re.M)
-    assert not set(defined) & set(names)
+    assert not set(re.findall(r"^def (\w+)", exercise.stub, re.M)) & set(names)
 
 
 @EACH
 def test_the_notebook_shows_it(exercise):
     if not exercise.notebook:
         pytest.skip("not in the chapter yet")
-    cells = notebook_of(exercise).cells
+    (path,) = (x for x in chapters() if x.stem.startswith(exercise.name[2:4]))
+    cells = execute.read(path).cells
     prose = "\n".join(c.source for c in cells if c.cell_type == "markdown")
-    solutions = "\n".join(
-        c.source for c in cells
-        if "solution" in c.metadata.get("tags", [])
-    )  # fmt: skip
+    tagged = [c.source for c in cells if "solution" in c.metadata.get("tags", [])]
     assert exercise.name in LABEL.findall(prose)
-    assert words(exercise.stub) in prose
-    assert words(exercise.check) in prose + solutions
+    assert exercise.stub.strip("\n") in prose
+    assert exercise.check.strip("\n") in "\n".join([prose, *tagged])
 
 
-def test_labels_of_chapters_begin_with_their_number():
-    for path in chapters():
-        for cell in execute.read(path).cells:
-            if cell.cell_type == "markdown":
-                for label in LABEL.findall(cell.source):
-                    if label.startswith("ch"):
-                        assert label[2:4] == path.stem[:2], label
+@pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
+def test_labels_of_a_chapter_begin_with_its_number(path):
+    cells = execute.read(path).cells
+    prose = "\n".join(c.source for c in cells if c.cell_type == "markdown")
+    for label in LABEL.findall(prose):
+        assert not label.startswith("ch") or label[2:4] == path.stem[:2], label
 
 
 def test_a_stub_that_passes_would_be_noticed():

@@ -12,18 +12,15 @@ from pathlib import Path
 import nbformat
 from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_markdown_cell
+
+from rsir.utils.io import atomic_write
 
 from . import STATUS, template
 from .pictures import smaller
 
-METADATA = {
-    "kernelspec": {
-        "display_name": "Python 3",
-        "language": "python",
-        "name": "python3",
-    },
-    "language_info": {"name": "python"},
-}
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+METADATA = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
 KEPT = {"tags", "mystnb"}  # of a cell's metadata
 VERSIONS = ("torch", "transformers", "numpy", "matplotlib")
 
@@ -40,9 +37,8 @@ def read(path: Path):
 def write(path: Path, nb) -> None:
     """Write aside, then replace: a kill leaves the old file whole."""
     nbformat.validate(nb)
-    part = path.with_name(f".{path.name}.part")
-    nbformat.write(nb, part)
-    os.replace(part, path)
+    with atomic_write(path) as file:
+        nbformat.write(nb, file)
 
 
 def code_cells(nb) -> list:
@@ -90,22 +86,15 @@ def strip(nb) -> None:
 
 def sync(nb, name: str) -> None:
     """Put the shared cells, as the template has them, into `nb`."""
-    first_code = next(
-        (i for i, c in enumerate(nb.cells) if c.cell_type == "code"), len(nb.cells)
-    )
-    for tag, tags, make, source, place in (
-        ("badge", ["badge"], nbformat.v4.new_markdown_cell, template.badge(name), 1),
-        (
-            "bootstrap",
-            ["bootstrap", "hide-input"],
-            nbformat.v4.new_code_cell,
-            template.bootstrap(),
-            first_code,
-        ),
+    kinds = [cell.cell_type for cell in nb.cells]
+    code = kinds.index("code") if "code" in kinds else len(kinds)
+    for tags, make, source, place in (
+        (["bootstrap", "hide-input"], new_code_cell, template.bootstrap(), code),
+        (["badge"], new_markdown_cell, template.badge(name), 1),
     ):
-        found = [c for c in nb.cells if tag in c.metadata.get("tags", [])]
+        found = [c for c in nb.cells if tags[0] in c.metadata.get("tags", [])]
         if not found:
-            found = [make(source, id=tag)]
+            found = [make(id=tags[0])]
             nb.cells.insert(place, found[0])
         found[0].source = source
         found[0].metadata["tags"] = tags
@@ -183,6 +172,5 @@ def load_status() -> dict:
 
 
 def save_status(status: dict) -> None:
-    part = STATUS.with_name(f".{STATUS.name}.part")
-    part.write_text(json.dumps(status, indent=1, sort_keys=True) + "\n")
-    os.replace(part, STATUS)
+    with atomic_write(STATUS) as file:
+        file.write(json.dumps(status, indent=1, sort_keys=True) + "\n")

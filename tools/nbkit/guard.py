@@ -11,33 +11,29 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from PIL import Image
 
 from . import execute, template
 
+#: known to Jupyter Book and to nbval; ours
 TAGS = set(
-    # known to Jupyter Book, and to nbval
     "hide-input hide-output hide-cell remove-input remove-output remove-cell "
     "nbval-check-output nbval-ignore-output "
-    # ours: shared cells, the knobs, the two kinds of verdict, exercises
     "badge bootstrap knobs cost verdict-live verdict-record solution".split()
 )
 VERDICT = re.compile(
-    r"^(?P<what>\S.*) against \S.* range: "
-    r"(?P<outcome>reached|below|not comparable)\b",
-    re.MULTILINE,
+    r"^\S.* against \S.* range: (reached|below|not comparable)\b", re.MULTILINE
 )
-ROOTS = (
-    "home|root|Users|tmp|work|content|mnt|media|opt|srv|usr|var|private|"
-    "data|scratch|gpfs|nfs"
-)
+ROOTS = "home root Users tmp work content mnt media opt srv usr var private data"
+ROOTS = "|".join([*ROOTS.split(), "scratch", "gpfs", "nfs"])
 #: (where it is looked for, pattern, complaint)
 FORBIDDEN = [
     (
         "source output",
-        rf"(?<![\w.:/<~-])/(?:{ROOTS})/[\w.-]+|\b[A-Z]:\\\w|file://",
+        rf"(?<![\w.:/<~-])/(?:{ROOTS})/[\w.-]+|(?-i:\b[A-Z]:\\\w)|file://",
         "names a path of one machine",
     ),
     ("output", r"\bnp\.(?:float|int|bool|str)\w*\(", "prints a bare NumPy scalar"),
@@ -88,15 +84,9 @@ def where(case: Case, cell) -> str:
 
 def text_of(out) -> str:
     """All text that an output shows."""
-    if out.output_type == "stream":
-        return out.text
-    if out.output_type == "error":
-        return "\n".join(out.traceback)
-    return "\n".join(
-        str(value)
-        for kind, value in out.get("data", {}).items()
-        if kind.startswith("text/")
-    )
+    data = out.get("data", {})
+    shown = [str(value) for kind, value in data.items() if kind.startswith("text/")]
+    return out.get("text", "") + "\n".join([*out.get("traceback", ()), *shown])
 
 
 def outputs(case: Case) -> Iterator[tuple]:
@@ -146,10 +136,9 @@ def verdicts(case: Case) -> Iterator[str]:
 
 def clean_outputs(case: Case) -> Iterator[str]:
     for cell, out in outputs(case):
-        if out.output_type == "error":
-            yield f"{where(case, cell)} stores an error"
-        if out.output_type == "stream" and out.name == "stderr":
-            yield f"{where(case, cell)} stores stderr"
+        kind = out.get("name", out.output_type)
+        if kind in ("error", "stderr"):
+            yield f"{where(case, cell)} stores an {kind}"
 
 
 def forbidden(case: Case) -> Iterator[str]:
@@ -185,10 +174,7 @@ def pictures(case: Case) -> Iterator[str]:
                     yield f"{where(case, cell)} holds a foreign picture"
                 alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
                 if len(alt.split()) < 3:
-                    yield (
-                        f"{where(case, cell)} shows a picture without a "
-                        "description (metadata mystnb.image.alt)"
-                    )
+                    yield f"{where(case, cell)} shows a picture without mystnb.image.alt"
             elif not kind.startswith("text/"):
                 yield f"{where(case, cell)} holds {kind}"
 
@@ -264,16 +250,12 @@ def plain_code(case: Case) -> Iterator[str]:
         except SyntaxError as error:
             yield f"{where(case, cell)} is not Python: {error}"
             continue
-        bodies = [
-            body
-            for node in ast.walk(tree)
-            for body in (getattr(node, "body", None), getattr(node, "orelse", None))
-            if isinstance(body, list)
-        ]
-        for before, after in ((a, b) for x in bodies for a, b in zip(x, x[1:])):
-            if before.end_lineno == after.lineno:
-                yield f"{where(case, cell)}: two statements on line {after.lineno}"
         for node in ast.walk(tree):
+            for _, body in ast.iter_fields(node):
+                for before, after in pairwise(body if isinstance(body, list) else ()):
+                    same = isinstance(after, ast.stmt) and after.lineno
+                    if same and before.end_lineno == same:
+                        yield f"{where(case, cell)}: two statements on line {same}"
             if isinstance(node, ast.Expr) and isinstance(node.value, ast.Tuple):
                 yield f"{where(case, cell)}: a tuple as a statement"
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_":

@@ -17,10 +17,10 @@ from . import ROOT
 # looks for the import, so that nothing is installed that is there already.
 IMPORT_NAMES = {"faiss-cpu": "faiss"}
 # Colab has these in versions that fit each other: never to be touched.
-NEVER = {
-    "numpy", "scipy", "pandas", "pillow", "torch", "torchvision",
-    "transformers", "matplotlib", "pyyaml", "tqdm",
-}  # fmt: skip
+NEVER = set(
+    "numpy scipy pandas pillow torch torchvision transformers matplotlib pyyaml tqdm"
+    "".split()
+)
 
 BOOTSTRAP = """\
 # The same in every notebook. On your machine it only finds rsir; on
@@ -66,25 +66,17 @@ def repository() -> tuple[str, str]:
 def colab_url(name: str) -> str:
     """Where Colab opens the notebook called `name` (a file name)."""
     url, branch = repository()
-    owner = url.removeprefix("https://github.com/")
-    return (
-        "https://colab.research.google.com/github/"
-        f"{owner}/blob/{branch}/notebooks/{name}"
-    )
+    place = url.replace("https://", "https://colab.research.google.com/")
+    place = place.replace("github.com/", "github/")
+    return f"{place}/blob/{branch}/notebooks/{name}"
 
 
 def needs() -> list[str]:
     """Import names of what Colab may lack."""
-    text = (ROOT / "pyproject.toml").read_text()
-    names = [
-        re.split(r"[<>=]", line)[0]
-        for line in tomllib.loads(text)["project"]["dependencies"]
-    ]
-    return [
-        IMPORT_NAMES.get(name, name.replace("-", "_"))
-        for name in names
-        if name not in NEVER
-    ]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = [re.split(r"[<>=]", line)[0] for line in project["dependencies"]]
+    lacks = [name for name in names if name not in NEVER]
+    return [IMPORT_NAMES.get(name, name.replace("-", "_")) for name in lacks]
 
 
 def bootstrap() -> str:
@@ -104,25 +96,17 @@ def badge(name: str) -> str:
 
 def set_address(url: str, branch: str, root: Path = ROOT) -> list[Path]:
     """Write a new repository address wherever the old one stands."""
-    config = root / "_config.yml"
-    old = yaml.safe_load(config.read_text())["repository"]
-    url = url.rstrip("/")
-    begin = "https://github.com/"
-    pairs = [
-        (
-            f"{old['url'].removeprefix(begin)}/blob/{old['branch']}/",
-            f"{url.removeprefix(begin)}/blob/{branch}/",
-        ),
-        (old["url"], url),
-    ]
+    old = yaml.safe_load((root / "_config.yml").read_text())["repository"]
+    url, begin = url.rstrip("/"), "https://github.com/"
+    was, now = (x.removeprefix(begin) for x in (old["url"], url))
     changed = []
-    for path in sorted(root.glob("*")) + sorted(root.glob("book/*")):
+    for path in [*sorted(root.glob("*")), *sorted(root.glob("book/*"))]:
         if path.suffix not in {".md", ".yml", ".cff", ".toml"}:
             continue
-        before = after = path.read_text()
-        for was, is_now in pairs:
-            after = after.replace(was, is_now)
-        if path == config:
+        before = path.read_text()
+        after = before.replace(f"{was}/blob/{old['branch']}/", f"{now}/blob/{branch}/")
+        after = after.replace(old["url"], url)
+        if path.name == "_config.yml":
             after = after.replace(f"branch: {old['branch']}", f"branch: {branch}")
         if after != before:
             path.write_text(after)

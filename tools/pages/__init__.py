@@ -8,8 +8,10 @@ from where the pages in `book/` include them.
 
 from pathlib import Path
 
+import nbkit  # noqa: F401 (it finds rsir)
+
 from rsir.experiments import tables
-from rsir.experiments.claims import NOT_AT_HAND
+from rsir.experiments.claims import FAILURES, NOT_AT_HAND, Verdict
 
 Cell = str | int | float
 
@@ -41,13 +43,10 @@ def sentence(text: str) -> str:
 
 def badge(outcome: str) -> str:
     """An outcome as a coloured word."""
-    kind = {
-        "reached": "reached",
-        "holds": "reached",
-        "below": "below",
-        "does not hold": "below",
-    }.get(outcome, "incomparable")
-    return f"[{outcome}]{{.verdict .{kind}}}"
+    kinds = {"reached": "reached", "holds": "reached"} | dict.fromkeys(
+        FAILURES, "below"
+    )
+    return f"[{outcome}]{{.verdict .{kinds.get(outcome, 'incomparable')}}}"
 
 
 def linked(source: str, name: str = "") -> str:
@@ -99,14 +98,16 @@ def encoders(runs: tables.Runs) -> str:
     start, layers = config.get("start"), config.get("text_layers")
     learns = start and config.get("stages_trained", True)
     seen = f"above {start} learns" if learns else "frozen"
-    said = {
-        None: "all of it learns",
-        0: "frozen",
-        1: "last block learns",
-    }.get(layers, f"last {layers} blocks learn")
+    said = {None: "all of it learns", 0: "frozen", 1: "last block learns"}
+    said = said.get(layers, f"last {layers} blocks learn")
     if config["text_encoder"] in ("gru", "uniskip"):
         said = "learns"
     return f"`{config['image_encoder']}` ({seen}), `{config['text_encoder']}` ({said})"
+
+
+def printed_range(verdict: Verdict) -> str:
+    """`19.38 (18.66 to 20.10)`."""
+    return f"{verdict.reported:.2f} ({verdict.low:.2f} to {verdict.high:.2f})"
 
 
 def unprinted(runs: tables.Runs) -> str:

@@ -32,15 +32,11 @@ MODULE = """\
 
 def handed_on(package: Path) -> list[str]:
     """The names in a package's `__all__`, read without importing it."""
-    init = package / "__init__.py"
-    if not init.exists():
-        return []
-    for node in ast.parse(init.read_text(encoding="utf-8")).body:
+    tree = ast.parse((package / "__init__.py").read_text(encoding="utf-8"))
+    for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             return [
-                item.value
-                for item in ast.walk(node.value)
-                if isinstance(item, ast.Constant)
+                x.value for x in ast.walk(node.value) if isinstance(x, ast.Constant)
             ]
     return []
 

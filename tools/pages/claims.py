@@ -36,6 +36,8 @@ RANGE_ROWS = {
     "GaLR with MR": [("galr", "midf+mr")],
 }
 PENDING = "not measured yet"
+OUTCOMES = ("reached", "below", "holds", "does not hold", "smaller than printed")
+OUTCOMES += ("no effect here", "not decided", "not comparable")
 #: is of time, and not of two rows of records
 SHORT_LIST = "cfitr-real-time"
 
@@ -121,9 +123,9 @@ def render(root: Path) -> dict[str, str]:
 
 def summary(made: dict) -> str:
     words = [one.verdict.outcome for found in made.values() for one in found]
-    known = ("reached", "below", "holds", "does not hold", "smaller than printed")
-    known += ("no effect here", "not decided", "not comparable")
-    counts = ", ".join(f"{w} {words.count(w)}" for w in known if w in words)
+    counts = ", ".join(
+        f"{word} {words.count(word)}" for word in OUTCOMES if word in words
+    )
     with_one = sum(bool(found) for found in made.values())
     text = f"{len(made)} claims, {with_one} of them with a verdict from records."
     return f"{text} Verdicts: {counts}." if counts else text
@@ -162,20 +164,17 @@ def printed_numbers(ranges: list[Claim], made: dict) -> str:
         )
         text = f"{claim.text} `{claim.id}` ({sources})"
         printed = f"{claim.value:.2f}<br>({claim.low:.2f}–{claim.high:.2f})"
-        for one in made[claim.id] or [None]:
-            if one is None:
-                ours = [
-                    badge(PENDING),
-                    pending(claim).removeprefix(PENDING).strip(": "),
-                ]
-            else:
-                ours = [badge(one.verdict.outcome), one.row, one.numbers]
-            ours = "<br>".join(filter(None, ours))
-            lines.append([text, ours, printed, claim.dataset])
-            text = ""
-            if one and one.verdict.declared:
-                name = dataset_name(one.dataset)
-                why.append(f"- {one.row}, {name}: {one.verdict.declared}")
+        ours = [
+            [badge(one.verdict.outcome), one.row, one.numbers] for one in made[claim.id]
+        ] or [[badge(PENDING), pending(claim).removeprefix(PENDING).strip(": ")]]
+        for number, parts in enumerate(ours):
+            said = "<br>".join(filter(None, parts))
+            lines.append(["" if number else text, said, printed, claim.dataset])
+        why += [
+            f"- {one.row}, {dataset_name(one.dataset)}: {one.verdict.declared}"
+            for one in made[claim.id]
+            if one.verdict.declared
+        ]
     head = ["claim", "verdict: row, mR", "printed (range)", "data set"]
     notes = [f"- `{c.id}`: {sentence(c.note)}" for c in ranges if c.note]
     parts = [wide(table(head, lines), "first"), "\n".join(notes)]

@@ -37,12 +37,8 @@ def render(root: Path) -> dict[str, str]:
         parts.append(heading(root, system))
         mine = [e for e in entries if e["system"] == system]
         parts += [shown(root, entry, found, effects[entry["id"]]) for entry in mine]
-    keys = {
-        tuple(key)
-        for entry in entries
-        if effects[entry["id"]]
-        for key in entry["effect"]["rows"]
-    }
+    shown_rows = [x["effect"]["rows"] for x in entries if effects[x["id"]]]
+    keys = {tuple(key) for rows in shown_rows for key in rows}
     parts += stale_sentences([one for one in found if one.key in keys])
     return {"differences.md": "\n\n".join(parts)}
 
@@ -130,12 +126,12 @@ def ties(root: Path, found: list) -> str:
         f"**Effect:** on {dataset_name(dataset)} the rule alone moves the i2t R@1 of "
         f"{system} from {min(values.values()):.1f} to {max(values.values()):.1f}."
     )
+    if not heads:
+        return text
     lines = []
     for one in heads:
         both = [f"{one.mean(rule)['mR']:.2f}" for rule in ("expected", "released")]
         lines.append([dataset_name(one.dataset), name_of(one, dagger=False), *both])
-    if not lines:
-        return text
     head = ["data set", "system", "mR, expected", "mR, released"]
     return (
         f"{text} In the mean of the six recalls, and with a stable sort, less is left "

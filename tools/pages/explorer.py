@@ -16,22 +16,16 @@ def render(root: Path) -> dict[str, str]:
     known = explorer.load(root / "web/explorer")
     if not known or not known["systems"]:
         return {"explorer.md": EMPTY}
-    lines = [
-        [
-            system_name(one["method"]),
-            f"`{one['variant']}`",
-            one["seed"],
-            f"{one['mR']:.2f}",
-            f"{one['recorded']:.2f}",
-        ]
-        for one in known["systems"]
-    ]
+    lines = []
+    for one in known["systems"]:
+        both = (f"{one[name]:.2f}" for name in ("mR", "recorded"))
+        name = system_name(one["method"])
+        lines.append([name, f"`{one['variant']}`", one["seed"], *both])
     head = ["system", "variant", "seed", "mR here", "mR recorded"]
-    scenes = len(known["scenes"]["kinds"])
-    return {
-        "explorer.md": (
-            f"{scenes} test scenes, {len(known['scenes']['texts'])} different "
-            "sentences. Each system was trained once more with the config and the "
-            "seed of its record on toy scenes:\n\n" + table(head, lines, right=head[2:])
-        )
-    }
+    scenes = known["scenes"]
+    text = (
+        f"{len(scenes['kinds'])} test scenes, {len(scenes['texts'])} different "
+        "sentences. Each system was trained once more with the config and the "
+        "seed of its record on toy scenes:\n\n"
+    )
+    return {"explorer.md": text + table(head, lines, right=head[2:])}

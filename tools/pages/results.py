@@ -18,6 +18,7 @@ from . import (
     gain,
     linked,
     name_of,
+    printed_range,
     sentence,
     spread,
     stale_sentences,
@@ -105,21 +106,20 @@ def recall_tables(root: Path, found: list, ranks=None) -> list[str]:
     """mR a row, then its six recalls; `ranks` adds chance and ceiling."""
     if not found:
         return []
-    known = {}
-    if ranks is not None:
-        known["random ranking"] = random_baseline(ranks.owner)
     lines, six = [], []
     for one in found:
         low, high = one.interval()
         released = f"{one.mean('released')['mR']:.2f}"
         lines.append([name_of(one), spread(one), f"{low:.2f} to {high:.2f}", released])
         six.append([name_of(one), *recalls(one.mean())])
-    if ranks is not None and (best := ceiling(root, found[0].dataset, ranks)):
-        known["ceiling"] = best
-    for name, values in known.items():  # no run stands behind these
-        at = 0 if name == "random ranking" else len(lines)
-        lines.insert(at, [name, f"{values['mR']:.2f}", "–", "–"])
-        six.insert(at, [name, *recalls(values)])
+    if ranks is not None:  # no run stands behind these
+        chance = {"random ranking": random_baseline(ranks.owner)}
+        best = {"ceiling": ceiling(root, found[0].dataset, ranks)}
+        for name, values in (chance | best).items():
+            at = 0 if name in chance else len(lines)
+            if values:
+                lines.insert(at, [name, f"{values['mR']:.2f}", "–", "–"])
+                six.insert(at, [name, *recalls(values)])
     head = ["system", "mR", "95 %", "mR, released ties"]
     names = [f"{side} {name}" for side, name in RECALLS]
     return [
@@ -170,8 +170,8 @@ def against_reported(heads: list) -> list[str]:
         if verdict is None:
             lines.append([name_of(one), spread(one), "–", unprinted(one)])
             continue
-        printed = f"{verdict.reported:.2f} ({verdict.low:.2f} to {verdict.high:.2f})"
-        lines.append([name_of(one), spread(one), printed, badge(verdict.outcome)])
+        said = printed_range(verdict), badge(verdict.outcome)
+        lines.append([name_of(one), spread(one), *said])
         mine = [n for n in verdict.notes if n.startswith(OWN_NOTES)]
         texts = [verdict.why, *(n for n in verdict.notes if n not in mine)]
         sources = "; ".join(map(linked, verdict.sources))
@@ -204,17 +204,9 @@ def steps(found: list) -> str:
             paper = f"{claim.value:+.2f} on {claim.dataset}"
         verdict, pair = step["verdict"], step["pair"]
         seeds = ", ".join(map(str, dict.fromkeys(pair.runs)))
-        first, _, second = step["step"].partition(" − ")
-        lines.append(
-            [
-                verdict.subject,
-                badge(verdict.outcome),
-                gain(pair),
-                paper,
-                seeds,
-                f"`{first}` − `{second}`",
-            ]
-        )
+        rows = f"`{step['step'].replace(' − ', '` − `')}`"
+        said = badge(verdict.outcome), gain(pair)
+        lines.append([verdict.subject, *said, paper, seeds, rows])
     if not lines:
         return ""
     head = ["statement", "outcome", "gain in mR [95 %]", "paper's gain", "seeds"]
@@ -235,26 +227,19 @@ def steps(found: list) -> str:
 def cost(found: list) -> list[str]:
     head = ["system", "features, min", "training, min"]
     head += ["test scores, s", "peak memory, GB"]
-    lines = [
-        [
-            name_of(one),
-            f"{one.seconds('features') / 60:.1f}",
-            f"{one.seconds('train') / 60:.1f}",
-            f"{one.seconds('evaluate'):.1f}",
-            f"{one.memory():.1f}",
-        ]
+    lines = []
+    for one in found:
+        minutes = [one.seconds(part) / 60 for part in ("features", "train")]
+        numbers = [*minutes, one.seconds("evaluate"), one.memory()]
+        lines.append([name_of(one), *(f"{x:.1f}" for x in numbers)])
+    words = "{cores} cores of {cpu}, {memory_gb} GB, "
+    kinds = {
+        words.format(**known) + (known["gpu"] or "no GPU")
         for one in found
-    ]
-    kinds = sorted(
-        {
-            f"{h['cores']} cores of {h['cpu']}, {h['memory_gb']} GB, "
-            f"{h['gpu'] or 'no GPU'}"
-            for one in found
-            for run in one.runs
-            if (h := run.hardware)
-        }
-    )
-    machines = f" Measured on {'; '.join(kinds)}." if kinds else ""
+        for run in one.runs
+        if (known := run.hardware)
+    }
+    machines = f" Measured on {'; '.join(sorted(kinds))}." if kinds else ""
     return [
         "**Cost** of one run, a mean over runs. Features of frozen encoders are "
         "computed once and kept on disk, so rows that share an encoder share their "
@@ -280,8 +265,7 @@ def runs(found: list) -> str:
             f"{value:.2f}",
             f"{run.val_mR:.2f}",
             f"`{str(run.commit)[:10]}`",
-            run.versions.get("python", "–"),
-            run.versions.get("torch", "–"),
+            *(run.versions.get(name, "–") for name in ("python", "torch")),
             str(run.created)[:10],
         ]
         for one in found
@@ -293,20 +277,18 @@ def runs(found: list) -> str:
 
 def attempts(root: Path, dataset: str) -> str:
     """What was tried on validation before configs were fixed."""
-    lines = []
-    for one in trials.read(root / "results/tried.csv"):
-        if one["dataset"] == dataset:
-            variant = one["variant"] or next(iter(variants(one["method"])))
-            lines.append(
-                [
-                    system_name(one["method"]),
-                    f"`{variant}`",
-                    f"`{one['changes']}`" if one["changes"] else "–",
-                    *(one[name] for name in ("seed", "val_mR", "best_epoch")),
-                    f"{int(one['seconds']) / 60:.1f}",
-                    f"`{one['commit']}`",
-                ]
-            )
+    lines = [
+        [
+            system_name(one["method"]),
+            f"`{one['variant'] or next(iter(variants(one['method'])))}`",
+            f"`{one['changes']}`" if one["changes"] else "–",
+            *(one[name] for name in ("seed", "val_mR", "best_epoch")),
+            f"{int(one['seconds']) / 60:.1f}",
+            f"`{one['commit']}`",
+        ]
+        for one in trials.read(root / "results/tried.csv")
+        if one["dataset"] == dataset
+    ]
     if not lines:
         return ""
     head = ["system", "row", "changed", "seed", "val mR", "best epoch", "min", "commit"]
@@ -316,11 +298,3 @@ def attempts(root: Path, dataset: str) -> str:
         "split has no part in it; `rsir train ... --tried results/tried.csv` adds a "
         f"line. Options are named as they were then.\n\n{body}\n\n```"
     )
-
-
-def reported_text(system: str | None, dataset: str) -> str:
-    """`19.38 (18.66 to 20.10)`, or that nothing is printed."""
-    found = tables.reported_range(system, dataset) if system else None
-    if found is None:
-        return "–"
-    return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"

@@ -19,20 +19,15 @@ def costs(root: Path) -> dict[str, dict]:
     }
 
 
-def link(root: Path, name: str) -> str:
-    return (
-        f"[{name}](../notebooks/{name}.ipynb)" if in_book(root, name) else f"`{name}`"
-    )
-
-
 def render(root: Path) -> dict[str, str]:
     status = costs(root)
     if not status:
         return {"status.md": "No chapter has been executed yet."}
-    lines = [
-        [link(root, name), x["seconds"], x["peak_memory_mb"] or "–", x["preset"]]
-        for name, x in status.items()
-    ]
+    lines = []
+    for name, x in status.items():
+        link = f"[{name}](../notebooks/{name}.ipynb)"
+        link = link if in_book(root, name) else f"`{name}`"
+        lines.append([link, x["seconds"], x["peak_memory_mb"] or "–", x["preset"]])
     names = sorted({n for known in status.values() for n in known["versions"]})
     versions = {
         (known["python"], *(known["versions"].get(n, "–") for n in names))
