@@ -1,5 +1,6 @@
 """The page "paper against code" says what tests and records say."""
 
+import ast
 import re
 
 import pytest
@@ -7,7 +8,8 @@ from nbkit import ROOT
 from pages import differences
 from pages.claims import PENDING
 from result_samples import record
-from rsir.models.recipes import RECIPES, recipe
+
+from rsir.models import config, methods
 
 ENTRIES = differences.load(ROOT)
 IDS = [entry["id"] for entry in ENTRIES]
@@ -24,9 +26,9 @@ def test_every_entry_is_whole_and_named_once():
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=IDS)
-def test_its_rows_and_its_proof_exist(entry):
-    for method, row in entry["effect"].get("rows", ()):
-        assert recipe(method, "cpu", row)  # names what is unknown
+def test_its_variants_and_its_proof_exist(entry):
+    for method, variant in entry["effect"].get("rows", ()):
+        assert config(method, "cpu", variant)  # names what is unknown
     if "exact" in entry["effect"]:
         assert entry.get("test"), "algebra needs a test"
     if proof := entry.get("test"):
@@ -37,16 +39,22 @@ def test_its_rows_and_its_proof_exist(entry):
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=IDS)
 def test_a_keyword_that_it_names_is_one(entry):
-    """`name=...` in "ours" is an option of a recipe or in the code."""
-    code = "".join(path.read_text() for path in (ROOT / "rsir").rglob("*.py"))
+    """`name=...` in "ours" is an option of a config or in the code."""
     known = {
-        field for recipe in RECIPES.values()
-        for field in recipe.__dataclass_fields__
-    }  # fmt: skip
-    if entry["system"].lower() not in [*RECIPES, "galr", "all"]:
-        return  # its keywords come with its model
+        field
+        for method in methods().values()
+        for field in method.config.__dataclass_fields__
+    }
+    code = "".join(path.read_text() for path in (ROOT / "rsir").rglob("*.py"))
     for name in re.findall(r"`(\w+)=", entry["ours"]):
         assert name in known or re.search(rf"\b{name}\b", code), name
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=IDS)
+def test_a_released_bug_that_it_names_is_one(entry):
+    named = re.findall(r"`released_bugs=(\(.*?\))`", entry["ours"])
+    for bugs in map(ast.literal_eval, named):
+        assert config(entry["system"].lower(), released_bugs=bugs)
 
 
 def entry_of(text: str, name: str) -> str:
@@ -70,7 +78,7 @@ def test_an_effect_appears_with_its_records(tmp_path):
     assert PENDING in entry_of(after, "amfmn-sim-row")
 
 
-def test_a_stale_row_marks_its_effect(tmp_path):
+def test_a_stale_variant_marks_its_effect(tmp_path):
     (tmp_path / "book").mkdir()
     listed = (ROOT / "book/differences.yml").read_text()
     (tmp_path / "book/differences.yml").write_text(listed)
@@ -81,11 +89,11 @@ def test_a_stale_row_marks_its_effect(tmp_path):
         "ucm",
         "abl-fixed",
         1.0,
-        modules={"rsir.models.losses": "of another time"},
+        modules={"models/losses.py": "of another time"},
     )
     made = differences.render(tmp_path)["differences.md"]
     assert re.search(r"\] † \|", entry_of(made, "amfmn-loss"))
-    assert "count as stale" in made and "`rsir.models.losses`" in made
+    assert "count as stale" in made and "`models/losses.py`" in made
 
 
 def test_without_a_list_the_page_says_so(tmp_path):

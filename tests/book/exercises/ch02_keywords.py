@@ -3,21 +3,21 @@
 SETUP = """
 import torch
 import torch.nn.functional as F
+
 torch.manual_seed(0)
 s, k, v = torch.randn(3, 5, 8), torch.randn(3, 5, 8), torch.randn(3, 8)
 
 class Both:
     balance = torch.nn.Linear(16, 8)
 
-    def score(self, pics, query):
-        a, b = s / s.norm(dim=-1, keepdim=True), k / k.norm(
-            dim=-1, keepdim=True)
-        w = 1 / (1 + (-self.balance(torch.cat([a, b], -1))).exp())
+    def score(self, images, texts):
+        unit = [x / x.norm(dim=-1, keepdim=True) for x in (s, k)]
+        w = 1 / (1 + (-self.balance(torch.cat(unit, -1))).exp())
         mix = s * w + k * (1 - w)
-        v = pics["v"][:, None]
+        v = images["v"][:, None]
         return (v * mix).sum(-1) / v.norm(dim=-1) / mix.norm(dim=-1)
 
-both, pics, query = Both(), {"v": v}, None
+both, images, texts = Both(), {"v": v}, None
 """
 STUB = """
 def mixed(s, k, balance):
@@ -25,15 +25,15 @@ def mixed(s, k, balance):
     return ...    # (27)
 """
 CHECK = """
-slow = F.cosine_similarity(
-    pics["v"][:, None], mixed(s, k, both.balance), dim=-1)
-assert torch.allclose(slow, both.score(pics, query), atol=1e-5)
+fused = mixed(s, k, both.balance)
+by_hand = F.cosine_similarity(images["v"][:, None], fused, dim=-1)
+torch.testing.assert_close(both.score(images, texts), by_hand)
 """
 SOLUTION = """
 def mixed(s, k, balance):
     unit = F.normalize(s, dim=-1), F.normalize(k, dim=-1)
-    w = torch.sigmoid(balance(torch.cat(unit, dim=-1)))
-    return s * w + k * (1 - w)
+    w = torch.sigmoid(balance(torch.cat(unit, dim=-1)))    # (26)
+    return s * w + k * (1 - w)                             # (27)
 """
 
 NOTEBOOK = True

@@ -1,7 +1,7 @@
 """ch02-zero: the same model with a gate that says nothing."""
 
 SETUP = """
-from copy import deepcopy
+import copy
 import torch
 torch.manual_seed(0)
 model = torch.nn.Module()
@@ -18,7 +18,7 @@ assert all(p.any() for p in model.guidance.parameters()), "a copy!"
 """
 SOLUTION = """
 def without_gate(model):
-    model = deepcopy(model)
+    model = copy.deepcopy(model)
     for parameter in model.guidance.parameters():
         torch.nn.init.zeros_(parameter)
     return model
