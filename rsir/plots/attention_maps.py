@@ -58,7 +58,7 @@ def word_looks(model, encoded: EncodedSplit, image: int, caption: str) -> list[L
     """Where each word piece of a caption looks in a picture.
 
     Args:
-        model: has `looks`, such as EnVLF; put into evaluation mode.
+        model: has `attention`, such as EnVLF; put into evaluation mode.
         encoded: the split as the model reads it.
         image: index of the picture.
         caption: any sentence.
@@ -69,7 +69,7 @@ def word_looks(model, encoded: EncodedSplit, image: int, caption: str) -> list[L
     images = model.encode_images(encoded.images([image]))
     texts = model.encode_texts(model.text_features(ids))
     pairs = torch.zeros(1, 2, dtype=torch.long)
-    maps = model.looks(images, texts, pairs)[0]  # (L, P)
+    maps = model.attention(images, texts, pairs)[0]  # (L, P)
     side = int(maps.shape[1] ** 0.5)
     words = encoder.tokenizer.convert_ids_to_tokens(ids[0])
     boxes = [named_boxes(encoded.split, image, word) for word in words]

@@ -76,7 +76,7 @@ EQUATIONS = [
     ("CFITR", "h", CFITR, r"self\.head\[side\]\(self\.drop\(z\)\)  # h"),
     ("CFITR", "code", CFITR, r"torch\.where\(h\.detach\(\) > 0, 1\.0, -1\.0\)"),
     ("CFITR", "Hamming", CFITR, r"\(one @ other\.T - one\.shape\[1\]\) / 2"),
-    ("CFITR", "L_tri", CFITR, r"triplet_hard\(scores, MARGIN, .*# L_tri"),
+    ("CFITR", "L_tri", CFITR, r"triplet_loss\(scores, positive\)}  # L_tri"),
     ("CFITR", "L_quant", CFITR, r"quant\.mean\(\),  # L_quant"),
     ("CFITR", "L_bal", CFITR, r"bal\.mean\(\),  # L_bal"),
     ("CFITR", "B", CFITR, r"\(h_i \+ h_t\)\.detach\(\)\.sign\(\)"),

@@ -27,7 +27,7 @@ class Model:
 
     encode_images = encode_texts = text_features = staticmethod(lambda x: x)
 
-    def looks(self, images, texts, pairs):
+    def attention(self, images, texts, pairs):
         where = torch.zeros(1, 3, 4, 4)
         where[:, :, :2, :2] = 0.25
         return where.flatten(2)

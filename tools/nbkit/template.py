@@ -26,7 +26,11 @@ BOOTSTRAP = """\
 # The same in every notebook. On your machine it only finds rsir; on
 # Colab it takes the book's own version of it, installs what Colab
 # lacks, and leaves torch and numpy alone.
-import importlib.util, os, pathlib, subprocess, sys
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
 
 home = pathlib.Path.cwd()
 if "google.colab" in sys.modules:
@@ -51,7 +55,7 @@ elif not importlib.util.find_spec("rsir"):
     for place in (home, *home.parents):
         if (place / "rsir" / "__init__.py").exists():
             sys.path.insert(0, str(place))
-import rsir
+import rsir  # noqa: F401
 """
 
 BADGE = "[Open this chapter in Colab]({URL})"

@@ -24,7 +24,7 @@ from . import (
 )
 
 NAMES = ["claims.md"]
-TEST = "tests/book/test_claims_page.py"
+TEST = "tests/book/test_pages.py"
 DATASETS = tuple(tables.DATASETS)
 #: rows that are held to a printed number, by the system it is of
 RANGE_ROWS = {
