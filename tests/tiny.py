@@ -119,8 +119,6 @@ class TinyEncoder(ImageEncoder):
         return maps, self.head(maps[-1].mean((2, 3)))
 
 
-
-
 @dataclass(frozen=True)
 class StubConfig(Config):
     method: str = "stub"
