@@ -237,3 +237,11 @@ def test_a_bert_comes_from_a_folder_laid_out_as_the_hub(tmp_path):
         plain = model(input_ids=ids[1:, :3]).last_hidden_state[0]
         found = encoder(ids).pooled[1]
     torch.testing.assert_close(found, plain.mean(0), atol=1e-5, rtol=1e-4)
+
+
+def test_groups_of_like_length_change_nothing(minilm, monkeypatch):
+    ids = minilm.tokenize(CAPTIONS * 2)
+    with torch.no_grad():
+        whole = minilm(ids).pooled
+        monkeypatch.setattr(text_module, "GROUP", 2)
+        torch.testing.assert_close(minilm(ids).pooled, whole, atol=1e-5, rtol=1e-4)

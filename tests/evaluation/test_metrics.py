@@ -148,3 +148,21 @@ def test_the_ceilings_are_reached_and_not_passed(seed):
         for side in ("i2t", "t2i"):
             for k, value in getattr(noise, side).items():
                 assert value <= top[side][k] + 1e-9
+
+
+def test_expected_agrees_with_many_random_orders(uneven_owner):
+    rng = np.random.default_rng(0)
+    owner = uneven_owner(rng, 60)
+    scores = rng.integers(0, 6, (60, len(owner)))
+    drawn = np.array(
+        [
+            evaluate(scores + rng.random(scores.shape) / 2, owner, bootstrap=0).mR
+            for _ in range(150)
+        ]
+    )
+    exact, worst, best = (
+        evaluate(scores, owner, ties=rule, bootstrap=0).mR
+        for rule in ("expected", "pessimistic", "optimistic")
+    )
+    assert abs(drawn.mean() - exact) < 4 * drawn.std() / np.sqrt(len(drawn))
+    assert worst < drawn.min() < drawn.max() < best

@@ -6,11 +6,12 @@ import torch
 import torch.nn.functional as F
 from tiny import tiny_config
 from torch import nn
-from tower_samples import features, make
+from tower_samples import features, make, pairs
 
 from rsir.models import build
 from rsir.models.base import score_split
 from rsir.models.galr import (
+    ALL_RELEASED,
     GCN,
     MIDF,
     Attention,
@@ -136,3 +137,31 @@ def test_a_split_feeds_the_branches(fusion, splits, cached):
     assert ("looks" in found) == (fusion != "global")
     scores = score_split(model, splits.val)
     assert scores.shape == (8, 16) and np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize(
+    "bugs, learns", [((), True), (ALL_RELEASED, False), (("gamma",), False)]
+)
+def test_the_released_head_gets_no_gradient(bugs, learns):
+    model, (images, texts) = make(GaLR, 12, released_bugs=bugs), features(5, 5, 12)
+    sum(model.losses(model(images, texts), pairs(5)).values()).backward()
+    grads = [p.grad.abs().max() for p in model.midf.dynamic_weight.parameters()]
+    graph = model.gcn.fc1.weight.grad.abs().max()
+    assert graph > 1e-3
+    assert (max(grads) > 1e-3 * graph) if learns else (max(grads) < 1e-5 * graph)
+
+
+def test_attention_over_one_item_is_a_linear_map():
+    torch.manual_seed(0)
+    attention = Attention(DIM, heads=4).eval()
+    x = torch.randn(5, 1, DIM)
+    one, two = torch.randn(5, 1, DIM), torch.randn(5, 1, DIM)
+    read = attention(x, one)
+    torch.testing.assert_close(read, attention.merge(attention.value(one)))
+    torch.testing.assert_close(read, attention(torch.randn_like(x), one))
+    mixed = attention(x, 0.3 * one + 0.7 * two)
+    torch.testing.assert_close(mixed, 0.3 * read + 0.7 * attention(x, two))
+    read.pow(2).sum().backward()
+    for idle in (attention.query, attention.key):
+        assert idle.weight.grad.abs().max() < 1e-6
+    assert attention.value.weight.grad.abs().max() > 1e-3

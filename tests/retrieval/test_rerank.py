@@ -160,3 +160,44 @@ def test_ppsr_refuses_a_bank_of_another_gallery():
     for side in ("image_bank", "caption_bank"):
         with pytest.raises(ValueError, match=f"{side}: .*gallery"):
             ppsr(np.ones((4, 6)), **{side: np.ones((6, 4))})
+
+
+def test_mr_by_hand():
+    """xi = ln 2: the places count 1/2, 1/4, 1/8, ..."""
+    scores = np.array(
+        [
+            [0.9, 0.8, 0.7, 0.1, 0.1, 0.1],
+            [0.1, 0.9, 0.2, 0.2, 0.1, 0.1],
+            [0.5, 0.1, 0.1, 0.9, 0.8, 0.1],
+            [0.5, 0.2, 0.1, 0.1, 0.1, 0.9],
+        ]
+    )
+    options = {"w_sig": 1.0, "w_rev": 2.0, "xi": math.log(2)}
+    got = multivariate_rerank(scores, "i2t", k=3, style="figure", **options)
+    share = [0.9 / 2, 0.8 / 2, 0.7 / 1.1]
+    want = [
+        share[0] + 1 / 2 + 2 * 1 / 2,
+        share[1] + 1 / 4 + 2 * 1 / 4,
+        share[2] + 1 / 8 + 2 * 1 / 2,
+    ]
+    close(got[0], np.array([*want, 0, 0, 0]))
+    # released: all six, reverse places 0 1 0 2 1 1 -> 0 2 1 5 3 4
+    got = multivariate_rerank(scores, "i2t", k=3, **options)
+    back = [0, 2, 1, 5, 3, 4]
+    want = [
+        scores[0, t] / scores[:, t].sum() + 2.0 ** -(t + 1) + 2 * 2.0 ** -(back[t] + 1)
+        for t in range(6)
+    ]
+    close(got[0], np.array(want))
+
+
+def test_with_a_bank_a_query_is_answered_alone():
+    rng = np.random.default_rng(7)
+    scores, bank = rng.random((9, 40)), rng.random((50, 40))
+    whole = multivariate_rerank(scores, "i2t", bank=bank)
+    one = multivariate_rerank(scores[3:4], "i2t", bank=bank)
+    assert np.array_equal(whole[3:4], one)
+    whole = ppsr(scores, image_bank=bank)
+    assert np.array_equal(whole[3:4], ppsr(scores[3:4], image_bank=bank))
+    # without one, the answer hangs on who else was asked
+    assert not np.array_equal(ppsr(scores)[3:4], ppsr(scores[3:4]))
