@@ -65,7 +65,7 @@ EQUATIONS = [
     ("EnVLF", "vision", ENVLF, r"tokens = self\.norm\(x\)  # vision"),
     ("EnVLF", "language", ENVLF, r"\"text_tokens\": .*# language"),
     ("EnVLF", "score", ENVLF, r"images\[\"v\"\] @ texts\[\"t\"\]\.T  # cos\(v, t\)"),
-    ("EnVLF", "multi-modal encoder", ENVLF, r"self\.cross\(y, tokens.*# read"),
+    ("EnVLF", "multi-modal encoder", ENVLF, r"self\.cross\(x, tokens.*# read"),
     ("EnVLF", "match", ENVLF, r"self\.match\(read\[:, 0\]\).*# match"),
     ("EnVLF", "contrastive", ENVLF, r"loss = contrastive\(scores, .*"),
     ("EnVLF", "matching", ENVLF, r"F\.binary_cross_entropy_with_logits\("),
