@@ -27,7 +27,7 @@ def test_every_entry_is_whole_and_named_once():
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=IDS)
 def test_its_variants_and_its_proof_exist(entry):
-    for method, variant in entry["effect"].get("rows", ()):
+    for method, variant in entry["effect"].get("variants", ()):
         assert config(method, "cpu", variant)  # names what is unknown
     if "exact" in entry["effect"]:
         assert entry.get("test"), "algebra needs a test"

@@ -17,7 +17,7 @@ from .claims import PENDING
 from .landing import surprise
 
 NAMES = ["differences.md"]
-KINDS = ("rows", "pending", "exact", "ties", "none")
+KINDS = ("variants", "pending", "exact", "ties", "none")
 
 
 def load(root: Path) -> list[dict]:
@@ -37,7 +37,7 @@ def render(root: Path) -> dict[str, str]:
         parts.append(heading(root, system))
         mine = [e for e in entries if e["system"] == system]
         parts += [shown(root, entry, found, effects[entry["id"]]) for entry in mine]
-    shown_rows = [x["effect"]["rows"] for x in entries if effects[x["id"]]]
+    shown_rows = [x["effect"]["variants"] for x in entries if effects[x["id"]]]
     keys = {tuple(key) for rows in shown_rows for key in rows}
     parts += stale_sentences([one for one in found if one.key in keys])
     return {"differences.md": "\n\n".join(parts)}
@@ -45,7 +45,7 @@ def render(root: Path) -> dict[str, str]:
 
 def counted(entries: list[dict], effects: dict) -> str:
     """How many there are, and how many of them are measured."""
-    pairs = [e for e in entries if {"rows", "pending"} & {*e["effect"]}]
+    pairs = [e for e in entries if {"variants", "pending"} & {*e["effect"]}]
     done = sum(bool(found) for found in effects.values())
     exact = sum("exact" in e["effect"] for e in entries)
     return (
@@ -80,7 +80,7 @@ def shown(root: Path, entry: dict, found: list, effects: list) -> str:
         parts.append(ties(root, found))
     if "pending" in known:
         parts.append(f"**Effect** ({known['pending']}): {PENDING}.")
-    if "rows" in known:
+    if "variants" in known:
         says = " ".join(known["says"].split())
         head = ["data set", "gain [95 %]", "seeds"]
         if effects:
@@ -101,9 +101,9 @@ def gains(entry: dict, found: list) -> list[list[str]]:
 
     A dagger marks a gain with a row of records that are stale.
     """
-    if "rows" not in entry["effect"]:
+    if "variants" not in entry["effect"]:
         return []
-    sides = [tuple(key) for key in entry["effect"]["rows"]]
+    sides = [tuple(key) for key in entry["effect"]["variants"]]
     lines = []
     for dataset in tables.DATASETS:
         pair = tables.paired(found, *sides, dataset)
