@@ -222,6 +222,8 @@ def paired(
     seeds = set(a.seeds) & set(b.seeds)
     if not seeds or a.preset != b.preset:
         return "no seed of one preset in common"
+    if bool(seeds & a.stale().keys()) != bool(seeds & b.stale().keys()):
+        return "one of the two is stale"
     sides = [tuple(_key(r) for r in one.runs if r.seed in seeds) for one in (a, b)]
     owners = {_load(*key).owner.tobytes() for side in sides for key in side}
     if len(owners) > 1:
