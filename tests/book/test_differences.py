@@ -78,22 +78,22 @@ def test_an_effect_appears_with_its_records(tmp_path):
     assert PENDING in entry_of(after, "amfmn-sim-row")
 
 
-def test_a_stale_variant_marks_its_effect(tmp_path):
+@pytest.mark.parametrize("stale", [("abl-fixed",), ("soft-minilm", "abl-fixed")])
+def test_stale_is_compared_with_stale_alone_and_marked(tmp_path, stale):
     (tmp_path / "book").mkdir()
     listed = (ROOT / "book/differences.yml").read_text()
     (tmp_path / "book/differences.yml").write_text(listed)
-    record(tmp_path, "amfmn", "ucm", "soft-minilm", 3.0)
-    record(
-        tmp_path,
-        "amfmn",
-        "ucm",
-        "abl-fixed",
-        1.0,
-        modules={"models/losses.py": "of another time"},
-    )
+    for variant, score in (("soft-minilm", 3.0), ("abl-fixed", 1.0)):
+        old = {"modules": {"models/losses.py": "of another time"}}
+        facts = old if variant in stale else {}
+        record(tmp_path, "amfmn", "ucm", variant, score, **facts)
     made = differences.render(tmp_path)["differences.md"]
-    assert re.search(r"\] † \|", entry_of(made, "amfmn-loss"))
-    assert "count as stale" in made and "`models/losses.py`" in made
+    entry = entry_of(made, "amfmn-loss")
+    if len(stale) == 2:
+        assert re.search(r"\] † \|", entry)
+        assert "count as stale" in made and "`models/losses.py`" in made
+    else:
+        assert "†" not in entry and "not measured yet" in entry
 
 
 def test_without_a_list_the_page_says_so(tmp_path):
