@@ -179,9 +179,8 @@ class Vocabulary:
         """Ids of several captions, filled up with 0.
 
         Returns:
-            ids: int64 [n, L], L the longest of them, at most
-                `max_len` (as released: 47).
-            lengths: int64 [n], each from 1 to L.
+            ids, int64 [n, L], L the longest of them, at most `max_len` (as
+            released: 47); and lengths, int64 [n], each from 1 to L.
         """
         if max_len is not None and max_len < 1:
             raise RsirError(f"max_len is {max_len}; give at least 1")

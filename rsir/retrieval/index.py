@@ -2,12 +2,10 @@
 
 Binary indexes hold packed codes and count the bits that differ; float
 indexes hold unit vectors and take the cosine. All scores are higher when
-closer. A folder's index is built once and kept beside the pictures:
-
-    FOLDER/.rsir-index/
-        pictures.index   the index, its rows, and what is known of each file
-        part-*.npz       rows of a build that has not come to its end
-        skipped.csv      pictures that were left out, and why
+closer. A folder's index is built once and kept beside the pictures, in
+`FOLDER/.rsir-index`: `pictures.index` is the index, its rows, and what is known
+of each file; `part-N.npz` are rows of a build that has not come to its end;
+`skipped.csv` lists pictures that were left out, and why.
 
 Explained in chapter 05.
 """
