@@ -9,10 +9,9 @@ Chapter: notebooks/01_data_and_protocol.ipynb.
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 
+from rsir.data.images import hash_of_captions
 from rsir.data.split import Split
 from rsir.evaluation.metrics import chance
 
@@ -102,8 +101,4 @@ def false_negatives(
 
 def captions_hash(split: Split) -> str:
     """sha256 of captions and owners in order; pictures do not enter."""
-    total = hashlib.sha256(b"rsir captions 1\n")
-    for owner, text in zip(split.owner, split.captions, strict=True):
-        body = text.encode("utf-8", "surrogatepass")
-        total.update(b"%d %d " % (owner, len(body)) + body)
-    return total.hexdigest()
+    return hash_of_captions(split, "rsir captions 1\n")

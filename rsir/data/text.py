@@ -15,17 +15,15 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 
 import numpy as np
 
 from rsir.utils.errors import RsirError
-from rsir.utils.io import atomic_write, read_lines, read_text
+from rsir.utils.io import atomic_write, read_text
 
-PUNCTUATION = frozenset(",.:;?()[]&!*@#$%")
-"""The signs that both released codes drop."""
-
+PUNCTUATION = frozenset(",.:;?()[]&!*@#$%")  # both released codes drop these
 PAD, UNK = "<pad>", "<unk>"
 
 _QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"'})
@@ -111,44 +109,17 @@ class Vocabulary:
         self.unk = self._id[UNK]
 
     @classmethod
-    def build(
-        cls,
-        captions: Iterable[str],
-        threshold: int = 5,
-        stop_words: Collection[str] = (),
-    ) -> Vocabulary:
+    def build(cls, captions: Iterable[str], threshold: int = 5) -> Vocabulary:
         """Words that occur at least `threshold` times (5 as released).
 
-        Args:
-            captions: of train, or train and val; the released RSICD
-                vocabulary has seen the test captions as well.
-            stop_words: words to leave out; the released code leaves
-                out NLTK's English ones, which so become `<unk>`.
+        `captions`: of train, or train and val; the released RSICD
+        vocabulary has seen the test captions as well. The released code
+        also leaves out NLTK's English stop words; here they stay.
         """
         count = Counter(w for c in captions for w in tokenize(c))
-        left_out = {*stop_words, PAD, UNK}
-        kept = [w for w, n in count.items() if n >= threshold and w not in left_out]
+        kept = [w for w, n in count.items() if n >= threshold and w not in (PAD, UNK)]
         kept.sort(key=lambda w: (-count[w], w))
         return cls([PAD, UNK, *kept])
-
-    @classmethod
-    def from_word_list(cls, path: str | os.PathLike, first_id: int = 1) -> Vocabulary:
-        """A file with one word a line, from `first_id` on.
-
-        Such as skip-thoughts' table. A word given twice keeps its
-        first id. "UNK" reads as `<unk>`, which else follows at the end.
-        """
-        if first_id < 1:
-            raise RsirError("first_id must be at least 1; 0 is padding")
-        words: list[str | None] = [PAD] + [None] * (first_id - 1)
-        seen = {PAD}
-        for line in read_lines(path, "word list"):
-            word = UNK if line.strip() == "UNK" else line.strip()
-            words.append(None if not word or word in seen else word)
-            seen.add(word)
-        if UNK not in seen:
-            words.append(UNK)
-        return cls(words)
 
     def __len__(self) -> int:
         """Highest id plus one: the rows an embedding needs."""
@@ -192,10 +163,6 @@ class Vocabulary:
             line[: len(row)] = row
         return ids, lengths
 
-    def decode(self, ids: Iterable[int]) -> list[str]:
-        """The words of some ids; padding is left out."""
-        return [self.words[i] or UNK for i in ids if i != 0]
-
     def save(self, path: str | os.PathLike) -> None:
         """Write JSON, aside and then into place."""
         data = {"format": "rsir vocabulary 1", "words": self.words}
@@ -213,21 +180,15 @@ class Vocabulary:
         try:
             data = json.loads(read_text(path, "vocabulary"))
         except json.JSONDecodeError as error:
-            raise RsirError(
-                f"{path} is not JSON (line {error.lineno}: {error.msg})"
-            ) from None
-        data = data if isinstance(data, dict) else {}
-        words, table = data.get("words"), data.get("word2idx")
-        if isinstance(words, list):
-            return cls(words)
-        if isinstance(table, dict) and table:
-            ids = list(table.values())
-            if not all(isinstance(i, int) and i >= 0 for i in ids):
-                raise RsirError(f"{path}: 'word2idx' must give counts")
-            words = [None] * (max(ids) + 1)
-            for word, i in table.items():
-                words[i] = word
-            return cls(words)
+            raise RsirError(f"{path} is not JSON ({error}); write it anew") from None
+        match data:
+            case {"words": [*words]}:
+                return cls(words)
+            case {"word2idx": {**table}} if table:
+                if not all(isinstance(i, int) and i >= 0 for i in table.values()):
+                    raise RsirError(f"{path}: 'word2idx' must give counts")
+                words = dict((i, word) for word, i in table.items())
+                return cls([words.get(i) for i in range(max(words) + 1)])
         raise RsirError(
             f"{path} is no vocabulary: it needs the key 'words' (of "
             "rsir) or 'word2idx' (of the released codes)"
