@@ -1,8 +1,7 @@
 """How often captions say the same, and what that does to a batch.
 
-Duplicates are the same string. Those of one image are only dull; those
-of different images are what a protocol has to decide about, and what
-makes negatives of a batch false.
+Duplicates are the same string. Those of different images are what a
+protocol has to decide about, and what makes negatives of a batch false.
 
 Chapter: notebooks/01_data_and_protocol.ipynb.
 """

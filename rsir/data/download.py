@@ -235,11 +235,10 @@ def _from_hub(place: Source, store: Path, known: dict, progress: bool):
 
 
 def parquet_to_karpathy(files: list[Path], folder: Path, what: Entry) -> None:
-    """Images and Karpathy JSON from parquet files.
+    """Images and Karpathy JSON from parquet files, as `arampacha/rsicd` has them.
 
-    The columns are `filename`, `captions` (a list) and `image` (a
-    struct with `bytes`), as `arampacha/rsicd` has them; the split is
-    the first word of the file's name.
+    Columns are `filename`, `captions` (a list) and `image` (a struct with
+    `bytes`); the split is the first word of the file's name.
 
     Raises:
         RsirError: a split or a column missing, a name twice.

@@ -60,11 +60,8 @@ def _stem(name: str) -> str:
 class ImageFolder:
     """The files below a folder, to be found by the names of a listing.
 
-    Hidden files and folders are left out.
-
-    Attributes:
-        path: the folder.
-        images: the picture files below it, by their suffix.
+    `images` are the picture files, by their suffix. Hidden files and
+    folders are left out.
 
     Raises:
         RsirError: no such folder, or no permission to list it.
@@ -144,10 +141,9 @@ class PixelOptions:
     """How to read pictures that are not 8 bits in 1 or 3 bands.
 
     Attributes:
-        bands: numbers of the bands to take, from 1: three for red,
-            green and blue, or one for grey.
-        scale: the values that become 0 and 255. For data of more than
-            8 bits only; NaN becomes 0. Pictures of 8 bits stay.
+        bands: numbers of the bands to take, from 1: three, or one for grey.
+        scale: the values that become 0 and 255, of data of more than 8
+            bits; NaN becomes 0.
         percentiles: measure `scale` on the pictures, see `measured`.
     """
 
@@ -408,10 +404,7 @@ def in_threads(function: Callable, items: Iterable) -> list:
 def unreadable(
     paths: Iterable[Path], pixels: PixelOptions | None = None
 ) -> list[tuple[Path, str]]:
-    """Decode every picture; those that fail, with the reason.
-
-    About 1 ms for a picture of 256 px.
-    """
+    """Decode every picture (about 1 ms each); those that fail, with the reason."""
 
     def look(path):
         try:
@@ -424,16 +417,10 @@ def unreadable(
 
 
 def image_hashes(images, pixels: PixelOptions | None = None) -> list[str]:
-    """sha256 of the bytes of every image file, in order.
+    """sha256 of the bytes of every image file, [n_images] hexadecimal.
 
-    Pixel options enter where set: a file read in another way is
-    another picture.
-
-    Args:
-        images: a `Split` (with its own `pixels`), or paths.
-
-    Returns:
-        Hexadecimal digests, [n_images].
+    `images` is a `Split` (with its own `pixels`), or paths. Pixel options
+    enter where set: a file read in another way is another picture.
 
     Raises:
         RsirError: a file is missing or may not be read.

@@ -19,7 +19,7 @@ import re
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -393,25 +393,22 @@ def parse_lists(files: dict[str, Path]) -> list[Record]:
     Items are `{"image": ..., "caption": ...}`; the caption is a string
     or a list of them, and an image may have several items.
     """
-    return _grouped(
-        row for p in SPLIT_NAMES if p in files for row in _list_rows(files[p], p)
-    )
-
-
-def _list_rows(source: Path, part: str) -> Iterator[tuple]:
-    data = _load_json(source)
-    if not isinstance(data, list):
-        raise RsirError(
-            f"{source} is {_kind_of_json(data)}, not a list of objects "
-            f"with 'image' and 'caption'; {_OTHER_WAY}"
-        )
-    for i, item in enumerate(data):
-        where = f"{source}: [{i}]"
-        name, texts = _values(item, where, image=str, caption=(str, list))
-        for x in [texts] if isinstance(texts, str) else texts:
-            x = {"caption": x} if isinstance(x, str) else x
-            [text] = _values(x, f"{where} ({name})", caption=str)
-            yield name.strip(), text, part, f"{source.name} [{i}]"
+    rows = []
+    for part in SPLIT_NAMES:
+        data = _load_json(files[part]) if part in files else []
+        if not isinstance(data, list):
+            raise RsirError(
+                f"{files[part]} is {_kind_of_json(data)}, not a list of objects "
+                f"with 'image' and 'caption'; {_OTHER_WAY}"
+            )
+        for i, item in enumerate(data):
+            where = f"{files[part]}: [{i}]"
+            name, texts = _values(item, where, image=str, caption=(str, list))
+            for x in [texts] if isinstance(texts, str) else texts:
+                x = {"caption": x} if isinstance(x, str) else x
+                [text] = _values(x, f"{where} ({name})", caption=str)
+                rows.append((name.strip(), text, part, f"{files[part].name} [{i}]"))
+    return _grouped(rows)
 
 
 def parse_precomp(folder: Path, captions_per_image: int | None = 5) -> list[Record]:
@@ -460,41 +457,40 @@ def parse_csv(source: Path) -> list[Record]:
     Columns `filename`, `caption` and, if wanted, `split`, separated by
     a comma, semicolon, tab or bar; one row per caption.
     """
-    text = read_text(source, "caption table")
+    content = read_text(source, "caption table")
     for sign in ",;\t|":
-        rows = csv.reader(io.StringIO(text, newline=""), delimiter=sign, strict=True)
+        table = csv.reader(
+            io.StringIO(content, newline=""), delimiter=sign, strict=True
+        )
         try:
-            head = [c.strip().lower() for c in next(rows, [])]
-            if {"filename", "caption"} <= set(head):
-                return _grouped(_csv_rows(source, head, rows, sign), source)
+            head = [c.strip().lower() for c in next(table, [])]
+            if not {"filename", "caption"} <= set(head):
+                continue
+            lines = [(table.line_num, [cell.strip() for cell in r]) for r in table]
         except csv.Error as error:
             raise RsirError(
-                f"{source}: line {rows.line_num} is not CSV ({error}); "
+                f"{source}: line {table.line_num} is not CSV ({error}); "
                 "put captions with commas or quotes in double quotes"
             ) from None
-    first = text.split("\n", 1)[0].strip()
+        rows = []
+        for line, row in ((line, row) for line, row in lines if any(row)):
+            if len(row) != len(head):
+                raise RsirError(
+                    f"{source}: line {line} has {len(row)} fields, the first line has "
+                    f"{len(head)}; the separator is {sign!r}, put captions with it "
+                    "in double quotes"
+                )
+            cells = dict(zip(head, row, strict=True))
+            name, text, split = map(cells.get, ("filename", "caption", "split"))
+            rows.append((name, text, split, f"line {line}"))
+        return _grouped(rows, source)
+    first = content.split("\n", 1)[0].strip()
     lacks = "filename" if "filename" not in first.lower() else "caption"
     raise RsirError(
         f"{source} has no column {lacks!r} (its first line is {first[:60]!r}); "
         "the columns are filename, caption and, if wanted, split, separated by "
         "a comma, semicolon, tab or bar"
     )
-
-
-def _csv_rows(source: Path, head: list[str], rows, sign: str) -> Iterator[tuple]:
-    for row in rows:
-        where = f"line {rows.line_num}"
-        row = [cell.strip() for cell in row]
-        if not any(row):
-            continue
-        if len(row) != len(head):
-            raise RsirError(
-                f"{source}: {where} has {len(row)} fields, the first line has "
-                f"{len(head)}; the separator is {sign!r}, put captions with it in "
-                "double quotes"
-            )
-        cells = dict(zip(head, row, strict=True))
-        yield cells["filename"], cells["caption"], cells.get("split"), where
 
 
 def read_pairs(
@@ -506,33 +502,31 @@ def read_pairs(
     **rules,
 ) -> Splits | Split:
     """`Splits.from_pairs`; with `part`, that one split, nothing cut."""
-
-    def find(names):
-        paths = [root.expanduser() / n for n in names]
-        return [p if p.is_file() else None for p in paths]
-
-    records = _grouped(_pair_rows(rows, part))
-    if len({bool(r.split) for r in records}) > 1:
-        raise RsirError("some rows have a split and some have none; give it to all")
-    if part is not None:
-        split = _split(name, part, _checked(records, find, "rows"))
-        return replace(split, pixels=pixels)
-    return with_pixels(assemble(name, root, records, find, "rows", **rules), pixels)
-
-
-def _pair_rows(rows: Iterable[tuple], part: str | None) -> Iterator[tuple]:
+    checked = []
     for i, row in enumerate(rows):
         match tuple(row):
-            case (str() | os.PathLike() as path, str(text), *more) if len(more) <= (
-                part is None
-            ):
-                split = str(more[0]) if more else part
-                yield Path(path).as_posix(), text, split, f"row {i}"
+            case (str() | os.PathLike() as path, str(text)):
+                split = None
+            case (str() | os.PathLike() as path, str(text), word) if part is None:
+                split = str(word)
             case wrong:
                 raise RsirError(
                     f"row {i} is {wrong!r:.80}; give (image path, caption), one row "
                     "per caption, or for Splits (image path, caption, split)"
                 )
+        checked.append((Path(path).as_posix(), text, split, f"row {i}"))
+    records = _grouped(checked)
+    if len({bool(r.split) for r in records}) > 1:
+        raise RsirError("some rows have a split and some have none; give it to all")
+
+    def find(names):
+        paths = [root.expanduser() / n for n in names]
+        return [p if p.is_file() else None for p in paths]
+
+    if part is not None:
+        split = _split(name, part, _checked(records, find, "rows"))
+        return replace(split, pixels=pixels)
+    return with_pixels(assemble(name, root, records, find, "rows", **rules), pixels)
 
 
 # ----------------------------------------------------------------------

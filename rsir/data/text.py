@@ -46,24 +46,17 @@ _STEPS = [
 ]
 
 
-def split_words(text: str) -> list[str]:
-    """All tokens of a sentence, lower-case, punctuation included.
+def tokenize(text: str) -> list[str]:
+    """The words of a sentence, lower-case, without `PUNCTUATION`.
 
     "can't" gives `ca n't`, "it's" gives `it 's`; hyphens, digits and
-    numbers such as "1,000" and "3.5" stay in one piece.
+    numbers such as "1,000" and "3.5" stay in one piece. A sentence
+    without a word, such as ".", gives an empty list.
     """
     text = text.translate(_QUOTES).lower()
     for pattern, by in _STEPS:
         text = pattern.sub(by, text)
-    return text.split()
-
-
-def tokenize(text: str) -> list[str]:
-    """The words of a sentence: `split_words` without `PUNCTUATION`.
-
-    A sentence without a word, such as ".", gives an empty list.
-    """
-    return [w for w in split_words(text) if w not in PUNCTUATION]
+    return [w for w in text.split() if w not in PUNCTUATION]
 
 
 @cache
@@ -83,8 +76,7 @@ class Vocabulary:
     """Words and their numbers. 0 is the padding, always.
 
     Built here, 1 is `<unk>` and words follow by falling count, then
-    alphabet. The vocabularies of the released codes have `<unk>` at
-    the end; they load too.
+    alphabet; released vocabularies have `<unk>` at the end.
 
     Attributes:
         words: the word of each id; None for an id without one.
@@ -98,8 +90,8 @@ class Vocabulary:
         self.words = tuple(words)
         self._id: dict[str, int] = {}
         for i, word in enumerate(self.words):
-            if word is not None:
-                self._id.setdefault(word, i)
+            self._id.setdefault(word, i)
+        self._id.pop(None, None)
         if self._id.get(PAD, 0) != 0 or self.words[:1] not in ((PAD,), (None,)):
             raise RsirError(
                 f"a vocabulary has {PAD} at id 0; this one has {self.words[:1]}"
@@ -147,11 +139,10 @@ class Vocabulary:
     def encode_batch(
         self, captions: Sequence[str], max_len: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Ids of several captions, filled up with 0.
+        """Ids of several captions, int64 [n, L], filled up with 0.
 
-        Returns:
-            ids, int64 [n, L], L the longest of them, at most `max_len` (as
-            released: 47); and lengths, int64 [n], each from 1 to L.
+        L is the length of the longest, at most `max_len` (as released:
+        47). Also the lengths, int64 [n], each from 1 to L.
         """
         if max_len is not None and max_len < 1:
             raise RsirError(f"max_len is {max_len}; give at least 1")

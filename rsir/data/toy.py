@@ -28,19 +28,15 @@ def load_toy(
     size: int = 256,
     workers: int | None = None,
 ) -> Splits:
-    """Load the toy scenes; draw them first if they are not there yet.
+    """The toy scenes, with labels, objects and keywords; drawn if not there.
 
     Args:
         root: folder to keep them in; by default the user cache.
         seed, sizes, duplicates, similarity, size: see `toyscenes`.
         workers: processes to draw with; by default one a core.
 
-    Returns:
-        `Splits` with labels, objects (boxes) and keywords.
-
     Raises:
-        RsirError: a knob out of range, or a cache that cannot be
-            written.
+        RsirError: a knob out of range, or a cache that cannot be written.
     """
     from filelock import FileLock
 
