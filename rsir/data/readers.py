@@ -50,7 +50,7 @@ _OTHER_LAYOUTS = {
     ".arrow": "an Arrow table",
     ".xlsx": "an Excel table",
     ".tar": "a tar archive, as of WebDataset",
-    ".txt": "a text file, or one beside each picture",
+    ".txt": "a text file (such as one beside each picture)",
 }
 _LETTER = re.compile(r"[^\W\d_]")
 _WRITTEN_LIST = re.compile(r"""\s*[\[{(]\s*(['"]).*\1\s*,?\s*[\]})]\s*""", re.S)
@@ -316,9 +316,10 @@ def _values(item, where, **kinds: type) -> list:
     good = isinstance(item, dict) and "annotations" not in item
     for key, kind in kinds.items():
         if not good or not isinstance(item.get(key), kind):
+            it = _kind_of_json(item.get(key, item) if good else item)
             raise RsirError(
                 f"{where} has no {'list' if kind is list else 'text'} under {key!r}, "
-                f"it is {_kind_of_json(item)}; {_OTHER_WAY}"
+                f"it is {it}; correct it, or {_OTHER_WAY}"
             )
     return [item[key] for key in kinds]
 
