@@ -186,9 +186,8 @@ def _short(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-# ----------------------------------------------------------------------
-# The two kinds of source. Each gives the path of every file by the key
-# of its checksum, and what else to record.
+# The two kinds of source give the path of every file by the key of its
+# checksum, and what else to record.
 
 
 def _from_drive(place: Source, store: Path, known: dict, progress: bool):
@@ -270,10 +269,6 @@ def parquet_to_karpathy(files: list[Path], folder: Path, what: Entry) -> None:
     listed = [{"filename": name, **facts} for name, facts in images.items()]
     with atomic_write(folder / what.annotations[0]) as file:
         json.dump({"images": listed, "dataset": what.name}, file)
-
-
-# ----------------------------------------------------------------------
-# Unpack.
 
 
 def unpack(archive: Path, target: Path, depth: int = 2) -> None:

@@ -41,10 +41,6 @@ _ORIENTATION = 0x0112
 _TOO_LARGE = (Image.DecompressionBombWarning, Image.DecompressionBombError)
 
 
-# ----------------------------------------------------------------------
-# Find a file for the name in a listing.
-
-
 def _plain(name: str) -> str:
     """A name as it is compared: NFC, forward slashes, no drive, no ./"""
     path = unicodedata.normalize("NFC", name.strip()).replace("\\", "/")
@@ -130,10 +126,6 @@ class ImageFolder:
                     f"{some}; keep one of them, or write its folder into the name"
                 )
         return [found[0] if found else None for found in files]
-
-
-# ----------------------------------------------------------------------
-# Open a file.
 
 
 @dataclass(frozen=True)
@@ -389,10 +381,6 @@ def _pillow(data: bytes) -> Image.Image:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         return Image.open(io.BytesIO(data))
-
-
-# ----------------------------------------------------------------------
-# Look at many files.
 
 
 def in_threads(function: Callable, items: Iterable) -> list:

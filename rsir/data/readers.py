@@ -53,8 +53,9 @@ _OTHER_LAYOUTS = {
     ".txt": "a text file (such as one beside each picture)",
 }
 _LETTER = re.compile(r"[^\W\d_]")
-_WRITTEN_LIST = re.compile(r"""\s*[\[{(]\s*(['"]).*\1\s*,?\s*[\]})]\s*""", re.S)
-_EMPTY_CELL = {"nan", "none", "null", "<na>", "n/a"}
+_SLIP = re.compile(
+    r"""\s*([\[{(]\s*(['"]).*\2\s*,?\s*[\]})]|(?i:nan|none|null|<na>|n/a))\s*""", re.S
+)
 
 
 @dataclass(frozen=True)
@@ -93,10 +94,6 @@ def _split_name(text, where: str) -> str:
     if name is None:
         raise RsirError(f"{where}: unknown split {text!r}; use train, val or test")
     return name
-
-
-# ----------------------------------------------------------------------
-# From records to splits.
 
 
 def assemble(
@@ -173,29 +170,23 @@ def _checked(records, find, source, count: int | None = None) -> list[Record]:
                 f"{count or 'one or more'}; correct the file, or pass "
                 "captions_per_image=None to take any count from 1 up"
             )
-        if first.split != r.split:
-            raise RsirError(
-                f"{source}: image {r.id} is in two splits, {first.split} "
-                f"({first.where}) and {r.split} ({r.where}); keep it in one of them"
-            )
         if first is not r:
+            how = "listed twice"
+            if first.split != r.split:
+                how = f"in two splits, {first.split} and {r.split}"
             raise RsirError(
-                f"{where} is listed twice, first at {first.where}; join their captions"
+                f"{where} is {how}, first at {first.where}; keep it in one place"
             )
         for text in r.captions:
             if not text.strip():
                 blank[r.id] += 1
             elif not _LETTER.search(text):
                 wordless += 1
-            elif _WRITTEN_LIST.fullmatch(text):
+            elif _SLIP.fullmatch(text):
                 raise RsirError(
-                    f"{where}: the caption {text[:40]!r} is a list written as text; "
-                    "write one row per caption (pandas: ast.literal_eval, explode)"
-                )
-            elif text.strip().lower() in _EMPTY_CELL:
-                raise RsirError(
-                    f"{where}: the caption {text!r} is an empty cell written as "
-                    "text; fill it, or leave the row out (pandas: dropna)"
+                    f"{where}: the caption {text[:40]!r} is a list or an empty cell "
+                    "written as text; write one row per caption, and none for an "
+                    "empty cell (pandas: ast.literal_eval, explode, dropna)"
                 )
         if path is None:
             missing.append(r.id)
@@ -235,24 +226,19 @@ def _cut(parts: list[str], seed: int, share: float | None) -> list[str]:
     * A share is given: train and val are joined and cut anew; 0.2 is
       what AMFMN and GaLR release (their shuffle has no seed).
     """
-    n = len(parts)
-    if not any(parts):
-        if n < 3:
-            raise RsirError(
-                f"{n} images are too few for train, val and test; "
-                "give at least 3, or a split column"
-            )
+    n, drawn = len(parts), not any(parts)
+    if drawn:
         order = np.random.default_rng([seed, 1]).permutation(n)
         test = {*order[: max(1, round(0.1 * n))].tolist()}
         parts = ["test" if i in test else "train" for i in range(n)]
     pool = [i for i, part in enumerate(parts) if part != "test"]
     size = len(pool)
-    if share is None and (not pool or "val" in parts):
+    if share is None and not drawn and (not pool or "val" in parts):
         return parts
     if size < 2:
         raise RsirError(
-            f"{size} images outside of test are too few to cut train and val; "
-            "give at least 2"
+            f"{n} images, {n - size} of them in test, are too few to cut train and "
+            "val; give at least 2 that are not in test"
         )
     wanted = min(n - size, size // 5) if share is None else round(share * size)
     order = np.random.default_rng([seed, 0]).permutation(size)
@@ -268,10 +254,9 @@ def check_readable(splits: Splits) -> None:
     paths = [p for s in splits for p in s.images]
     bad = unreadable(paths, splits.test.pixels)
     if bad:
-        others = f"; then {some([p.name for p, _ in bad[1:]])}" if bad[1:] else ""
         raise RsirError(
-            f"{len(bad):,} of {len(paths):,} images cannot be read; "
-            f"the first: {bad[0][1]}{others}"
+            f"{len(bad):,} of {len(paths):,} images cannot be read "
+            f"({some([p.name for p, _ in bad])}); the first: {bad[0][1]}"
         )
 
 
@@ -284,10 +269,6 @@ def with_pixels(splits: Splits, pixels: PixelOptions | None) -> Splits:
         return splits
     pixels = pixels.measured(splits.train.images or splits.test.images)
     return replace(splits, **{s.name: replace(s, pixels=pixels) for s in splits})
-
-
-# ----------------------------------------------------------------------
-# The layouts, each parsed to records in the order of the file.
 
 
 def _load_json(source: Path):
@@ -530,10 +511,6 @@ def read_pairs(
     return with_pixels(assemble(name, root, records, find, "rows", **rules), pixels)
 
 
-# ----------------------------------------------------------------------
-# Find the files of a data set, and read them.
-
-
 @dataclass(frozen=True)
 class Located:
     """Where the files of one data set are."""
@@ -648,13 +625,11 @@ def locate(what: Entry, root: Path, images: Path | None = None) -> Located:
                 names += what.folders
             images = images or image_folder(folder, found[1], names)
             return Located(what.name, *found[:1], folder, found[1], images, what)
-    why = f"the data root {root} does not exist"
-    if root.is_dir():
-        why = f"{root} holds no {what.annotations[0]} or train_caps.txt, nor does "
-        why += f"{root / what.name}"
+    why = f"no {what.annotations[0]} or train_caps.txt there or in {what.name}/"
     raise RsirError(
-        f"{what.name} not found: {why}; run `rsir data fetch {what.name}`, or "
-        "name the root with root=... or RSIR_DATA"
+        f"{what.name} not found in {root} ({why if root.is_dir() else 'does not exist'}); "
+        f"run `rsir data fetch {what.name}`, or name the root with root=... or "
+        "RSIR_DATA"
     )
 
 

@@ -162,7 +162,7 @@ def test_any_picture(tmp_path, mode, kind, keep, damage):
 @given(
     st.sampled_from("uint8 int8 uint16 int16 uint32 float32 float64".split()),
     st.integers(1, 6),
-    st.sampled_from(["contig", "separate"]),
+    st.sampled_from(["contig", "separate", None]),
     st.sampled_from(["minisblack", "rgb"]),
     st.sampled_from([None, "zlib"]),
 )
@@ -171,8 +171,8 @@ def test_any_tiff(tmp_path, kind, bands, planar, photometric, compression):
     if photometric == "rgb" and bands < 3:
         return
     array = np.random.default_rng(bands).integers(0, 100, (16, 16, bands)).astype(kind)
-    stored = np.moveaxis(array, 2, 0) if planar == "separate" and bands > 1 else array
-    stored = stored[..., 0] if bands == 1 else stored
+    stored = array if planar == "contig" else np.moveaxis(array, 2, 0)
+    stored = array[..., 0] if bands == 1 else stored
     options = {"planarconfig": planar} if bands > 1 else {}
     if photometric == "rgb":
         options["extrasamples"] = ["unspecified"] * (bands - 3)
