@@ -30,6 +30,12 @@ def picture(path, seed=0, size=8):
     Image.fromarray(scene(seed, size)).save(path)
 
 
+def tiles(folder, count):
+    """Pictures 0.png, 1.png, ... in a folder."""
+    for i in range(count):
+        picture(folder / f"{i}.png", i)
+
+
 def karpathy(images=NAMES, parts=PARTS, suffix=".jpg", dataset="rsicd"):
     rows = [
         {"filename": n + suffix, "split": p, "sentences": [{"raw": r} for r in texts]}

@@ -163,12 +163,8 @@ class PixelOptions:
             object.__setattr__(self, key, value)
 
     @classmethod
-    def parse(
-        cls, bands: str | None = None, scale: str | None = None
-    ) -> PixelOptions | None:
+    def parse(cls, bands: str | None = None, scale: str | None = None) -> PixelOptions:
         """From the command line: "3,2,1", and "0,4095" or "2%,98%"."""
-        if not bands and not scale:
-            return None
         pair = scale.replace("%", "").split(",") if scale else None
         key = "percentiles" if "%" in (scale or "") else "scale"
         return cls(bands=bands.split(",") if bands else None, **{key: pair})
@@ -180,7 +176,7 @@ class PixelOptions:
     @classmethod
     def from_dict(cls, data: dict | None) -> PixelOptions | None:
         """What `to_dict` gave; None for None."""
-        return None if data is None else cls(**data)
+        return data if data is None else cls(**data)
 
     def measured(self, paths: Sequence[Path], limit: int = 200) -> PixelOptions:
         """The same, with `scale` measured where percentiles are asked.

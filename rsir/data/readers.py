@@ -21,6 +21,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -393,7 +394,7 @@ def parse_lists(files: dict[str, Path]) -> list[Record]:
     return _grouped(rows)
 
 
-def parse_precomp(folder: Path, captions_per_image: int | None = 5) -> list[Record]:
+def parse_precomp(folder: Path, captions_per_image: int | None = None) -> list[Record]:
     """The records of `*_caps.txt` and `*_filename.txt`.
 
     One caption a line, the captions of one image in a row; names once
@@ -516,22 +517,12 @@ class Located:
     """Where the files of one data set are."""
 
     name: str
-    layout: str  # "karpathy", "precomp", "lists" or "folder" (a CSV)
     folder: Path
+    layout: str  # "karpathy", "precomp", "lists" or "folder" (a CSV)
     source: Path  # the JSON or CSV; else the folder of the files
+    records: Callable[..., list[Record]]  # parses them; takes captions_per_image
     images: Path
     entry: Entry | None = None  # of the catalogue; None for a reader's own
-
-    def records(self, captions_per_image: int | None = None) -> list[Record]:
-        """What the annotations list, unchecked."""
-        known = self.entry.name if self.entry else ""
-        if self.layout == "karpathy":
-            return parse_karpathy(self.source, expect=known)
-        if self.layout == "precomp":
-            return parse_precomp(self.source, captions_per_image)
-        if self.layout == "lists":
-            return parse_lists(find_lists(self.source, known))
-        return parse_csv(self.source)
 
     def read(self, **options) -> Splits:
         """The checked splits; options are those of `load_dataset`."""
@@ -561,23 +552,24 @@ def _inside(folder: Path) -> dict[str, Path]:
         ) from None
 
 
-def annotation(folder: Path, what: Entry | None = None) -> tuple[str, Path] | None:
-    """(layout, source) of the annotations in a folder, or None.
+def annotation(folder: Path, what: Entry | None = None) -> tuple | None:
+    """Layout, source and parser of the annotations in a folder, or None.
 
     The first that is there: a Karpathy JSON, `*_precomp` files, a
     list a split, a CSV. `what`: whose names to look for, None: any.
     """
-    inside = _inside(folder)
+    inside, known = _inside(folder), what.name if what else ""
     names = [n for n in inside if n.startswith("dataset") and n.endswith(".json")]
     if what is not None:
         names = [n for n in map(str.lower, what.annotations) if n in inside]
     if names:
-        return "karpathy", inside[names[0]]
+        source = inside[names[0]]
+        return "karpathy", source, lambda count=None: parse_karpathy(source, known)
     for place in [folder, *(p for n, p in inside.items() if n.endswith("_precomp"))]:
         if "train_caps.txt" in _inside(place):
-            return "precomp", place
-    if find_lists(folder, what.name if what else ""):
-        return "lists", folder
+            return "precomp", place, partial(parse_precomp, place)
+    if lists := find_lists(folder, known):
+        return "lists", folder, lambda count=None: parse_lists(lists)
     tables = [n for n in inside if n.endswith((".csv", ".tsv")) and n[0] != "."]
     if what is not None or not tables:
         return None
@@ -586,7 +578,8 @@ def annotation(folder: Path, what: Entry | None = None) -> tuple[str, Path] | No
             f"{folder} has several CSV files ({some(tables)}); name the one with "
             "the captions captions.csv"
         )
-    return "folder", inside.get("captions.csv", inside[tables[0]])
+    table = inside.get("captions.csv", inside[tables[0]])
+    return "folder", table, lambda count=None: parse_csv(table)
 
 
 def image_folder(folder: Path, source: Path, names: Sequence[str]) -> Path:
@@ -624,7 +617,7 @@ def locate(what: Entry, root: Path, images: Path | None = None) -> Located:
             if found[0] != "karpathy":
                 names += what.folders
             images = images or image_folder(folder, found[1], names)
-            return Located(what.name, *found[:1], folder, found[1], images, what)
+            return Located(what.name, folder, *found, images, what)
     why = f"no {what.annotations[0]} or train_caps.txt there or in {what.name}/"
     raise RsirError(
         f"{what.name} not found in {root} ({why if root.is_dir() else 'does not exist'}); "
@@ -655,15 +648,15 @@ def find_dataset(
     found = annotation(folder)
     if found is None:
         raise _unknown_layout(folder)
-    layout, source = found
+    layout, source, records = found
     if images is None and layout == "folder":
         # the folder itself, unless the names fit images/ or imgs/ alone
-        names = [r.id for r in parse_csv(source)]
+        names = [r.id for r in records()]
         places = [p for p in (folder, folder / "images", folder / "imgs") if p.is_dir()]
         fits = (p for p in places if any(ImageFolder(p).find_all(names)))
         images = next(fits, folder)
     images = images or image_folder(folder, source, ("images", "imgs"))
-    return Located(folder.resolve().name or "folder", layout, folder, source, images)
+    return Located(folder.resolve().name or "folder", folder, *found, images)
 
 
 def _unknown_layout(folder: Path) -> RsirError:

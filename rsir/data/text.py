@@ -127,11 +127,6 @@ class Vocabulary:
     def __eq__(self, other) -> bool:
         return isinstance(other, Vocabulary) and self.words == other.words
 
-    __hash__ = None
-
-    def __repr__(self) -> str:
-        return f"Vocabulary({len(self._id):,} words)"
-
     def encode(self, caption: str) -> list[int]:
         """Ids of the words; `<unk>` alone for a wordless caption."""
         return [self[w] for w in tokenize(caption)] or [self.unk]

@@ -150,10 +150,10 @@ def _compare(seen: Verification, place: Located, what: Entry) -> None:
         if counts == known:
             text += f"; counts {tuple(counts)} are {title}"
     seen.identity = text
-    captions = sum(s.n_captions for s in splits)
+    total = sum(s.n_captions for s in splits)
     for have, want, noun in (
         (sum(counts), what.images, "images"),
-        (captions, what.captions, "captions"),
+        (total, what.captions, "captions"),
         (counts[2], what.splits[2], "test images"),
     ):
         if have != want:

@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from small_data import NAMES, karpathy, picture, sentences, table, write
+from small_data import NAMES, karpathy, picture, sentences, table, tiles, write
 
 from rsir.data import DataRepairWarning, load_dataset, open_image
 from rsir.utils.errors import RsirError
@@ -183,8 +183,7 @@ def test_faults_of_a_csv(tmp_path, text, message):
     "text", ["[the road] is wet", "'a' and 'b'", "(a road)", "none of them"]
 )
 def test_captions_that_only_look_odd(tmp_path, text):
-    for i in range(3):
-        picture(tmp_path / f"{i}.png", i)
+    tiles(tmp_path, 3)
     table(tmp_path, [[f"{i}.png", text] for i in range(3)], "filename,caption")
     assert load_dataset(tmp_path).test.captions == (text,)
 

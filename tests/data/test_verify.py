@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from small_data import NAMES, karpathy, picture, run, table, write
+from small_data import NAMES, karpathy, picture, run, table, tiles, write
 
 from rsir.data import catalog
 from rsir.data.readers import parse_karpathy
@@ -116,8 +116,7 @@ def test_command_verify(rsicd):
 
 def test_command_verify_on_a_folder(tmp_path):
     folder = tmp_path / "own"
-    for i in range(4):
-        picture(folder / f"{i}.png", i)
+    tiles(folder, 4)
     table(folder, [[f"{i}.png", f"view {i}", "test"] for i in range(3)])
     text, error = run("verify", folder)
     assert error is None and "own (folder)" in text and "all is well" in text
