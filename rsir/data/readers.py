@@ -164,7 +164,7 @@ def _checked(records, find, source, count: int | None = None) -> list[Record]:
         where = f"{source}: {r.where} ({r.id})"
         first = seen.setdefault(r.id, r)
         if not r.id:
-            raise RsirError(f"{where} names no image; write its file name there")
+            raise RsirError(f"{source}: {r.where} names no image; write its name there")
         if not r.captions or count not in (None, len(r.captions)):
             raise RsirError(
                 f"{where} has {len(r.captions)} captions, not "
