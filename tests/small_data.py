@@ -25,23 +25,23 @@ def scene(seed, size=16):
     return blocks.repeat(8, axis=0).repeat(8, axis=1)
 
 
-def picture(path, seed=0):
+def picture(path, seed=0, size=8):
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(scene(seed, 8)).save(path)
+    Image.fromarray(scene(seed, size)).save(path)
+
+
+def tiles(folder, count):
+    """Pictures 0.png, 1.png, ... in a folder."""
+    for i in range(count):
+        picture(folder / f"{i}.png", i)
 
 
 def karpathy(images=NAMES, parts=PARTS, suffix=".jpg", dataset="rsicd"):
-    return {
-        "dataset": dataset,
-        "images": [
-            {
-                "filename": n + suffix,
-                "split": p,
-                "sentences": [{"raw": r} for r in sentences(n)],
-            }
-            for n, p in zip(images, parts, strict=True)
-        ],
-    }
+    rows = [
+        {"filename": n + suffix, "split": p, "sentences": [{"raw": r} for r in texts]}
+        for n, p, texts in zip(images, parts, map(sentences, images), strict=True)
+    ]
+    return {"dataset": dataset, "images": rows}
 
 
 def write(folder, data, name="dataset_rsicd.json"):

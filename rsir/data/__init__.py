@@ -41,14 +41,13 @@ def load_dataset(
     images: str | os.PathLike | None = None,
     **options,
 ) -> Splits:
-    """Train, val and test of a data set.
+    """Train, val and test of a data set, in the order of the files.
 
     Args:
         name: "toy", "ucm", "rsicd", "rsitmd", "sydney", or a folder
             with images and captions; book/bring_your_own.md tells how.
         root: the data root, or the data set's own folder. Default:
-            `RSIR_DATA`, else the user cache. For toy scenes: where
-            they are drawn to.
+            `RSIR_DATA`, else the user cache. Toy scenes are drawn there.
         seed: of the shuffle that cuts val where the files have none;
             for toy, of the scenes.
         pixels: how pictures of other than 8-bit grey or RGB are read.
@@ -61,10 +60,6 @@ def load_dataset(
                 most a fifth of train). 0.2 is the papers' release.
             captions_per_image: default 5 for a data set by name, any
                 count (None) for a folder.
-
-    Returns:
-        The three splits, in the order of the files. Train and val are
-        empty where the files assign all images to test.
 
     Raises:
         RsirError: unknown name, no data there, or a fault of the
@@ -80,8 +75,7 @@ def load_dataset(
 
         splits = load_toy(root, seed=seed, **options)
     else:
-        place = find_dataset(name, root, images)
-        splits = place.read(seed=seed, **options)
+        splits = find_dataset(name, root, images).read(seed=seed, **options)
     splits = with_pixels(splits, pixels)
     if verify:
         check_readable(splits)

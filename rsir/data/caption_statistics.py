@@ -1,18 +1,16 @@
 """How often captions say the same, and what that does to a batch.
 
-Duplicates are the same string. Those of one image are only dull; those
-of different images are what a protocol has to decide about, and what
-makes negatives of a batch false.
+Duplicates are the same string. Those of different images are what a
+protocol has to decide about, and what makes negatives of a batch false.
 
 Chapter: notebooks/01_data_and_protocol.ipynb.
 """
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 
+from rsir.data.images import hash_of_captions
 from rsir.data.split import Split
 from rsir.evaluation.metrics import chance
 
@@ -102,8 +100,4 @@ def false_negatives(
 
 def captions_hash(split: Split) -> str:
     """sha256 of captions and owners in order; pictures do not enter."""
-    total = hashlib.sha256(b"rsir captions 1\n")
-    for owner, text in zip(split.owner, split.captions, strict=True):
-        body = text.encode("utf-8", "surrogatepass")
-        total.update(b"%d %d " % (owner, len(body)) + body)
-    return total.hexdigest()
+    return hash_of_captions(split, "rsir captions 1\n")

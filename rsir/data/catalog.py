@@ -40,17 +40,11 @@ class Entry:
     sources: tuple[Source, ...]
     hashes: dict[str, str] = field(default_factory=dict)
     known: tuple[tuple[list[int], str], ...] = ()
-    note: str = ""
-
-
-def _entry(name: str, facts: dict) -> Entry:
-    sources = tuple(Source(**s) for s in facts.pop("sources"))
-    return Entry(name, sources=sources, **facts)
 
 
 _FILE = Path(__file__).with_name("catalog.yml")
 CATALOG: dict[str, Entry] = {
-    name: _entry(name, facts)
+    name: Entry(name, sources=tuple(Source(**s) for s in facts.pop("sources")), **facts)
     for name, facts in yaml.safe_load(_FILE.read_text("utf-8")).items()
 }
 
@@ -85,11 +79,9 @@ def scene_of(name: str, image_id: str) -> str:
     RSICD are numbers only. UCM-Captions numbers its images through
     the 21 classes of UC Merced, 100 each, in alphabetical order.
     """
-    stem = image_id.replace("\\", "/").rsplit("/", 1)[-1]
-    stem = stem.rsplit(".", 1)[0]
+    stem = image_id.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
     if name == "ucm":
-        if stem.isdecimal() and 1 <= int(stem) <= 2_100:
-            return UCM_CLASSES[(int(stem) - 1) // 100]
-        return ""
+        known = stem.isdecimal() and 1 <= int(stem) <= 2_100
+        return UCM_CLASSES[(int(stem) - 1) // 100] if known else ""
     kind, _, number = stem.rpartition("_")
     return kind if number.isdecimal() else ""

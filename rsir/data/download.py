@@ -1,8 +1,7 @@
 """Fetch a data set from where users really get it.
 
-Libraries do the transfer, and go on after a break: huggingface_hub for
-the hub, gdown for Google Drive. Every file is unpacked aside and then
-moved into place.
+huggingface_hub and gdown do the transfer, and go on after a break; what
+they bring is unpacked aside and then moved into place.
 Where nobody has published a checksum, the first download records it in
 `checksums.json` of the data root, and every later one must agree.
 """
@@ -11,12 +10,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path, PurePosixPath
 
 from rsir.data.catalog import Entry, Source, entry
@@ -26,7 +28,7 @@ from rsir.data.split import SPLIT_NAMES
 from rsir.utils.errors import RsirError
 from rsir.utils.io import atomic_write, data_root, locked, read_text, sha256_of
 
-EXTRA = "pip install 'rsir[fetch]'"
+_LEADS_OUT = re.compile(r"[/\\]|.:|(.*[/\\])?\.\.([/\\]|$)").match
 
 
 class ManualSteps(RsirError):
@@ -42,64 +44,24 @@ class DamagedArchive(RsirError):
     """A download that cannot be read; it is thrown away."""
 
 
-class Ledger:
-    """The checksums of a data root, in `checksums.json`, by key.
-
-    They are noted as files arrive, and recorded when a whole data
-    set has been unpacked: a bad archive must not become the measure.
+def checksums(root: Path) -> dict[str, dict]:
+    """What `checksums.json` of a data root records, by source.
 
     Raises:
         RsirError: the file is damaged; it is never rewritten then,
             since it is the only record of the first download.
     """
-
-    def __init__(self, root: Path):
-        self.path = Path(root) / "checksums.json"
-        self._noted: dict[str, dict] = {}
-
-    def read(self) -> dict:
-        if not self.path.exists():
-            return {}
-        try:
-            data = json.loads(read_text(self.path, "checksum record"))
-        except json.JSONDecodeError:
-            data = None
-        if not isinstance(data, dict):
-            raise RsirError(
-                f"{self.path} is not readable as JSON; repair it, or "
-                "delete it to trust the next download anew"
-            )
-        return data
-
-    def note(self, key: str, **facts) -> None:
-        """Remember facts for a key until `record` writes them."""
-        self._noted[key] = facts
-
-    def check(self, key: str, path: Path) -> None:
-        """Hold a file to its recorded sha256, or note it as the first.
-
-        Raises:
-            DamagedArchive: it is another file.
-        """
-        found = sha256_of(path)
-        known = self.read().get(key, {}).get("sha256", found)
-        if known != found:
-            raise DamagedArchive(
-                f"{key} brought another file than the first time: its sha256 is not "
-                f"{known[:12]}..., as {self.path} has it; use another source, or "
-                "delete the record if the owner has changed the file"
-            )
-        self.note(key, sha256=found, bytes=path.stat().st_size)
-
-    def record(self) -> None:
-        """Write what was noted; what stands there already stays."""
-        data = self.read()
-        today = datetime.now(UTC).date().isoformat()
-        for key, facts in self._noted.items():
-            data[key] = {"first": today, **facts, **data.get(key, {})}
-        with atomic_write(self.path) as file:
-            json.dump(data, file, indent=1, sort_keys=True)
-            file.write("\n")
+    path = Path(root) / "checksums.json"
+    try:
+        data = json.loads(read_text(path)) if path.exists() else {}
+    except json.JSONDecodeError:
+        data = None
+    if not isinstance(data, dict):
+        raise RsirError(
+            f"{path} is not readable as JSON; repair it, or "
+            "delete it to trust the next download anew"
+        )
+    return data
 
 
 def fetch(
@@ -131,35 +93,24 @@ def fetch(
         RsirError: unknown name or source, another fetch is running.
     """
     what, root = entry(name), data_root(root)
-    try:
+    with suppress(RsirError):
         there = locate(what, root).folder
-    except RsirError:
-        pass
-    else:
         say(f"{name} is there: {there}")
         return there
-    direct = [s for s in what.sources if s.kind != "manual"]
-    chosen = [s for s in direct if source in (None, s.kind)]
-    if not chosen:
+    direct = {s.kind: s for s in what.sources if s.kind != "manual"}
+    if source not in (None, *direct):
         raise RsirError(
-            f"{name} has no source {source!r}; there are "
-            f"{', '.join(s.kind for s in direct)}"
+            f"{name} has no source {source!r}; there are {', '.join(direct)}"
         )
     reasons = []
-    try:
-        with locked(root / ".fetch.lock", f"the data root {root}", wait=0):
-            for place in chosen:
-                say(f"{name} from {place.kind}: {place.title}")
-                try:
-                    return _fetch_from(what, place, root, keep, progress, say)
-                except RsirError as error:
-                    reasons.append(f"{place.kind}: {error}")
-                    say(f"that failed: {error}")
-    except OSError as error:
-        raise RsirError(
-            f"cannot write to the data root {root}: {error.strerror}; "
-            "choose another with --root or RSIR_DATA"
-        ) from None
+    with locked(root / ".fetch.lock", f"the data root {root}", wait=0):
+        for kind in [source] if source else direct:
+            say(f"{name} from {kind}: {direct[kind].title}")
+            try:
+                return _fetch_from(what, direct[kind], root, keep, progress, say)
+            except RsirError as error:
+                reasons.append(f"{kind}: {error}")
+                say(f"that failed: {error}")
     steps = [step for s in what.sources for step in s.steps]
     raise ManualSteps(
         f"{name} could not be fetched ({' | '.join(reasons)})",
@@ -168,28 +119,39 @@ def fetch(
 
 
 def _fetch_from(what: Entry, place: Source, root: Path, keep, progress, say) -> Path:
-    store, ledger = root / "downloads" / what.name, Ledger(root)
-    store.mkdir(parents=True, exist_ok=True)
-    ledger.read()  # a damaged record is told before a long download
+    store, target = root / "downloads" / what.name, root / what.name
+    known = checksums(root)  # if damaged, told before a long download
     for left in root.glob(f".{what.name}-*"):  # of a fetch that was killed
         shutil.rmtree(left, ignore_errors=True)
     bring = {"hub": _from_hub, "drive": _from_drive}[place.kind]
     try:
-        files = bring(place, store, ledger, progress)
+        store.mkdir(parents=True, exist_ok=True)
+        files, noted = bring(place, store, known, progress)
+        for key, path in files.items():
+            digest = sha256_of(path)
+            first = known.get(key, {}).get("sha256", digest)
+            if first != digest:
+                raise DamagedArchive(
+                    f"{key} brought another file than the first time: its sha256 is "
+                    f"not {first[:12]}..., as checksums.json in {root} has it; use "
+                    "another source, or delete the record if the owner has changed "
+                    "the file"
+                )
+            noted[key] = {"sha256": digest, "bytes": path.stat().st_size}
         say("unpacking")
         with tempfile.TemporaryDirectory(prefix=f".{what.name}-", dir=root) as aside:
             staging = Path(aside) / "new"
             staging.mkdir()
             if place.kind == "hub":
-                parquet_to_karpathy(files, staging, what)
+                parquet_to_karpathy([*files.values()], staging, what)
             else:
-                for path in files:
+                for path in files.values():
                     unpack(path, staging)
-            found = dataset_folder(what, staging)
-            if (root / what.name).exists():  # such as the pictures alone
-                shutil.copytree(found, root / what.name, dirs_exist_ok=True)
+            found = _dataset_folder(what, staging)
+            if target.exists():  # such as the pictures alone
+                shutil.copytree(found, target, dirs_exist_ok=True)
             else:
-                os.replace(found, root / what.name)
+                os.replace(found, target)
     except DamagedArchive:
         shutil.rmtree(store, ignore_errors=True)
         raise
@@ -198,7 +160,11 @@ def _fetch_from(what: Entry, place: Source, root: Path, keep, progress, say) -> 
             f"{what.name} broke off ({_short(error)}); what has "
             f"arrived is kept in {store}: run the same command again"
         ) from None
-    ledger.record()
+    today = datetime.now(UTC).date().isoformat()
+    for key, facts in noted.items():  # what stands there already stays
+        known[key] = {"first": today, **facts, **known.get(key, {})}
+    with atomic_write(root / "checksums.json") as file:
+        file.write(json.dumps(known, indent=1, sort_keys=True) + "\n")
     folder = locate(what, root).folder
     if not keep:
         shutil.rmtree(store, ignore_errors=True)
@@ -206,55 +172,48 @@ def _fetch_from(what: Entry, place: Source, root: Path, keep, progress, say) -> 
     return folder
 
 
-# ----------------------------------------------------------------------
-# The two kinds of source. Each gives the paths of its files.
-
-
 def _library(name: str, what: str):
-    from importlib import import_module
-
     try:
         return import_module(name)
     except ImportError:
         raise RsirError(
-            f"{what} needs {name.split('.')[0]}: {EXTRA}, then run the same "
-            "command again"
+            f"{what} needs {name.split('.')[0]}: pip install 'rsir[fetch]', then run "
+            "the same command again"
         ) from None
-
-
-def _from_drive(place: Source, store: Path, ledger: Ledger, progress) -> list[Path]:
-    gdown = _library("gdown", "Google Drive")
-    for name, key in place.files.items():
-        path = store / name
-        try:
-            if not path.exists():
-                gdown.download(
-                    id=key, output=str(path), quiet=not progress, resume=True
-                )
-            ledger.check(f"drive:{key}", path)
-        except RsirError:
-            raise
-        except Exception as error:  # gdown's own kinds, requests', OSError
-            raise RsirError(
-                f"Google Drive did not bring {name}: {_short(error)}"
-            ) from None
-    return [store / name for name in place.files]
 
 
 def _short(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def _from_hub(place: Source, store: Path, ledger: Ledger, progress) -> list[Path]:
+# The two kinds of source give the path of every file by the key of its
+# checksum, and what else to record.
+
+
+def _from_drive(place: Source, store: Path, known: dict, progress: bool):
+    gdown = _library("gdown", "Google Drive")
+    for name, key in place.files.items():
+        path = str(store / name)
+        try:
+            if not os.path.exists(path):
+                gdown.download(id=key, output=path, quiet=not progress, resume=True)
+        except Exception as error:  # gdown's own kinds, requests', OSError
+            raise RsirError(
+                f"Google Drive did not bring {name}: {_short(error)}"
+            ) from None
+    return {f"drive:{key}": store / name for name, key in place.files.items()}, {}
+
+
+def _from_hub(place: Source, store: Path, known: dict, progress: bool):
     """Parquet files of a hub data set, at one revision for ever."""
     hub = _library("huggingface_hub", "the hub")
     _library("pyarrow.parquet", "reading parquet files")
     [repository] = place.files.values()
     key = f"hub:{repository}"
-    revision = ledger.read().get(key, {}).get("revision")
     if not progress:
         hub.utils.disable_progress_bars()
     try:
+        revision = known.get(key, {}).get("revision")
         revision = revision or hub.HfApi().dataset_info(repository).sha
         hub.snapshot_download(
             repository,
@@ -267,25 +226,24 @@ def _from_hub(place: Source, store: Path, ledger: Ledger, progress) -> list[Path
         raise RsirError(
             f"{repository}: the hub did not answer as it should ({_short(error)})"
         ) from None
-    ledger.note(key, revision=revision)
-    files = sorted(store.rglob("*.parquet"))
-    for path in files:
-        ledger.check(f"{key}@{revision}/{path.relative_to(store).as_posix()}", path)
-    return files
+    files = {
+        f"{key}@{revision}/{path.relative_to(store).as_posix()}": path
+        for path in sorted(store.rglob("*.parquet"))
+    }
+    return files, {key: {"revision": revision}}
 
 
 def parquet_to_karpathy(files: list[Path], folder: Path, what: Entry) -> None:
-    """Images and Karpathy JSON from parquet files.
+    """Images and Karpathy JSON from parquet files, as `arampacha/rsicd` has them.
 
-    The columns are `filename`, `captions` (a list) and `image` (a
-    struct with `bytes`), as `arampacha/rsicd` has them; the split is
-    the first word of the file's name.
+    Columns are `filename`, `captions` (a list) and `image` (a struct with
+    `bytes`); the split is the first word of the file's name.
 
     Raises:
         RsirError: a split or a column missing, a name twice.
     """
     pq = _library("pyarrow.parquet", "reading parquet files")
-    part_of = {f: SPLIT_ALIASES.get(f.stem.split("-")[0].split(".")[0]) for f in files}
+    part_of = {f: SPLIT_ALIASES.get(re.split(r"[-.]", f.name)[0]) for f in files}
     if set(part_of.values()) != set(SPLIT_NAMES):
         raise RsirError(
             f"the parquet files are {some([f.name for f in files]) or 'none'}; "
@@ -293,36 +251,24 @@ def parquet_to_karpathy(files: list[Path], folder: Path, what: Entry) -> None:
         )
     pictures = folder / what.image_folders[0]
     pictures.mkdir(parents=True)
-    images, seen = [], set()
+    images = {}
     for path in sorted(files, key=lambda f: (SPLIT_NAMES.index(part_of[f]), f)):
         try:
-            table = pq.read_table(path)
+            table = pq.read_table(path, columns=["filename", "captions", "image"])
         except (OSError, ValueError) as error:
-            raise DamagedArchive(f"cannot read {path}: {error}") from None
-        lacking = {"filename", "captions", "image"} - set(table.schema.names)
-        if lacking:
-            raise RsirError(
-                f"{path.name} has no column {min(lacking)!r} "
-                f"(it has {', '.join(table.schema.names)})"
-            )
+            raise DamagedArchive(f"cannot read {path}: {_short(error)}") from None
         for row in (r for b in table.to_batches(64) for r in b.to_pylist()):
             name = PurePosixPath(row["filename"]).name
             data = (row["image"] or {}).get("bytes")
-            if name in seen or not data:
-                why = "comes twice" if name in seen else "comes without a picture"
-                raise RsirError(f"{path.name}: {name} {why}")
-            seen.add(name)
+            if name in images or not data:
+                why = "comes twice" if name in images else "comes without a picture"
+                raise RsirError(f"{path.name}: {name} {why}; use another source")
             (pictures / name).write_bytes(data)
             sentences = [{"raw": c} for c in row["captions"]]
-            images.append(
-                {"filename": name, "split": part_of[path], "sentences": sentences}
-            )
+            images[name] = {"split": part_of[path], "sentences": sentences}
+    listed = [{"filename": name, **facts} for name, facts in images.items()]
     with atomic_write(folder / what.annotations[0]) as file:
-        json.dump({"images": images, "dataset": what.name}, file)
-
-
-# ----------------------------------------------------------------------
-# Unpack.
+        json.dump({"images": listed, "dataset": what.name}, file)
 
 
 def unpack(archive: Path, target: Path, depth: int = 2) -> None:
@@ -343,41 +289,34 @@ def unpack(archive: Path, target: Path, depth: int = 2) -> None:
             f"the server sent a web page in place of {archive.name} (too many "
             "downloads, or a login); try later or use another source"
         )
+    bad = []
     if archive.suffix.lower() not in (".zip", ".rar"):
         shutil.copy2(archive, target / archive.name)
     elif begin.startswith(b"Rar!"):
         _unrar(archive, target)
     else:
-        _unzip(archive, target)
+        try:
+            with zipfile.ZipFile(archive) as file:
+                bad = [name for name in file.namelist() if _LEADS_OUT(name)]
+                if not bad:
+                    file.extractall(target)  # checks the sum of every member
+        except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+            raise DamagedArchive(f"cannot unpack {archive}: {error}") from None
+        except (RuntimeError, NotImplementedError) as error:  # encrypted, odd method
+            raise RsirError(f"cannot unpack {archive}: {error}") from None
     inside = target.resolve()
     for path in target.rglob("*"):
         if path.is_symlink() or inside not in path.resolve().parents:
-            raise _unsafe(archive, path.name)
+            bad.append(path.name)
+    if bad:
+        raise RsirError(
+            f"archive {archive} is not safe to unpack: its member {bad[0]!r} is a "
+            "link or leads out of the folder"
+        )
     for inner in sorted(target.rglob("*")) if depth > 1 else ():
         if inner.suffix.lower() in (".zip", ".rar"):
             unpack(inner, inner.with_suffix(""), depth - 1)
             inner.unlink()
-
-
-def _unsafe(archive: Path, member: str) -> RsirError:
-    return RsirError(
-        f"archive {archive} is not safe to unpack: its member {member!r} is a "
-        "link or leads out of the folder"
-    )
-
-
-def _unzip(archive: Path, target: Path) -> None:
-    try:
-        with zipfile.ZipFile(archive) as file:
-            for name in file.namelist():
-                path = PurePosixPath(name.replace("\\", "/"))
-                if path.is_absolute() or ".." in path.parts or name[1:2] == ":":
-                    raise _unsafe(archive, name)
-            file.extractall(target)  # checks the checksum of every member
-    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
-        raise DamagedArchive(f"cannot unpack {archive}: {error}") from None
-    except (RuntimeError, NotImplementedError) as error:  # encrypted, odd method
-        raise RsirError(f"cannot unpack {archive}: {error}") from None
 
 
 def _unrar(archive: Path, target: Path) -> None:
@@ -395,15 +334,14 @@ def _unrar(archive: Path, target: Path) -> None:
         ) from None
 
 
-def dataset_folder(what: Entry, staging: Path) -> Path:
+def _dataset_folder(what: Entry, staging: Path) -> Path:
     """The folder in a staging area that holds the annotations."""
     for folder in [staging, *sorted(p for p in staging.rglob("*") if p.is_dir())]:
         if annotation(folder, what):
             return folder
     files = [p for p in staging.rglob("*") if p.is_file()]
-    images = sum(p.suffix.lower() in SUFFIXES for p in files)
     others = sorted(p.name for p in files if p.suffix.lower() not in SUFFIXES)
     raise RsirError(
-        f"the archive has no {what.annotations[0]} or train_caps.txt; "
-        f"it holds {images:,} images and {some(others) or 'nothing else'}"
+        f"the archive has no {what.annotations[0]} or train_caps.txt; it holds "
+        f"{len(files) - len(others):,} images and {some(others) or 'nothing else'}"
     )

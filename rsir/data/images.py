@@ -24,6 +24,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,10 +38,7 @@ SUFFIXES = tuple(".jpg .jpeg .tif .tiff .png .webp .bmp .gif .jp2".split())
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _OPENING = threading.Lock()  # warning filters belong to all threads
 _ORIENTATION = 0x0112
-
-
-# ----------------------------------------------------------------------
-# Find a file for the name in a listing.
+_TOO_LARGE = (Image.DecompressionBombWarning, Image.DecompressionBombError)
 
 
 def _plain(name: str) -> str:
@@ -58,11 +56,8 @@ def _stem(name: str) -> str:
 class ImageFolder:
     """The files below a folder, to be found by the names of a listing.
 
-    Hidden files and folders are left out.
-
-    Attributes:
-        path: the folder.
-        images: the picture files below it, by their suffix.
+    `images` are the picture files, by their suffix. Hidden files and
+    folders are left out.
 
     Raises:
         RsirError: no such folder, or no permission to list it.
@@ -106,43 +101,31 @@ class ImageFolder:
         Raises:
             RsirError: several files fit a name.
         """
+
+        def get(kind: str, name: str) -> list[Path]:
+            return self._at.get((kind, name), [])
+
+        def at(path: str) -> list[Path]:
+            return get("path", path) or get("path stem", _stem(path))
+
         plain = [_plain(n) for n in names]
         folders = [p.split("/")[:-1] for p in plain if "/" in p]
-        found: list[list[Path]] = []
-        for drop in range(len(os.path.commonprefix(folders) if folders else ()) + 1):
-            found = [
-                self._in_folder(p.split("/", drop)[-1]) if "/" in p else []
-                for p in plain
-            ]
-            if any(found):
+        files: list[list[Path]] = []
+        for drop in range(len(os.path.commonprefix(folders)) + 1):
+            files = [at(p.split("/", drop)[-1]) if "/" in p else [] for p in plain]
+            if any(files):
                 break
-        return [
-            self._one(name, files if "/" in p else self._anywhere(p))
-            for name, p, files in zip(names, plain, found, strict=True)
-        ]
-
-    def _get(self, kind: str, name: str) -> list[Path]:
-        return self._at.get((kind, name), [])
-
-    def _in_folder(self, path: str) -> list[Path]:
-        return self._get("path", path) or self._get("path stem", _stem(path))
-
-    def _anywhere(self, name: str) -> list[Path]:
-        near = self._get("name", name) + self._get("path stem", _stem(name))
-        return self._get("path", name) or near or self._get("name stem", _stem(name))
-
-    def _one(self, name: str, found: list[Path]) -> Path | None:
-        if len(found) > 1:
-            some = ", ".join(str(p.relative_to(self.path)) for p in found[:3])
-            raise RsirError(
-                f"several files in {self.path} fit the image name {name!r}: "
-                f"{some}; keep one of them, or write its folder into the name"
-            )
-        return found[0] if found else None
-
-
-# ----------------------------------------------------------------------
-# Open a file.
+        for i, name in enumerate(plain):
+            if "/" not in name:
+                near = get("name", name) + get("path stem", _stem(name))
+                files[i] = get("path", name) or near or get("name stem", _stem(name))
+            if len(files[i]) > 1:
+                some = ", ".join(str(p.relative_to(self.path)) for p in files[i][:3])
+                raise RsirError(
+                    f"several files in {self.path} fit the image name {names[i]!r}: "
+                    f"{some}; keep one of them, or write its folder into the name"
+                )
+        return [found[0] if found else None for found in files]
 
 
 @dataclass(frozen=True)
@@ -150,10 +133,9 @@ class PixelOptions:
     """How to read pictures that are not 8 bits in 1 or 3 bands.
 
     Attributes:
-        bands: numbers of the bands to take, from 1: three for red,
-            green and blue, or one for grey.
-        scale: the values that become 0 and 255. For data of more than
-            8 bits only; NaN becomes 0. Pictures of 8 bits stay.
+        bands: numbers of the bands to take, from 1: three, or one for grey.
+        scale: the values that become 0 and 255, of data of more than 8
+            bits; NaN becomes 0.
         percentiles: measure `scale` on the pictures, see `measured`.
     """
 
@@ -162,12 +144,11 @@ class PixelOptions:
     percentiles: tuple[float, float] | None = None
 
     def __post_init__(self):
-        for key, number in (("bands", int), ("scale", float), ("percentiles", float)):
-            value = getattr(self, key)
-            if value is None:
+        for key, given in list(vars(self).items()):
+            if given is None:
                 continue
             try:
-                value = tuple(number(v) for v in value)
+                value = tuple(map(int if key == "bands" else float, given))
             except (TypeError, ValueError):
                 value = ()
             if key == "bands":
@@ -178,16 +159,12 @@ class PixelOptions:
                 good &= key == "scale" or (value[0] >= 0 and value[1] <= 100)
                 want = "LOW,HIGH with LOW below HIGH, such as 0,4095 or 2%,98%"
             if not good:
-                raise RsirError(f"{key}={getattr(self, key)}: give {want}")
+                raise RsirError(f"{key}={given}: give {want}")
             object.__setattr__(self, key, value)
 
     @classmethod
-    def parse(
-        cls, bands: str | None = None, scale: str | None = None
-    ) -> PixelOptions | None:
+    def parse(cls, bands: str | None = None, scale: str | None = None) -> PixelOptions:
         """From the command line: "3,2,1", and "0,4095" or "2%,98%"."""
-        if not bands and not scale:
-            return None
         pair = scale.replace("%", "").split(",") if scale else None
         key = "percentiles" if "%" in (scale or "") else "scale"
         return cls(bands=bands.split(",") if bands else None, **{key: pair})
@@ -199,7 +176,7 @@ class PixelOptions:
     @classmethod
     def from_dict(cls, data: dict | None) -> PixelOptions | None:
         """What `to_dict` gave; None for None."""
-        return None if data is None else cls(**data)
+        return data if data is None else cls(**data)
 
     def measured(self, paths: Sequence[Path], limit: int = 200) -> PixelOptions:
         """The same, with `scale` measured where percentiles are asked.
@@ -244,33 +221,25 @@ def _reading(path: str | os.PathLike, use: Callable):
         return use(_Raster(path, data))
     except RsirError:
         raise
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise RsirError(
-            f"image {path} has more than {Image.MAX_IMAGE_PIXELS:,} pixels; "
-            "cut it into tiles of a few hundred pixels (such as with "
-            "gdal_retile.py) and give the folder of the tiles"
-        ) from None
-    except Image.UnidentifiedImageError:
-        raise RsirError(
-            f"image {path} is no picture that Pillow can read "
-            f"({len(data):,} bytes); fetch it again, or save it as PNG"
-        ) from None
     except Exception as error:  # decoders raise nearly anything on damage
         why = " ".join(str(error).split()) or type(error).__name__
-        raise RsirError(
-            f"image {path} is truncated or damaged ({why}); fetch it again"
-        ) from None
+        cause = f"is truncated or damaged ({why}); fetch it again"
+        if isinstance(error, Image.UnidentifiedImageError):
+            cause = f"is no picture that Pillow can read ({len(data):,} bytes); "
+            cause += "fetch it again, or save it as PNG"
+        if isinstance(error, _TOO_LARGE):
+            cause = f"has more than {Image.MAX_IMAGE_PIXELS:,} pixels; cut it into "
+            cause += "tiles of a few hundred pixels (such as with gdal_retile.py) "
+            cause += "and give the folder of the tiles"
+        raise RsirError(f"image {path} {cause}") from None
 
 
 class _Raster:
     """One file: what bands and bits it has, and its pixels.
 
-    Attributes:
-        bands, bits: of each pixel; integers with a sign and floats
-            count as more than 8 bits.
-        plain: the bands are grey or RGB, with transparency or without.
-        image: Pillow's view, where Pillow can read all of it.
-        series: tifffile's view, of a TIFF.
+    `bits`: integers with a sign and floats count as more than 8; `plain`:
+    grey or RGB, with transparency or without; `series`: tifffile's view of
+    a TIFF; `image`: Pillow's view, where Pillow reads all of the file.
     """
 
     def __init__(self, path: str | os.PathLike, data: bytes):
@@ -296,25 +265,24 @@ class _Raster:
                 f"image {self.path} is a stack or not of real numbers (shape "
                 f"{series.shape}, {series.dtype}); save each picture as a file"
             )
-        size = dict(zip(axes, series.shape, strict=True))
-        self.bands = int(np.prod([n for axis, n in size.items() if axis not in "YX"]))
+        self.bands = series.size // (page.imagewidth * page.imagelength)
         self.bits = int(np.max(page.bitspersample))
         if series.dtype.kind in "if":
             self.bits = max(16, self.bits)
         alpha = bool({1, 2} & {int(e) for e in page.extrasamples})
         in_colour = int(page.photometric) > 1
-        self.plain = self.bands in (1, 3) or (
-            alpha if self.bands == 2 else self.bands == 4 and (alpha or in_colour)
+        self.plain = (
+            self.bands in (1, 3)
+            or (self.bands == 2 and alpha)
+            or (self.bands == 4 and (alpha or in_colour))
         )
         one_page = "S" in axes or self.bands == 1  # Pillow sees the first page alone
         if self.plain and one_page and (self.bits <= 8 or self.bands == 1):
-            try:
+            with suppress(Image.UnidentifiedImageError):  # left to tifffile
                 image = _pillow(data)
-            except Image.UnidentifiedImageError:
-                return  # left to tifffile
-            # of three planes that are not RGB, Pillow sees the first alone
-            if len(image.getbands()) == self.bands or image.mode == "RGB":
-                self.image = image
+                # of three planes that are not RGB, Pillow sees the first alone
+                if len(image.getbands()) == self.bands or image.mode == "RGB":
+                    self.image = image
 
     def _read_other(self, data: bytes) -> None:
         self.image = _pillow(data)
@@ -360,8 +328,7 @@ class _Raster:
     def _turned(self) -> Image.Image:
         self.image.load()
         try:
-            turned = self.image.getexif().get(_ORIENTATION, 1) != 1
-            return ImageOps.exif_transpose(self.image) if turned else self.image
+            return ImageOps.exif_transpose(self.image)
         except Exception:  # EXIF that cannot be read turns nothing
             return self.image
 
@@ -412,10 +379,6 @@ def _pillow(data: bytes) -> Image.Image:
         return Image.open(io.BytesIO(data))
 
 
-# ----------------------------------------------------------------------
-# Look at many files.
-
-
 def in_threads(function: Callable, items: Iterable) -> list:
     """[function(item) for item in items], several at a time."""
     with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
@@ -425,10 +388,7 @@ def in_threads(function: Callable, items: Iterable) -> list:
 def unreadable(
     paths: Iterable[Path], pixels: PixelOptions | None = None
 ) -> list[tuple[Path, str]]:
-    """Decode every picture; those that fail, with the reason.
-
-    About 1 ms for a picture of 256 px.
-    """
+    """Decode every picture (about 1 ms each); those that fail, with the reason."""
 
     def look(path):
         try:
@@ -441,16 +401,10 @@ def unreadable(
 
 
 def image_hashes(images, pixels: PixelOptions | None = None) -> list[str]:
-    """sha256 of the bytes of every image file, in order.
+    """sha256 of the bytes of every image file, [n_images] hexadecimal.
 
-    Pixel options enter where set: a file read in another way is
-    another picture.
-
-    Args:
-        images: a `Split` (with its own `pixels`), or paths.
-
-    Returns:
-        Hexadecimal digests, [n_images].
+    `images` is a `Split` (with its own `pixels`), or paths. Pixel options
+    enter where set: a file read in another way is another picture.
 
     Raises:
         RsirError: a file is missing or may not be read.
@@ -469,9 +423,13 @@ def content_hash(split) -> str:
 
     Paths and names do not enter, so a moved folder keeps its hash.
     """
-    total = hashlib.sha256(b"rsir split 1\n")
-    for digest in image_hashes(split):
-        total.update(digest.encode() + b"\n")
+    digests = "".join(f"{digest}\n" for digest in image_hashes(split))
+    return hash_of_captions(split, f"rsir split 1\n{digests}")
+
+
+def hash_of_captions(split, head: str) -> str:
+    """sha256 of a head, then captions and owners in their order."""
+    total = hashlib.sha256(head.encode())
     for owner, text in zip(split.owner, split.captions, strict=True):
         body = text.encode("utf-8", "surrogatepass")
         total.update(b"%d %d " % (owner, len(body)) + body)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,10 +29,8 @@ class DataRepairWarning(UserWarning):
 class Box:
     """One object of a scene, in pixels of the stored picture.
 
-    Attributes:
-        label: class name, e.g. "plane".
-        x0, y0, x1, y1: left, top, right, bottom; x1 > x0, y1 > y0.
-        attributes: e.g. {"colour": "white"}.
+    `label` such as "plane"; x1 > x0, y1 > y0; `attributes` such as
+    {"colour": "white"}.
     """
 
     label: str
@@ -47,8 +45,7 @@ class Box:
 class Split:
     """Images, captions, and which image each caption belongs to.
 
-    The order is that of the annotation file. Any number of captions
-    per image is allowed; `owner` tells whose they are.
+    The order is that of the annotation file; captions per image may vary.
 
     Attributes:
         dataset: name of the data set, e.g. "rsicd".
@@ -78,7 +75,7 @@ class Split:
     pixels: PixelOptions | None = None
 
     def __post_init__(self):
-        where = f"{self.dataset} {self.name}"
+        n, where = len(self.images), f"{self.dataset} {self.name}"
         owner = np.array(self.owner, dtype=np.int64)  # [n_captions]
         owner.setflags(write=False)
         put = object.__setattr__
@@ -90,7 +87,6 @@ class Split:
                 f"{where}: owner has shape {owner.shape}, but there are "
                 f"{len(self.captions)} captions; give one owner per caption"
             )
-        n = len(self.images)
         if owner.size and not (0 <= owner.min() <= owner.max() < n):
             raise RsirError(
                 f"{where}: owner runs from {owner.min()} to {owner.max()}, but "
@@ -98,13 +94,11 @@ class Split:
             )
         for key in ("ids", "labels", "objects", "keywords"):
             value = getattr(self, key)
-            if value is None:
-                continue
-            put(self, key, tuple(value))
-            if len(value) != n:
+            if value is not None and len(value) != n:
                 raise RsirError(
                     f"{where}: {len(value)} {key} for {n} images; give one per image"
                 )
+            put(self, key, None if value is None else tuple(value))
         order = np.argsort(owner, kind="stable")
         put(self, "_order", order)
         put(self, "_starts", np.searchsorted(owner[order], np.arange(n + 1)))
@@ -122,10 +116,7 @@ class Split:
         """A split from (image path, caption) rows, of any source.
 
         Rows of one image may stand anywhere; images keep the order of
-        their first row. `Splits.from_pairs` takes rows with a split.
-
-        Args:
-            root: the folder that relative paths start from.
+        their first row. Relative paths start from `root`.
 
         Raises:
             RsirError: a row is wrong, an image is missing.
@@ -169,19 +160,15 @@ class Split:
             indices = np.flatnonzero(indices)
         keep = [range(self.n_images)[int(i)] for i in indices]
         rows = [self.caption_indices(i) for i in keep]
-        pick = {}
-        for key in ("labels", "objects", "keywords"):
+        facts = {}
+        for key in ("images", "ids", "labels", "objects", "keywords"):
             value = getattr(self, key)
-            pick[key] = value and tuple(value[i] for i in keep)
-        return Split(
-            dataset=self.dataset,
-            name=self.name,
-            images=tuple(self.images[i] for i in keep),
-            captions=tuple(self.captions[j] for r in rows for j in r),
-            owner=np.repeat(np.arange(len(keep)), [len(r) for r in rows]),
-            ids=tuple(self.ids[i] for i in keep),
-            pixels=self.pixels,
-            **pick,
+            facts[key] = value and [value[i] for i in keep]
+        return replace(
+            self,
+            captions=[self.captions[j] for own in rows for j in own],
+            owner=np.repeat(np.arange(len(keep)), [len(own) for own in rows]),
+            **facts,
         )
 
     def unique_texts(self) -> tuple[list[str], np.ndarray]:
@@ -218,11 +205,8 @@ class Split:
 class Splits:
     """The three splits of one data set; iterates train, val, test.
 
-    Attributes:
-        name: name of the data set.
-        root: the folder it was read from.
-        train, val, test: the splits; train and val are empty in a set
-            that is only for testing.
+    `root` is the folder it was read from. Train and val are empty in a
+    set that is only for testing.
     """
 
     name: str
@@ -243,12 +227,9 @@ class Splits:
     ) -> Splits:
         """Splits from rows of (image path, caption[, split]).
 
-        Without a split the images are cut by a seeded shuffle.
-
-        Args:
-            rows: as for `Split.from_pairs`; all with a split, or none.
-            **rules: seed, val_fraction, captions_per_image, verify of
-                `load_dataset`.
+        All rows have a split, or none has: then the images are cut by a
+        seeded shuffle. Else as `Split.from_pairs`; `rules` are seed,
+        val_fraction and captions_per_image of `load_dataset`.
 
         Raises:
             RsirError: a row is wrong, an image is missing or in two
@@ -260,12 +241,6 @@ class Splits:
 
     def __iter__(self) -> Iterator[Split]:
         return iter((self.train, self.val, self.test))
-
-    def __len__(self) -> int:
-        return len(SPLIT_NAMES)
-
-    def keys(self) -> tuple[str, ...]:
-        return SPLIT_NAMES
 
     def __getitem__(self, name: str) -> Split:
         if name not in SPLIT_NAMES:

@@ -15,17 +15,15 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 
 import numpy as np
 
 from rsir.utils.errors import RsirError
-from rsir.utils.io import atomic_write, read_lines, read_text
+from rsir.utils.io import atomic_write, read_text
 
-PUNCTUATION = frozenset(",.:;?()[]&!*@#$%")
-"""The signs that both released codes drop."""
-
+PUNCTUATION = frozenset(",.:;?()[]&!*@#$%")  # both released codes drop these
 PAD, UNK = "<pad>", "<unk>"
 
 _QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"'})
@@ -48,24 +46,17 @@ _STEPS = [
 ]
 
 
-def split_words(text: str) -> list[str]:
-    """All tokens of a sentence, lower-case, punctuation included.
+def tokenize(text: str) -> list[str]:
+    """The words of a sentence, lower-case, without `PUNCTUATION`.
 
     "can't" gives `ca n't`, "it's" gives `it 's`; hyphens, digits and
-    numbers such as "1,000" and "3.5" stay in one piece.
+    numbers such as "1,000" and "3.5" stay in one piece. A sentence
+    without a word, such as ".", gives an empty list.
     """
     text = text.translate(_QUOTES).lower()
     for pattern, by in _STEPS:
         text = pattern.sub(by, text)
-    return text.split()
-
-
-def tokenize(text: str) -> list[str]:
-    """The words of a sentence: `split_words` without `PUNCTUATION`.
-
-    A sentence without a word, such as ".", gives an empty list.
-    """
-    return [w for w in split_words(text) if w not in PUNCTUATION]
+    return [w for w in text.split() if w not in PUNCTUATION]
 
 
 @cache
@@ -85,8 +76,7 @@ class Vocabulary:
     """Words and their numbers. 0 is the padding, always.
 
     Built here, 1 is `<unk>` and words follow by falling count, then
-    alphabet. The vocabularies of the released codes have `<unk>` at
-    the end; they load too.
+    alphabet; released vocabularies have `<unk>` at the end.
 
     Attributes:
         words: the word of each id; None for an id without one.
@@ -100,8 +90,8 @@ class Vocabulary:
         self.words = tuple(words)
         self._id: dict[str, int] = {}
         for i, word in enumerate(self.words):
-            if word is not None:
-                self._id.setdefault(word, i)
+            self._id.setdefault(word, i)
+        self._id.pop(None, None)
         if self._id.get(PAD, 0) != 0 or self.words[:1] not in ((PAD,), (None,)):
             raise RsirError(
                 f"a vocabulary has {PAD} at id 0; this one has {self.words[:1]}"
@@ -111,44 +101,17 @@ class Vocabulary:
         self.unk = self._id[UNK]
 
     @classmethod
-    def build(
-        cls,
-        captions: Iterable[str],
-        threshold: int = 5,
-        stop_words: Collection[str] = (),
-    ) -> Vocabulary:
+    def build(cls, captions: Iterable[str], threshold: int = 5) -> Vocabulary:
         """Words that occur at least `threshold` times (5 as released).
 
-        Args:
-            captions: of train, or train and val; the released RSICD
-                vocabulary has seen the test captions as well.
-            stop_words: words to leave out; the released code leaves
-                out NLTK's English ones, which so become `<unk>`.
+        `captions`: of train, or train and val; the released RSICD
+        vocabulary has seen the test captions as well. The released code
+        also leaves out NLTK's English stop words; here they stay.
         """
         count = Counter(w for c in captions for w in tokenize(c))
-        left_out = {*stop_words, PAD, UNK}
-        kept = [w for w, n in count.items() if n >= threshold and w not in left_out]
+        kept = [w for w, n in count.items() if n >= threshold and w not in (PAD, UNK)]
         kept.sort(key=lambda w: (-count[w], w))
         return cls([PAD, UNK, *kept])
-
-    @classmethod
-    def from_word_list(cls, path: str | os.PathLike, first_id: int = 1) -> Vocabulary:
-        """A file with one word a line, from `first_id` on.
-
-        Such as skip-thoughts' table. A word given twice keeps its
-        first id. "UNK" reads as `<unk>`, which else follows at the end.
-        """
-        if first_id < 1:
-            raise RsirError("first_id must be at least 1; 0 is padding")
-        words: list[str | None] = [PAD] + [None] * (first_id - 1)
-        seen = {PAD}
-        for line in read_lines(path, "word list"):
-            word = UNK if line.strip() == "UNK" else line.strip()
-            words.append(None if not word or word in seen else word)
-            seen.add(word)
-        if UNK not in seen:
-            words.append(UNK)
-        return cls(words)
 
     def __len__(self) -> int:
         """Highest id plus one: the rows an embedding needs."""
@@ -164,11 +127,6 @@ class Vocabulary:
     def __eq__(self, other) -> bool:
         return isinstance(other, Vocabulary) and self.words == other.words
 
-    __hash__ = None
-
-    def __repr__(self) -> str:
-        return f"Vocabulary({len(self._id):,} words)"
-
     def encode(self, caption: str) -> list[int]:
         """Ids of the words; `<unk>` alone for a wordless caption."""
         return [self[w] for w in tokenize(caption)] or [self.unk]
@@ -176,11 +134,10 @@ class Vocabulary:
     def encode_batch(
         self, captions: Sequence[str], max_len: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Ids of several captions, filled up with 0.
+        """Ids of several captions, int64 [n, L], filled up with 0.
 
-        Returns:
-            ids, int64 [n, L], L the longest of them, at most `max_len` (as
-            released: 47); and lengths, int64 [n], each from 1 to L.
+        L is the length of the longest, at most `max_len` (as released:
+        47). Also the lengths, int64 [n], each from 1 to L.
         """
         if max_len is not None and max_len < 1:
             raise RsirError(f"max_len is {max_len}; give at least 1")
@@ -191,10 +148,6 @@ class Vocabulary:
         for line, row in zip(ids, rows, strict=True):
             line[: len(row)] = row
         return ids, lengths
-
-    def decode(self, ids: Iterable[int]) -> list[str]:
-        """The words of some ids; padding is left out."""
-        return [self.words[i] or UNK for i in ids if i != 0]
 
     def save(self, path: str | os.PathLike) -> None:
         """Write JSON, aside and then into place."""
@@ -213,21 +166,15 @@ class Vocabulary:
         try:
             data = json.loads(read_text(path, "vocabulary"))
         except json.JSONDecodeError as error:
-            raise RsirError(
-                f"{path} is not JSON (line {error.lineno}: {error.msg})"
-            ) from None
-        data = data if isinstance(data, dict) else {}
-        words, table = data.get("words"), data.get("word2idx")
-        if isinstance(words, list):
-            return cls(words)
-        if isinstance(table, dict) and table:
-            ids = list(table.values())
-            if not all(isinstance(i, int) and i >= 0 for i in ids):
-                raise RsirError(f"{path}: 'word2idx' must give counts")
-            words = [None] * (max(ids) + 1)
-            for word, i in table.items():
-                words[i] = word
-            return cls(words)
+            raise RsirError(f"{path} is not JSON ({error}); write it anew") from None
+        match data:
+            case {"words": [*words]}:
+                return cls(words)
+            case {"word2idx": {**table}} if table:
+                if not all(isinstance(i, int) and i >= 0 for i in table.values()):
+                    raise RsirError(f"{path}: 'word2idx' must give counts")
+                words = dict((i, word) for word, i in table.items())
+                return cls([words.get(i) for i in range(max(words) + 1)])
         raise RsirError(
             f"{path} is no vocabulary: it needs the key 'words' (of "
             "rsir) or 'word2idx' (of the released codes)"

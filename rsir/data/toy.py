@@ -28,19 +28,15 @@ def load_toy(
     size: int = 256,
     workers: int | None = None,
 ) -> Splits:
-    """Load the toy scenes; draw them first if they are not there yet.
+    """The toy scenes, with labels, objects and keywords; drawn if not there.
 
     Args:
         root: folder to keep them in; by default the user cache.
         seed, sizes, duplicates, similarity, size: see `toyscenes`.
         workers: processes to draw with; by default one a core.
 
-    Returns:
-        `Splits` with labels, objects (boxes) and keywords.
-
     Raises:
-        RsirError: a knob out of range, or a cache that cannot be
-            written.
+        RsirError: a knob out of range, or a cache that cannot be written.
     """
     from filelock import FileLock
 
@@ -63,25 +59,25 @@ def load_toy(
             f"cannot keep the toy scenes in {folder}: {error}; "
             "set RSIR_CACHE to a folder that can be written"
         ) from error
-    parts = {name: _split(folder, name, notes["images"]) for name in SPLIT_NAMES}
+    parts = {}
+    for name in SPLIT_NAMES:
+        rows = [r for r in notes["images"] if r["split"] == name]
+        counts = [len(r["sentences"]) for r in rows]
+        parts[name] = Split(
+            dataset="toy",
+            name=name,
+            images=tuple(folder / "images" / r["filename"] for r in rows),
+            captions=tuple(s["raw"] for r in rows for s in r["sentences"]),
+            owner=np.repeat(np.arange(len(rows)), counts),
+            ids=tuple(r["filename"] for r in rows),
+            labels=tuple(r["label"] for r in rows),
+            objects=tuple(
+                tuple(
+                    Box(o["label"], *o["box"], attributes=o["attributes"])
+                    for o in r["objects"]
+                )
+                for r in rows
+            ),
+            keywords=tuple(tuple(r["keywords"]) for r in rows),
+        )
     return Splits(name="toy", root=folder, **parts)
-
-
-def _split(folder, name, rows) -> Split:
-    rows = [r for r in rows if r["split"] == name]
-    texts = [[s["raw"] for s in r["sentences"]] for r in rows]
-    return Split(
-        dataset="toy",
-        name=name,
-        images=tuple(folder / "images" / r["filename"] for r in rows),
-        captions=tuple(text for some in texts for text in some),
-        owner=np.repeat(np.arange(len(rows)), [len(some) for some in texts]),
-        ids=tuple(r["filename"] for r in rows),
-        labels=tuple(r["label"] for r in rows),
-        objects=tuple(tuple(_box(o) for o in r["objects"]) for r in rows),
-        keywords=tuple(tuple(r["keywords"]) for r in rows),
-    )
-
-
-def _box(item) -> Box:
-    return Box(item["label"], *item["box"], attributes=item["attributes"])

@@ -82,42 +82,27 @@ def verify(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            splits = with_pixels(place.read(**options), pixels)
+            seen.splits = with_pixels(place.read(**options), pixels)
         except RsirError as error:
             seen.problems.append(str(error))
             return seen
-    seen.splits = splits
     seen.repairs = [
         str(w.message) for w in caught if issubclass(w.category, DataRepairWarning)
     ]
+    seen.identity = "a reader's own"
     if place.entry:
-        seen.hashes = _compare(place.entry, caption_hashes(place))
-        seen.identity = identify(place.entry, splits, seen.hashes)
-        seen.problems += _count_problems(place.entry, splits)
-    else:
-        seen.identity = "a reader's own"
+        _compare(seen, place, place.entry)
     _look_at_captions(seen)
     if decode:
         _look_at_images(seen, place)
     return seen
 
 
-def caption_hashes(place: Located) -> dict[str, str]:
-    """sha256 of each `<split>_<caps|filename>`, as it is or would be.
-
-    For a JSON, "train" is train and val together, in its order.
-    """
-    if place.layout != "precomp":
-        return record_hashes(place.records())
-    return {
-        path.stem: hashlib.sha256(read_bytes(path).replace(b"\r\n", b"\n")).hexdigest()
-        for path in sorted(place.source.glob("*.txt"))
-        if re.fullmatch("(train|val|test)_(caps|filename)", path.stem)
-    }
-
-
 def record_hashes(records: Iterable[Record]) -> dict[str, str]:
-    """The same for records of a JSON."""
+    """sha256 of each `<split>_<caps|filename>` file of these records.
+
+    "train" is train and val together, in their order.
+    """
     keys = ("train_caps", "train_filename", "test_caps", "test_filename")
     lines = {key: hashlib.sha256() for key in keys}
     for r in records:
@@ -129,52 +114,50 @@ def record_hashes(records: Iterable[Record]) -> dict[str, str]:
     return {key: value.hexdigest() for key, value in lines.items()}
 
 
-def _compare(what: Entry, found: dict[str, str]):
-    """(key, digest, "same" | "other" | "not known") for each file."""
-
-    def state(key, digest):
-        if key not in what.hashes:
-            return "not known"
-        return "same" if what.hashes[key] == digest else "other"
-
-    return tuple((key, digest, state(key, digest)) for key, digest in found.items())
-
-
-def identify(what: Entry, splits: Splits, hashes) -> str:
-    """Which split this is, in a sentence."""
-    told = {key: state for key, _, state in hashes}
-    test = [told.get(f"test_{k}") for k in ("caps", "filename")]
-    if test == ["same", "same"]:
-        text = "test is the official list, captions and order"
-    elif test[0] == "same":
-        text = "test has the official captions, under other file names"
-    elif test[1] == "same":
-        text = "test has the official images, with other captions"
-    elif "other" in test:
-        text = "test is NOT the official list"
+def _compare(seen: Verification, place: Located, what: Entry) -> None:
+    """With the catalogue: which split this is, and whether all is there."""
+    splits = seen.splits
+    if place.layout != "precomp":
+        found = record_hashes(place.records())
     else:
-        text = "no checksum of the official test list is known"
+        found = {
+            path.stem: hashlib.sha256(
+                read_bytes(path).replace(b"\r\n", b"\n")
+            ).hexdigest()
+            for path in sorted(place.source.glob("*.txt"))
+            if re.fullmatch("(train|val|test)_(caps|filename)", path.stem)
+        }
+    state = {True: "same", False: "other", None: "not known"}
+    told = {
+        k: state[what.hashes.get(k) and what.hashes[k] == v] for k, v in found.items()
+    }
+    seen.hashes = tuple((key, found[key], told[key]) for key in found)
+    match [told.get(f"test_{k}") for k in ("caps", "filename")]:
+        case ["same", "same"]:
+            text = "test is the official list, captions and order"
+        case ["same", _]:
+            text = "test has the official captions, under other file names"
+        case [_, "same"]:
+            text = "test has the official images, with other captions"
+        case test if "other" in test:
+            text = "test is NOT the official list"
+        case _:
+            text = "no checksum of the official test list is known"
     if told.get("train_filename") == "same":
         text += "; train and val together are the official train list"
     counts = [len(s) for s in splits]
     for known, title in what.known:
         if counts == known:
             text += f"; counts {tuple(counts)} are {title}"
-    return text
-
-
-def _count_problems(what: Entry, splits: Splits) -> list[str]:
-    total = sum(len(s) for s in splits)
-    captions = sum(s.n_captions for s in splits)
-    return [
-        f"{have:,} {noun}, but {what.title} has {want:,}"
-        for have, want, noun in (
-            (total, what.images, "images"),
-            (captions, what.captions, "captions"),
-            (len(splits.test), what.splits[2], "test images"),
-        )
-        if have != want
-    ]
+    seen.identity = text
+    total = sum(s.n_captions for s in splits)
+    for have, want, noun in (
+        (sum(counts), what.images, "images"),
+        (total, what.captions, "captions"),
+        (counts[2], what.splits[2], "test images"),
+    ):
+        if have != want:
+            seen.problems.append(f"{have:,} {noun}, but {what.title} has {want:,}")
 
 
 def _look_at_captions(seen: Verification) -> None:
@@ -197,33 +180,57 @@ def _look_at_captions(seen: Verification) -> None:
 
 
 def _look_at_images(seen: Verification, place: Located) -> None:
-    """Unreadable, unlisted, of another size, twice under two names."""
-    splits = seen.splits
-    listed = [
-        (f"{s.name}/{s.ids[i]}", s.images[i], s, i)
-        for s in splits
-        for i in range(len(s))
-    ]
+    """Unreadable, of another size, unlisted, twice under two names."""
+    listed = {
+        path: (f"{s.name}/{s.ids[i]}", s, i)
+        for s in seen.splits
+        for i, path in enumerate(s.images)
+    }
 
     def size(item):
+        _, split, i = item
         try:
-            return item[2].open(item[3]).size
+            return split.open(i).size
         except RsirError as error:
             return str(error)
 
-    sizes = in_threads(size, listed)
-    bad = [s for s in sizes if isinstance(s, str)]
-    good = [x for x, s in zip(listed, sizes, strict=True) if not isinstance(s, str)]
+    sizes = dict(zip(listed, in_threads(size, listed.values()), strict=True))
+    bad = [s for s in sizes.values() if isinstance(s, str)]
+    good = {path: s for path, s in sizes.items() if not isinstance(s, str)}
     seen.problems += bad[:5]
     if len(bad) > 5:
         seen.problems.append(f"{len(bad) - 5:,} more images cannot be read")
     seen.notes.append(f"{len(good):,} of {len(listed):,} images can be read")
-    _look_at_sizes(seen, place, Counter(s for s in sizes if not isinstance(s, str)))
-    _look_at_unlisted(seen, place, {path for _, path, _, _ in listed})
+
+    count = Counter(good.values())
+    shown = [f"{w}x{h} ({n:,})" for (w, h), n in count.most_common()]
+    seen.notes.append(f"sizes in pixels: {some(shown, 3) or 'none'}")
+    if place.entry:
+        want = [int(n) for n in re.findall(r"\d+", place.entry.pixels)]
+        other = sum(
+            any(abs(a / b - 1) > 0.1 for a, b in zip(s, want, strict=True))
+            for s in good.values()
+        )
+        if other:
+            seen.problems.append(
+                f"{other:,} pictures are of another size than {place.entry.title} "
+                f"has ({place.entry.pixels}); are they of another data set?"
+            )
+
+    there = ImageFolder(place.images).images
+    unlisted = [p.relative_to(place.images) for p in there if p not in listed]
+    text = (
+        f"{len(unlisted):,} of {len(there):,} pictures in {place.images} are in no "
+        f"split ({some(unlisted, 3)})"
+    )
+    if unlisted and place.entry:
+        seen.problems.append(f"{text}; are they, or the captions, of another data set?")
+    elif unlisted:
+        seen.notes.append(text)
+
     groups = defaultdict(list)
-    digests = image_hashes([path for _, path, _, _ in good])
-    for (title, *_), digest in zip(good, digests, strict=True):
-        groups[digest].append(title)
+    for path, digest in zip(good, image_hashes([*good]), strict=True):
+        groups[digest].append(listed[path][0])
     twins = [g for g in groups.values() if len(g) > 1]
     across = [g for g in twins if len({n.split("/")[0] for n in g}) > 1]
     if twins:
@@ -232,35 +239,3 @@ def _look_at_images(seen: Verification, place: Located) -> None:
             f"{len(twins):,} pictures stand under several names, {len(across):,} "
             f"of them across splits ({examples})"
         )
-
-
-def _look_at_sizes(seen: Verification, place: Located, sizes: Counter) -> None:
-    shown = [f"{w}x{h} ({n:,})" for (w, h), n in sizes.most_common()]
-    seen.notes.append(f"sizes in pixels: {some(shown, 3) or 'none'}")
-    if place.entry:
-        width, height = map(int, re.findall(r"\d+", place.entry.pixels))
-        other = sum(
-            n
-            for (w, h), n in sizes.items()
-            if max(abs(w / width - 1), abs(h / height - 1)) > 0.1
-        )
-        if other:
-            seen.problems.append(
-                f"{other:,} pictures are of another size than {place.entry.title} "
-                f"has ({place.entry.pixels}); are they of another data set?"
-            )
-
-
-def _look_at_unlisted(seen: Verification, place: Located, listed: set[Path]) -> None:
-    there = ImageFolder(place.images).images
-    unlisted = [p.relative_to(place.images) for p in there if p not in listed]
-    if not unlisted:
-        return
-    text = (
-        f"{len(unlisted):,} of {len(there):,} pictures in {place.images} are in no "
-        f"split ({some(unlisted, 3)})"
-    )
-    if place.entry:
-        seen.problems.append(f"{text}; are they, or the captions, of another data set?")
-    else:
-        seen.notes.append(text)

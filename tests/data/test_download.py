@@ -8,16 +8,18 @@ import sys
 import types
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import patoolib
 import pyarrow
 import pyarrow.parquet
 import pytest
+from filelock import FileLock
 from PIL import Image
 from small_data import NAMES, karpathy, run
 
 from rsir.data import catalog, load_dataset
-from rsir.data.download import Ledger, ManualSteps, fetch, unpack
+from rsir.data.download import ManualSteps, checksums, fetch, unpack
 from rsir.utils.errors import RsirError
 
 
@@ -25,6 +27,9 @@ def jpeg(value):
     box = io.BytesIO()
     Image.new("RGB", (8, 8), (20 * value, 0, 0)).save(box, "jpeg")
     return box.getvalue()
+
+
+PICTURES = {f"{name}.jpg": jpeg(i) for i, name in enumerate(NAMES)}
 
 
 def zipped(members):
@@ -35,11 +40,10 @@ def zipped(members):
     return box.getvalue()
 
 
-def archive(top="", dataset="rsicd", **extra):
+def archive(top="", **extra):
     """The authors' zip of a small data set."""
-    members = {f"{top}dataset_rsicd.json": json.dumps(karpathy(dataset=dataset))}
-    for i, name in enumerate(NAMES):
-        members[f"{top}RSICD_images/{name}.jpg"] = jpeg(i)
+    members = {f"{top}RSICD_images/{name}": data for name, data in PICTURES.items()}
+    members[f"{top}dataset_rsicd.json"] = json.dumps(karpathy())
     return zipped({**members, **extra})
 
 
@@ -52,7 +56,12 @@ def server(tmp_path, monkeypatch):
     folder = tmp_path / "server"
     folder.mkdir()
     fake = types.ModuleType("gdown")
-    fake.download = lambda output, **_: shutil.copy(folder / "RSICD.zip", output)
+
+    def download(id, output, quiet, resume):
+        assert (id, quiet, resume) == ("key", True, True)
+        shutil.copy(folder / "RSICD.zip", output)
+
+    fake.download = download
     monkeypatch.setitem(sys.modules, "gdown", fake)
     source = catalog.Source("drive", "here", {"RSICD.zip": "key"})
     entry = catalog.CATALOG["rsicd"]
@@ -83,16 +92,14 @@ def test_the_first_checksum_holds_ever_after(server, tmp_path):
     (server / "RSICD.zip").write_bytes(GOOD)
     fetch("rsicd", tmp_path, keep=True)
     assert (tmp_path / "downloads" / "rsicd" / "RSICD.zip").exists()
-    [(url, facts)] = Ledger(tmp_path).read().items()
-    assert facts["sha256"] == hashlib.sha256(GOOD).hexdigest()
+    before = checksums(tmp_path)
+    assert before["drive:key"]["sha256"] == hashlib.sha256(GOOD).hexdigest()
     for name in ("rsicd", "downloads"):
         (tmp_path / name).rename(tmp_path / f"old-{name}")
-    before = Ledger(tmp_path).path.read_bytes()
     (server / "RSICD.zip").write_bytes(archive(note="changed"))
     with pytest.raises(ManualSteps, match="another file than the first"):
         fetch("rsicd", tmp_path)
-    assert not (tmp_path / "rsicd").exists()
-    assert Ledger(tmp_path).path.read_bytes() == before
+    assert not (tmp_path / "rsicd").exists() and checksums(tmp_path) == before
     (server / "RSICD.zip").write_bytes(GOOD)
     fetch("rsicd", tmp_path)
 
@@ -117,15 +124,14 @@ def test_a_bad_archive_leaves_nothing(server, tmp_path, content, message):
     assert "(1) open github.com" in str(caught.value)
     if "no image" not in message:
         assert not (tmp_path / "root" / "rsicd").exists()
-        assert Ledger(tmp_path / "root").read() == {}
+        assert checksums(tmp_path / "root") == {}
 
 
 def test_pictures_that_are_there_stay(server, tmp_path):
     (tmp_path / "rsicd" / "RSICD_images").mkdir(parents=True)
     (tmp_path / "rsicd" / "RSICD_images" / "mine.jpg").write_bytes(jpeg(1))
-    inner = zipped({f"{n}.jpg": jpeg(i) for i, n in enumerate(NAMES)})
     members = {"a/b/dataset_rsicd.json": json.dumps(karpathy())}
-    members["a/b/RSICD_images.zip"] = inner
+    members["a/b/RSICD_images.zip"] = zipped(PICTURES)
     (server / "RSICD.zip").write_bytes(zipped(members))
     fetch("rsicd", tmp_path)
     assert len(list((tmp_path / "rsicd" / "RSICD_images").iterdir())) == 11
@@ -133,10 +139,11 @@ def test_pictures_that_are_there_stay(server, tmp_path):
 
 
 def test_a_damaged_record_is_not_overwritten(server, tmp_path):
-    Ledger(tmp_path).path.write_text("{")
+    record = tmp_path / "checksums.json"
+    record.write_text("{")
     with pytest.raises(RsirError, match="not readable as JSON"):
         fetch("rsicd", tmp_path)
-    assert Ledger(tmp_path).path.read_text() == "{"
+    assert record.read_text() == "{"
 
 
 # --- archives ---------------------------------------------------------
@@ -153,40 +160,49 @@ def test_members_that_lead_out_of_a_zip(tmp_path, name):
     assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["a.zip"]
 
 
-def test_links_that_a_tool_made(tmp_path, monkeypatch):
-    def extract(archive, outdir, **options):
-        (tmp_path / "out" / "link").symlink_to("/etc")
-
-    monkeypatch.setattr(patoolib, "extract_archive", extract)
-    (tmp_path / "a.rar").write_bytes(b"Rar!")
-    with pytest.raises(RsirError, match="not safe.*link"):
-        unpack(tmp_path / "a.rar", tmp_path / "out")
-
-
-def test_a_rar_by_another_name(tmp_path, monkeypatch):
-    path = tmp_path / "imgs.zip"
+@pytest.fixture
+def rar(tmp_path, monkeypatch):
+    """`rar(extract)` unpacks a rar into out/ by a tool that does this."""
+    path = tmp_path / "imgs.zip"  # under another name
     path.write_bytes(b"Rar!\x1a\x07\x00" + b"x" * 99)
 
-    def extract(archive, outdir, **options):
-        (tmp_path / "out" / "said").write_text(archive)
+    def run_with(extract):
+        monkeypatch.setattr(patoolib, "extract_archive", extract)
+        unpack(path, tmp_path / "out")
+        return tmp_path / "out"
 
-    monkeypatch.setattr(patoolib, "extract_archive", extract)
-    unpack(path, tmp_path / "out")
-    assert (tmp_path / "out" / "said").read_text() == str(path)
-    for text, message in (
+    return run_with
+
+
+def test_a_rar_and_links_in_it(rar):
+    out = rar(lambda archive, outdir, **_: Path(outdir, "said").write_text(archive))
+    assert (out / "said").read_text().endswith("imgs.zip")
+    with pytest.raises(RsirError, match="not safe.*link"):
+        rar(lambda archive, outdir, **_: Path(outdir, "link").symlink_to("/etc"))
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
         ("could not find an executable program", "install unar"),
         ("unrar failed", "cannot unpack.*unrar failed"),
-    ):
+    ],
+)
+def test_a_rar_that_no_tool_unpacks(rar, text, message):
+    def fail(*args, **options):
+        raise patoolib.util.PatoolError(text)
 
-        def fail(*args, text=text, **options):
-            raise patoolib.util.PatoolError(text)
-
-        monkeypatch.setattr(patoolib, "extract_archive", fail)
-        with pytest.raises(RsirError, match=message):
-            unpack(path, tmp_path / "out")
+    with pytest.raises(RsirError, match=message):
+        rar(fail)
 
 
 # --- the hub ----------------------------------------------------------
+
+
+def parquet(rows):
+    box = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), box)
+    return box.getvalue()
 
 
 @pytest.fixture
@@ -198,14 +214,12 @@ def hub(tmp_path, monkeypatch):
             {
                 "filename": f"rsicd_images/{d['filename']}",
                 "captions": [s["raw"] for s in d["sentences"]],
-                "image": {"bytes": jpeg(i)},
+                "image": {"bytes": PICTURES[d["filename"]]},
             }
-            for i, d in enumerate(karpathy()["images"])
+            for d in karpathy()["images"]
             if d["split"] == split
         ]
-        box = io.BytesIO()
-        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), box)
-        pages[f"data/{title}-00000-of-00001-12ab.parquet"] = box.getvalue()
+        pages[f"data/{title}-00000-of-00001-12ab.parquet"] = parquet(rows)
 
     class Api:
         def dataset_info(self, repository):
@@ -232,115 +246,71 @@ def test_hub(hub, tmp_path):
     assert [len(p) for p in s] == [6, 2, 2]
     assert s.test.ids == ("00001.jpg", "00002.jpg")
     assert s.val.captions_of(0)[4] == "picture school_1 number 4 ."
-    noted = Ledger(tmp_path).read()
-    assert noted["hub:arampacha/rsicd"]["revision"] == "abc"
-    assert sum("parquet" in key for key in noted) == 3
+    noted = checksums(tmp_path)
+    assert noted["hub:arampacha/rsicd"]["revision"] == "abc" and len(noted) == 4
     (tmp_path / "rsicd").rename(tmp_path / "away")
     fetch("rsicd", tmp_path, source="hub")
     assert hub[1] == ["arampacha/rsicd"]  # the second time the record tells
 
 
-def test_the_hub_serves_what_is_wrong(hub, tmp_path):
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda good, test: None, "needed for train, val and test each"),
+        (lambda good, test: good[:60] + b"xPAR1", "cannot read.*valid"),
+        (lambda good, test: test, "00001.jpg comes twice"),
+        (lambda good, test: parquet([{"filename": "a"}]), "cannot read.*captions"),
+        (lambda good, test: 1, "the hub did not answer as it should"),
+    ],
+)
+def test_the_hub_serves_what_is_wrong(hub, tmp_path, change, message):
     pages, _ = hub
-    name = next(k for k in pages if "valid" in k)
-    good = pages.pop(name)
-    with pytest.raises(RsirError, match="needed for train, val and test each"):
-        fetch("rsicd", tmp_path / "a", source="hub")
-    pages[name] = good[:60] + b"xPAR1"
-    with pytest.raises(RsirError, match="cannot read.*valid"):
-        fetch("rsicd", tmp_path / "b", source="hub")
-    pages[name] = pages[next(k for k in pages if "test" in k)]
-    with pytest.raises(RsirError, match="00001.jpg comes twice"):
-        fetch("rsicd", tmp_path / "c", source="hub")
-    box = io.BytesIO()
-    pyarrow.parquet.write_table(pyarrow.table({"filename": ["a"]}), box)
-    pages[name] = box.getvalue()
-    with pytest.raises(RsirError, match="no column 'captions'"):
-        fetch("rsicd", tmp_path / "d", source="hub")
-    pages["\0"] = b""
-    with pytest.raises(RsirError, match="the hub did not answer as it should"):
-        fetch("rsicd", tmp_path / "e", source="hub")
-    assert not list(tmp_path.glob("*/rsicd"))
-
-
-# --- Drive ------------------------------------------------------------
-
-
-def test_drive(tmp_path, monkeypatch):
-    asked = []
-    members = {"x/dataset.json": json.dumps(karpathy(dataset="sydney"))}
-    members |= {f"x/imgs/{n}.jpg": jpeg(i) for i, n in enumerate(NAMES)}
-
-    def bring(id, output, quiet, resume):
-        asked.append((id, resume))
-        with open(output, "wb") as file:
-            file.write(zipped(members))
-
-    def page(id, output, **options):
-        with open(output, "w") as file:
-            file.write("<html><head>Quota exceeded")
-
-    def refuse(id, output, **options):
-        raise OSError("too many users have viewed this file")
-
-    fake = types.ModuleType("gdown")
-    monkeypatch.setitem(sys.modules, "gdown", fake)
-    for fake.download, message in ((page, "web page"), (refuse, "too many users")):
-        with pytest.raises(ManualSteps, match=message):
-            fetch("sydney", tmp_path)
-    fake.download = bring
-    fetch("sydney", tmp_path)
-    assert asked == [("1zAA8qG8FZLCj2t4t9JPgNS48sA2iltaU", True)]
-    assert len(load_dataset("sydney", tmp_path).val) == 2
+    test, _, valid = pages
+    pages[valid] = change(pages[valid], pages[test])
+    if pages[valid] is None:
+        del pages[valid]
+    with pytest.raises(RsirError, match=message):
+        fetch("rsicd", tmp_path, source="hub")
+    assert not (tmp_path / "rsicd").exists()
 
 
 # --- refusals and the command -----------------------------------------
 
 
 @pytest.mark.parametrize(
-    "name, source, module",
-    [
-        ("sydney", "drive", "gdown"),
-        ("rsicd", "hub", "pyarrow.parquet"),
-        ("rsicd", "hub", "huggingface_hub"),
-    ],
+    "module, source",
+    [("gdown", "drive"), ("pyarrow.parquet", "hub"), ("huggingface_hub", "hub")],
 )
-def test_the_extra_is_named(tmp_path, monkeypatch, name, source, module):
+def test_the_extra_is_named(tmp_path, monkeypatch, module, source):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ManualSteps, match=r"pip install 'rsir\[fetch\]'"):
-        fetch(name, tmp_path, source=source)
+        fetch("rsicd", tmp_path, source=source)
 
 
-def test_wrong_names_and_places(tmp_path):
+@pytest.mark.parametrize(
+    "name, below, source, message",
+    [
+        ("toy", ".", None, "nothing to fetch"),
+        ("coco", ".", None, "there are ucm, rsicd"),
+        ("rsicd", ".", "ftp", "no source 'ftp'.*hub"),
+        ("rsicd", "file/below", None, "the data root .* cannot be locked"),
+    ],
+)
+def test_wrong_names_and_places(tmp_path, name, below, source, message):
     (tmp_path / "file").write_text("")
-    for name, root, source, message in (
-        ("toy", tmp_path, None, "nothing to fetch"),
-        ("coco", tmp_path, None, "there are ucm, rsicd"),
-        ("rsicd", tmp_path, "ftp", "no source 'ftp'.*hub"),
-        (
-            "rsicd",
-            tmp_path / "file" / "below",
-            None,
-            "the data root .* cannot be locked",
-        ),
-    ):
-        with pytest.raises(RsirError, match=message):
-            fetch(name, root, source=source)
+    with pytest.raises(RsirError, match=message):
+        fetch(name, tmp_path / below, source=source)
 
 
 def test_two_fetches_at_once(tmp_path):
-    from filelock import FileLock
-
-    with (
-        FileLock(tmp_path / ".fetch.lock"),
-        pytest.raises(RsirError, match="another process is at work on the data root"),
-    ):
+    lock = FileLock(tmp_path / ".fetch.lock")
+    with lock, pytest.raises(RsirError, match="another process .* the data root"):
         fetch("rsicd", tmp_path)
 
 
 def test_command_fetch(server, tmp_path, monkeypatch):
     (server / "RSICD.zip").write_bytes(archive("deep/"))
-    text, error = run("fetch", "rsicd", "--root", tmp_path)
+    text, error = run("fetch", "rsicd", "--root", tmp_path, "--quiet")
     assert error is None and "rsicd is in" in text
     assert len(load_dataset("rsicd", tmp_path).train) == 6
     monkeypatch.setitem(sys.modules, "gdown", None)

@@ -1,6 +1,5 @@
 """Names find the right file, and pixels are read by one rule."""
 
-import struct
 import unicodedata
 import warnings
 import zlib
@@ -117,21 +116,19 @@ def test_other_modes_of_8_bits(tmp_path, mode):
     assert np.array_equal(pixels_of(tmp_path / f"a.{end}"), np.asarray(want))
 
 
-def test_transparent_is_black(tmp_path):
+@pytest.mark.parametrize("end", ["png", "webp", "tif"])
+def test_transparent_is_black(tmp_path, end):
     alpha = np.zeros((16, 16, 1), np.uint8)
     alpha[:8] = 255
-    want = np.where(alpha > 0, RGB, 0)
-    for end in ("png", "webp", "tif"):
-        options = {"lossless": True, "exact": True} if end == "webp" else {}
-        path = saved(tmp_path / f"a.{end}", np.dstack([RGB, alpha]), **options)
-        assert np.array_equal(pixels_of(path), want)
+    options = {"lossless": True, "exact": True} if end == "webp" else {}
+    path = saved(tmp_path / f"a.{end}", np.dstack([RGB, alpha]), **options)
+    assert np.array_equal(pixels_of(path), np.where(alpha > 0, RGB, 0))
     path = saved(tmp_path / "la.png", np.dstack([GREY, alpha]))
     assert np.array_equal(pixels_of(path)[..., 0], np.where(alpha[..., 0] > 0, GREY, 0))
     image = Image.fromarray(RGB).quantize(8)
     gone = image.getpixel((0, 0))
     image.save(tmp_path / "p.png", transparency=gone)
-    black = np.asarray(image) == gone
-    assert (pixels_of(tmp_path / "p.png")[black] == 0).all()
+    assert (pixels_of(tmp_path / "p.png")[np.asarray(image) == gone] == 0).all()
 
 
 def test_fourth_band_of_a_tiff(tmp_path):
@@ -148,24 +145,20 @@ def test_fourth_band_of_a_tiff(tmp_path):
         open_image(path)
 
 
+PLANES = np.moveaxis(RGB, 2, 0)
+IN_RGB = {"photometric": "rgb"}
+
+
 @pytest.mark.parametrize(
     "array, options, scale",
     [
-        (RGB.astype(np.uint16) * 16, {"photometric": "rgb"}, (0, 4080)),
-        (RGB.astype(">u2") * 16, {"photometric": "rgb", "byteorder": ">"}, (0, 4080)),
-        (RGB.astype(np.int16) - 100, {"photometric": "rgb"}, (-100, 155)),
-        (RGB / np.float32(255), {"photometric": "rgb"}, (0, 1)),
-        (np.moveaxis(RGB, 2, 0) / 255, {"photometric": "rgb"}, (0, 1)),
-        (
-            RGB.astype(np.uint16),
-            {"photometric": "rgb", "compression": "zlib"},
-            (0, 255),
-        ),
-        (
-            np.moveaxis(RGB, 2, 0).astype(np.uint16),
-            {"photometric": "minisblack"},
-            (0, 255),
-        ),
+        (RGB.astype(np.uint16) * 16, IN_RGB, (0, 4080)),
+        (RGB.astype(">u2") * 16, IN_RGB | {"byteorder": ">"}, (0, 4080)),
+        (RGB.astype(np.int16) - 100, IN_RGB, (-100, 155)),
+        (RGB / np.float32(255), IN_RGB, (0, 1)),
+        (PLANES / 255, IN_RGB, (0, 1)),
+        (RGB.astype(np.uint16), IN_RGB | {"compression": "zlib"}, (0, 255)),
+        (PLANES.astype(np.uint16), {"photometric": "minisblack"}, (0, 255)),
     ],
 )
 def test_more_than_8_bits_need_a_scale(tmp_path, array, options, scale):
@@ -187,42 +180,22 @@ def test_grey_of_16_bits(tmp_path, end):
 
 
 def test_colour_png_of_16_bits_is_not_cut_in_silence(tmp_path):
-    rows = b"".join(b"\0" + row.tobytes() for row in RGB.astype(">u2") * 16)
-    head = struct.pack(">IIBBBBB", 16, 16, 16, 2, 0, 0, 0)
-    with open(tmp_path / "a.png", "wb") as file:
-        file.write(b"\x89PNG\r\n\x1a\n")
-        for kind, body in (
-            (b"IHDR", head),
-            (b"IDAT", zlib.compress(rows)),
-            (b"IEND", b""),
-        ):
-            file.write(struct.pack(">I", len(body)) + kind + body)
-            file.write(struct.pack(">I", zlib.crc32(kind + body)))
+    data = bytearray(saved(tmp_path / "a.png", RGB).read_bytes())
+    data[24] = 16  # says the head
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    (tmp_path / "a.png").write_bytes(data)
     with pytest.raises(RsirError, match="3 bands of 16 bits.*TIFF"):
         open_image(tmp_path / "a.png", PixelOptions(scale=(0, 9)))
 
 
 def test_many_bands(tmp_path):
     eight = np.dstack([RGB] + [NIR] * 5)
-    pages = np.moveaxis(eight, 2, 0)
-    for array, planar in ((eight, "contig"), (pages, "separate"), (pages, None)):
-        options = {"photometric": "minisblack", "planarconfig": planar}
-        path = tiff(tmp_path / "a.tif", array, **options)
-        with pytest.raises(RsirError, match="8 band.*8 bits.*--bands 3,2,1"):
-            open_image(path)
-        want = RGB[..., [2, 1, 0]]
-        assert np.array_equal(pixels_of(path, PixelOptions(bands=(3, 2, 1))), want)
-        assert (pixels_of(path, PixelOptions(bands=(8,))) == 17).all()
-        with pytest.raises(RsirError, match="no band 9"):
-            open_image(path, PixelOptions(bands=(9, 1, 1)))
-
-
-def test_three_planes_that_do_not_say_rgb(tmp_path):
-    planes = np.moveaxis(RGB, 2, 0)
-    for planar in ("separate", None):
-        options = {"photometric": "minisblack", "planarconfig": planar}
-        path = tiff(tmp_path / "a.tif", planes, compression="zlib", **options)
-        assert np.array_equal(pixels_of(path), RGB)
+    path = tiff(tmp_path / "a.tif", eight, photometric="minisblack", planarconfig=1)
+    with pytest.raises(RsirError, match="8 band.*8 bits.*--bands 3,2,1"):
+        open_image(path)
+    assert (pixels_of(path, PixelOptions(bands=(8,))) == 17).all()
+    with pytest.raises(RsirError, match="no band 9"):
+        open_image(path, PixelOptions(bands=(9, 1, 1)))
 
 
 def test_what_no_option_reads(tmp_path):
@@ -231,13 +204,14 @@ def test_what_no_option_reads(tmp_path):
         open_image(path, PixelOptions(bands=(1,), scale=(0, 1)))
 
 
-def test_a_compression_that_pillow_knows_alone(tmp_path):
-    for array in (RGB, GREY.astype(np.uint16)):
-        image = Image.fromarray(array)
-        image.save(tmp_path / "a.tif", compression="tiff_lzw")
-        options = PixelOptions(bands=(1,), scale=(0, 255))
-        found = pixels_of(tmp_path / "a.tif", options)
-        assert np.array_equal(found[..., 0], array.reshape(16, 16, -1)[..., 0])
+@pytest.mark.parametrize("array", [RGB, GREY[..., None].astype(np.uint16)])
+def test_a_compression_that_pillow_knows_alone(tmp_path, array):
+    path = saved(tmp_path / "a.tif", array.squeeze(), compression="tiff_lzw")
+    found = pixels_of(path, PixelOptions(bands=(1,), scale=(0, 255)))
+    assert np.array_equal(found[..., 0], array[..., 0])
+
+
+def test_a_compression_that_needs_a_library(tmp_path):
     data = bytearray(tiff(tmp_path / "b.tif", RGB.astype("u2")).read_bytes())
     at = data.index(b"\x03\x01\x03\x00\x01\x00\x00\x00\x01\x00")  # uncompressed
     data[at + 8] = 5  # says LZW
@@ -258,15 +232,13 @@ def test_orientation(tmp_path, turn):
     wide = RGB[:8]
     exif = Image.Exif()
     exif[0x0112] = turn
-    path = saved(tmp_path / "a.png", wide, exif=exif)
+    found = pixels_of(saved(tmp_path / "a.png", wide, exif=exif))
     want = {1: wide, 3: wide[::-1, ::-1], 6: np.rot90(wide, -1), 8: np.rot90(wide)}
-    found = pixels_of(path)
-    if turn in want:
-        assert np.array_equal(found, want[turn])
-    tag = [(274, 3, 1, turn, True)]
-    deep = tiff(tmp_path / "b.tif", wide.astype(np.uint16), extratags=tag)
+    assert np.array_equal(found, want.get(turn, found))
+    options = {"extratags": [(274, 3, 1, turn, True)]}
+    deep = tiff(tmp_path / "b.tif", wide.astype(np.uint16), **options)
     assert np.array_equal(pixels_of(deep, PixelOptions(scale=(0, 255))), found)
-    flat = tiff(tmp_path / "c.tif", wide, extratags=tag)
+    flat = tiff(tmp_path / "c.tif", wide, **options)
     assert np.array_equal(pixels_of(flat), found)
 
 
@@ -290,13 +262,16 @@ def test_damaged_pictures(tmp_path, content, message):
     with pytest.raises(RsirError, match=message) as caught:
         open_image(path)
     assert "a.png" in str(caught.value) and "\n" not in str(caught.value)
-    assert [bad for bad, _ in unreadable([path, saved(tmp_path / "b.png", RGB)])] == [
-        path
-    ]
-    with pytest.raises(RsirError, match="image not found.*none.jpg"):
-        open_image(tmp_path / "none.jpg")
-    with pytest.raises(RsirError, match="is a folder"):
-        open_image(tmp_path)
+    good = saved(tmp_path / "b.png", RGB)
+    assert [bad for bad, _ in unreadable([path, good])] == [path]
+
+
+@pytest.mark.parametrize(
+    "name, message", [("none.jpg", "image not found.*none.jpg"), ("", "is a folder")]
+)
+def test_no_file(tmp_path, name, message):
+    with pytest.raises(RsirError, match=message):
+        open_image(tmp_path / name)
 
 
 # --- options ----------------------------------------------------------
@@ -307,18 +282,13 @@ def test_options_to_and_fro():
     assert options == PixelOptions((3, 2, 1), (0.0, 4095.0))
     assert PixelOptions.from_dict(options.to_dict()) == options
     assert PixelOptions.parse(None, "2%,98%").percentiles == (2.0, 98.0)
-    assert PixelOptions.parse() is None and PixelOptions.from_dict(None) is None
-    for bad in [
-        ("3,2", None),
-        ("0", None),
-        ("a", None),
-        (None, "5"),
-        (None, "9,1"),
-        (None, "nan,1"),
-        (None, "2%,200%"),
-    ]:
-        with pytest.raises(RsirError, match="give"):
-            PixelOptions.parse(*bad)
+    assert PixelOptions.from_dict(None) is None
+    for bands in "3,2 0 a".split():
+        with pytest.raises(RsirError, match="bands=.*give one band or three"):
+            PixelOptions.parse(bands)
+    for scale in "5 9,1 nan,1 2%,200%".split():
+        with pytest.raises(RsirError, match="give LOW,HIGH"):
+            PixelOptions.parse(None, scale)
 
 
 def test_percentiles_over_a_set(tmp_path):

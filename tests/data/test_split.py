@@ -43,16 +43,18 @@ def test_subset():
         small().subset([3])
 
 
-def test_what_does_not_fit_is_refused():
-    for owner, message in (
-        ([3, 0, 2, 1], "there are 3 images"),
-        ([-1, 0, 2, 1], "there are 3 images"),
-        ([0], "one owner per caption"),
-    ):
-        with pytest.raises(RsirError, match=message):
-            small(owner=owner)
-    with pytest.raises(RsirError, match="2 labels for 3 images"):
-        small(labels=("u", "v"))
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"owner": [3, 0, 2, 1]}, "there are 3 images"),
+        ({"owner": [-1, 0, 2, 1]}, "there are 3 images"),
+        ({"owner": [0]}, "one owner per caption"),
+        ({"labels": ("u", "v")}, "2 labels for 3 images"),
+    ],
+)
+def test_what_does_not_fit_is_refused(change, message):
+    with pytest.raises(RsirError, match=message):
+        small(**change)
     with pytest.raises(ValueError, match="read-only"):
         small().owner[0] = 1
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from small_data import NAMES, karpathy, picture, run, table, write
+from small_data import NAMES, karpathy, picture, run, table, tiles, write
 
 from rsir.data import catalog
 from rsir.data.readers import parse_karpathy
@@ -37,8 +37,8 @@ def test_the_same_from_text_files(rsicd):
     for part, times in (("train", 1), ("test", 5)):
         mine = [d for d in data if (d["split"] == "test") == (part == "test")]
         names = "".join(f"{d['filename']}\n" * times for d in mine)
-        (rsicd / f"{part}_filename.txt").write_text(names)
         caps = "".join(s["raw"] + "\n" for d in mine for s in d["sentences"])
+        (rsicd / f"{part}_filename.txt").write_text(names)
         (rsicd / f"{part}_caps.txt").write_text(caps)
     (rsicd / "dataset_rsicd.json").unlink()
     seen = verify("rsicd", rsicd)
@@ -75,15 +75,11 @@ def test_what_is_wrong_is_listed(rsicd):
 
 def test_captions_of_one_set_beside_pictures_of_another(rsicd):
     """Numbered names fit any set: sizes and counts tell."""
-    from PIL import Image
-
-    for name in [*NAMES, "extra_1", "extra_2"]:
-        path = rsicd / "RSICD_images" / f"{name}.jpg"
-        Image.new("RGB", (16, 16), (len(name), 0, 0)).save(path)
-    problems = verify("rsicd", rsicd).problems
-    assert len(problems) == 2
-    assert "10 pictures are of another size" in problems[0]
-    assert "2 of 12 pictures" in problems[1] and "extra_1.jpg" in problems[1]
+    for i, name in enumerate([*NAMES, "extra_1", "extra_2"]):
+        picture(rsicd / "RSICD_images" / f"{name}.jpg", i, 16)
+    first, second = verify("rsicd", rsicd).problems
+    assert "10 pictures are of another size" in first
+    assert "2 of 12 pictures" in second and "extra_1.jpg" in second
 
 
 def test_options_of_the_reader(rsicd, tmp_path):
@@ -120,8 +116,7 @@ def test_command_verify(rsicd):
 
 def test_command_verify_on_a_folder(tmp_path):
     folder = tmp_path / "own"
-    for i in range(4):
-        picture(folder / f"{i}.png", i)
+    tiles(folder, 4)
     table(folder, [[f"{i}.png", f"view {i}", "test"] for i in range(3)])
     text, error = run("verify", folder)
     assert error is None and "own (folder)" in text and "all is well" in text
