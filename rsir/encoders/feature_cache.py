@@ -58,25 +58,22 @@ def stored(
     home = _home(kind, identity, split)
     paths = {name: home / f"{name}.npy" for name in names}
     if not all(path.is_file() for path in paths.values()):
+        facts = {"encoder": kind} | dict(identity)
         with locked(home / ".lock", "the feature cache"):
             if missing := [n for n, path in paths.items() if not path.is_file()]:
-                seconds = _compute(home, missing, compute, split, progress)
-                _describe(home, {"encoder": kind} | dict(identity), split, seconds)
-                for name in missing:
-                    os.replace(home / f"{name}.part", paths[name])
+                _compute(home, missing, compute, split, facts, progress)
     return {name: _opened(path) for name, path in paths.items()}
 
 
 def _home(kind: str, identity: Mapping[str, object], split: Split) -> Path:
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode())
-    for value in image_hashes(split):
-        digest.update(value.encode())
+    whole = json.dumps(identity, sort_keys=True) + "".join(image_hashes(split))
+    digest = hashlib.sha256(whole.encode()).hexdigest()
     kind = re.sub(r"[^\w.-]", "_", kind)
-    return features_dir() / f"{kind}-{digest.hexdigest()[:20]}"
+    return features_dir() / f"{kind}-{digest[:20]}"
 
 
-def _compute(home: Path, names, compute, split: Split, progress) -> dict[str, float]:
-    """Write rows aside; whole batches of a killed run are kept. Seconds."""
+def _compute(home: Path, names, compute, split: Split, facts, progress) -> None:
+    """Write rows aside, then rename; whole batches of a killed run are kept."""
     n, parts = split.n_images, {name: home / f"{name}.part" for name in names}
     start = _resume(parts.values())
     began = time.perf_counter()
@@ -85,21 +82,18 @@ def _compute(home: Path, names, compute, split: Split, progress) -> dict[str, fl
         rows = compute(range(i, min(i + BATCH, n)), names)
         for name, part in parts.items():
             _append(part, rows[name], n)
-    for part in parts.values():
-        with open(part, "r+b") as file:
-            os.fsync(file.fileno())
     # what a killed run spent on its rows is counted at our own rate
     seconds = (time.perf_counter() - began) * n / max(1, n - start)
-    return dict.fromkeys(names, seconds)
-
-
-def _describe(home: Path, facts: Mapping, split: Split, seconds: Mapping) -> None:
-    path = home / "about.json"
-    before = json.loads(path.read_text()) if path.exists() else {}
-    own = {"dataset": split.dataset, "split": split.name, "n_images": split.n_images}
-    own["seconds"] = before.get("seconds", {}) | seconds
-    with atomic_write(path) as file:
-        json.dump(facts | own, file, indent=1)
+    about = home / "about.json"
+    before = json.loads(about.read_text()) if about.exists() else {}
+    facts |= {"dataset": split.dataset, "split": split.name, "n_images": n}
+    facts["seconds"] = before.get("seconds", {}) | dict.fromkeys(names, seconds)
+    with atomic_write(about) as file:
+        json.dump(facts, file, indent=1)
+    for name, part in parts.items():
+        with open(part, "r+b") as file:
+            os.fsync(file.fileno())
+        os.replace(part, home / f"{name}.npy")
 
 
 def _opened(path: Path) -> np.ndarray:

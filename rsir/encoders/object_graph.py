@@ -1,9 +1,8 @@
 """Objects of a picture as a small graph: regions, nodes, stored graphs.
 
 X `[20, 20]` holds 20 nodes of 20 numbers, A `[20, 20]` says who hears whom.
-GaLR's detector was not released, and what it saw was not described: where
-regions come from, and each of the 20 numbers, is ours. What denoises X and
-enhances A is in `rsir.models.galr`. Explained in chapter 03.
+GaLR's detector was neither released nor described: where regions come from, and
+each of the 20 numbers, is ours. Explained in chapter 03.
 
     0, 1    centre x, y, as shares of the picture's sides
     2, 3    width and height; means, where regions were merged
@@ -334,9 +333,8 @@ def cached_graphs(
         maps = {}
         if source.reads:
             maps = cached_features(encoder, split, source.reads, progress=progress)
-        graphs = [
-            graph_of(source(split, i, {k: v[i] for k, v in maps.items()})) for i in rows
-        ]
+        regions = (source(split, i, {k: v[i] for k, v in maps.items()}) for i in rows)
+        graphs = [graph_of(found) for found in regions]
         return {name: np.stack([graph[name] for graph in graphs]) for name in names}
 
     what = f"graphs-{source.name}", identity, split
