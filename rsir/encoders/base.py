@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rsir.utils.errors import RsirError
+from rsir.utils.io import sha256_of
 
 #: what an image encoder gives: four maps, fine to coarse, and a vector
 FEATURES = ("f1", "f2", "f3", "f4", "pooled")
@@ -22,8 +23,7 @@ class Encoded:
         tokens: `[B, L, D]`; words, or the cells of the last map.
         mask: `[B, L]` bool, True where a token is real.
         pooled: `[B, P]`, one vector for each picture or sentence.
-        maps: for pictures, four maps `[B, C, H, W]`, strides 4, 8, 16 and
-            32 in a convolutional network. Empty for sentences.
+        maps: of pictures, four `[B, C, H, W]`; empty for sentences.
     """
 
     tokens: Tensor
@@ -47,29 +47,19 @@ def weights_hash(module: torch.nn.Module) -> str:
 
 
 def check_sha256(path: Path, expected: str, remedy: str) -> Path:
-    """Return `path` if its SHA-256 is `expected`.
-
-    Raises:
-        RsirError: if the file is missing or is another file.
-    """
-    if not path.is_file():
-        raise RsirError(f"{path}: weights not found; {remedy}")
-    with open(path, "rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != expected:
+    """Return `path`; an RsirError if it is missing or is another file."""
+    if not path.is_file() or sha256_of(path) != expected:
         raise RsirError(
-            f"{path}: SHA-256 is {found[:12]}..., expected {expected[:12]}...; {remedy}"
+            f"{path}: missing, or its SHA-256 is not {expected[:12]}...; {remedy}"
         )
     return path
 
 
 @contextmanager
 def loading(what: str, remedy: str):
-    """Weights of a hub or a folder: any failure is a user error."""
+    """Weights of a hub or a package: any failure is a user error."""
     try:
         yield
-    except RsirError:
-        raise
     except Exception as error:  # each hub's client has errors of its own
-        why = (str(error).splitlines() or [type(error).__name__])[0]
+        why = " ".join(str(error).split())[:200] or type(error).__name__
         raise RsirError(f"{what}: could not be loaded ({why}); {remedy}") from error

@@ -1,7 +1,4 @@
-"""A split as models read it: features of pictures, ids or features of texts.
-
-Equal captions are one text: tokenised and encoded once.
-"""
+"""A split as models read it; equal captions are one text, encoded once."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -15,8 +12,6 @@ from rsir.encoders.feature_cache import cached_features
 from rsir.encoders.image import ImageEncoder
 from rsir.encoders.text import TextEncoder, trim
 
-NONE = -1
-
 
 class EncodedSplit:
     """What frozen encoders say of a split, computed once.
@@ -28,9 +23,8 @@ class EncodedSplit:
             lower blocks are, the states that these give; else token ids.
         reads: features of pictures, some of "f1" to "f4" and "pooled".
         reads_text: features of texts, some of "pooled", "tokens", "mask".
-        extra_texts: further strings beside each caption, such as the
-            keywords of its picture, by name. Then no two queries are the
-            same, and each caption stands for itself.
+        extra_texts: strings beside each caption, such as keywords, by name.
+            Then no two queries are the same, and each stands for itself.
         progress: print progress.
 
     Attributes:
@@ -72,7 +66,7 @@ class EncodedSplit:
         self.inputs = _text_inputs(text_encoder, ids, reads_text)
         self.n_captions_of = split.counts()
         shape = (split.n_images, self.n_captions_of.max(initial=0))
-        self.captions_of, self.texts_of = np.full(shape, NONE), np.full(shape, NONE)
+        self.captions_of, self.texts_of = np.full(shape, -1), np.full(shape, -1)
         for image, n in enumerate(self.n_captions_of):
             own = split.caption_indices(image)
             self.captions_of[image, :n] = own
@@ -93,21 +87,21 @@ class EncodedSplit:
 
 def _text_inputs(encoder: TextEncoder, ids, reads_text) -> dict[str, Tensor]:
     encoder.eval()
-    device = next(encoder.parameters()).device
-    if not any(p.requires_grad for p in encoder.parameters()):
-        with torch.inference_mode():
-            found = over_texts(
-                ids, lambda part: text_features(encoder, part, reads_text), device
-            )
-        return {name: value.cpu().clone() for name, value in found.items()}
-    if encoder.frozen_prefix(ids["ids"][:1].to(device)) is None:
-        return ids
-    width = ids["ids"].shape[1]
+    device, width = next(encoder.parameters()).device, ids["ids"].shape[1]
+
+    def features(part):
+        return text_features(encoder, part, reads_text)
 
     def prefix(part):
         states = encoder.frozen_prefix(trim(part["ids"])).cpu()
         return {"frozen_prefix": pad(states, (0, 0, 0, width - states.shape[1]))}
 
+    if not any(p.requires_grad for p in encoder.parameters()):
+        with torch.inference_mode():
+            found = over_texts(ids, features, device)
+        return {name: value.cpu().clone() for name, value in found.items()}
+    if encoder.frozen_prefix(ids["ids"][:1].to(device)) is None:
+        return ids
     return ids | over_texts({"ids": ids["ids"]}, prefix, device)
 
 
@@ -121,10 +115,9 @@ def text_features(
         reads_text: some of "pooled" `[T, D]`, "tokens" `[T, L, D]` and
             "mask" `[T, L]`; with them comes NAME `[T, D]` of extra texts.
     """
-    ids, more = inputs["ids"], {}
-    if "frozen_prefix" in inputs:
-        more = {"frozen_prefix": inputs["frozen_prefix"]}
-    encoded = encoder(ids, **more)
+    ids = inputs["ids"]
+    kept = {k: v for k, v in inputs.items() if k == "frozen_prefix"}
+    encoded = encoder(ids, **kept)
     missing = ids.shape[1] - encoded.tokens.shape[1]
     every = {
         "pooled": encoded.pooled,
@@ -144,12 +137,11 @@ def over_texts(
     device: torch.device | str = "cpu",
     batch: int = 256,
 ) -> dict[str, Tensor]:
-    """Encode all texts, short ones together.
+    """Encode all texts, `batch` of like length together.
 
     Args:
         inputs: `[n_texts, ...]` each.
         encode: maps a part of `inputs`, on `device`, to tensors `[b, ...]`.
-        batch: texts at a time.
 
     Returns:
         Tensors `[n_texts, ...]`, in the order of `inputs`.

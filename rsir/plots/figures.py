@@ -1,24 +1,11 @@
-"""More figures: flow charts, regions, systems beside each other.
-
-As in `rsir.plots.core`, functions draw and return the matplotlib figure.
-Chapters: notebooks/03_galr.ipynb and notebooks/06_comparison.ipynb.
-"""
+"""More figures, as in `rsir.plots.core`: flow charts, regions, many systems."""
 
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from rsir.plots.core import (
-    BLUE,
-    COLOURS,
-    INK,
-    MARKS,
-    ORANGE,
-    WIDTH,
-    annotate,
-    with_interval,
-)
+from rsir.plots.core import BLUE, INK, ORANGE, WIDTH, annotate, look_of, with_interval
 
 PICTURE, SENTENCE = "#cfe3f3", "#fbe3c0"
 GAP = 0.006  # between neighbours, as a share of the picture
@@ -35,17 +22,12 @@ def flow_chart(
 
     Args:
         places: {words in a box: (x, y) of its centre}.
-        arrows: "from>to|from>to".
-        sentence: boxes of the sentence's side; the others are the
-            picture's.
+        arrows: "from>to|from>to"; a ValueError if there is no such box.
+        sentence: boxes of the sentence's side; the others are the picture's.
         height: of the figure, in inches.
-
-    Raises:
-        ValueError: an arrow to or from a box that is not there.
     """
-    pairs = [tuple(arrow.split(">")) for arrow in arrows.split("|")]
-    missing = {name for pair in pairs for name in pair} - set(places)
-    if missing:
+    pairs = [arrow.split(">") for arrow in arrows.split("|")]
+    if missing := {name for pair in pairs for name in pair} - set(places):
         raise ValueError(
             f"flow_chart: no box {', '.join(sorted(missing))}; give "
             "each end of an arrow a place."
@@ -55,11 +37,11 @@ def flow_chart(
     for name, at in places.items():
         box = {"boxstyle": "round,pad=0.5", "ec": INK}
         box["fc"] = SENTENCE if name in sentence else PICTURE
-        drawn[name] = ax.text(*at, name, ha="center", va="center", bbox=box)
+        text = ax.text(*at, name, ha="center", va="center", bbox=box)
+        drawn[name] = text.get_bbox_patch()
     for one, two in pairs:
-        ends = {"patchA": drawn[one].get_bbox_patch()}
-        ends["patchB"] = drawn[two].get_bbox_patch()
-        arrow = {"arrowstyle": "-|>", "color": INK, "lw": 1.5} | ends
+        arrow = {"patchA": drawn[one], "patchB": drawn[two], "arrowstyle": "-|>"}
+        arrow |= {"color": INK, "lw": 1.5}
         ax.annotate("", places[two], places[one], arrowprops=arrow)
     x, y = np.array(list(places.values())).T
     ax.set(xlim=(x.min() - 0.8, x.max() + 0.8), ylim=(y.min() - 0.5, y.max() + 0.5))
@@ -68,13 +50,12 @@ def flow_chart(
 
 
 def region_groups(picture, panels: Mapping[str, Sequence[np.ndarray]]):
-    """One picture, some times, with groups of regions on it.
+    """One picture, some times, with groups of regions on it, a colour each.
 
     Args:
         picture: an image, or a text where none may be shown.
-        panels: {title: groups}; a group `[n, 4]` holds left, top,
-            right and bottom of its regions, as shares of the sides,
-            and has a colour of its own.
+        panels: {title: groups}; a group `[n, 4]` holds left, top, right and
+            bottom of its regions, as shares of the sides.
     """
     fig, axes = _panels(panels, 0.3 + WIDTH / max(2, len(panels)))
     for ax, (title, groups) in zip(axes, panels.items()):
@@ -82,9 +63,9 @@ def region_groups(picture, panels: Mapping[str, Sequence[np.ndarray]]):
             ax.imshow(np.asarray(picture), extent=(0, 1, 1, 0))
         for number, group in enumerate(groups):
             tone = plt.cm.tab20(number % 20)
+            style = {"ec": tone, "fc": (*tone[:3], 0.3), "lw": 1.5}
             for x0, y0, x1, y1 in np.asarray(group).reshape(-1, 4):
                 size = (x1 - x0 - 2 * GAP, y1 - y0 - 2 * GAP)
-                style = {"ec": tone, "fc": (*tone[:3], 0.3), "lw": 1.5}
                 ax.add_patch(plt.Rectangle((x0 + GAP, y0 + GAP), *size, **style))
         ax.set(xlim=(0, 1), ylim=(1, 0), aspect=1, title=title)
         ax.set_axis_off()
@@ -107,11 +88,9 @@ def system_panels(
     panels: Mapping[str, Mapping[str, tuple[float, float, float]]],
     chance: Mapping[str, float],
 ):
-    """Systems with their intervals, one panel a data set.
+    """Systems `{data set: {system: (value, low, high)}}`, one panel a data set.
 
-    Args:
-        panels: {data set: {system: (value, low, high)}}.
-        chance: {data set: value of a random ranking}, drawn dotted.
+    `chance` {data set: value of a random ranking} is drawn dotted.
     """
     names = _names(panels)
     fig, axes = _panels(panels, 2.9)
@@ -127,33 +106,22 @@ def system_panels(
 
 
 def cost_plane(panels: Mapping[str, Mapping[str, tuple[float, float]]], *, xlabel: str):
-    """What is gained over what is spent, one panel a data set.
-
-    Args:
-        panels: {data set: {system: (cost, value)}}.
-        xlabel: of the axes, which begin where the data do.
-    """
+    """Systems `{data set: {system: (cost, value)}}`, one panel a data set."""
     names = _names(panels)
     fig, axes = _panels(panels, 3.2)
     for ax, (title, systems) in zip(axes, panels.items()):
-        for name, point in systems.items():
+        for name, (cost, value) in systems.items():
             at = names.index(name)
-            ax.plot(*point, MARKS[at % 8], color=COLOURS[at % 7], ms=8)
+            ax.plot(cost, value, ms=8, **look_of(at))
             # neighbours in the list are often neighbours in the plane
-            annotate(ax, name, point, (7, 5 if at % 2 else -13))
+            annotate(ax, name, (cost, value), (7, 5 if at % 2 else -13))
         ax.margins(0.25)
         ax.set(title=title, xlabel=xlabel, ylabel="mR in %")
     return fig
 
 
 def ladder(values: Mapping[str, float], ours: Mapping[str, float], *, xlabel: str):
-    """Many systems, the best on top; ours are marked among them.
-
-    Args:
-        values: {system: value} of others.
-        ours: {system: value} of our own runs, orange diamonds.
-        xlabel: of the axis, which begins at 0.
-    """
+    """Systems `{name: value}`, the best on top; ours are orange diamonds."""
     every = [(v, n, own) for own in (0, 1) for n, v in (values, ours)[own].items()]
     every.sort()
     fig, ax = plt.subplots(figsize=(WIDTH, 0.6 + 0.2 * len(every)))
@@ -181,10 +149,9 @@ def scale_panels(table: Sequence[Mapping], limits: Sequence[Mapping]):
     }
     fig, axes = _panels(panels, 3.6)
     for ax, (what, title) in zip(axes, panels.items()):
-        for at, kind in enumerate(dict.fromkeys(row["kind"] for row in table)):
+        for number, kind in enumerate(dict.fromkeys(row["kind"] for row in table)):
             n, y = zip(*((row["n"], row[what]) for row in table if row["kind"] == kind))
-            style = {"marker": MARKS[at % 8], "color": COLOURS[at % 7], "ms": 5}
-            ax.plot(n, y, label=kind, **style)
+            ax.plot(n, y, label=kind, ms=5, **look_of(number))
         ax.set(xscale="log", yscale="log", xlabel="codes", title=title)
     n = [row["n"] for row in limits]
     least = np.array([max(row["read_seconds"], row["count_seconds"]) for row in limits])

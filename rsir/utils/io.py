@@ -6,7 +6,6 @@ of everything that rsir makes itself.
 
 import hashlib
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,12 +17,8 @@ StrPath = str | os.PathLike
 
 
 def cache_dir() -> Path:
-    """The folder of files that rsir makes; not created here.
-
-    `RSIR_CACHE` if set, else the user cache of the system.
-    """
-    given = os.environ.get("RSIR_CACHE")
-    if given:
+    """The folder of files that rsir makes: `RSIR_CACHE`, else the user's cache."""
+    if given := os.environ.get("RSIR_CACHE"):
         return Path(given).expanduser()
     import pooch
 
@@ -31,10 +26,9 @@ def cache_dir() -> Path:
 
 
 def data_root(root: StrPath | None = None) -> Path:
-    """The data root: argument, else `RSIR_DATA`, else the cache.
+    """The data root: argument, else `RSIR_DATA`, else in the cache.
 
-    The folder need not exist yet. It is either a folder that has
-    `rsicd/`, `ucm/`, ... below it, or the folder of one data set.
+    It has `rsicd/`, `ucm/`, ... below it, or is the folder of one data set.
     """
     if root is None:
         root = os.environ.get("RSIR_DATA") or cache_dir() / "data"
@@ -59,21 +53,13 @@ def _reading(path: StrPath, what: str) -> Iterator[None]:
 
 
 def read_bytes(path: StrPath, what: str = "file") -> bytes:
-    """The bytes of a file.
-
-    Raises:
-        RsirError: no such file, a folder, or no permission; names it.
-    """
+    """The bytes of a file; an RsirError that names it if it cannot be read."""
     with _reading(path, what):
         return Path(path).read_bytes()
 
 
 def read_text(path: StrPath, what: str = "file") -> str:
-    """A UTF-8 text, with or without a byte order mark.
-
-    Raises:
-        RsirError: as `read_bytes`, or the file is not UTF-8.
-    """
+    """A UTF-8 text, with or without a byte order mark; as `read_bytes`."""
     data = read_bytes(path, what)
     try:
         return data.decode("utf-8-sig")
@@ -86,34 +72,22 @@ def read_text(path: StrPath, what: str = "file") -> str:
 def read_lines(path: StrPath, what: str = "file") -> list[str]:
     r"""The lines of a UTF-8 text, without their ends.
 
-    `\n` or `\r\n` ends a line and nothing else does: `str.splitlines`
-    would also split at signs such as U+0085 and U+2028 inside a
-    caption. An empty line counts, but not the one after the last end.
-
-    Raises:
-        RsirError: as `read_text`.
+    `\n` or `\r\n` ends a line and nothing else does: `str.splitlines` would
+    also split at U+0085 and U+2028 inside a caption. Empty lines count.
     """
     lines = read_text(path, what).replace("\r\n", "\n").split("\n")
     return lines if lines[-1] else lines[:-1]
 
 
 def sha256_of(path: StrPath, what: str = "file") -> str:
-    """The SHA-256 of a file's bytes, 64 hex digits.
-
-    Raises:
-        RsirError: as `read_bytes`.
-    """
+    """The SHA-256 of a file's bytes, 64 hex digits; as `read_bytes`."""
     with _reading(path, what), open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
 def atomic_write(path: StrPath, mode: str = "w") -> Iterator:
-    """Write a file aside, then move it into place.
-
-    Yields an open file. If the block fails, nothing appears at
-    `path` and what stood there stays.
-    """
+    """An open file, moved to `path` at the end; on failure what stood there stays."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
@@ -135,41 +109,17 @@ def atomic_write(path: StrPath, mode: str = "w") -> Iterator:
         raise
 
 
-def replace_folder(aside: StrPath, target: StrPath) -> None:
-    """Put the folder `aside` where `target` is; both on one disk.
-
-    What stood at `target` is removed after the new folder is in place,
-    and comes back if the move fails.
-    """
-    target = Path(target)
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)  # left by a killed run
-    if target.exists():
-        os.replace(target, old)
-    try:
-        os.replace(aside, target)
-    except OSError:
-        if old.exists():
-            os.replace(old, target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
 @contextmanager
 def locked(path: StrPath, what: str, wait: float | None = None) -> Iterator[None]:
     """Hold the lock file `path` while the block runs.
 
-    The system frees a lock when its process ends, however it ends: a
-    lock file that is left lying about blocks nobody.
+    The system frees a lock when its process ends, however it ends.
 
     Args:
         path: the lock file; its folder is made.
         what: is guarded, for the message: "the index", "the cache".
-        wait: seconds to wait for another process; None as long as it
-            takes, 0 not at all.
-
-    Raises:
-        RsirError: another process holds it, or it cannot be written.
+        wait: seconds to wait for another process; None as long as it takes.
+            An RsirError if it holds the lock longer.
     """
     from filelock import FileLock, Timeout
 

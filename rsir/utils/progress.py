@@ -8,17 +8,11 @@ from collections.abc import Iterable, Iterator
 def track(
     items: Iterable, label: str, *, total: int | None = None, show: bool = True
 ) -> Iterator:
-    """Go through `items` and show how far it got.
+    """Go through `items` and show how far it got, unless `show` is False.
 
-    On a terminal: a bar on stderr. In a notebook, a pipe or a log:
-    one line on stdout when it is done, so that stored outputs stay
-    short and hold no control characters.
-
-    Args:
-        items: what to go through.
-        label: what is being done, such as "features of toy train".
-        total: how many, where `len(items)` does not work.
-        show: False: silent.
+    On a terminal: a bar on stderr. In a notebook, a pipe or a log: one line on
+    stdout when it is done. `label` says what is done; `total` how many there
+    are, where `len(items)` does not work.
     """
     if not show:
         yield from items

@@ -42,18 +42,13 @@ def test_equal_captions_are_one_text(splits, gru):
 
 
 def test_images_have_any_number_of_captions(splits, gru):
-    owner = np.array([1, 1, 3, 0, 1])
-    split = dataclasses.replace(
-        splits.val.subset(range(4)), captions=tuple("abcab"), owner=owner
-    )
+    split, owner = splits.val.subset(range(4)), np.array([1, 1, 3, 0, 1])
+    split = dataclasses.replace(split, captions=tuple("abcab"), owner=owner)
     found = encoded(split, gru, reads=())
     assert found.features == {}
-    assert found.captions_of.tolist() == [
-        [3, -1, -1], [0, 1, 4], [-1, -1, -1], [2, -1, -1],
-    ]  # fmt: skip
-    assert found.texts_of.tolist() == [
-        [0, -1, -1], [0, 1, 1], [-1, -1, -1], [2, -1, -1],
-    ]  # fmt: skip
+    no = [-1] * 3
+    assert found.captions_of.tolist() == [[3, -1, -1], [0, 1, 4], no, [2, -1, -1]]
+    assert found.texts_of.tolist() == [[0, -1, -1], [0, 1, 1], no, [2, -1, -1]]
 
 
 @pytest.mark.parametrize("layers", [0, 1])

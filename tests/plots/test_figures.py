@@ -29,13 +29,8 @@ def test_a_chart_has_its_boxes_and_arrows():
 
 
 def test_groups_share_a_colour():
-    groups = [
-        np.array([[0, 0, 0.2, 0.2], [0.5, 0.5, 0.7, 0.7]]),
-        np.array([[0.8, 0, 1, 0.2]]),
-    ]
-    fig = region_groups(np.zeros((8, 8, 3)), {"on": groups, "off": []})
-    on, off = fig.axes
-    assert on.get_title(loc="left") or on.get_title() == "on"
+    groups = [[(0, 0, 0.2, 0.2), (0.5, 0.5, 0.7, 0.7)], [(0.8, 0, 1, 0.2)]]
+    on, off = region_groups(np.zeros((8, 8, 3)), {"on": groups, "off": []}).axes
     tones = [p.get_edgecolor() for p in on.patches]
     assert tones[0] == tones[1] != tones[2]
     assert not off.patches and len(off.images) == 1
@@ -43,11 +38,8 @@ def test_groups_share_a_colour():
 
 
 def test_a_system_keeps_its_colour_where_another_is_missing():
-    fig = system_panels(
-        {"ucm": {"a": (3, 2, 4), "b": (5, 4, 6)}, "rsicd": {"b": (2, 1, 3)}},
-        {"ucm": 1, "rsicd": 0.5},
-    )
-    one, two = fig.axes
+    panels = {"ucm": {"a": (3, 2, 4), "b": (5, 4, 6)}, "rsicd": {"b": (2, 1, 3)}}
+    one, two = system_panels(panels, {"ucm": 1, "rsicd": 0.5}).axes
     marks = [[x for x in ax.lines if len(x.get_xdata()) == 1] for ax in (one, two)]
     assert [list(m.get_ydata()) for m in marks[0]] == [[3], [5]]
     assert marks[1][0].get_color() == marks[0][1].get_color()
@@ -68,16 +60,10 @@ def test_the_ladder_is_sorted_and_ours_are_diamonds():
 
 def test_sizes_of_an_index_have_a_panel_each():
     facts = "kind n one_query_seconds queries_per_s recall_at_10".split()
-    table = [
-        dict(zip(facts, (kind, n, n / 1e6, 1e6 / n, 100)))
-        for kind in ("flat", "hnsw")
-        for n in (10, 1000)
-    ]
-    limits = [
-        {"n": n, "read_seconds": n / 1e7, "count_seconds": 1e-5} for n in (10, 1000)
-    ]
-    fig = scale_panels(table, limits)
-    one, rate, found = fig.axes
+    rows = [(k, n, n / 1e6, 1e6 / n, 100) for k in ("flat", "hnsw") for n in (10, 1000)]
+    limit = {"count_seconds": 1e-5}
+    limits = [limit | {"n": n, "read_seconds": n / 1e7} for n in (10, 1000)]
+    one, rate, found = scale_panels([dict(zip(facts, r)) for r in rows], limits).axes
     names = [line.get_label() for line in one.lines]
     assert names == ["flat", "hnsw", "limit of a scan"]
     assert np.allclose(one.lines[2].get_ydata(), [1e-5, 1e-4])

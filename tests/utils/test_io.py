@@ -5,7 +5,7 @@ from alone import start
 
 from rsir.utils import io
 from rsir.utils.errors import RsirError
-from rsir.utils.io import atomic_write, locked, read_lines, replace_folder
+from rsir.utils.io import atomic_write, locked, read_lines
 
 ODD = ["one\x85 next line sign", "two \u2028 line separator", "", "four\x0b\x1c", "é"]
 
@@ -41,20 +41,6 @@ def test_a_failed_write_leaves_what_stood_there(tmp_path):
         1 / 0
     assert path.read_bytes() == b"one\n"
     assert [p.name for p in path.parent.iterdir()] == ["x.txt"]
-
-
-def test_a_folder_takes_the_place_of_another(tmp_path):
-    target = tmp_path / "set"
-    for text in ("one", "two"):
-        aside = tmp_path / "set.part"
-        aside.mkdir()
-        (aside / f"{text}.txt").write_text(text)
-        replace_folder(aside, target)
-        assert [p.name for p in target.iterdir()] == [f"{text}.txt"]
-    with pytest.raises(FileNotFoundError):
-        replace_folder(tmp_path / "none", target)
-    assert (target / "two.txt").read_text() == "two"
-    assert [p.name for p in tmp_path.iterdir()] == ["set"]
 
 
 HOLDER = """

@@ -1,21 +1,14 @@
 """Gradients of pairs that share a picture are added in one order."""
 
-import pytest
 import torch
 
 from rsir.utils.seed import seed_everything
 
 
-@pytest.fixture
-def as_it_was():
+def test_equal_runs_end_equal():
     was = torch.are_deterministic_algorithms_enabled()
     fill = torch.utils.deterministic.fill_uninitialized_memory
-    yield
-    torch.use_deterministic_algorithms(was)
-    torch.utils.deterministic.fill_uninitialized_memory = fill
 
-
-def test_equal_runs_end_equal(as_it_was):
     def gradient():
         seed_everything(3)
         x = torch.randn(16, 512, requires_grad=True)
@@ -23,7 +16,10 @@ def test_equal_runs_end_equal(as_it_was):
         (x[pairs] * torch.randn(5000, 512)).sum().backward()
         return x.grad
 
-    one = gradient()
-    for _ in range(5):
-        assert torch.equal(gradient(), one)
-    assert torch.are_deterministic_algorithms_enabled()
+    try:
+        one = gradient()
+        assert all(torch.equal(gradient(), one) for _ in range(5))
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(was)
+        torch.utils.deterministic.fill_uninitialized_memory = fill
