@@ -1,15 +1,14 @@
 """AMFMN: asymmetric multimodal feature matching network.
 
 Source: Yuan et al., TGRS 2021, doi 10.1109/TGRS.2021.3078451; numbers at the
-end of a line are its equations. Explained in chapter 02. The score is
-asymmetric: the picture v re-weights the sentence t, then both are compared,
+end of a line are its equations. Explained in chapter 02. The picture v
+re-weights the sentence t, then both are compared:
 
     S(v, t) = cos(F_v, g(F_v) * F_t).    (4)
 
 The paper's: MVSA, VGMF, the keyword branch, and the loss with its dynamic
-margin (`rsir.models.losses`). Where the released code differs, each difference
-has a name in `ALL_RELEASED`. Ours: standardised features of frozen encoders,
-what the config marks so, and S(T, T_I) (`rsir.models.caption_similarity`).
+margin. `ALL_RELEASED` names where the released code differs. Ours: standardised
+features of frozen encoders, what the config marks so, and S(T, T_I).
 """
 
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from rsir.data import Split
 from rsir.encoders.base import FEATURES
 from rsir.encoders.encoded_split import EncodedSplit
 from rsir.models import Config, _mvsa_fast, losses
+from rsir.models import released_weights as released
 from rsir.models.base import TwoTower, in_chunks
 from rsir.models.layers import Standardise, up2
 from rsir.utils.errors import RsirError
@@ -133,9 +133,8 @@ class MVSA(nn.Module):
         self.main = nn.Conv2d(6, 1, 1)
         self.gate = nn.Conv2d(6, 1, 1)
         self.mask = nn.Linear(side * side, dim)
-        plain = "prelu" in released_bugs
-        self.prelu_low = nn.Identity() if plain else nn.PReLU()
-        self.prelu_high = nn.Identity() if plain else nn.PReLU()
+        bent = nn.Identity if "prelu" in released_bugs else nn.PReLU
+        self.prelu_low, self.prelu_high = bent(), bent()
 
     def forward(self, maps: tuple[Tensor, ...]) -> Tensor:
         """The mask `[B, dim]`, values in (0, 1), of maps `[B, C, H, W]`."""
@@ -171,14 +170,13 @@ class MVSA(nn.Module):
 class VGMF(nn.Module):
     """Visual-guided multimodal fusion: t' = g(F_v) * F_t of eq. (4).
 
-    Base of the three forms in `FORMS`. `image_side(v)` and `text_side(t)` give
-    what a side computes alone, from `[B, dim]` and `[T, dim]`, to be stored;
-    `guided(image, text)` gives t' of every pair `[B, T, dim]`. Of
-    `released_bugs`, "fusion" and "sim" count.
+    Base of `FORMS`. `image_side(v)` and `text_side(t)` give what a side
+    computes alone, from `[B, dim]` and `[T, dim]`, to be stored; `guided(image,
+    text)` gives t' of every pair `[B, T, dim]`.
     """
 
     def score(self, image: Mapping[str, Tensor], text: Mapping[str, Tensor]) -> Tensor:
-        """Scores `[B, T]`, eq. (4); `image` also holds F_v as "v"."""
+        """Scores `[B, T]`; `image` also holds F_v as "v"."""
         return in_chunks(self._pairs, image, text)
 
     def _pairs(self, image, text) -> Tensor:
@@ -216,7 +214,7 @@ class Fusion(VGMF):
         super().__init__()
         self.fc1 = nn.Linear(2 * dim, dim)
         self.fc2 = nn.Linear(2 * dim, dim)
-        self.gated = gate_first if "fusion" in released_bugs else gate_second
+        self.released = "fusion" in released_bugs
 
     def image_side(self, v):
         w1, w2 = (fc.weight[:, : v.shape[1]] for fc in (self.fc1, self.fc2))
@@ -230,15 +228,9 @@ class Fusion(VGMF):
     def guided(self, image, text):
         one = image["a1"][:, None] + text["b1"][None]  # (21) W1 f (b, T, dim)
         two = image["a2"][:, None] + text["b2"][None]  # (21) W2 f
-        return self.gated(one, two)
-
-
-def gate_second(one: Tensor, two: Tensor) -> Tensor:
-    return one * torch.sigmoid(two)  # (22)
-
-
-def gate_first(one: Tensor, two: Tensor) -> Tensor:
-    return torch.sigmoid(one) * two  # as released
+        if self.released:
+            return torch.sigmoid(one) * two
+        return one * torch.sigmoid(two)  # (22)
 
 
 class Sim(VGMF):
@@ -252,8 +244,7 @@ class Sim(VGMF):
         super().__init__()
         self.visual = nn.Linear(dim, dim)
         self.text = nn.Linear(dim, dim)
-        self.each = "sim" in released_bugs
-        self.gated = gate_each if self.each else gate_all
+        self.released = "sim" in released_bugs
 
     def image_side(self, v):
         return {"fv": self.visual(v)}  # (23)
@@ -262,20 +253,17 @@ class Sim(VGMF):
         return {"ft": self.text(t)}  # (24)
 
     def guided(self, image, text):
-        return self.gated(image["fv"][:, None], text["ft"][None])
+        fv, ft = image["fv"][:, None], text["ft"][None]
+        if self.released:
+            return torch.sigmoid(fv * ft) * ft
+        return (
+            torch.sigmoid(F.cosine_similarity(fv, ft, dim=-1))[..., None] * ft
+        )  # (25)
 
     def score(self, image, text):
-        if self.each:
+        if self.released:
             return super().score(image, text)
         return F.normalize(image["v"], dim=1) @ F.normalize(text["ft"], dim=1).T
-
-
-def gate_all(fv: Tensor, ft: Tensor) -> Tensor:
-    return torch.sigmoid(F.cosine_similarity(fv, ft, dim=-1))[..., None] * ft  # (25)
-
-
-def gate_each(fv: Tensor, ft: Tensor) -> Tensor:
-    return torch.sigmoid(fv * ft) * ft  # as released
 
 
 def cosine(v: Tensor, t: Tensor) -> Tensor:
@@ -289,12 +277,40 @@ FORMS = {"soft": Soft, "fusion": Fusion, "sim": Sim}
 
 
 class TripletTower(TwoTower):
-    """Learns from triplets; the config is a `TripletConfig`."""
+    """What AMFMN and GaLR share; the config is a `TripletConfig`."""
 
     @property
     def wants_similarity(self) -> bool:
         """The dynamic margin needs S(T, T_I)."""
         return self.config.margin is None
+
+    def build_picture(self) -> None:
+        """The layers of `masked_picture`."""
+        config, encoder = self.config, self.image_encoder
+        self.reads = FEATURES if config.mvsa else ("pooled",)
+        self.standardise = Standardise(encoder.dim)
+        self.dropout = nn.Dropout(config.dropout)
+        self.project = nn.Linear(encoder.dim, config.dim)
+        self.mvsa = None
+        if config.mvsa:
+            sizes = encoder.channels, encoder.size // 16, config.dim
+            self.mvsa = MVSA(*sizes, config.released_bugs)
+
+    def build_text(self) -> None:
+        """`to_text`; the paper's sentences have length `dim` already."""
+        width, dim = self.text_encoder.dim, self.config.dim
+        if "relu" in self.config.released_bugs:
+            self.to_text = nn.Sequential(nn.Linear(width, dim), nn.ReLU())
+        else:
+            self.to_text = nn.Identity() if width == dim else nn.Linear(width, dim)
+
+    def masked_picture(self, features: Mapping[str, Tensor]) -> Tensor:
+        """F_v = v_g * m: `[B, dim]`."""
+        pooled = self.standardise(features["pooled"].float())
+        v = self.project(self.dropout(pooled))  # (5) v_g (B, dim)
+        if self.mvsa is None:
+            return v
+        return v * self.mvsa([features[f] for f in FEATURES[:4]])
 
     def losses(self, scores: Tensor, pairs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Triplet losses, eqs. (28) and (30), with the margin of (29)."""
@@ -321,23 +337,17 @@ class AMFMN(TripletTower):
 
     def __init__(self, image_encoder, text_encoder, config: Config) -> None:
         super().__init__(image_encoder, text_encoder, config)
-        dim, bugs = config.dim, config.released_bugs
-        self.reads = FEATURES if config.mvsa else ("pooled",)
-        self.standardise = Standardise(image_encoder.dim)
-        self.dropout = nn.Dropout(config.dropout)
-        self.project = nn.Linear(image_encoder.dim, dim)
-        self.mvsa = self.guidance = None
-        if config.mvsa:
-            side = image_encoder.size // 16
-            self.mvsa = MVSA(image_encoder.channels, side, dim, bugs)
-        self.to_text = text_projection(text_encoder.dim, dim, bugs)
+        dim, form = config.dim, FORMS[config.attention]
+        self.build_picture()
+        self.build_text()
+        self.guidance = None
         if config.guidance:
-            self.guidance = FORMS[config.attention](dim, bugs)
+            self.guidance = form(dim, config.released_bugs)
         if config.keywords:
             self.to_keywords = nn.Sequential(
                 nn.Linear(text_encoder.dim, dim), nn.ReLU(), nn.Linear(dim, dim)
             )
-            self.guidance_k = FORMS[config.attention](dim, bugs)
+            self.guidance_k = form(dim, config.released_bugs)
             self.balance = nn.Linear(2 * dim, dim)
 
     def encode_split(self, split: Split, *, progress: bool = True) -> EncodedSplit:
@@ -353,10 +363,7 @@ class AMFMN(TripletTower):
 
     def encode_images(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """F_v, and what guidance needs of it: `[B, dim]` each."""
-        pooled = self.standardise(features["pooled"].float())
-        v = self.project(self.dropout(pooled))  # (5) v_g (B, dim)
-        if self.mvsa is not None:
-            v = v * self.mvsa([features[f] for f in FEATURES[:4]])  # F_v
+        v = self.masked_picture(features)
         sides = {"v": v}
         if self.guidance is not None:
             sides |= self.guidance.image_side(v)
@@ -391,7 +398,6 @@ class AMFMN(TripletTower):
         return self.guidance.score(images, texts)
 
     def _with_keywords(self, images, texts) -> Tensor:
-        """Dynamic fusion of sentence and keywords."""
         s = self.guidance.guided(images, texts)  # (b, T, dim)
         images_k, texts_k = (
             {name[:-2]: x for name, x in side.items() if name.endswith("_k")}
@@ -420,56 +426,25 @@ class AMFMN(TripletTower):
         Raises:
             RsirError: if names or shapes differ; it lists which.
         """
-        from rsir.models.released_weights import load_amfmn
-
-        return load_amfmn(cls, state_dict, vocabulary, attention)
-
-
-def text_projection(width: int, dim: int, released_bugs: tuple[str, ...]) -> nn.Module:
-    """`[T, width]` to `[T, dim]`; the paper's sentences are that long already."""
-    if "relu" in released_bugs:
-        return nn.Sequential(nn.Linear(width, dim), nn.ReLU())
-    return nn.Identity() if width == dim else nn.Linear(width, dim)
+        config = Config(
+            attention=attention, released_bugs=ALL_RELEASED, loss="all", margin=0.2
+        )
+        names = released.SHARED | released.AMFMN_NAMES[attention]
+        return released.load(cls, config, names, state_dict, vocabulary)
 
 
 PRESETS = {
-    "toy": {
-        "epochs": 12,
-        "batch": 128,
-        "text_layers": 0,
-        "image_size": 128,
-        "patience": 20,
-        "precision": "no",
-    },
+    "toy": {"text_layers": 0, "image_size": 128, "precision": "no"}
+    | {"epochs": 12, "batch": 128, "patience": 20},
     # chosen on the val of RSICD and of UCM: views, batch of 64 to 256, gamma
     # of 0.1 to 0.6, loss, rate with dropout and length
-    "cpu": {
-        "tta_views": (0, 1, 6),
-        "text_layers": 0,
-        "batch": 64,
-        "epochs": 30,
-        "lr": 3e-4,
-        "dropout": 0.3,
-        "gamma": 0.2,
-        "eval_every": 3,
-        "patience": 10,
-    },
-    "paper": {
-        "gamma": 0.6,
-        "image_encoder": "resnet18",
-        "image_size": 256,
-        "text_encoder": "gru",
-        "lr": 1e-4,
-        "text_lr": 1e-4,
-        "weight_decay": 0.0,
-        "schedule": "step",
-        "warmup": 0.0,
-        "clip": 0.0,
-        "batch": 128,
-        "epochs": 150,
-        "patience": 150,
-        "dropout": 0.0,
-    },
+    "cpu": {"tta_views": (0, 1, 6), "text_layers": 0, "gamma": 0.2}
+    | {"lr": 3e-4, "dropout": 0.3, "batch": 64}
+    | {"epochs": 30, "eval_every": 3, "patience": 10},
+    "paper": {"image_encoder": "resnet18", "image_size": 256, "text_encoder": "gru"}
+    | {"gamma": 0.6, "lr": 1e-4, "text_lr": 1e-4, "weight_decay": 0.0}
+    | {"schedule": "step", "warmup": 0.0, "clip": 0.0, "dropout": 0.0}
+    | {"batch": 128, "epochs": 150, "patience": 150},
 }
 
 VARIANTS = {
@@ -482,12 +457,6 @@ VARIANTS = {
     "abl-fusion": {"attention": "fusion"},
     "abl-sim": {"attention": "sim"},
     "abl-one-view": {"tta_views": (0,)},
-    "tuned-minilm": {
-        "text_layers": 2,
-        "text_lr": 2e-4,
-        "epochs": 8,
-        "lr": 1e-3,
-        "dropout": 0.1,
-        "eval_every": 1,
-    },
+    "tuned-minilm": {"text_layers": 2, "text_lr": 2e-4, "lr": 1e-3, "dropout": 0.1}
+    | {"epochs": 8, "eval_every": 1},
 }

@@ -9,9 +9,8 @@ was not at hand, so lines name the figure's parts. Explained in chapter 03.
     visual = MIDF(global, local)
     score  = cos(visual, text)
 
-The paper's: DREA, GCN, MIDF and how they are joined. As released: the sizes,
-GCN and the blocks of MIDF. Ours: how DREA finds and strengthens (it was not
-released), the objects (`rsir.encoders.object_graph`), and what the config
+As released: the sizes, GCN and the blocks of MIDF. Ours: how DREA finds and
+strengthens, the objects (`rsir.encoders.object_graph`), and what the config
 marks so. No part reads both sides: an index can hold pictures and sentences.
 """
 
@@ -25,7 +24,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rsir.data import Split
-from rsir.encoders.base import FEATURES
 from rsir.encoders.encoded_split import EncodedSplit
 from rsir.encoders.object_graph import (
     CONTENT,
@@ -36,9 +34,9 @@ from rsir.encoders.object_graph import (
     padded_graph,
     region_source,
 )
-from rsir.models.amfmn import MVSA, TripletConfig, TripletTower, text_projection
+from rsir.models import released_weights as released
 from rsir.models.amfmn import PRESETS as AMFMN
-from rsir.models.layers import Standardise
+from rsir.models.amfmn import TripletConfig, TripletTower
 from rsir.utils.errors import RsirError
 
 #: what the released code does otherwise: as in AMFMN, and "gamma": MIDF takes
@@ -57,14 +55,12 @@ class Config(TripletConfig):
         mvsa: multiply v_g by the MVSA mask.
         regions: where objects come from: "pyramid", "boxes" or "detector".
         drea: denoise X and enhance A.
-        look_width: 0: nodes are the 20 numbers of X. Otherwise the random
-            content in X gives way to so many numbers, learned from the whole
-            look of the node.
+        look_width: 0: nodes are the 20 numbers of X. Otherwise their random
+            content gives way to so many numbers, learned from their looks.
         heads: of MIDF's attention.
         dropout: on the pooled image vector while training.
-        local_dropout: while training, the share of numbers dropped from looks
-            and from what the graph hands on, and of pictures whose local
-            vector is dropped whole.
+        local_dropout: the share of numbers dropped while training from looks
+            and graphs, and of pictures that lose their local vector.
     """
 
     method: str = "galr"
@@ -136,7 +132,9 @@ def groups_of(regions: Regions, drea: bool | DREA | None = True) -> list[list[in
     if drea is None:
         return [[i] for i in order.tolist()]
     threshold = regions.alike if drea.threshold is None else drea.threshold
-    alike = cosines(regions.look) >= threshold - 1e-6
+    look = regions.look
+    unit = look / np.maximum(np.linalg.norm(look, axis=1, keepdims=True), 1e-12)
+    alike = unit @ unit.T >= threshold - 1e-6
     same = overlaps(regions.boxes) >= OVERLAP
     groups = []
     while len(order):
@@ -150,12 +148,6 @@ def groups_of(regions: Regions, drea: bool | DREA | None = True) -> list[list[in
                 covered |= same[i]
         order = order[~similar]
     return groups
-
-
-def cosines(look: np.ndarray) -> np.ndarray:
-    """`[n, n]`, 0 where a vector is zero."""
-    unit = look / np.maximum(np.linalg.norm(look, axis=1, keepdims=True), 1e-12)
-    return unit @ unit.T
 
 
 def overlaps(boxes: np.ndarray) -> np.ndarray:
@@ -207,7 +199,7 @@ class GCN(nn.Module):
         self, nodes: int = 20, width: int = 20, dim: int = 512, dropout: float = 0.0
     ) -> None:
         super().__init__()
-        self.nodes, self.width = nodes, width
+        self.shapes = (nodes, nodes), (nodes, width)
         self.fc1 = nn.Linear(width, width, bias=False)
         self.fc2 = nn.Linear(width, width // 2, bias=False)
         self.fc3 = nn.Linear(width // 2, width, bias=False)
@@ -223,10 +215,9 @@ class GCN(nn.Module):
         Raises:
             RsirError: for other shapes.
         """
-        for name, x, last in (("A", A, self.nodes), ("X", X, self.width)):
-            want = (len(X), self.nodes, last)
-            if tuple(x.shape) != want:
-                raise RsirError(f"{name}: shape {tuple(x.shape)}, expected {want}")
+        found = tuple(A.shape[1:]), tuple(X.shape[1:])
+        if found != self.shapes:
+            raise RsirError(f"A, X: of a picture {found}, expected {self.shapes}")
         X = F.relu(self.fc1(A @ X))  # GCN 1 (B, nodes, width)
         X = F.relu(self.fc2(A @ X))  # GCN 2 (B, nodes, width / 2)
         X = F.relu(self.fc3(A @ X))  # GCN 3 (B, nodes, width)
@@ -273,43 +264,32 @@ class Attention(nn.Module):
 
 
 class SA(nn.Module):
-    """Self-attention, then a feed-forward net; each adds, then normalises."""
+    """Self-attention, then a feed-forward net; each adds, then normalises.
 
-    def __init__(self, dim: int, heads: int = 8, dropout: float = 0.1) -> None:
+    If `guided` ("SGA"), there is attention to a guide between the two.
+    """
+
+    def __init__(self, dim: int, heads: int, guided: bool = False) -> None:
         super().__init__()
-        self.attend = Attention(dim, heads, dropout)
-        self.feed = feed_forward(dim, dropout)
+        drop = 0.1
+        self.attend = Attention(dim, heads, drop)
+        if guided:
+            self.guide = Attention(dim, heads, drop)
+        wide = nn.Linear(dim, 2 * dim), nn.ReLU(), nn.Dropout(drop)
+        self.feed = nn.Sequential(*wide, nn.Linear(2 * dim, dim))
         self.norm1, self.norm2 = LayerNorm(dim), LayerNorm(dim)
-        self.dropout = nn.Dropout(dropout)
+        if guided:
+            self.norm3 = LayerNorm(dim)
+        self.dropout = nn.Dropout(drop)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`[B, L, dim]` to the same shape."""
+    def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
+        """x `[B, L, dim]`, perhaps guided by `[B, M, dim]`; x's shape."""
         x = self.norm1(x + self.dropout(self.attend(x, x)))
-        return self.norm2(x + self.dropout(self.feed(x)))
-
-
-class SGA(nn.Module):
-    """Self-attention, attention to a guide, then a feed-forward net, see `SA`."""
-
-    def __init__(self, dim: int, heads: int = 8, dropout: float = 0.1) -> None:
-        super().__init__()
-        self.attend = Attention(dim, heads, dropout)
-        self.guide = Attention(dim, heads, dropout)
-        self.feed = feed_forward(dim, dropout)
-        self.norm1, self.norm2 = LayerNorm(dim), LayerNorm(dim)
-        self.norm3 = LayerNorm(dim)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor, guide: Tensor) -> Tensor:
-        """x `[B, L, dim]` guided by `[B, M, dim]`; x's shape."""
-        x = self.norm1(x + self.dropout(self.attend(x, x)))
-        x = self.norm2(x + self.dropout(self.guide(x, guide)))
-        return self.norm3(x + self.dropout(self.feed(x)))
-
-
-def feed_forward(dim: int, dropout: float) -> nn.Module:
-    wide = nn.Linear(dim, 2 * dim)
-    return nn.Sequential(wide, nn.ReLU(), nn.Dropout(dropout), nn.Linear(2 * dim, dim))
+        last = self.norm2
+        if guide is not None:
+            x = self.norm2(x + self.dropout(self.guide(x, guide)))
+            last = self.norm3
+        return last(x + self.dropout(self.feed(x)))
 
 
 class MIDF(nn.Module):
@@ -332,14 +312,14 @@ class MIDF(nn.Module):
         self.released_bugs = released_bugs
         self.g2g_SA = SA(dim, heads)
         self.l2l_SA = SA(dim, heads)
-        self.g2l_SGA = SGA(dim, heads)
-        self.l2g_SGA = SGA(dim, heads)
+        self.g2l_SGA = SA(dim, heads, guided=True)
+        self.l2g_SGA = SA(dim, heads, guided=True)
         self.dynamic_weight = nn.Sequential(
             nn.Linear(dim, dim), nn.Sigmoid(), nn.Dropout(0.2), nn.Linear(dim, 2)
         )
 
-    def terms(self, g: Tensor, loc: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """g' and l' `[B, dim]`, and gamma `[B, 2]`, of vectors `[B, dim]`."""
+    def forward(self, g: Tensor, loc: Tensor) -> Tensor:
+        """The visual vector `[B, dim]` of global and local ones."""
         g, loc = g[:, None], loc[:, None]  # (B, 1, dim)
         g = self.g2g_SA(g)  # re-transformation of global
         loc = self.l2l_SA(loc)  # re-transformation of local
@@ -349,11 +329,6 @@ class MIDF(nn.Module):
         g_new = torch.sigmoid(loc) * g  # g'
         l_new = g + loc  # l', from the old g
         gamma = self.dynamic_weight(g_new + l_new).softmax(1)  # gamma (B, 2)
-        return g_new, l_new, gamma
-
-    def forward(self, g: Tensor, loc: Tensor) -> Tensor:
-        """The visual vector `[B, dim]` of global and local ones."""
-        g_new, l_new, gamma = self.terms(g, loc)
         first, second = gamma[:, :1], gamma[:, 1:]  # (B, 1)
         if "gamma" in self.released_bugs:
             second = first
@@ -375,17 +350,10 @@ class GaLR(TripletTower):
 
     def __init__(self, image_encoder, text_encoder, config: Config) -> None:
         super().__init__(image_encoder, text_encoder, config)
-        dim, bugs = config.dim, config.released_bugs
         self.reads = self.reads_local = ()
-        self.mvsa = self.gcn = self.midf = None
+        self.gcn = self.midf = None
         if config.fusion != "local":
-            self.reads = FEATURES if config.mvsa else ("pooled",)
-            self.standardise = Standardise(image_encoder.dim)
-            self.dropout = nn.Dropout(config.dropout)
-            self.project = nn.Linear(image_encoder.dim, dim)
-            if config.mvsa:
-                side = image_encoder.size // 16
-                self.mvsa = MVSA(image_encoder.channels, side, dim, bugs)
+            self.build_picture()
         if config.fusion != "global":
             self.reads_local, width = ("nodes", "adjacency"), WIDTH
             self.source = region_source(config.regions)
@@ -395,20 +363,24 @@ class GaLR(TripletTower):
                 cells = sum(image_encoder.channels[2:])
                 look = cells if self.source.reads else CONTENT
                 self.see = nn.Linear(look, config.look_width)
-            self.gcn = GCN(NODES, width, dim, config.local_dropout)
+            self.gcn = GCN(NODES, width, config.dim, config.local_dropout)
         if config.fusion == "midf":
-            self.midf = MIDF(dim, config.heads, bugs)
-        self.to_text = text_projection(text_encoder.dim, dim, bugs)
+            self.midf = MIDF(config.dim, config.heads, config.released_bugs)
+        self.build_text()
 
     def encode_split(self, split: Split, *, progress: bool = True) -> EncodedSplit:
         """A split as this model reads it, with the graphs of its pictures."""
         encoded = super().encode_split(split, progress=progress)
         if self.reads_local:
             drea = drea_of(self.config.drea)
-            settings = {"drea": asdict(drea) if drea else None}
-            where = self.source, self.image_encoder, split
-            of = partial(graph_of, drea=drea)
-            graphs = cached_graphs(*where, of, settings, progress=progress)
+            graphs = cached_graphs(
+                self.source,
+                self.image_encoder,
+                split,
+                partial(graph_of, drea=drea),
+                {"drea": asdict(drea) if drea else None},
+                progress=progress,
+            )
             encoded.features |= {k: graphs[k] for k in self.reads_local}
         return encoded
 
@@ -418,10 +390,7 @@ class GaLR(TripletTower):
 
     def global_vector(self, features: Mapping[str, Tensor]) -> Tensor:
         """l2norm(v_g * m): `[B, dim]`."""
-        pooled = self.standardise(features["pooled"].float())
-        v = self.project(self.dropout(pooled))  # v_g (B, dim)
-        if self.mvsa is not None:
-            v = v * self.mvsa([features[f] for f in FEATURES[:4]])
+        v = self.masked_picture(features)
         return F.normalize(v, dim=1)  # global
 
     def local_vector(self, features: Mapping[str, Tensor]) -> Tensor:
@@ -470,9 +439,9 @@ class GaLR(TripletTower):
     @classmethod
     def from_official(cls, state_dict, vocabulary=None) -> "ReleasedGaLR":
         """The authors' checkpoint in evaluation mode, see `AMFMN.from_official`."""
-        from rsir.models.released_weights import load_galr
-
-        return load_galr(ReleasedGaLR, state_dict, vocabulary)
+        config = Config(released_bugs=ALL_RELEASED, loss="all", margin=0.2)
+        names = released.SHARED | released.GALR_NAMES
+        return released.load(ReleasedGaLR, config, names, state_dict, vocabulary)
 
 
 class ReleasedGaLR(GaLR):
@@ -492,16 +461,8 @@ PRESETS = {
     "cpu": AMFMN["cpu"] | {"look_width": 192, "local_dropout": 0.3, "epochs": 20},
     # as released
     "paper": AMFMN["paper"]
-    | {
-        "text_encoder": "uniskip",
-        "lr": 2e-4,
-        "text_lr": 2e-4,
-        "batch": 100,
-        "epochs": 70,
-        "patience": 70,
-        "loss": "all",
-        "margin": 0.2,
-    },
+    | {"text_encoder": "uniskip", "lr": 2e-4, "text_lr": 2e-4}
+    | {"loss": "all", "margin": 0.2, "batch": 100, "epochs": 70, "patience": 70},
 }
 
 VARIANTS = {
