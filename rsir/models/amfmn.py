@@ -6,9 +6,8 @@ re-weights the sentence t, then both are compared:
 
     S(v, t) = cos(F_v, g(F_v) * F_t).    (4)
 
-The paper's: MVSA, VGMF, the keyword branch, and the loss with its dynamic
-margin. `ALL_RELEASED` names where the released code differs. Ours: standardised
-features of frozen encoders, what the config marks so, and S(T, T_I).
+Ours: standardised features of frozen encoders, what the config marks so, and
+S(T, T_I) (`rsir.models.caption_similarity`).
 """
 
 from collections.abc import Mapping
@@ -42,12 +41,12 @@ ALL_RELEASED = (
 
 @dataclass(frozen=True)
 class TripletConfig(Config):
-    """What AMFMN and GaLR share: the loss, eqs. (28)-(30), and `released_bugs`.
+    """What AMFMN and GaLR share.
 
     Attributes:
         loss: "all" (28), "hard" (30), or "both".
-        margin: a fixed one (as released 0.2), or None: dynamic (29).
-        gamma, beta: of the dynamic margin.
+        margin: a fixed one (as released 0.2), or None: dynamic, by gamma and
+            beta (29).
         mask_shared: duplicates of the own caption are no negatives.
         released_bugs: differences of the released code, by name.
     """
@@ -65,11 +64,10 @@ class TripletConfig(Config):
         super().__post_init__()
         self.check("loss", ("all", "hard", "both"))
         self.check("released_bugs", self.BUGS)
-        if self.margin is None and not (0 < self.gamma < 1 and self.beta > 0):
-            raise RsirError(
-                f"gamma is {self.gamma}, beta is {self.beta}: eq. (29) needs "
-                "0 < gamma < 1 and beta > 0"
-            )
+        gamma, beta = self.gamma, self.beta
+        if self.margin is None and not (0 < gamma < 1 and beta > 0):
+            fault = f"gamma is {gamma}, beta is {beta}"
+            raise RsirError(f"{fault}: eq. (29) needs 0 < gamma < 1 and beta > 0")
 
 
 @dataclass(frozen=True)
@@ -103,9 +101,6 @@ class Config(TripletConfig):
             raise RsirError("keywords need guidance=True, eq. (26)")
 
 
-# -- the picture ------------------------------------------------------
-
-
 class MVSA(nn.Module):
     """Multi-scale visual self-attention: four maps to a mask over v_g.
 
@@ -115,16 +110,9 @@ class MVSA(nn.Module):
         channels: of the maps with strides 4, 8, 16, 32.
         side: height and width of f3 (input size / 16).
         dim: length of the mask.
-        released_bugs: "prelu", "mean" and "norm" count.
     """
 
-    def __init__(
-        self,
-        channels: tuple[int, ...],
-        side: int,
-        dim: int,
-        released_bugs: tuple[str, ...] = (),
-    ) -> None:
+    def __init__(self, channels, side: int, dim: int, released_bugs=()) -> None:
         super().__init__()
         c1, c2, c3, c4 = channels
         self.released_bugs = released_bugs
@@ -164,16 +152,22 @@ class MVSA(nn.Module):
         return low(v_l), high(v_h), v_h.mean(1, keepdim=True)
 
 
-# -- the picture guides the sentence ----------------------------------
-
-
 class VGMF(nn.Module):
     """Visual-guided multimodal fusion: t' = g(F_v) * F_t of eq. (4).
 
-    Base of `FORMS`. `image_side(v)` and `text_side(t)` give what a side
-    computes alone, from `[B, dim]` and `[T, dim]`, to be stored; `guided(image,
-    text)` gives t' of every pair `[B, T, dim]`.
+    `image_side(v)` and `text_side(t)` give what a side computes alone, from
+    `[B, dim]` and `[T, dim]`, to be stored; `guided(image, text)` gives t' of
+    every pair `[B, T, dim]`.
     """
+
+    layers: tuple[str, ...]
+    inputs = 1
+
+    def __init__(self, dim: int, released_bugs: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        self.released_bugs = released_bugs
+        for name in self.layers:
+            setattr(self, name, nn.Linear(self.inputs * dim, dim))
 
     def score(self, image: Mapping[str, Tensor], text: Mapping[str, Tensor]) -> Tensor:
         """Scores `[B, T]`; `image` also holds F_v as "v"."""
@@ -186,9 +180,7 @@ class VGMF(nn.Module):
 class Soft(VGMF):
     """A gate from the picture, the paper's best form."""
 
-    def __init__(self, dim: int, released_bugs: tuple[str, ...] = ()) -> None:
-        super().__init__()
-        self.gate = nn.Linear(dim, dim)
+    layers = ("gate",)
 
     def image_side(self, v):
         return {"gate": torch.sigmoid(self.gate(v))}
@@ -210,11 +202,8 @@ class Soft(VGMF):
 class Fusion(VGMF):
     """Both vectors together: W Cat(v, t) = Wa v + Wb t, each side does its half."""
 
-    def __init__(self, dim: int, released_bugs: tuple[str, ...] = ()) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(2 * dim, dim)
-        self.fc2 = nn.Linear(2 * dim, dim)
-        self.released = "fusion" in released_bugs
+    layers = ("fc1", "fc2")
+    inputs = 2
 
     def image_side(self, v):
         w1, w2 = (fc.weight[:, : v.shape[1]] for fc in (self.fc1, self.fc2))
@@ -228,23 +217,18 @@ class Fusion(VGMF):
     def guided(self, image, text):
         one = image["a1"][:, None] + text["b1"][None]  # (21) W1 f (b, T, dim)
         two = image["a2"][:, None] + text["b2"][None]  # (21) W2 f
-        if self.released:
+        if "fusion" in self.released_bugs:
             return torch.sigmoid(one) * two
         return one * torch.sigmoid(two)  # (22)
 
 
 class Sim(VGMF):
-    """A gate from the similarity of both.
+    """A gate from the similarity of both: one positive number a pair.
 
-    The paper's is one positive number a pair: it cancels in the cosine, so
-    `score` leaves it out, and W_v is never trained.
+    It cancels in the cosine: `score` leaves it out, and W_v is never trained.
     """
 
-    def __init__(self, dim: int, released_bugs: tuple[str, ...] = ()) -> None:
-        super().__init__()
-        self.visual = nn.Linear(dim, dim)
-        self.text = nn.Linear(dim, dim)
-        self.released = "sim" in released_bugs
+    layers = ("visual", "text")
 
     def image_side(self, v):
         return {"fv": self.visual(v)}  # (23)
@@ -254,14 +238,14 @@ class Sim(VGMF):
 
     def guided(self, image, text):
         fv, ft = image["fv"][:, None], text["ft"][None]
-        if self.released:
+        if "sim" in self.released_bugs:
             return torch.sigmoid(fv * ft) * ft
         return (
             torch.sigmoid(F.cosine_similarity(fv, ft, dim=-1))[..., None] * ft
         )  # (25)
 
     def score(self, image, text):
-        if self.released:
+        if "sim" in self.released_bugs:
             return super().score(image, text)
         return F.normalize(image["v"], dim=1) @ F.normalize(text["ft"], dim=1).T
 
@@ -271,9 +255,6 @@ def cosine(v: Tensor, t: Tensor) -> Tensor:
 
 
 FORMS = {"soft": Soft, "fusion": Fusion, "sim": Sim}
-
-
-# -- the model --------------------------------------------------------
 
 
 class TripletTower(TwoTower):
@@ -291,10 +272,8 @@ class TripletTower(TwoTower):
         self.standardise = Standardise(encoder.dim)
         self.dropout = nn.Dropout(config.dropout)
         self.project = nn.Linear(encoder.dim, config.dim)
-        self.mvsa = None
-        if config.mvsa:
-            sizes = encoder.channels, encoder.size // 16, config.dim
-            self.mvsa = MVSA(*sizes, config.released_bugs)
+        sizes = encoder.channels, encoder.size // 16, config.dim
+        self.mvsa = MVSA(*sizes, config.released_bugs) if config.mvsa else None
 
     def build_text(self) -> None:
         """`to_text`; the paper's sentences have length `dim` already."""
@@ -318,19 +297,16 @@ class TripletTower(TwoTower):
         if margin is None:
             margin = losses.dynamic_margin(pairs["similarity"], c.gamma, c.beta)
         positive = pairs["positive"] if c.mask_shared else None
-        terms = {}
-        if c.loss in ("all", "both"):
-            terms["triplet_all"] = losses.triplet_all(scores, margin, positive)
-        if c.loss in ("hard", "both"):
-            terms["triplet_hard"] = losses.triplet_hard(scores, margin, positive)
-        return terms
+        terms = {"all": losses.triplet_all, "hard": losses.triplet_hard}
+        chosen = terms if c.loss == "both" else (c.loss,)
+        return {f"triplet_{n}": terms[n](scores, margin, positive) for n in chosen}
 
 
 class AMFMN(TripletTower):
     """The model; images give F_v as "v", texts what VGMF needs of them.
 
-    Paper and release have a ResNet-18; sentences come from a BiGRU, eqs.
-    (10)-(12), see `rsir.encoders.text`, as released from a skip-thought GRU.
+    Paper and release have a ResNet-18, and a BiGRU or a skip-thought GRU, see
+    `rsir.encoders.text`.
     """
 
     Config = Config
@@ -340,13 +316,10 @@ class AMFMN(TripletTower):
         dim, form = config.dim, FORMS[config.attention]
         self.build_picture()
         self.build_text()
-        self.guidance = None
-        if config.guidance:
-            self.guidance = form(dim, config.released_bugs)
+        self.guidance = form(dim, config.released_bugs) if config.guidance else None
         if config.keywords:
-            self.to_keywords = nn.Sequential(
-                nn.Linear(text_encoder.dim, dim), nn.ReLU(), nn.Linear(dim, dim)
-            )
+            first = nn.Linear(text_encoder.dim, dim)
+            self.to_keywords = nn.Sequential(first, nn.ReLU(), nn.Linear(dim, dim))
             self.guidance_k = form(dim, config.released_bugs)
             self.balance = nn.Linear(2 * dim, dim)
 
@@ -368,15 +341,11 @@ class AMFMN(TripletTower):
         if self.guidance is not None:
             sides |= self.guidance.image_side(v)
         if self.config.keywords:
-            side = self.guidance_k.image_side(v)
-            sides |= {f"{name}_k": x for name, x in side.items()}
+            sides |= of_keywords(self.guidance_k.image_side(v))
         return sides
 
     def encode_texts(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What guidance needs of the sentence: `[T, dim]` each.
-
-        The keyword branch also reads "keywords" `[T, D]`, beside "pooled".
-        """
+        """What guidance needs of "pooled", and of "keywords": `[T, dim]` each."""
         s = self.to_text(features["pooled"])  # s_g (T, dim)
         if self.guidance is None:
             return {"t": s}
@@ -385,8 +354,7 @@ class AMFMN(TripletTower):
             if "keywords" not in features:
                 raise RsirError("keyword branch: a query needs the keywords, too")
             k = self.to_keywords(features["keywords"])  # (13) (T, dim)
-            side = self.guidance_k.text_side(k)
-            sides |= {f"{name}_k": x for name, x in side.items()}
+            sides |= of_keywords(self.guidance_k.text_side(k))
         return sides
 
     def score(self, images: Mapping[str, Tensor], texts: Mapping[str, Tensor]):
@@ -410,9 +378,7 @@ class AMFMN(TripletTower):
         return cosine(images["v"][:, None], fused)  # (4)
 
     @classmethod
-    def from_official(
-        cls, state_dict, vocabulary=None, attention: str = "soft"
-    ) -> "AMFMN":
+    def from_official(cls, state_dict, vocabulary=None, attention="soft") -> "AMFMN":
         """The authors' released checkpoint as a model in evaluation mode.
 
         `model(images, token_ids)` with images `[B, 3, 256, 256]`, normalised,
@@ -426,11 +392,14 @@ class AMFMN(TripletTower):
         Raises:
             RsirError: if names or shapes differ; it lists which.
         """
-        config = Config(
-            attention=attention, released_bugs=ALL_RELEASED, loss="all", margin=0.2
-        )
+        bugs = {"released_bugs": ALL_RELEASED, "loss": "all", "margin": 0.2}
+        config = Config(attention=attention, **bugs)
         names = released.SHARED | released.AMFMN_NAMES[attention]
         return released.load(cls, config, names, state_dict, vocabulary)
+
+
+def of_keywords(side: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{name}_k": x for name, x in side.items()}
 
 
 PRESETS = {

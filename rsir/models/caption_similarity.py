@@ -101,9 +101,8 @@ class CaptionSimilarity:
         # twice the distance, odd if longer: the shorter wins a tie
         off = 2 * np.abs(ref_len - length) + (ref_len > length)
         near = np.minimum.reduceat(off, start, axis=1)  # [T, I]
-        sign = np.where(near % 2 == 1, 1, -1)
-        closest = length + sign * (near // 2)
-        brevity = np.minimum(0, 1 - closest / np.maximum(length, 1))
+        brevity = 1 - (length + near // 2) / np.maximum(length, 1)
+        brevity[near % 2 == 0] = 0  # the closest is not longer
         return np.exp(log / MAX_N + brevity)
 
     def _meteor(self, texts, refs, start) -> np.ndarray:

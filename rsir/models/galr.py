@@ -46,7 +46,7 @@ ALL_RELEASED = ("prelu", "mean", "norm", "relu", "gamma")
 
 @dataclass(frozen=True)
 class Config(TripletConfig):
-    """Options of GaLR; every part can be left out.
+    """Options of GaLR.
 
     Attributes:
         dim: length of the joint space.
@@ -182,22 +182,13 @@ def graph_of(
     return padded_graph(regions, groups_of(regions, drea), enhanced)
 
 
-# -- GCN --------------------------------------------------------------
-
-
 class GCN(nn.Module):
     """Three graph convolutions and a linear layer, as released.
 
-    Args:
-        nodes: nodes of a graph; their order counts, by the flatten.
-        width: numbers of a node; the middle layer has half.
-        dim: length of the result.
-        dropout: on the flattened nodes while training (ours).
+    The order of nodes counts, by the flatten; dropout is ours.
     """
 
-    def __init__(
-        self, nodes: int = 20, width: int = 20, dim: int = 512, dropout: float = 0.0
-    ) -> None:
+    def __init__(self, nodes=20, width=20, dim=512, dropout=0.0) -> None:
         super().__init__()
         self.shapes = (nodes, nodes), (nodes, width)
         self.fc1 = nn.Linear(width, width, bias=False)
@@ -224,9 +215,6 @@ class GCN(nn.Module):
         return self.out(self.dropout(X.flatten(1)))  # GCN out (B, dim)
 
 
-# -- MIDF -------------------------------------------------------------
-
-
 class LayerNorm(nn.LayerNorm):
     """As released: the unbiased deviation, 1e-6 added to it, not under the root."""
 
@@ -236,17 +224,13 @@ class LayerNorm(nn.LayerNorm):
 
 
 class Attention(nn.Module):
-    """Multi-head scaled dot-product attention on vectors of length `dim`.
+    """Multi-head scaled dot-product attention on vectors of length `dim`."""
 
-    Over a sequence of length 1 the softmax is 1, whatever query and key are:
-    `merge(value(y))` is left, a linear map, and both learn nothing.
-    """
-
-    def __init__(self, dim: int, heads: int = 8, dropout: float = 0.1) -> None:
+    def __init__(self, dim: int, heads: int = 8) -> None:
         super().__init__()
         if dim % heads:
             raise RsirError(f"dim is {dim}: {heads} heads need a multiple of {heads}")
-        self.heads, self.dropout = heads, dropout
+        self.heads = heads
         self.value = nn.Linear(dim, dim)
         self.key = nn.Linear(dim, dim)
         self.query = nn.Linear(dim, dim)
@@ -258,7 +242,7 @@ class Attention(nn.Module):
             z.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, L, d)
             for z in (self.query(x), self.key(y), self.value(y))
         )
-        drop = self.dropout if self.training else 0.0
+        drop = 0.1 if self.training else 0.0
         mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=drop)
         return self.merge(mixed.transpose(1, 2).flatten(2))
 
@@ -271,16 +255,15 @@ class SA(nn.Module):
 
     def __init__(self, dim: int, heads: int, guided: bool = False) -> None:
         super().__init__()
-        drop = 0.1
-        self.attend = Attention(dim, heads, drop)
+        self.attend = Attention(dim, heads)
         if guided:
-            self.guide = Attention(dim, heads, drop)
-        wide = nn.Linear(dim, 2 * dim), nn.ReLU(), nn.Dropout(drop)
+            self.guide = Attention(dim, heads)
+        wide = nn.Linear(dim, 2 * dim), nn.ReLU(), nn.Dropout(0.1)
         self.feed = nn.Sequential(*wide, nn.Linear(2 * dim, dim))
         self.norm1, self.norm2 = LayerNorm(dim), LayerNorm(dim)
         if guided:
             self.norm3 = LayerNorm(dim)
-        self.dropout = nn.Dropout(drop)
+        self.dropout = nn.Dropout(0.1)
 
     def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
         """x `[B, L, dim]`, perhaps guided by `[B, M, dim]`; x's shape."""
@@ -295,19 +278,12 @@ class SA(nn.Module):
 class MIDF(nn.Module):
     """Multi-level information dynamic fusion, as released.
 
-    Each vector is a sequence of length 1, so every attention is a linear map.
-    With "gamma" in `released_bugs`, visual = gamma_0 (g' + l'): gamma_0 cancels
+    Each vector is a sequence of length 1, over which the softmax is 1: every
+    attention is `merge(value(y))`, and query and key learn nothing. With "gamma" in `released_bugs`, visual = gamma_0 (g' + l'): gamma_0 cancels
     in the cosine, and `dynamic_weight` cannot learn.
-
-    Args:
-        dim: length of all vectors.
-        heads: of the attention.
-        released_bugs: "gamma" counts.
     """
 
-    def __init__(
-        self, dim: int = 512, heads: int = 8, released_bugs: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, dim: int = 512, heads: int = 8, released_bugs=()) -> None:
         super().__init__()
         self.released_bugs = released_bugs
         self.g2g_SA = SA(dim, heads)
@@ -329,13 +305,9 @@ class MIDF(nn.Module):
         g_new = torch.sigmoid(loc) * g  # g'
         l_new = g + loc  # l', from the old g
         gamma = self.dynamic_weight(g_new + l_new).softmax(1)  # gamma (B, 2)
-        first, second = gamma[:, :1], gamma[:, 1:]  # (B, 1)
-        if "gamma" in self.released_bugs:
-            second = first
+        first = gamma[:, :1]  # (B, 1)
+        second = first if "gamma" in self.released_bugs else gamma[:, 1:]
         return first * g_new + second * l_new  # MIDF
-
-
-# -- the model --------------------------------------------------------
 
 
 class GaLR(TripletTower):
@@ -373,14 +345,10 @@ class GaLR(TripletTower):
         encoded = super().encode_split(split, progress=progress)
         if self.reads_local:
             drea = drea_of(self.config.drea)
-            graphs = cached_graphs(
-                self.source,
-                self.image_encoder,
-                split,
-                partial(graph_of, drea=drea),
-                {"drea": asdict(drea) if drea else None},
-                progress=progress,
-            )
+            settings = {"drea": asdict(drea) if drea else None}
+            where = self.source, self.image_encoder, split
+            of = partial(graph_of, drea=drea)
+            graphs = cached_graphs(*where, of, settings, progress=progress)
             encoded.features |= {k: graphs[k] for k in self.reads_local}
         return encoded
 
@@ -396,8 +364,7 @@ class GaLR(TripletTower):
     def local_vector(self, features: Mapping[str, Tensor]) -> Tensor:
         """l2norm(GCN(A, X)): `[B, dim]`.
 
-        Reads "nodes" X and "adjacency" A `[B, 20, 20]`; if `look_width`, also
-        "looks" `[B, 20, D]`.
+        Of "nodes" X, "adjacency" A `[B, 20, 20]` and perhaps "looks" `[B, 20, D]`.
         """
         missing = [k for k in self.reads_local if k not in features]
         if missing:
@@ -436,21 +403,22 @@ class GaLR(TripletTower):
         """Cosines `[B, T]`."""
         return images["v"] @ texts["t"].T  # score
 
+    def forward(self, images, *rest) -> Tensor:
+        """Scores `[B, T]` of images and texts, see `TwoTower`.
+
+        As released, X and A `[B, 20, 20]` may stand between the two.
+        """
+        *graph, texts = rest
+        if graph:
+            images = self.image_features(images) | dict(zip(self.reads_local, graph))
+        return super().forward(images, texts)
+
     @classmethod
-    def from_official(cls, state_dict, vocabulary=None) -> "ReleasedGaLR":
+    def from_official(cls, state_dict, vocabulary=None) -> "GaLR":
         """The authors' checkpoint in evaluation mode, see `AMFMN.from_official`."""
         config = Config(released_bugs=ALL_RELEASED, loss="all", margin=0.2)
         names = released.SHARED | released.GALR_NAMES
-        return released.load(ReleasedGaLR, config, names, state_dict, vocabulary)
-
-
-class ReleasedGaLR(GaLR):
-    """GaLR, called as its authors call it."""
-
-    def forward(self, images: Tensor, X: Tensor, A: Tensor, token_ids: Tensor):
-        """Scores `[B, T]` of `[B, 3, 256, 256]`, two `[B, 20, 20]`, `[T, L]`."""
-        features = self.image_features(images) | {"nodes": X, "adjacency": A}
-        return super().forward(features, token_ids)
+        return released.load(cls, config, names, state_dict, vocabulary)
 
 
 # encoders, loss and schedule are AMFMN's: the two differ in what the papers do

@@ -38,17 +38,17 @@ def triplet_hard(
 
 
 def _hinges(scores, margin, positive) -> tuple[Tensor, Tensor]:
+    positive = _positive(scores, positive)
     own = scores.diagonal()
     captions = (margin + scores - own[:, None]).clamp(min=0)  # anchor: the image
     images = (margin + scores - own[None, :]).clamp(min=0)  # anchor: the caption
-    skip = _diagonal(scores)
-    if positive is not None:
-        skip = skip | positive
-    return captions.masked_fill(skip, 0), images.masked_fill(skip, 0)
+    return captions.masked_fill(positive, 0), images.masked_fill(positive, 0)
 
 
-def _diagonal(scores: Tensor) -> Tensor:
-    return torch.eye(len(scores), dtype=torch.bool, device=scores.device)
+def _positive(scores, positive) -> Tensor:
+    if positive is None:
+        return torch.eye(len(scores), dtype=torch.bool, device=scores.device)
+    return positive
 
 
 def dynamic_margin(similarity: Tensor, gamma: float = 0.6, beta: float = 5.0) -> Tensor:
@@ -78,7 +78,7 @@ def contrastive(
         positive: `[B, B]` bool; None: the diagonal.
     """
     logits = scores / temperature
-    target = (_diagonal(scores) if positive is None else positive).to(logits.dtype)
+    target = _positive(scores, positive).to(logits.dtype)
     rows = target / target.sum(1, keepdim=True)
     columns = target / target.sum(0, keepdim=True)
     i2t = -(rows * logits.log_softmax(1)).sum(1).mean()
