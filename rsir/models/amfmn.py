@@ -44,6 +44,9 @@ class TripletConfig(Config):
     """What AMFMN and GaLR share.
 
     Attributes:
+        dim: length of the joint space.
+        mvsa: multiply v_g by the MVSA mask.
+        dropout: on the pooled image vector while training.
         loss: "all" (28), "hard" (30), or "both".
         margin: a fixed one (as released 0.2), or None: dynamic, by gamma and
             beta (29).
@@ -51,6 +54,9 @@ class TripletConfig(Config):
         released_bugs: differences of the released code, by name.
     """
 
+    dim: int = 512
+    mvsa: bool = True
+    dropout: float = 0.1  # ours: frozen features are learnt by heart soon
     loss: str = "hard"
     margin: float | None = None
     gamma: float = 0.3  # ours: chosen on validation; the paper has 0.6
@@ -75,21 +81,15 @@ class Config(TripletConfig):
     """Options of AMFMN; every part can be left out, as in the paper's Table VI.
 
     Attributes:
-        dim: length of the joint space.
         attention: the form of VGMF: "soft", "fusion" or "sim".
-        mvsa: multiply v_g by the MVSA mask.
         guidance: let the picture re-weight the sentence.
         keywords: add the keyword branch.
-        dropout: on the pooled image vector while training.
     """
 
     method: str = "amfmn"
-    dim: int = 512
     attention: str = "soft"
-    mvsa: bool = True
     guidance: bool = True
     keywords: bool = False
-    dropout: float = 0.1  # ours: frozen features are learnt by heart soon
 
     TITLE = "AMFMN"
     YEAR = 2021
@@ -206,13 +206,12 @@ class Fusion(VGMF):
     inputs = 2
 
     def image_side(self, v):
-        w1, w2 = (fc.weight[:, : v.shape[1]] for fc in (self.fc1, self.fc2))
-        one, two = F.linear(v, w1, self.fc1.bias), F.linear(v, w2, self.fc2.bias)
-        return {"a1": one, "a2": two}
+        halves, n = {"a1": self.fc1, "a2": self.fc2}, v.shape[1]
+        return {k: F.linear(v, f.weight[:, :n], f.bias) for k, f in halves.items()}
 
     def text_side(self, t):
-        w1, w2 = (fc.weight[:, t.shape[1] :] for fc in (self.fc1, self.fc2))
-        return {"b1": F.linear(t, w1), "b2": F.linear(t, w2)}
+        halves, n = {"b1": self.fc1, "b2": self.fc2}, t.shape[1]
+        return {k: F.linear(t, f.weight[:, n:]) for k, f in halves.items()}
 
     def guided(self, image, text):
         one = image["a1"][:, None] + text["b1"][None]  # (21) W1 f (b, T, dim)
@@ -303,11 +302,7 @@ class TripletTower(TwoTower):
 
 
 class AMFMN(TripletTower):
-    """The model; images give F_v as "v", texts what VGMF needs of them.
-
-    Paper and release have a ResNet-18, and a BiGRU or a skip-thought GRU, see
-    `rsir.encoders.text`.
-    """
+    """The model; images give F_v as "v", texts what VGMF needs of them."""
 
     Config = Config
 

@@ -24,16 +24,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rsir.data import Split
+from rsir.encoders import object_graph as objects
 from rsir.encoders.encoded_split import EncodedSplit
-from rsir.encoders.object_graph import (
-    CONTENT,
-    NODES,
-    WIDTH,
-    Regions,
-    cached_graphs,
-    padded_graph,
-    region_source,
-)
+from rsir.encoders.object_graph import CONTENT, NODES, WIDTH, Regions
 from rsir.models import released_weights as released
 from rsir.models.amfmn import PRESETS as AMFMN
 from rsir.models.amfmn import TripletConfig, TripletTower
@@ -49,30 +42,24 @@ class Config(TripletConfig):
     """Options of GaLR.
 
     Attributes:
-        dim: length of the joint space.
         fusion: "midf"; "sum": global + local; "global" or "local": one branch
             alone, the other is not built.
-        mvsa: multiply v_g by the MVSA mask.
         regions: where objects come from: "pyramid", "boxes" or "detector".
         drea: denoise X and enhance A.
         look_width: 0: nodes are the 20 numbers of X. Otherwise their random
             content gives way to so many numbers, learned from their looks.
         heads: of MIDF's attention.
-        dropout: on the pooled image vector while training.
         local_dropout: the share of numbers dropped while training from looks
             and graphs, and of pictures that lose their local vector.
     """
 
     method: str = "galr"
-    dim: int = 512
     fusion: str = "midf"
-    mvsa: bool = True
     regions: str = "pyramid"  # ours: the authors' detector was not released
     drea: bool = True
     look_width: int = 0  # ours: 12 numbers are few for what a cell shows
     heads: int = 8
-    dropout: float = 0.1  # ours: frozen features are learnt by heart soon
-    local_dropout: float = 0.0  # ours: and graphs sooner
+    local_dropout: float = 0.0  # ours: graphs are learnt by heart soon
 
     TITLE = "GaLR"
     YEAR = 2022
@@ -83,8 +70,6 @@ class Config(TripletConfig):
         self.check("fusion", ("midf", "sum", "global", "local"))
 
 
-# -- DREA: denoised representation, enhanced adjacency ----------------
-
 #: nodes this far apart (share of a side) hear 61 % of each other
 REACH = 0.25
 #: a region that covers another like this is the same thing seen twice
@@ -93,7 +78,7 @@ OVERLAP = 0.5
 
 @dataclass(frozen=True)
 class DREA:
-    """Settings of DREA, as we read it.
+    """Denoised representation, enhanced adjacency, as we read it.
 
     Attributes:
         threshold: cosine of looks from which on regions are near-duplicates;
@@ -173,13 +158,11 @@ def adjacency_of(nodes: np.ndarray, boost: float = 0.0) -> np.ndarray:
     return near / near.sum(axis=1, keepdims=True)
 
 
-def graph_of(
-    regions: Regions, drea: bool | DREA | None = True
-) -> dict[str, np.ndarray]:
-    """X, A and looks of one picture, see `padded_graph`."""
+def graph_of(regions: Regions, drea: bool | DREA | None = True) -> dict:
+    """X, A and looks of one picture, see `object_graph.padded_graph`."""
     drea = drea_of(drea)
     enhanced = partial(adjacency_of, boost=drea.boost if drea else 0.0)
-    return padded_graph(regions, groups_of(regions, drea), enhanced)
+    return objects.padded_graph(regions, groups_of(regions, drea), enhanced)
 
 
 class GCN(nn.Module):
@@ -201,11 +184,7 @@ class GCN(nn.Module):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 
     def forward(self, A: Tensor, X: Tensor) -> Tensor:
-        """A `[B, nodes, nodes]` and X `[B, nodes, width]` to `[B, dim]`.
-
-        Raises:
-            RsirError: for other shapes.
-        """
+        """A `[B, nodes, nodes]` and X `[B, nodes, width]` to `[B, dim]`."""
         found = tuple(A.shape[1:]), tuple(X.shape[1:])
         if found != self.shapes:
             raise RsirError(f"A, X: of a picture {found}, expected {self.shapes}")
@@ -231,10 +210,8 @@ class Attention(nn.Module):
         if dim % heads:
             raise RsirError(f"dim is {dim}: {heads} heads need a multiple of {heads}")
         self.heads = heads
-        self.value = nn.Linear(dim, dim)
-        self.key = nn.Linear(dim, dim)
-        self.query = nn.Linear(dim, dim)
-        self.merge = nn.Linear(dim, dim)
+        self.value, self.key = nn.Linear(dim, dim), nn.Linear(dim, dim)
+        self.query, self.merge = nn.Linear(dim, dim), nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """What x `[B, L, dim]` reads in y `[B, M, dim]`: `[B, L, dim]`."""
@@ -278,21 +255,19 @@ class SA(nn.Module):
 class MIDF(nn.Module):
     """Multi-level information dynamic fusion, as released.
 
-    Each vector is a sequence of length 1, over which the softmax is 1: every
-    attention is `merge(value(y))`, and query and key learn nothing. With "gamma" in `released_bugs`, visual = gamma_0 (g' + l'): gamma_0 cancels
-    in the cosine, and `dynamic_weight` cannot learn.
+    Each vector is a sequence of length 1: every attention is `merge(value(y))`,
+    and query and key learn nothing. With "gamma" in `released_bugs`, gamma_0
+    stands for both: it cancels in the cosine, and `dynamic_weight` cannot learn.
     """
 
     def __init__(self, dim: int = 512, heads: int = 8, released_bugs=()) -> None:
         super().__init__()
         self.released_bugs = released_bugs
-        self.g2g_SA = SA(dim, heads)
-        self.l2l_SA = SA(dim, heads)
+        self.g2g_SA, self.l2l_SA = SA(dim, heads), SA(dim, heads)
         self.g2l_SGA = SA(dim, heads, guided=True)
         self.l2g_SGA = SA(dim, heads, guided=True)
-        self.dynamic_weight = nn.Sequential(
-            nn.Linear(dim, dim), nn.Sigmoid(), nn.Dropout(0.2), nn.Linear(dim, 2)
-        )
+        first = nn.Linear(dim, dim), nn.Sigmoid(), nn.Dropout(0.2)
+        self.dynamic_weight = nn.Sequential(*first, nn.Linear(dim, 2))
 
     def forward(self, g: Tensor, loc: Tensor) -> Tensor:
         """The visual vector `[B, dim]` of global and local ones."""
@@ -328,7 +303,7 @@ class GaLR(TripletTower):
             self.build_picture()
         if config.fusion != "global":
             self.reads_local, width = ("nodes", "adjacency"), WIDTH
-            self.source = region_source(config.regions)
+            self.source = objects.region_source(config.regions)
             if config.look_width:
                 self.reads_local += ("looks",)
                 width = WIDTH - CONTENT + config.look_width
@@ -344,17 +319,11 @@ class GaLR(TripletTower):
         """A split as this model reads it, with the graphs of its pictures."""
         encoded = super().encode_split(split, progress=progress)
         if self.reads_local:
-            drea = drea_of(self.config.drea)
-            settings = {"drea": asdict(drea) if drea else None}
-            where = self.source, self.image_encoder, split
-            of = partial(graph_of, drea=drea)
-            graphs = cached_graphs(*where, of, settings, progress=progress)
+            drea, where = drea_of(self.config.drea), (self.source, self.image_encoder)
+            how = partial(graph_of, drea=drea), {"drea": asdict(drea) if drea else None}
+            graphs = objects.cached_graphs(*where, split, *how, progress=progress)
             encoded.features |= {k: graphs[k] for k in self.reads_local}
         return encoded
-
-    def image_features(self, images: Tensor) -> dict[str, Tensor]:
-        """What the image encoder gives, from `[B, 3, H, W]`."""
-        return super().image_features(images) if self.reads else {}
 
     def global_vector(self, features: Mapping[str, Tensor]) -> Tensor:
         """l2norm(v_g * m): `[B, dim]`."""

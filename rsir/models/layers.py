@@ -6,10 +6,7 @@ from torch import Tensor, nn
 
 
 class Standardise(nn.Module):
-    """(x - mean) / std of each of `dim` features; before `fit`, x.
-
-    Frozen features differ in scale by orders of magnitude.
-    """
+    """(x - mean) / std of each of `dim` features; before `fit`, x."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()

@@ -17,11 +17,9 @@ def triplet_all(
 ) -> Tensor:
     """Bidirectional triplet loss over all negatives: the mean over anchors.
 
-    Source: AMFMN paper, eq. (28); its sum is divided by B, so that batches
-    compare.
+    Source: AMFMN paper, eq. (28), divided by B, so that batches compare.
 
     Args:
-        scores: `[B, B]`.
         margin: a number, or `[B, B]` from `dynamic_margin`.
         positive: these pairs are no negatives; None, as released: the diagonal.
     """
@@ -57,8 +55,7 @@ def dynamic_margin(similarity: Tensor, gamma: float = 0.6, beta: float = 5.0) ->
     Source: AMFMN paper, eq. (29).
 
     Args:
-        similarity: S in [0, 1], any shape: caption j against the captions of
-            image i.
+        similarity: S in [0, 1], any shape.
         gamma: margin at S = 0; at S = 1 it is 0.
         beta: how late the margin falls; positive.
     """
@@ -71,11 +68,8 @@ def contrastive(
 ) -> Tensor:
     """InfoNCE: the mean of both directions.
 
-    A row with several positives spreads its target evenly over them.
-
-    Args:
-        scores: `[B, B]`, divided by `temperature`.
-        positive: `[B, B]` bool; None: the diagonal.
+    A row with several positives spreads its target evenly over them; without
+    `positive`, it has the one on the diagonal.
     """
     logits = scores / temperature
     target = _positive(scores, positive).to(logits.dtype)

@@ -62,14 +62,19 @@ GALR_NAMES = {
 UNUSED = ("vgmf_gate.", "extract_feature.resnet.fc.")
 
 
-def unwrap(state_dict: Mapping) -> dict[str, Tensor]:
-    """The bare state dict of a checkpoint.
+def load(cls, config, names: Mapping[str, str], state_dict: Mapping, vocabulary):
+    """A model with released weights, in evaluation mode.
 
-    It may stand under "model" or "state_dict", and its names may have the
-    "module." prefix of DataParallel.
+    Args:
+        cls, config: of the model; its encoders take the checkpoint's sizes.
+        names: prefixes, released -> ours.
+        state_dict: perhaps under "model" or "state_dict", and with names that
+            have the "module." of DataParallel.
+        vocabulary: the words behind the ids, or None.
 
     Raises:
-        RsirError: if what is left is not names with tensors.
+        RsirError: no tensors, another number of words, or released names that
+            are missing, unexpected or of another shape; all are listed.
     """
     fault = "state dict: expected names with tensors"
     if not isinstance(state_dict, Mapping):
@@ -81,23 +86,7 @@ def unwrap(state_dict: Mapping) -> dict[str, Tensor]:
     if wrong or not state_dict:
         what = ", ".join(wrong[:5]) or "(it is empty)"
         raise RsirError(f"{fault}; not a tensor: {what}")
-    return {k.removeprefix("module."): v for k, v in state_dict.items()}
-
-
-def load(cls, config, names: Mapping[str, str], state_dict: Mapping, vocabulary):
-    """A model with released weights, in evaluation mode.
-
-    Args:
-        cls, config: of the model; its encoders take the checkpoint's sizes.
-        names: prefixes, released -> ours.
-        state_dict: see `unwrap`.
-        vocabulary: the words behind the ids, or None.
-
-    Raises:
-        RsirError: another number of words, or released names that are missing,
-            unexpected or of another shape; all are listed.
-    """
-    state = unwrap(state_dict)
+    state = {k.removeprefix("module."): v for k, v in state_dict.items()}
     state = {k: v for k, v in state.items() if not k.startswith(UNUSED)}
     words = state.get("text_feature.seq2vec.embedding.weight")
     cell = state.get("text_feature.seq2vec.rnn.gru_cell.weight_hr.weight")
@@ -115,22 +104,18 @@ def load(cls, config, names: Mapping[str, str], state_dict: Mapping, vocabulary)
         old + key.removeprefix(new): (key, tuple(value.shape))
         for key, value in model.state_dict().items()
         for old, new in names.items()
-        if key.startswith(new)
+        if key.startswith(new) and ".resnet.fc." not in key
     }
-    ours = {k: v for k, v in ours.items() if not k.startswith(UNUSED)}
     late = "num_batches_tracked"  # an older torch had none
     missing = [k for k in sorted(ours.keys() - state) if not k.endswith(late)]
-    unexpected = sorted(state.keys() - ours)
-    faults = ["missing: " + ", ".join(missing)] if missing else []
-    faults += ["unexpected: " + ", ".join(unexpected)] if unexpected else []
+    sides = {"missing": missing, "unexpected": sorted(state.keys() - ours)}
+    faults = [f"{side}: {', '.join(found)}" for side, found in sides.items() if found]
     for name in sorted(state.keys() & ours):
         found, (_, want) = tuple(state[name].shape), ours[name]
         if found != want:
             faults.append(f"shape of {name}: {found}, expected {want}")
     if faults:
-        form = f" ({config.attention})" if hasattr(config, "attention") else ""
-        raise RsirError(
-            f"not a released {config.TITLE}{form} checkpoint; " + "; ".join(faults)
-        )
+        what = f"{config.TITLE} {getattr(config, 'attention', '')}".strip()
+        raise RsirError(f"not a released {what} checkpoint; " + "; ".join(faults))
     model.load_state_dict({ours[k][0]: v for k, v in state.items()}, strict=False)
     return model.eval()

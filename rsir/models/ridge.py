@@ -67,11 +67,7 @@ def texture(rgb: np.ndarray) -> np.ndarray:
 
 
 def picture_statistics(paths: Sequence) -> np.ndarray:
-    """Measurements of pictures, float32 [n_images, 322].
-
-    Raises:
-        RsirError: a picture cannot be read; the message names it.
-    """
+    """Measurements of pictures, float32 [n_images, 322]."""
 
     def measure(path):
         image = open_image(path).resize((EDGE, EDGE), Image.Resampling.BOX)
@@ -110,8 +106,8 @@ class BagOfWords:
         """Mean of each image's captions, float64 [n_images, n_words]."""
         texts, which = split.unique_texts()
         part = 1 / split.counts()[split.owner]  # [n_captions]
-        where = split.owner, which
-        shares = sparse.csr_array((part, where), (split.n_images, len(texts)))
+        shape = split.n_images, len(texts)
+        shares = sparse.csr_array((part, (split.owner, which)), shape)
         return shares @ self.encode(texts)
 
 
