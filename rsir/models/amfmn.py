@@ -239,9 +239,8 @@ class Sim(VGMF):
         fv, ft = image["fv"][:, None], text["ft"][None]
         if "sim" in self.released_bugs:
             return torch.sigmoid(fv * ft) * ft
-        return (
-            torch.sigmoid(F.cosine_similarity(fv, ft, dim=-1))[..., None] * ft
-        )  # (25)
+        gate = torch.sigmoid(F.cosine_similarity(fv, ft, dim=-1))  # (25)
+        return gate[..., None] * ft
 
     def score(self, image, text):
         if "sim" in self.released_bugs:
