@@ -104,12 +104,8 @@ class Config(TripletConfig):
 class MVSA(nn.Module):
     """Multi-scale visual self-attention: four maps to a mask over v_g.
 
-    The paper has five maps, the released code four; so have we.
-
-    Args:
-        channels: of the maps with strides 4, 8, 16, 32.
-        side: height and width of f3 (input size / 16).
-        dim: length of the mask.
+    The paper has five maps, the released code four, with strides 4 to 32. `side`
+    is that of f3 (input size / 16).
     """
 
     def __init__(self, channels, side: int, dim: int, released_bugs=()) -> None:
@@ -160,7 +156,7 @@ class VGMF(nn.Module):
     every pair `[B, T, dim]`.
     """
 
-    layers: tuple[str, ...]
+    layers: tuple[str, ...]  # from `inputs` vectors to one
     inputs = 1
 
     def __init__(self, dim: int, released_bugs: tuple[str, ...] = ()) -> None:
@@ -260,7 +256,6 @@ class TripletTower(TwoTower):
 
     @property
     def wants_similarity(self) -> bool:
-        """The dynamic margin needs S(T, T_I)."""
         return self.config.margin is None
 
     def build_picture(self) -> None:
@@ -285,9 +280,8 @@ class TripletTower(TwoTower):
         """F_v = v_g * m: `[B, dim]`."""
         pooled = self.standardise(features["pooled"].float())
         v = self.project(self.dropout(pooled))  # (5) v_g (B, dim)
-        if self.mvsa is None:
-            return v
-        return v * self.mvsa([features[f] for f in FEATURES[:4]])
+        maps = [features[f] for f in self.reads[:-1]]  # f1 to f4, or none
+        return v * self.mvsa(maps) if maps else v
 
     def losses(self, scores: Tensor, pairs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Triplet losses, eqs. (28) and (30), with the margin of (29)."""
@@ -319,14 +313,12 @@ class AMFMN(TripletTower):
 
     def encode_split(self, split: Split, *, progress: bool = True) -> EncodedSplit:
         """A split; with the keyword branch, a query has its picture's keywords."""
-        if not self.config.keywords:
-            return super().encode_split(split, progress=progress)
-        if split.keywords is None:
-            raise RsirError(
-                f"{split.dataset}: this data set has no keywords; set keywords=False"
-            )
-        words = [" ".join(split.keywords[image]) for image in split.owner]
-        return super().encode_split(split, progress=progress, keywords=words)
+        words = {}
+        if self.config.keywords:
+            if split.keywords is None:
+                raise RsirError(f"{split.dataset}: no keywords; set keywords=False")
+            words["keywords"] = [" ".join(split.keywords[i]) for i in split.owner]
+        return super().encode_split(split, progress=progress, **words)
 
     def encode_images(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """F_v, and what guidance needs of it: `[B, dim]` each."""
@@ -373,18 +365,11 @@ class AMFMN(TripletTower):
 
     @classmethod
     def from_official(cls, state_dict, vocabulary=None, attention="soft") -> "AMFMN":
-        """The authors' released checkpoint as a model in evaluation mode.
+        """The authors' checkpoint in evaluation mode, see `released_weights.load`.
 
         `model(images, token_ids)` with images `[B, 3, 256, 256]`, normalised,
-        and ids `[T, L]`, padded with 0, gives scores `[B, T]`.
-
-        Args:
-            state_dict: released names and tensors, perhaps under "model".
-            vocabulary: the words behind the ids, for `text_encoder.tokenize`.
-            attention: "soft", "fusion" or "sim", as it was trained.
-
-        Raises:
-            RsirError: if names or shapes differ; it lists which.
+        and ids `[T, L]`, padded with 0, gives scores `[B, T]`. `attention` is
+        "soft", "fusion" or "sim", as it was trained.
         """
         bugs = {"released_bugs": ALL_RELEASED, "loss": "all", "margin": 0.2}
         config = Config(attention=attention, **bugs)

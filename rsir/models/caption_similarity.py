@@ -1,8 +1,7 @@
 """How alike a caption is to those of an image: S(T, T_I).
 
-AMFMN, eq. (29), takes S in [0, 1] from "BLEU and METEOR" of a caption T against
-the captions T_I of an image I. The released code has no such part: this is our
-reading. Explained in chapter 02.
+AMFMN, eq. (29), takes it from "BLEU and METEOR" of a caption T against the
+captions T_I of an image I. Not released: our reading. Explained in chapter 02.
 """
 
 from collections.abc import Sequence
@@ -36,22 +35,17 @@ class CaptionSimilarity:
 
     Args:
         captions: sentences, [n_captions].
-        owner: image of each caption, [n_captions].
-
-    Raises:
-        RsirError: owner does not fit, or an image has no caption.
+        owner: image of each caption, [n_captions]; each image has a caption.
     """
 
     def __init__(self, captions: Sequence[str], owner: np.ndarray):
         owner = np.asarray(owner, dtype=np.int64)
-        if owner.shape != (len(captions),) or not len(captions):
+        n_images = owner.max(initial=0) + 1
+        if len(owner) != len(captions) or set(owner) != set(range(n_images)):
             raise RsirError(
-                f"owner has shape {owner.shape} for {len(captions)} "
-                "captions; give one owner per caption, at least one"
+                f"owner: {len(owner)} for {len(captions)} captions of {n_images} "
+                "images; give one owner per caption, and each image a caption"
             )
-        n_images = owner.max() + 1
-        if set(owner.tolist()) != set(range(n_images)):
-            raise RsirError("every image from 0 to owner.max() needs a caption")
         number: dict[tuple[str, ...], int] = {}
         self._row = np.array(
             [number.setdefault(tuple(tokenize(c)), len(number)) for c in captions]
@@ -70,15 +64,7 @@ class CaptionSimilarity:
         self._stems = [_pairs(stems, n) for n in (1, 2)]
 
     def block(self, text_indices, image_indices) -> np.ndarray:
-        """S for some captions and some images.
-
-        Args:
-            text_indices: captions, [n_texts] int.
-            image_indices: images, [n_images] int.
-
-        Returns:
-            float32 [n_texts, n_images], each in [0, 1].
-        """
+        """S in [0, 1] of some captions and some images: float32 [n_texts, n_images]."""
         texts = self._row[np.asarray(text_indices, dtype=np.int64)]
         images = np.asarray(image_indices, dtype=np.int64)
         rows = self._refs[images]

@@ -65,13 +65,12 @@ def hard_negatives(
 
     Drawn without replacement with probability proportional to
     exp(score / temperature), as in ALBEF: the hardest alone would often be
-    a text that fits as well. Transposed matrices give wrong pictures of each
-    text, and zeros a uniform draw.
+    a text that fits as well. -1 where no wrong partner is left.
 
     Args:
-        scores: `[B, T]`.
+        scores: `[B, T]`; transposed for wrong pictures, zeros for any.
         barred: `[B, T]`, pairs that are never drawn.
-        n: how many a row; -1 where no wrong partner is left.
+        n: how many a row.
         temperature: a small one draws the hardest.
     """
     noise = -torch.empty_like(scores).exponential_().log()  # Gumbel
@@ -96,7 +95,7 @@ def pair_scorer(
     Args:
         model: is put into evaluation mode.
         images, texts: what `encode_sides` gave.
-        batch: pairs read at a time; memory grows with it.
+        batch: pairs read at a time.
     """
     model.eval()
     device = next(model.parameters()).device

@@ -81,10 +81,8 @@ class DREA:
     """Denoised representation, enhanced adjacency, as we read it.
 
     Attributes:
-        threshold: cosine of looks from which on regions are near-duplicates;
-            None: what suits the source.
-        merge: near-duplicates in other places make one node with a count; if
-            False, they are dropped.
+        threshold: cosine of looks of near-duplicates; None: the source's.
+        merge: near-duplicates in other places make one node with a count.
         boost: a node hears the most salient one (1 + boost) times as loud.
     """
 
@@ -105,11 +103,11 @@ def drea_of(drea: bool | DREA | None) -> DREA | None:
 
 
 def groups_of(regions: Regions, drea: bool | DREA | None = True) -> list[list[int]]:
-    """Which regions make one node: lists of indices, the leader first.
+    """Which regions make one node: lists of indices, the most salient first.
 
-    The most salient region leads. Another joins the first leader that it looks
-    like, unless it covers a member of that group, or `merge` is False: then it
-    is dropped. Without DREA each stands alone.
+    A region joins the first leader that it looks like, unless it covers a member
+    of that group, or `merge` is False: then it is dropped. Without DREA each
+    stands alone.
     """
     x, y = regions.centres.T
     order = np.lexsort((x, y, -regions.salience.round(6)))  # ties: from the top left
@@ -286,10 +284,10 @@ class MIDF(nn.Module):
 
 
 class GaLR(TripletTower):
-    """The model; released with ResNet-18 and a skip-thought GRU.
+    """The model.
 
     Attributes:
-        reads_local: "nodes", "adjacency" and perhaps "looks" of the graphs.
+        reads_local: "nodes" X, "adjacency" A, perhaps "looks": `[B, 20, ...]`.
         source: of the regions.
     """
 
@@ -331,10 +329,7 @@ class GaLR(TripletTower):
         return F.normalize(v, dim=1)  # global
 
     def local_vector(self, features: Mapping[str, Tensor]) -> Tensor:
-        """l2norm(GCN(A, X)): `[B, dim]`.
-
-        Of "nodes" X, "adjacency" A `[B, 20, 20]` and perhaps "looks" `[B, 20, D]`.
-        """
+        """l2norm(GCN(A, X)): `[B, dim]`."""
         missing = [k for k in self.reads_local if k not in features]
         if missing:
             raise RsirError(
@@ -373,10 +368,7 @@ class GaLR(TripletTower):
         return images["v"] @ texts["t"].T  # score
 
     def forward(self, images, *rest) -> Tensor:
-        """Scores `[B, T]` of images and texts, see `TwoTower`.
-
-        As released, X and A `[B, 20, 20]` may stand between the two.
-        """
+        """As `TwoTower`; as released, X and A `[B, 20, 20]` may stand between."""
         *graph, texts = rest
         if graph:
             images = self.image_features(images) | dict(zip(self.reads_local, graph))
@@ -384,7 +376,7 @@ class GaLR(TripletTower):
 
     @classmethod
     def from_official(cls, state_dict, vocabulary=None) -> "GaLR":
-        """The authors' checkpoint in evaluation mode, see `AMFMN.from_official`."""
+        """The authors' checkpoint in evaluation mode, see `released_weights.load`."""
         config = Config(released_bugs=ALL_RELEASED, loss="all", margin=0.2)
         names = released.SHARED | released.GALR_NAMES
         return released.load(cls, config, names, state_dict, vocabulary)

@@ -73,7 +73,7 @@ def test_empty_blocks():
 
 
 @pytest.mark.parametrize(
-    "owner, says", [([0], "one owner per caption"), ([0, 2], "needs a caption")]
+    "owner, says", [([0], "1 for 2 captions"), ([0, 2], "captions of 3 images")]
 )
 def test_owners_that_do_not_fit_are_told(owner, says):
     with pytest.raises(RsirError, match=says):
