@@ -4,6 +4,7 @@ AMFMN, eq. (29), takes it from "BLEU and METEOR" of a caption T against the
 captions T_I of an image I. Not released: our reading. Explained in chapter 02.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -107,11 +108,10 @@ def _pairs(sentences, n: int) -> sparse.csr_array:
     number: dict[tuple, int] = {}
     columns, starts = [], [0]
     for words in sentences:
-        times: dict[tuple, int] = {}
+        times = Counter()
         for i in range(len(words) - n + 1):
-            gram = words[i : i + n]
-            k = times[gram] = times.get(gram, 0) + 1
-            columns.append(number.setdefault((gram, k), len(number)))
+            times[gram := words[i : i + n]] += 1
+            columns.append(number.setdefault((gram, times[gram]), len(number)))
         starts.append(len(columns))
     return sparse.csr_array(
         (np.ones(len(columns), np.float32), columns, starts),

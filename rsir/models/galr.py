@@ -70,10 +70,8 @@ class Config(TripletConfig):
         self.check("fusion", ("midf", "sum", "global", "local"))
 
 
-#: nodes this far apart (share of a side) hear 61 % of each other
-REACH = 0.25
-#: a region that covers another like this is the same thing seen twice
-OVERLAP = 0.5
+REACH = 0.25  # nodes so far apart (share of a side) hear 61 % of each other
+OVERLAP = 0.5  # regions that cover each other like this are one thing seen twice
 
 
 @dataclass(frozen=True)
@@ -97,11 +95,6 @@ class DREA:
             raise RsirError(f"boost is {self.boost}: must not be negative")
 
 
-def drea_of(drea: bool | DREA | None) -> DREA | None:
-    """True: the defaults; False: None."""
-    return drea if isinstance(drea, DREA) else DREA() if drea else None
-
-
 def groups_of(regions: Regions, drea: bool | DREA | None = True) -> list[list[int]]:
     """Which regions make one node: lists of indices, the most salient first.
 
@@ -111,8 +104,8 @@ def groups_of(regions: Regions, drea: bool | DREA | None = True) -> list[list[in
     """
     x, y = regions.centres.T
     order = np.lexsort((x, y, -regions.salience.round(6)))  # ties: from the top left
-    drea = drea_of(drea)
-    if drea is None:
+    drea = DREA() if drea is True else drea
+    if not drea:
         return [[i] for i in order.tolist()]
     threshold = regions.alike if drea.threshold is None else drea.threshold
     look = regions.look
@@ -120,16 +113,12 @@ def groups_of(regions: Regions, drea: bool | DREA | None = True) -> list[list[in
     alike = unit @ unit.T >= threshold - 1e-6
     same = overlaps(regions.boxes) >= OVERLAP
     groups = []
-    while len(order):
-        leader = order[0]
-        similar = alike[order, leader] | (order == leader)
-        groups.append([int(leader)])
-        covered = same[leader].copy()
-        for i in order[similar][1:].tolist() if drea.merge else ():
-            if not covered[i]:
-                groups[-1].append(i)
-                covered |= same[i]
-        order = order[~similar]
+    for i in order.tolist():
+        group = next((g for g in groups if alike[i, g[0]]), None)
+        if group is None:
+            groups.append([i])
+        elif drea.merge and not same[group, i].any():
+            group.append(i)
     return groups
 
 
@@ -158,7 +147,7 @@ def adjacency_of(nodes: np.ndarray, boost: float = 0.0) -> np.ndarray:
 
 def graph_of(regions: Regions, drea: bool | DREA | None = True) -> dict:
     """X, A and looks of one picture, see `object_graph.padded_graph`."""
-    drea = drea_of(drea)
+    drea = DREA() if drea is True else drea
     enhanced = partial(adjacency_of, boost=drea.boost if drea else 0.0)
     return objects.padded_graph(regions, groups_of(regions, drea), enhanced)
 
@@ -317,9 +306,10 @@ class GaLR(TripletTower):
         """A split as this model reads it, with the graphs of its pictures."""
         encoded = super().encode_split(split, progress=progress)
         if self.reads_local:
-            drea, where = drea_of(self.config.drea), (self.source, self.image_encoder)
-            how = partial(graph_of, drea=drea), {"drea": asdict(drea) if drea else None}
-            graphs = objects.cached_graphs(*where, split, *how, progress=progress)
+            drea = DREA() if self.config.drea else None
+            how = partial(graph_of, drea=drea), {"drea": drea and asdict(drea)}
+            where = self.source, self.image_encoder, split
+            graphs = objects.cached_graphs(*where, *how, progress=progress)
             encoded.features |= {k: graphs[k] for k in self.reads_local}
         return encoded
 

@@ -35,18 +35,10 @@ def guided(form, bugs, vgmf, v, t):
     return torch.sigmoid(F.cosine_similarity(fv, ft, dim=0)) * ft  # (25)
 
 
-def plain_scores(model, images, texts):
+def plain_scores(pictures, texts, guide):
     """Eq. (4), pair by pair."""
-    form, bugs = model.config.attention, model.config.released_bugs
-    v_g = model.project(model.standardise(images["pooled"]))
-    mask = model.mvsa([images[f"f{i}"] for i in range(1, 5)])
-    rows = [
-        [
-            F.cosine_similarity(v, guided(form, bugs, model.guidance, v, s), dim=0)
-            for s in model.to_text(texts["pooled"])
-        ]
-        for v in v_g * mask
-    ]
+    cosine = F.cosine_similarity
+    rows = [[cosine(v, guide(v, *t), dim=0) for t in zip(*texts)] for v in pictures]
     return torch.stack([torch.stack(row) for row in rows])
 
 
@@ -54,7 +46,11 @@ def plain_scores(model, images, texts):
 def test_scores_and_gradients_are_those_of_equation_4(attention, bugs):
     model = make(AMFMN, attention=attention, released_bugs=bugs)
     images, texts = features()
-    found, plain = model(images, texts), plain_scores(model, images, texts)
+    found = model(images, texts)
+    v_g = model.project(model.standardise(images["pooled"]))
+    pictures = v_g * model.mvsa([images[f"f{i}"] for i in range(1, 5)])
+    guide = functools.partial(guided, attention, bugs, model.guidance)
+    plain = plain_scores(pictures, [model.to_text(texts["pooled"])], guide)
     assert found.shape == (5, 7) and found.std() > 0.05
     torch.testing.assert_close(found, plain, atol=1e-5, rtol=1e-4)
     weight, names = torch.randn(5, 7), dict(model.named_parameters())
@@ -114,37 +110,35 @@ def test_mvsa_is_equations_6_to_19(bugs):
 def test_the_fast_compression_is_the_plain_one(side):
     torch.manual_seed(3)
     low, high = nn.Conv2d(2 + 3, 3, 3, stride=4), nn.Conv2d(4 + 5, 3, 1)
-    maps = [torch.randn(2, c, side // s, side // s)
-            for c, s in zip((2, 3, 4, 5), (1, 2, 4, 8))]  # fmt: skip
+    sizes = zip((2, 3, 4, 5), (1, 2, 4, 8))
+    maps = [torch.randn(2, c, side // s, side // s) for c, s in sizes]
     weights = (low.weight, low.bias, high.weight, high.bias)
-    results, grads = [], []
+    results = []
     for levels in (MVSA.levels, _mvsa_fast.levels):
-        results.append(levels(low, high, *maps))
-        total = sum((x * x).sum() for x in results[-1])
-        grads.append(torch.autograd.grad(total, weights))
+        found = levels(low, high, *maps)
+        total = sum((x * x).sum() for x in found)
+        results.append([*found, *torch.autograd.grad(total, weights)])
     assert results[0][0].shape == (2, 3, side // 4, side // 4)
-    close = {"atol": 1e-4, "rtol": 1e-4}
-    torch.testing.assert_close(results[0], results[1], **close)
-    torch.testing.assert_close(grads[0], grads[1], **close)
+    torch.testing.assert_close(*results, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("attention", FORMS)
 def test_keywords_are_fused_as_in_26_and_27(attention):
     model = make(AMFMN, attention=attention, keywords=True)
     images, texts = features()
+
+    def guide(v, s, k):
+        s, k = (
+            guided(attention, (), vgmf, v, t)
+            for vgmf, t in ((model.guidance, s), (model.guidance_k, k))
+        )
+        w = torch.sigmoid(model.balance(torch.cat([s / s.norm(), k / k.norm()])))
+        return s * w + k * (1 - w)
+
     with torch.no_grad():
-        found = model(images, texts)
-        v = model.encode_images(images)["v"]
-        s, k = texts["pooled"], model.to_keywords(texts["keywords"])
-        for i in range(5):
-            for j in range(7):
-                s_v = guided(attention, (), model.guidance, v[i], s[j])
-                k_v = guided(attention, (), model.guidance_k, v[i], k[j])
-                unit = [x / x.norm() for x in (s_v, k_v)]
-                w = torch.sigmoid(model.balance(torch.cat(unit)))
-                t = s_v * w + k_v * (1 - w)
-                one = F.cosine_similarity(v[i], t, dim=0)
-                assert found[i, j].item() == pytest.approx(one.item(), abs=1e-5)
+        sides = texts["pooled"], model.to_keywords(texts["keywords"])
+        plain = plain_scores(model.encode_images(images)["v"], sides, guide)
+        torch.testing.assert_close(model(images, texts), plain, atol=1e-5, rtol=1e-4)
     with pytest.raises(RsirError, match="needs the keywords, too"):
         model(images, {"pooled": texts["pooled"]})
 

@@ -10,7 +10,7 @@ from tower_samples import features, make, pairs
 
 from rsir.models import build
 from rsir.models.base import score_split
-from rsir.models.galr import ALL_RELEASED, GCN, Attention, GaLR, LayerNorm
+from rsir.models.galr import ALL_RELEASED, Attention, GaLR, LayerNorm
 from rsir.utils.errors import RsirError
 
 DIM = 16
@@ -40,23 +40,6 @@ def test_layer_norm_is_the_released_one(scale):
     x = torch.tensor([[1.0, 2.0, 3.0, 6.0]]) * scale
     std = (14 / 3) ** 0.5 * scale  # unbiased; the small number is added to it
     torch.testing.assert_close(norm(x), (x - 3 * scale) / (std + 1e-6) * 2 + 0.5)
-
-
-def test_gcn_is_its_equations_node_by_node():
-    torch.manual_seed(0)
-    gcn = GCN(nodes=4, width=6, dim=5)
-    A, X = torch.rand(2, 4, 4), torch.randn(2, 4, 6)
-    for b in range(2):
-        x = X[b]
-        for layer in (gcn.fc1, gcn.fc2, gcn.fc3):
-            rows = []
-            for i in range(4):
-                heard = sum(A[b, i, j] * x[j] for j in range(4))
-                rows.append((layer.weight @ heard).clamp(min=0))
-            x = torch.stack(rows)
-        expected = gcn.out.weight @ x.reshape(-1) + gcn.out.bias
-        torch.testing.assert_close(gcn(A, X)[b], expected)
-    assert gcn.fc2.out_features == 3
 
 
 @pytest.mark.parametrize("fusion", [*BOTH, "global", "local"])
