@@ -12,6 +12,7 @@ S(T, T_I) (`rsir.models.caption_similarity`).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +28,7 @@ from rsir.models.layers import Standardise, up2
 from rsir.utils.errors import RsirError
 
 EPS = 1e-8
+cosine = partial(F.cosine_similarity, dim=-1, eps=EPS)
 
 #: what the released code does otherwise
 ALL_RELEASED = (
@@ -244,10 +246,6 @@ class Sim(VGMF):
         return F.normalize(image["v"], dim=1) @ F.normalize(text["ft"], dim=1).T
 
 
-def cosine(v: Tensor, t: Tensor) -> Tensor:
-    return F.cosine_similarity(v, t, dim=-1, eps=EPS)
-
-
 FORMS = {"soft": Soft, "fusion": Fusion, "sim": Sim}
 
 
@@ -292,6 +290,18 @@ class TripletTower(TwoTower):
         terms = {"all": losses.triplet_all, "hard": losses.triplet_hard}
         chosen = terms if c.loss == "both" else (c.loss,)
         return {f"triplet_{n}": terms[n](scores, margin, positive) for n in chosen}
+
+    @classmethod
+    def from_official(cls, state_dict, vocabulary=None, **attention):
+        """The authors' checkpoint in evaluation mode, see `released_weights.load`.
+
+        `model(images, token_ids)` with images `[B, 3, 256, 256]`, normalised,
+        and ids `[T, L]`, padded with 0, gives scores `[B, T]`; GaLR also takes X
+        and A before the ids, and AMFMN the `attention` it was trained with.
+        """
+        fixed = {"released_bugs": cls.Config.BUGS, "loss": "all", "margin": 0.2}
+        config = cls.Config(**fixed, **attention)
+        return released.load(cls, config, state_dict, vocabulary)
 
 
 class AMFMN(TripletTower):
@@ -362,19 +372,6 @@ class AMFMN(TripletTower):
         w = torch.sigmoid(self.balance(both))  # (26) (b, T, dim)
         fused = s * w + k * (1 - w)  # (27)
         return cosine(images["v"][:, None], fused)  # (4)
-
-    @classmethod
-    def from_official(cls, state_dict, vocabulary=None, attention="soft") -> "AMFMN":
-        """The authors' checkpoint in evaluation mode, see `released_weights.load`.
-
-        `model(images, token_ids)` with images `[B, 3, 256, 256]`, normalised,
-        and ids `[T, L]`, padded with 0, gives scores `[B, T]`. `attention` is
-        "soft", "fusion" or "sim", as it was trained.
-        """
-        bugs = {"released_bugs": ALL_RELEASED, "loss": "all", "margin": 0.2}
-        config = Config(attention=attention, **bugs)
-        names = released.SHARED | released.AMFMN_NAMES[attention]
-        return released.load(cls, config, names, state_dict, vocabulary)
 
 
 def of_keywords(side: dict[str, Tensor]) -> dict[str, Tensor]:

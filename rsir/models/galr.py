@@ -27,7 +27,6 @@ from rsir.data import Split
 from rsir.encoders import object_graph as objects
 from rsir.encoders.encoded_split import EncodedSplit
 from rsir.encoders.object_graph import CONTENT, NODES, WIDTH, Regions
-from rsir.models import released_weights as released
 from rsir.models.amfmn import PRESETS as AMFMN
 from rsir.models.amfmn import TripletConfig, TripletTower
 from rsir.utils.errors import RsirError
@@ -363,13 +362,6 @@ class GaLR(TripletTower):
         if graph:
             images = self.image_features(images) | dict(zip(self.reads_local, graph))
         return super().forward(images, texts)
-
-    @classmethod
-    def from_official(cls, state_dict, vocabulary=None) -> "GaLR":
-        """The authors' checkpoint in evaluation mode, see `released_weights.load`."""
-        config = Config(released_bugs=ALL_RELEASED, loss="all", margin=0.2)
-        names = released.SHARED | released.GALR_NAMES
-        return released.load(cls, config, names, state_dict, vocabulary)
 
 
 # encoders, loss and schedule are AMFMN's: the two differ in what the papers do

@@ -6,6 +6,7 @@ are looked at; nothing in it is executed.
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from rsir.encoders.image import ResNet18
@@ -62,12 +63,11 @@ GALR_NAMES = {
 UNUSED = ("vgmf_gate.", "extract_feature.resnet.fc.")
 
 
-def load(cls, config, names: Mapping[str, str], state_dict: Mapping, vocabulary):
+def load(cls, config, state_dict: Mapping, vocabulary):
     """A model with released weights, in evaluation mode.
 
     Args:
         cls, config: of the model; its encoders take the checkpoint's sizes.
-        names: prefixes, released -> ours.
         state_dict: perhaps under "model" or "state_dict", and with names that
             have the "module." of DataParallel.
         vocabulary: the words behind the ids, or None.
@@ -88,18 +88,19 @@ def load(cls, config, names: Mapping[str, str], state_dict: Mapping, vocabulary)
         raise RsirError(f"{fault}; not a tensor: {what}")
     state = {k.removeprefix("module."): v for k, v in state_dict.items()}
     state = {k: v for k, v in state.items() if not k.startswith(UNUSED)}
-    words = state.get("text_feature.seq2vec.embedding.weight")
-    cell = state.get("text_feature.seq2vec.rnn.gru_cell.weight_hr.weight")
     # what is missing is named below, with all other faults
-    n_words, embed = (2400, 620) if words is None else words.shape
-    if words is not None and vocabulary is not None and len(vocabulary) != n_words:
+    words = state.get("text_feature.seq2vec.embedding.weight", torch.empty(0, 620))
+    cell = "text_feature.seq2vec.rnn.gru_cell.weight_hr.weight"
+    if vocabulary is not None and len(words) not in (0, len(vocabulary)):
         raise RsirError(
             f"vocabulary: {len(vocabulary)} words, but the checkpoint has "
-            f"{n_words}; pass the vocabulary it was trained with"
+            f"{len(words)}; pass the vocabulary it was trained with"
         )
-    hidden = 2400 if cell is None else len(cell)
-    text = UniSkip(vocabulary, embed=embed, hidden=hidden, words=n_words)
+    sizes = {"embed": words.shape[1], "hidden": len(state.get(cell, range(2400)))}
+    text = UniSkip(vocabulary, words=len(words) or 2400, **sizes)
     model = cls(ResNet18(size=256, pretrained=False), text, config)
+    form = getattr(config, "attention", None)
+    names = SHARED | (AMFMN_NAMES[form] if form else GALR_NAMES)
     ours = {
         old + key.removeprefix(new): (key, tuple(value.shape))
         for key, value in model.state_dict().items()
@@ -115,7 +116,7 @@ def load(cls, config, names: Mapping[str, str], state_dict: Mapping, vocabulary)
         if found != want:
             faults.append(f"shape of {name}: {found}, expected {want}")
     if faults:
-        what = f"{config.TITLE} {getattr(config, 'attention', '')}".strip()
+        what = f"{config.TITLE} ({form})" if form else config.TITLE
         raise RsirError(f"not a released {what} checkpoint; " + "; ".join(faults))
     model.load_state_dict({ours[k][0]: v for k, v in state.items()}, strict=False)
     return model.eval()

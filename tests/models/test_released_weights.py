@@ -119,7 +119,10 @@ def test_every_fault_is_listed(galr):
         ({}, "empty"),
         ({"epoch": 3, "lr": 0.1}, "not a tensor: epoch, lr"),
         ([1, 2], "got list"),
-        ({"mvsa.gate": torch.zeros(1)}, "a released AMFMN soft .* unexpected: mvsa.g"),
+        (
+            {"mvsa.gate": torch.zeros(1)},
+            "a released AMFMN .soft. .* unexpected: mvsa.g",
+        ),
     ],
 )
 def test_what_is_no_released_state_is_named(state, says):
