@@ -1,19 +1,18 @@
 """AMFMN: asymmetric multimodal feature matching network.
 
 Source: Yuan et al., TGRS 2021, doi 10.1109/TGRS.2021.3078451; numbers at the
-end of a line are its equations. Explained in chapter 02. The score is
-asymmetric: the picture v re-weights the sentence t, then both are compared,
+end of a line are its equations. Explained in chapter 02. The picture v
+re-weights the sentence t, then both are compared:
 
     S(v, t) = cos(F_v, g(F_v) * F_t).    (4)
 
-The paper's: MVSA, VGMF, the keyword branch, and the loss with its dynamic
-margin (`rsir.models.losses`). Where the released code differs, each difference
-has a name in `ALL_RELEASED`. Ours: standardised features of frozen encoders,
-what the config marks so, and S(T, T_I) (`rsir.models.caption_similarity`).
+Ours: standardised features of frozen encoders, what the config marks so, and
+S(T, T_I) (`rsir.models.caption_similarity`).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -23,11 +22,13 @@ from rsir.data import Split
 from rsir.encoders.base import FEATURES
 from rsir.encoders.encoded_split import EncodedSplit
 from rsir.models import Config, _mvsa_fast, losses
+from rsir.models import released_weights as released
 from rsir.models.base import TwoTower, in_chunks
 from rsir.models.layers import Standardise, up2
 from rsir.utils.errors import RsirError
 
 EPS = 1e-8
+cosine = partial(F.cosine_similarity, dim=-1, eps=EPS)
 
 #: what the released code does otherwise
 ALL_RELEASED = (
@@ -42,16 +43,22 @@ ALL_RELEASED = (
 
 @dataclass(frozen=True)
 class TripletConfig(Config):
-    """What AMFMN and GaLR share: the loss, eqs. (28)-(30), and `released_bugs`.
+    """What AMFMN and GaLR share.
 
     Attributes:
+        dim: length of the joint space.
+        mvsa: multiply v_g by the MVSA mask.
+        dropout: on the pooled image vector while training.
         loss: "all" (28), "hard" (30), or "both".
-        margin: a fixed one (as released 0.2), or None: dynamic (29).
-        gamma, beta: of the dynamic margin.
+        margin: a fixed one (as released 0.2), or None: dynamic, by gamma and
+            beta (29).
         mask_shared: duplicates of the own caption are no negatives.
         released_bugs: differences of the released code, by name.
     """
 
+    dim: int = 512
+    mvsa: bool = True
+    dropout: float = 0.1  # ours: frozen features are learnt by heart soon
     loss: str = "hard"
     margin: float | None = None
     gamma: float = 0.3  # ours: chosen on validation; the paper has 0.6
@@ -65,11 +72,10 @@ class TripletConfig(Config):
         super().__post_init__()
         self.check("loss", ("all", "hard", "both"))
         self.check("released_bugs", self.BUGS)
-        if self.margin is None and not (0 < self.gamma < 1 and self.beta > 0):
-            raise RsirError(
-                f"gamma is {self.gamma}, beta is {self.beta}: eq. (29) needs "
-                "0 < gamma < 1 and beta > 0"
-            )
+        gamma, beta = self.gamma, self.beta
+        if self.margin is None and not (0 < gamma < 1 and beta > 0):
+            fault = f"gamma is {gamma}, beta is {beta}"
+            raise RsirError(f"{fault}: eq. (29) needs 0 < gamma < 1 and beta > 0")
 
 
 @dataclass(frozen=True)
@@ -77,21 +83,15 @@ class Config(TripletConfig):
     """Options of AMFMN; every part can be left out, as in the paper's Table VI.
 
     Attributes:
-        dim: length of the joint space.
         attention: the form of VGMF: "soft", "fusion" or "sim".
-        mvsa: multiply v_g by the MVSA mask.
         guidance: let the picture re-weight the sentence.
         keywords: add the keyword branch.
-        dropout: on the pooled image vector while training.
     """
 
     method: str = "amfmn"
-    dim: int = 512
     attention: str = "soft"
-    mvsa: bool = True
     guidance: bool = True
     keywords: bool = False
-    dropout: float = 0.1  # ours: frozen features are learnt by heart soon
 
     TITLE = "AMFMN"
     YEAR = 2021
@@ -103,28 +103,14 @@ class Config(TripletConfig):
             raise RsirError("keywords need guidance=True, eq. (26)")
 
 
-# -- the picture ------------------------------------------------------
-
-
 class MVSA(nn.Module):
     """Multi-scale visual self-attention: four maps to a mask over v_g.
 
-    The paper has five maps, the released code four; so have we.
-
-    Args:
-        channels: of the maps with strides 4, 8, 16, 32.
-        side: height and width of f3 (input size / 16).
-        dim: length of the mask.
-        released_bugs: "prelu", "mean" and "norm" count.
+    The paper has five maps, the released code four, with strides 4 to 32. `side`
+    is that of f3 (input size / 16).
     """
 
-    def __init__(
-        self,
-        channels: tuple[int, ...],
-        side: int,
-        dim: int,
-        released_bugs: tuple[str, ...] = (),
-    ) -> None:
+    def __init__(self, channels, side: int, dim: int, released_bugs=()) -> None:
         super().__init__()
         c1, c2, c3, c4 = channels
         self.released_bugs = released_bugs
@@ -133,9 +119,8 @@ class MVSA(nn.Module):
         self.main = nn.Conv2d(6, 1, 1)
         self.gate = nn.Conv2d(6, 1, 1)
         self.mask = nn.Linear(side * side, dim)
-        plain = "prelu" in released_bugs
-        self.prelu_low = nn.Identity() if plain else nn.PReLU()
-        self.prelu_high = nn.Identity() if plain else nn.PReLU()
+        bent = nn.Identity if "prelu" in released_bugs else nn.PReLU
+        self.prelu_low, self.prelu_high = bent(), bent()
 
     def forward(self, maps: tuple[Tensor, ...]) -> Tensor:
         """The mask `[B, dim]`, values in (0, 1), of maps `[B, C, H, W]`."""
@@ -165,20 +150,25 @@ class MVSA(nn.Module):
         return low(v_l), high(v_h), v_h.mean(1, keepdim=True)
 
 
-# -- the picture guides the sentence ----------------------------------
-
-
 class VGMF(nn.Module):
     """Visual-guided multimodal fusion: t' = g(F_v) * F_t of eq. (4).
 
-    Base of the three forms in `FORMS`. `image_side(v)` and `text_side(t)` give
-    what a side computes alone, from `[B, dim]` and `[T, dim]`, to be stored;
-    `guided(image, text)` gives t' of every pair `[B, T, dim]`. Of
-    `released_bugs`, "fusion" and "sim" count.
+    `image_side(v)` and `text_side(t)` give what a side computes alone, from
+    `[B, dim]` and `[T, dim]`, to be stored; `guided(image, text)` gives t' of
+    every pair `[B, T, dim]`.
     """
 
+    layers: tuple[str, ...]  # from `inputs` vectors to one
+    inputs = 1
+
+    def __init__(self, dim: int, released_bugs: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        self.released_bugs = released_bugs
+        for name in self.layers:
+            setattr(self, name, nn.Linear(self.inputs * dim, dim))
+
     def score(self, image: Mapping[str, Tensor], text: Mapping[str, Tensor]) -> Tensor:
-        """Scores `[B, T]`, eq. (4); `image` also holds F_v as "v"."""
+        """Scores `[B, T]`; `image` also holds F_v as "v"."""
         return in_chunks(self._pairs, image, text)
 
     def _pairs(self, image, text) -> Tensor:
@@ -188,9 +178,7 @@ class VGMF(nn.Module):
 class Soft(VGMF):
     """A gate from the picture, the paper's best form."""
 
-    def __init__(self, dim: int, released_bugs: tuple[str, ...] = ()) -> None:
-        super().__init__()
-        self.gate = nn.Linear(dim, dim)
+    layers = ("gate",)
 
     def image_side(self, v):
         return {"gate": torch.sigmoid(self.gate(v))}
@@ -212,48 +200,32 @@ class Soft(VGMF):
 class Fusion(VGMF):
     """Both vectors together: W Cat(v, t) = Wa v + Wb t, each side does its half."""
 
-    def __init__(self, dim: int, released_bugs: tuple[str, ...] = ()) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(2 * dim, dim)
-        self.fc2 = nn.Linear(2 * dim, dim)
-        self.gated = gate_first if "fusion" in released_bugs else gate_second
+    layers = ("fc1", "fc2")
+    inputs = 2
 
     def image_side(self, v):
-        w1, w2 = (fc.weight[:, : v.shape[1]] for fc in (self.fc1, self.fc2))
-        one, two = F.linear(v, w1, self.fc1.bias), F.linear(v, w2, self.fc2.bias)
-        return {"a1": one, "a2": two}
+        halves, n = {"a1": self.fc1, "a2": self.fc2}, v.shape[1]
+        return {k: F.linear(v, f.weight[:, :n], f.bias) for k, f in halves.items()}
 
     def text_side(self, t):
-        w1, w2 = (fc.weight[:, t.shape[1] :] for fc in (self.fc1, self.fc2))
-        return {"b1": F.linear(t, w1), "b2": F.linear(t, w2)}
+        halves, n = {"b1": self.fc1, "b2": self.fc2}, t.shape[1]
+        return {k: F.linear(t, f.weight[:, n:]) for k, f in halves.items()}
 
     def guided(self, image, text):
         one = image["a1"][:, None] + text["b1"][None]  # (21) W1 f (b, T, dim)
         two = image["a2"][:, None] + text["b2"][None]  # (21) W2 f
-        return self.gated(one, two)
-
-
-def gate_second(one: Tensor, two: Tensor) -> Tensor:
-    return one * torch.sigmoid(two)  # (22)
-
-
-def gate_first(one: Tensor, two: Tensor) -> Tensor:
-    return torch.sigmoid(one) * two  # as released
+        if "fusion" in self.released_bugs:
+            return torch.sigmoid(one) * two
+        return one * torch.sigmoid(two)  # (22)
 
 
 class Sim(VGMF):
-    """A gate from the similarity of both.
+    """A gate from the similarity of both: one positive number a pair.
 
-    The paper's is one positive number a pair: it cancels in the cosine, so
-    `score` leaves it out, and W_v is never trained.
+    It cancels in the cosine: `score` leaves it out, and W_v is never trained.
     """
 
-    def __init__(self, dim: int, released_bugs: tuple[str, ...] = ()) -> None:
-        super().__init__()
-        self.visual = nn.Linear(dim, dim)
-        self.text = nn.Linear(dim, dim)
-        self.each = "sim" in released_bugs
-        self.gated = gate_each if self.each else gate_all
+    layers = ("visual", "text")
 
     def image_side(self, v):
         return {"fv": self.visual(v)}  # (23)
@@ -262,39 +234,52 @@ class Sim(VGMF):
         return {"ft": self.text(t)}  # (24)
 
     def guided(self, image, text):
-        return self.gated(image["fv"][:, None], text["ft"][None])
+        fv, ft = image["fv"][:, None], text["ft"][None]
+        if "sim" in self.released_bugs:
+            return torch.sigmoid(fv * ft) * ft
+        gate = torch.sigmoid(F.cosine_similarity(fv, ft, dim=-1))  # (25)
+        return gate[..., None] * ft
 
     def score(self, image, text):
-        if self.each:
+        if "sim" in self.released_bugs:
             return super().score(image, text)
         return F.normalize(image["v"], dim=1) @ F.normalize(text["ft"], dim=1).T
-
-
-def gate_all(fv: Tensor, ft: Tensor) -> Tensor:
-    return torch.sigmoid(F.cosine_similarity(fv, ft, dim=-1))[..., None] * ft  # (25)
-
-
-def gate_each(fv: Tensor, ft: Tensor) -> Tensor:
-    return torch.sigmoid(fv * ft) * ft  # as released
-
-
-def cosine(v: Tensor, t: Tensor) -> Tensor:
-    return F.cosine_similarity(v, t, dim=-1, eps=EPS)
 
 
 FORMS = {"soft": Soft, "fusion": Fusion, "sim": Sim}
 
 
-# -- the model --------------------------------------------------------
-
-
 class TripletTower(TwoTower):
-    """Learns from triplets; the config is a `TripletConfig`."""
+    """What AMFMN and GaLR share; the config is a `TripletConfig`."""
 
     @property
     def wants_similarity(self) -> bool:
-        """The dynamic margin needs S(T, T_I)."""
         return self.config.margin is None
+
+    def build_picture(self) -> None:
+        """The layers of `masked_picture`."""
+        config, encoder = self.config, self.image_encoder
+        self.reads = FEATURES if config.mvsa else ("pooled",)
+        self.standardise = Standardise(encoder.dim)
+        self.dropout = nn.Dropout(config.dropout)
+        self.project = nn.Linear(encoder.dim, config.dim)
+        sizes = encoder.channels, encoder.size // 16, config.dim
+        self.mvsa = MVSA(*sizes, config.released_bugs) if config.mvsa else None
+
+    def build_text(self) -> None:
+        """`to_text`; the paper's sentences have length `dim` already."""
+        width, dim = self.text_encoder.dim, self.config.dim
+        if "relu" in self.config.released_bugs:
+            self.to_text = nn.Sequential(nn.Linear(width, dim), nn.ReLU())
+        else:
+            self.to_text = nn.Identity() if width == dim else nn.Linear(width, dim)
+
+    def masked_picture(self, features: Mapping[str, Tensor]) -> Tensor:
+        """F_v = v_g * m: `[B, dim]`."""
+        pooled = self.standardise(features["pooled"].float())
+        v = self.project(self.dropout(pooled))  # (5) v_g (B, dim)
+        maps = [features[f] for f in self.reads[:-1]]  # f1 to f4, or none
+        return v * self.mvsa(maps) if maps else v
 
     def losses(self, scores: Tensor, pairs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Triplet losses, eqs. (28) and (30), with the margin of (29)."""
@@ -302,74 +287,61 @@ class TripletTower(TwoTower):
         if margin is None:
             margin = losses.dynamic_margin(pairs["similarity"], c.gamma, c.beta)
         positive = pairs["positive"] if c.mask_shared else None
-        terms = {}
-        if c.loss in ("all", "both"):
-            terms["triplet_all"] = losses.triplet_all(scores, margin, positive)
-        if c.loss in ("hard", "both"):
-            terms["triplet_hard"] = losses.triplet_hard(scores, margin, positive)
-        return terms
+        terms = {"all": losses.triplet_all, "hard": losses.triplet_hard}
+        chosen = terms if c.loss == "both" else (c.loss,)
+        return {f"triplet_{n}": terms[n](scores, margin, positive) for n in chosen}
+
+    @classmethod
+    def from_official(cls, state_dict, vocabulary=None, **attention):
+        """The authors' checkpoint in evaluation mode, see `released_weights.load`.
+
+        `model(images, token_ids)` with images `[B, 3, 256, 256]`, normalised,
+        and ids `[T, L]`, padded with 0, gives scores `[B, T]`; GaLR also takes X
+        and A before the ids, and AMFMN the `attention` it was trained with.
+        """
+        fixed = {"released_bugs": cls.Config.BUGS, "loss": "all", "margin": 0.2}
+        config = cls.Config(**fixed, **attention)
+        return released.load(cls, config, state_dict, vocabulary)
 
 
 class AMFMN(TripletTower):
-    """The model; images give F_v as "v", texts what VGMF needs of them.
-
-    Paper and release have a ResNet-18; sentences come from a BiGRU, eqs.
-    (10)-(12), see `rsir.encoders.text`, as released from a skip-thought GRU.
-    """
+    """The model; images give F_v as "v", texts what VGMF needs of them."""
 
     Config = Config
 
     def __init__(self, image_encoder, text_encoder, config: Config) -> None:
         super().__init__(image_encoder, text_encoder, config)
-        dim, bugs = config.dim, config.released_bugs
-        self.reads = FEATURES if config.mvsa else ("pooled",)
-        self.standardise = Standardise(image_encoder.dim)
-        self.dropout = nn.Dropout(config.dropout)
-        self.project = nn.Linear(image_encoder.dim, dim)
-        self.mvsa = self.guidance = None
-        if config.mvsa:
-            side = image_encoder.size // 16
-            self.mvsa = MVSA(image_encoder.channels, side, dim, bugs)
-        self.to_text = text_projection(text_encoder.dim, dim, bugs)
-        if config.guidance:
-            self.guidance = FORMS[config.attention](dim, bugs)
+        dim, form = config.dim, FORMS[config.attention]
+        self.build_picture()
+        self.build_text()
+        self.guidance = form(dim, config.released_bugs) if config.guidance else None
         if config.keywords:
-            self.to_keywords = nn.Sequential(
-                nn.Linear(text_encoder.dim, dim), nn.ReLU(), nn.Linear(dim, dim)
-            )
-            self.guidance_k = FORMS[config.attention](dim, bugs)
+            first = nn.Linear(text_encoder.dim, dim)
+            self.to_keywords = nn.Sequential(first, nn.ReLU(), nn.Linear(dim, dim))
+            self.guidance_k = form(dim, config.released_bugs)
             self.balance = nn.Linear(2 * dim, dim)
 
     def encode_split(self, split: Split, *, progress: bool = True) -> EncodedSplit:
         """A split; with the keyword branch, a query has its picture's keywords."""
-        if not self.config.keywords:
-            return super().encode_split(split, progress=progress)
-        if split.keywords is None:
-            raise RsirError(
-                f"{split.dataset}: this data set has no keywords; set keywords=False"
-            )
-        words = [" ".join(split.keywords[image]) for image in split.owner]
-        return super().encode_split(split, progress=progress, keywords=words)
+        words = {}
+        if self.config.keywords:
+            if split.keywords is None:
+                raise RsirError(f"{split.dataset}: no keywords; set keywords=False")
+            words["keywords"] = [" ".join(split.keywords[i]) for i in split.owner]
+        return super().encode_split(split, progress=progress, **words)
 
     def encode_images(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """F_v, and what guidance needs of it: `[B, dim]` each."""
-        pooled = self.standardise(features["pooled"].float())
-        v = self.project(self.dropout(pooled))  # (5) v_g (B, dim)
-        if self.mvsa is not None:
-            v = v * self.mvsa([features[f] for f in FEATURES[:4]])  # F_v
+        v = self.masked_picture(features)
         sides = {"v": v}
         if self.guidance is not None:
             sides |= self.guidance.image_side(v)
         if self.config.keywords:
-            side = self.guidance_k.image_side(v)
-            sides |= {f"{name}_k": x for name, x in side.items()}
+            sides |= of_keywords(self.guidance_k.image_side(v))
         return sides
 
     def encode_texts(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What guidance needs of the sentence: `[T, dim]` each.
-
-        The keyword branch also reads "keywords" `[T, D]`, beside "pooled".
-        """
+        """What guidance needs of "pooled", and of "keywords": `[T, dim]` each."""
         s = self.to_text(features["pooled"])  # s_g (T, dim)
         if self.guidance is None:
             return {"t": s}
@@ -378,8 +350,7 @@ class AMFMN(TripletTower):
             if "keywords" not in features:
                 raise RsirError("keyword branch: a query needs the keywords, too")
             k = self.to_keywords(features["keywords"])  # (13) (T, dim)
-            side = self.guidance_k.text_side(k)
-            sides |= {f"{name}_k": x for name, x in side.items()}
+            sides |= of_keywords(self.guidance_k.text_side(k))
         return sides
 
     def score(self, images: Mapping[str, Tensor], texts: Mapping[str, Tensor]):
@@ -391,7 +362,6 @@ class AMFMN(TripletTower):
         return self.guidance.score(images, texts)
 
     def _with_keywords(self, images, texts) -> Tensor:
-        """Dynamic fusion of sentence and keywords."""
         s = self.guidance.guided(images, texts)  # (b, T, dim)
         images_k, texts_k = (
             {name[:-2]: x for name, x in side.items() if name.endswith("_k")}
@@ -403,73 +373,23 @@ class AMFMN(TripletTower):
         fused = s * w + k * (1 - w)  # (27)
         return cosine(images["v"][:, None], fused)  # (4)
 
-    @classmethod
-    def from_official(
-        cls, state_dict, vocabulary=None, attention: str = "soft"
-    ) -> "AMFMN":
-        """The authors' released checkpoint as a model in evaluation mode.
 
-        `model(images, token_ids)` with images `[B, 3, 256, 256]`, normalised,
-        and ids `[T, L]`, padded with 0, gives scores `[B, T]`.
-
-        Args:
-            state_dict: released names and tensors, perhaps under "model".
-            vocabulary: the words behind the ids, for `text_encoder.tokenize`.
-            attention: "soft", "fusion" or "sim", as it was trained.
-
-        Raises:
-            RsirError: if names or shapes differ; it lists which.
-        """
-        from rsir.models.released_weights import load_amfmn
-
-        return load_amfmn(cls, state_dict, vocabulary, attention)
-
-
-def text_projection(width: int, dim: int, released_bugs: tuple[str, ...]) -> nn.Module:
-    """`[T, width]` to `[T, dim]`; the paper's sentences are that long already."""
-    if "relu" in released_bugs:
-        return nn.Sequential(nn.Linear(width, dim), nn.ReLU())
-    return nn.Identity() if width == dim else nn.Linear(width, dim)
+def of_keywords(side: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{name}_k": x for name, x in side.items()}
 
 
 PRESETS = {
-    "toy": {
-        "epochs": 12,
-        "batch": 128,
-        "text_layers": 0,
-        "image_size": 128,
-        "patience": 20,
-        "precision": "no",
-    },
+    "toy": {"text_layers": 0, "image_size": 128, "precision": "no"}
+    | {"epochs": 12, "batch": 128, "patience": 20},
     # chosen on the val of RSICD and of UCM: views, batch of 64 to 256, gamma
     # of 0.1 to 0.6, loss, rate with dropout and length
-    "cpu": {
-        "tta_views": (0, 1, 6),
-        "text_layers": 0,
-        "batch": 64,
-        "epochs": 30,
-        "lr": 3e-4,
-        "dropout": 0.3,
-        "gamma": 0.2,
-        "eval_every": 3,
-        "patience": 10,
-    },
-    "paper": {
-        "gamma": 0.6,
-        "image_encoder": "resnet18",
-        "image_size": 256,
-        "text_encoder": "gru",
-        "lr": 1e-4,
-        "text_lr": 1e-4,
-        "weight_decay": 0.0,
-        "schedule": "step",
-        "warmup": 0.0,
-        "clip": 0.0,
-        "batch": 128,
-        "epochs": 150,
-        "patience": 150,
-        "dropout": 0.0,
-    },
+    "cpu": {"tta_views": (0, 1, 6), "text_layers": 0, "gamma": 0.2}
+    | {"lr": 3e-4, "dropout": 0.3, "batch": 64}
+    | {"epochs": 30, "eval_every": 3, "patience": 10},
+    "paper": {"image_encoder": "resnet18", "image_size": 256, "text_encoder": "gru"}
+    | {"gamma": 0.6, "lr": 1e-4, "text_lr": 1e-4, "weight_decay": 0.0}
+    | {"schedule": "step", "warmup": 0.0, "clip": 0.0, "dropout": 0.0}
+    | {"batch": 128, "epochs": 150, "patience": 150},
 }
 
 VARIANTS = {
@@ -482,12 +402,6 @@ VARIANTS = {
     "abl-fusion": {"attention": "fusion"},
     "abl-sim": {"attention": "sim"},
     "abl-one-view": {"tta_views": (0,)},
-    "tuned-minilm": {
-        "text_layers": 2,
-        "text_lr": 2e-4,
-        "epochs": 8,
-        "lr": 1e-3,
-        "dropout": 0.1,
-        "eval_every": 1,
-    },
+    "tuned-minilm": {"text_layers": 2, "text_lr": 2e-4, "lr": 1e-3, "dropout": 0.1}
+    | {"epochs": 8, "eval_every": 1},
 }

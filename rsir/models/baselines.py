@@ -1,8 +1,7 @@
 """Two baselines on two frozen encoders: one matrix on each side, or two.
 
-Not published systems. `Linear` says how far the encoders alone go (chapter
-01). It can only turn and stretch what they say; `MLP` can bend it (chapter
-02). What they add, a method has to add as well before its own idea counts.
+Not published systems. `Linear` says how far the encoders alone go; `MLP` can
+also bend what they say. Explained in chapter 02.
 """
 
 from collections.abc import Mapping

@@ -1,9 +1,8 @@
 """Systems that also read a picture and a sentence together.
 
-Reading every pair is expensive: a million pairs, each through a transformer.
-So such a system has two scores. `score` compares stored vectors and makes
-the list; `score_pairs` reads the tokens of chosen pairs and orders the top of
-it. Explained in chapters 04 and 05.
+Reading every pair is expensive. So such a system has two scores: `score`
+compares stored vectors and makes the list; `score_pairs` reads the tokens of
+chosen pairs and orders the top of it. Explained in chapters 04 and 05.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,23 +22,19 @@ Sides = Mapping[str, Tensor]
 class CrossEncoder(TwoTower):
     """A two-tower model that can also read both sides at once.
 
-    On top of `TwoTower`, `encode_images` gives "image_tokens" `[B, ...]`,
-    `encode_texts` gives "text_tokens" `[T, L, D]` and "text_mask" `[T, L]`,
-    True where a token is real. All of these can be stored: pictures and
-    sentences are read once, however many pairs are scored after.
+    `encode_images` also gives "image_tokens" `[B, ...]`, `encode_texts`
+    "text_tokens" `[T, L, D]` and "text_mask" `[T, L]`, True where a token is
+    real: pictures and sentences are read once, however many pairs follow.
     """
 
     reads_text = ("pooled", "tokens", "mask")
 
     def score_pairs(self, images: Sides, texts: Sides, pairs: Tensor) -> Tensor:
-        """Match scores of chosen pairs, higher is closer.
+        """Match scores `[N]` of chosen pairs, on a scale of their own.
 
         Args:
             images, texts: what `encode_images` and `encode_texts` gave.
             pairs: int64 `[N, 2]`: row in `images`, row in `texts`.
-
-        Returns:
-            `[N]`, on a scale of its own, with gradients.
         """
         raise NotImplementedError
 
@@ -58,15 +53,7 @@ def attention_bias(mask: Tensor) -> Tensor:
 
 
 def trim_tokens(tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Drop the places that pad every sentence.
-
-    Args:
-        tokens: `[N, L, D]`.
-        mask: `[N, L]`, True at the first places of each row.
-
-    Returns:
-        `[N, l, D]` and `[N, l]`, l the longest row.
-    """
+    """Cut tokens `[N, L, D]` and mask `[N, L]`, True at first, to the longest row."""
     longest = max(1, int(mask.sum(1).max()))
     return tokens[:, :longest], mask[:, :longest]
 
@@ -78,13 +65,12 @@ def hard_negatives(
 
     Drawn without replacement with probability proportional to
     exp(score / temperature), as in ALBEF: the hardest alone would often be
-    a text that fits as well. Give the transposed matrices for wrong
-    pictures of each text, and zeros for a uniform draw.
+    a text that fits as well. -1 where no wrong partner is left.
 
     Args:
-        scores: `[B, T]`.
+        scores: `[B, T]`; transposed for wrong pictures, zeros for any.
         barred: `[B, T]`, pairs that are never drawn.
-        n: how many a row; -1 where no wrong partner is left.
+        n: how many a row.
         temperature: a small one draws the hardest.
     """
     noise = -torch.empty_like(scores).exponential_().log()  # Gumbel
@@ -96,12 +82,7 @@ def hard_negatives(
 
 
 def choice_loss(logits: Tensor, there: Tensor) -> Tensor:
-    """Cross-entropy of the first of each row among those there.
-
-    Args:
-        logits: `[N, n]`.
-        there: `[N, n]` bool, True in the first column.
-    """
+    """Cross-entropy of the first of each row `[N, n]` among those `there`."""
     logits = logits.masked_fill(~there, float("-inf"))
     return -logits.log_softmax(1)[:, 0].mean()
 
@@ -114,7 +95,7 @@ def pair_scorer(
     Args:
         model: is put into evaluation mode.
         images, texts: what `encode_sides` gave.
-        batch: pairs read at a time; memory grows with it.
+        batch: pairs read at a time.
     """
     model.eval()
     device = next(model.parameters()).device

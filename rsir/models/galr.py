@@ -9,9 +9,8 @@ was not at hand, so lines name the figure's parts. Explained in chapter 03.
     visual = MIDF(global, local)
     score  = cos(visual, text)
 
-The paper's: DREA, GCN, MIDF and how they are joined. As released: the sizes,
-GCN and the blocks of MIDF. Ours: how DREA finds and strengthens (it was not
-released), the objects (`rsir.encoders.object_graph`), and what the config
+As released: the sizes, GCN and the blocks of MIDF. Ours: how DREA finds and
+strengthens, the objects (`rsir.encoders.object_graph`), and what the config
 marks so. No part reads both sides: an index can hold pictures and sentences.
 """
 
@@ -25,20 +24,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rsir.data import Split
-from rsir.encoders.base import FEATURES
+from rsir.encoders import object_graph as objects
 from rsir.encoders.encoded_split import EncodedSplit
-from rsir.encoders.object_graph import (
-    CONTENT,
-    NODES,
-    WIDTH,
-    Regions,
-    cached_graphs,
-    padded_graph,
-    region_source,
-)
-from rsir.models.amfmn import MVSA, TripletConfig, TripletTower, text_projection
+from rsir.encoders.object_graph import CONTENT, NODES, WIDTH, Regions
 from rsir.models.amfmn import PRESETS as AMFMN
-from rsir.models.layers import Standardise
+from rsir.models.amfmn import TripletConfig, TripletTower
 from rsir.utils.errors import RsirError
 
 #: what the released code does otherwise: as in AMFMN, and "gamma": MIDF takes
@@ -48,35 +38,27 @@ ALL_RELEASED = ("prelu", "mean", "norm", "relu", "gamma")
 
 @dataclass(frozen=True)
 class Config(TripletConfig):
-    """Options of GaLR; every part can be left out.
+    """Options of GaLR.
 
     Attributes:
-        dim: length of the joint space.
         fusion: "midf"; "sum": global + local; "global" or "local": one branch
             alone, the other is not built.
-        mvsa: multiply v_g by the MVSA mask.
         regions: where objects come from: "pyramid", "boxes" or "detector".
         drea: denoise X and enhance A.
-        look_width: 0: nodes are the 20 numbers of X. Otherwise the random
-            content in X gives way to so many numbers, learned from the whole
-            look of the node.
+        look_width: 0: nodes are the 20 numbers of X. Otherwise their random
+            content gives way to so many numbers, learned from their looks.
         heads: of MIDF's attention.
-        dropout: on the pooled image vector while training.
-        local_dropout: while training, the share of numbers dropped from looks
-            and from what the graph hands on, and of pictures whose local
-            vector is dropped whole.
+        local_dropout: the share of numbers dropped while training from looks
+            and graphs, and of pictures that lose their local vector.
     """
 
     method: str = "galr"
-    dim: int = 512
     fusion: str = "midf"
-    mvsa: bool = True
     regions: str = "pyramid"  # ours: the authors' detector was not released
     drea: bool = True
     look_width: int = 0  # ours: 12 numbers are few for what a cell shows
     heads: int = 8
-    dropout: float = 0.1  # ours: frozen features are learnt by heart soon
-    local_dropout: float = 0.0  # ours: and graphs sooner
+    local_dropout: float = 0.0  # ours: graphs are learnt by heart soon
 
     TITLE = "GaLR"
     YEAR = 2022
@@ -87,23 +69,17 @@ class Config(TripletConfig):
         self.check("fusion", ("midf", "sum", "global", "local"))
 
 
-# -- DREA: denoised representation, enhanced adjacency ----------------
-
-#: nodes this far apart (share of a side) hear 61 % of each other
-REACH = 0.25
-#: a region that covers another like this is the same thing seen twice
-OVERLAP = 0.5
+REACH = 0.25  # nodes so far apart (share of a side) hear 61 % of each other
+OVERLAP = 0.5  # regions that cover each other like this are one thing seen twice
 
 
 @dataclass(frozen=True)
 class DREA:
-    """Settings of DREA, as we read it.
+    """Denoised representation, enhanced adjacency, as we read it.
 
     Attributes:
-        threshold: cosine of looks from which on regions are near-duplicates;
-            None: what suits the source.
-        merge: near-duplicates in other places make one node with a count; if
-            False, they are dropped.
+        threshold: cosine of looks of near-duplicates; None: the source's.
+        merge: near-duplicates in other places make one node with a count.
         boost: a node hears the most salient one (1 + boost) times as loud.
     """
 
@@ -118,44 +94,31 @@ class DREA:
             raise RsirError(f"boost is {self.boost}: must not be negative")
 
 
-def drea_of(drea: bool | DREA | None) -> DREA | None:
-    """True: the defaults; False: None."""
-    return drea if isinstance(drea, DREA) else DREA() if drea else None
-
-
 def groups_of(regions: Regions, drea: bool | DREA | None = True) -> list[list[int]]:
-    """Which regions make one node: lists of indices, the leader first.
+    """Which regions make one node: lists of indices, the most salient first.
 
-    The most salient region leads. Another joins the first leader that it looks
-    like, unless it covers a member of that group, or `merge` is False: then it
-    is dropped. Without DREA each stands alone.
+    A region joins the first leader that it looks like, unless it covers a member
+    of that group, or `merge` is False: then it is dropped. Without DREA each
+    stands alone.
     """
     x, y = regions.centres.T
     order = np.lexsort((x, y, -regions.salience.round(6)))  # ties: from the top left
-    drea = drea_of(drea)
-    if drea is None:
+    drea = DREA() if drea is True else drea
+    if not drea:
         return [[i] for i in order.tolist()]
     threshold = regions.alike if drea.threshold is None else drea.threshold
-    alike = cosines(regions.look) >= threshold - 1e-6
+    look = regions.look
+    unit = look / np.maximum(np.linalg.norm(look, axis=1, keepdims=True), 1e-12)
+    alike = unit @ unit.T >= threshold - 1e-6
     same = overlaps(regions.boxes) >= OVERLAP
     groups = []
-    while len(order):
-        leader = order[0]
-        similar = alike[order, leader] | (order == leader)
-        groups.append([int(leader)])
-        covered = same[leader].copy()
-        for i in order[similar][1:].tolist() if drea.merge else ():
-            if not covered[i]:
-                groups[-1].append(i)
-                covered |= same[i]
-        order = order[~similar]
+    for i in order.tolist():
+        group = next((g for g in groups if alike[i, g[0]]), None)
+        if group is None:
+            groups.append([i])
+        elif drea.merge and not same[group, i].any():
+            group.append(i)
     return groups
-
-
-def cosines(look: np.ndarray) -> np.ndarray:
-    """`[n, n]`, 0 where a vector is zero."""
-    unit = look / np.maximum(np.linalg.norm(look, axis=1, keepdims=True), 1e-12)
-    return unit @ unit.T
 
 
 def overlaps(boxes: np.ndarray) -> np.ndarray:
@@ -181,33 +144,22 @@ def adjacency_of(nodes: np.ndarray, boost: float = 0.0) -> np.ndarray:
     return near / near.sum(axis=1, keepdims=True)
 
 
-def graph_of(
-    regions: Regions, drea: bool | DREA | None = True
-) -> dict[str, np.ndarray]:
-    """X, A and looks of one picture, see `padded_graph`."""
-    drea = drea_of(drea)
+def graph_of(regions: Regions, drea: bool | DREA | None = True) -> dict:
+    """X, A and looks of one picture, see `object_graph.padded_graph`."""
+    drea = DREA() if drea is True else drea
     enhanced = partial(adjacency_of, boost=drea.boost if drea else 0.0)
-    return padded_graph(regions, groups_of(regions, drea), enhanced)
-
-
-# -- GCN --------------------------------------------------------------
+    return objects.padded_graph(regions, groups_of(regions, drea), enhanced)
 
 
 class GCN(nn.Module):
     """Three graph convolutions and a linear layer, as released.
 
-    Args:
-        nodes: nodes of a graph; their order counts, by the flatten.
-        width: numbers of a node; the middle layer has half.
-        dim: length of the result.
-        dropout: on the flattened nodes while training (ours).
+    The order of nodes counts, by the flatten; dropout is ours.
     """
 
-    def __init__(
-        self, nodes: int = 20, width: int = 20, dim: int = 512, dropout: float = 0.0
-    ) -> None:
+    def __init__(self, nodes=20, width=20, dim=512, dropout=0.0) -> None:
         super().__init__()
-        self.nodes, self.width = nodes, width
+        self.shapes = (nodes, nodes), (nodes, width)
         self.fc1 = nn.Linear(width, width, bias=False)
         self.fc2 = nn.Linear(width, width // 2, bias=False)
         self.fc3 = nn.Linear(width // 2, width, bias=False)
@@ -218,22 +170,14 @@ class GCN(nn.Module):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 
     def forward(self, A: Tensor, X: Tensor) -> Tensor:
-        """A `[B, nodes, nodes]` and X `[B, nodes, width]` to `[B, dim]`.
-
-        Raises:
-            RsirError: for other shapes.
-        """
-        for name, x, last in (("A", A, self.nodes), ("X", X, self.width)):
-            want = (len(X), self.nodes, last)
-            if tuple(x.shape) != want:
-                raise RsirError(f"{name}: shape {tuple(x.shape)}, expected {want}")
+        """A `[B, nodes, nodes]` and X `[B, nodes, width]` to `[B, dim]`."""
+        found = tuple(A.shape[1:]), tuple(X.shape[1:])
+        if found != self.shapes:
+            raise RsirError(f"A, X: of a picture {found}, expected {self.shapes}")
         X = F.relu(self.fc1(A @ X))  # GCN 1 (B, nodes, width)
         X = F.relu(self.fc2(A @ X))  # GCN 2 (B, nodes, width / 2)
         X = F.relu(self.fc3(A @ X))  # GCN 3 (B, nodes, width)
         return self.out(self.dropout(X.flatten(1)))  # GCN out (B, dim)
-
-
-# -- MIDF -------------------------------------------------------------
 
 
 class LayerNorm(nn.LayerNorm):
@@ -245,21 +189,15 @@ class LayerNorm(nn.LayerNorm):
 
 
 class Attention(nn.Module):
-    """Multi-head scaled dot-product attention on vectors of length `dim`.
+    """Multi-head scaled dot-product attention on vectors of length `dim`."""
 
-    Over a sequence of length 1 the softmax is 1, whatever query and key are:
-    `merge(value(y))` is left, a linear map, and both learn nothing.
-    """
-
-    def __init__(self, dim: int, heads: int = 8, dropout: float = 0.1) -> None:
+    def __init__(self, dim: int, heads: int = 8) -> None:
         super().__init__()
         if dim % heads:
             raise RsirError(f"dim is {dim}: {heads} heads need a multiple of {heads}")
-        self.heads, self.dropout = heads, dropout
-        self.value = nn.Linear(dim, dim)
-        self.key = nn.Linear(dim, dim)
-        self.query = nn.Linear(dim, dim)
-        self.merge = nn.Linear(dim, dim)
+        self.heads = heads
+        self.value, self.key = nn.Linear(dim, dim), nn.Linear(dim, dim)
+        self.query, self.merge = nn.Linear(dim, dim), nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """What x `[B, L, dim]` reads in y `[B, M, dim]`: `[B, L, dim]`."""
@@ -267,79 +205,58 @@ class Attention(nn.Module):
             z.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, L, d)
             for z in (self.query(x), self.key(y), self.value(y))
         )
-        drop = self.dropout if self.training else 0.0
+        drop = 0.1 if self.training else 0.0
         mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=drop)
         return self.merge(mixed.transpose(1, 2).flatten(2))
 
 
 class SA(nn.Module):
-    """Self-attention, then a feed-forward net; each adds, then normalises."""
+    """Self-attention, then a feed-forward net; each adds, then normalises.
 
-    def __init__(self, dim: int, heads: int = 8, dropout: float = 0.1) -> None:
+    If `guided` ("SGA"), there is attention to a guide between the two.
+    """
+
+    def __init__(self, dim: int, heads: int, guided: bool = False) -> None:
         super().__init__()
-        self.attend = Attention(dim, heads, dropout)
-        self.feed = feed_forward(dim, dropout)
+        self.attend = Attention(dim, heads)
+        if guided:
+            self.guide = Attention(dim, heads)
+        wide = nn.Linear(dim, 2 * dim), nn.ReLU(), nn.Dropout(0.1)
+        self.feed = nn.Sequential(*wide, nn.Linear(2 * dim, dim))
         self.norm1, self.norm2 = LayerNorm(dim), LayerNorm(dim)
-        self.dropout = nn.Dropout(dropout)
+        if guided:
+            self.norm3 = LayerNorm(dim)
+        self.dropout = nn.Dropout(0.1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`[B, L, dim]` to the same shape."""
+    def forward(self, x: Tensor, guide: Tensor | None = None) -> Tensor:
+        """x `[B, L, dim]`, perhaps guided by `[B, M, dim]`; x's shape."""
         x = self.norm1(x + self.dropout(self.attend(x, x)))
-        return self.norm2(x + self.dropout(self.feed(x)))
-
-
-class SGA(nn.Module):
-    """Self-attention, attention to a guide, then a feed-forward net, see `SA`."""
-
-    def __init__(self, dim: int, heads: int = 8, dropout: float = 0.1) -> None:
-        super().__init__()
-        self.attend = Attention(dim, heads, dropout)
-        self.guide = Attention(dim, heads, dropout)
-        self.feed = feed_forward(dim, dropout)
-        self.norm1, self.norm2 = LayerNorm(dim), LayerNorm(dim)
-        self.norm3 = LayerNorm(dim)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor, guide: Tensor) -> Tensor:
-        """x `[B, L, dim]` guided by `[B, M, dim]`; x's shape."""
-        x = self.norm1(x + self.dropout(self.attend(x, x)))
-        x = self.norm2(x + self.dropout(self.guide(x, guide)))
-        return self.norm3(x + self.dropout(self.feed(x)))
-
-
-def feed_forward(dim: int, dropout: float) -> nn.Module:
-    wide = nn.Linear(dim, 2 * dim)
-    return nn.Sequential(wide, nn.ReLU(), nn.Dropout(dropout), nn.Linear(2 * dim, dim))
+        last = self.norm2
+        if guide is not None:
+            x = self.norm2(x + self.dropout(self.guide(x, guide)))
+            last = self.norm3
+        return last(x + self.dropout(self.feed(x)))
 
 
 class MIDF(nn.Module):
     """Multi-level information dynamic fusion, as released.
 
-    Each vector is a sequence of length 1, so every attention is a linear map.
-    With "gamma" in `released_bugs`, visual = gamma_0 (g' + l'): gamma_0 cancels
-    in the cosine, and `dynamic_weight` cannot learn.
-
-    Args:
-        dim: length of all vectors.
-        heads: of the attention.
-        released_bugs: "gamma" counts.
+    Each vector is a sequence of length 1: every attention is `merge(value(y))`,
+    and query and key learn nothing. With "gamma" in `released_bugs`, gamma_0
+    stands for both: it cancels in the cosine, and `dynamic_weight` cannot learn.
     """
 
-    def __init__(
-        self, dim: int = 512, heads: int = 8, released_bugs: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, dim: int = 512, heads: int = 8, released_bugs=()) -> None:
         super().__init__()
         self.released_bugs = released_bugs
-        self.g2g_SA = SA(dim, heads)
-        self.l2l_SA = SA(dim, heads)
-        self.g2l_SGA = SGA(dim, heads)
-        self.l2g_SGA = SGA(dim, heads)
-        self.dynamic_weight = nn.Sequential(
-            nn.Linear(dim, dim), nn.Sigmoid(), nn.Dropout(0.2), nn.Linear(dim, 2)
-        )
+        self.g2g_SA, self.l2l_SA = SA(dim, heads), SA(dim, heads)
+        self.g2l_SGA = SA(dim, heads, guided=True)
+        self.l2g_SGA = SA(dim, heads, guided=True)
+        first = nn.Linear(dim, dim), nn.Sigmoid(), nn.Dropout(0.2)
+        self.dynamic_weight = nn.Sequential(*first, nn.Linear(dim, 2))
 
-    def terms(self, g: Tensor, loc: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """g' and l' `[B, dim]`, and gamma `[B, 2]`, of vectors `[B, dim]`."""
+    def forward(self, g: Tensor, loc: Tensor) -> Tensor:
+        """The visual vector `[B, dim]` of global and local ones."""
         g, loc = g[:, None], loc[:, None]  # (B, 1, dim)
         g = self.g2g_SA(g)  # re-transformation of global
         loc = self.l2l_SA(loc)  # re-transformation of local
@@ -349,25 +266,16 @@ class MIDF(nn.Module):
         g_new = torch.sigmoid(loc) * g  # g'
         l_new = g + loc  # l', from the old g
         gamma = self.dynamic_weight(g_new + l_new).softmax(1)  # gamma (B, 2)
-        return g_new, l_new, gamma
-
-    def forward(self, g: Tensor, loc: Tensor) -> Tensor:
-        """The visual vector `[B, dim]` of global and local ones."""
-        g_new, l_new, gamma = self.terms(g, loc)
-        first, second = gamma[:, :1], gamma[:, 1:]  # (B, 1)
-        if "gamma" in self.released_bugs:
-            second = first
+        first = gamma[:, :1]  # (B, 1)
+        second = first if "gamma" in self.released_bugs else gamma[:, 1:]
         return first * g_new + second * l_new  # MIDF
 
 
-# -- the model --------------------------------------------------------
-
-
 class GaLR(TripletTower):
-    """The model; released with ResNet-18 and a skip-thought GRU.
+    """The model.
 
     Attributes:
-        reads_local: "nodes", "adjacency" and perhaps "looks" of the graphs.
+        reads_local: "nodes" X, "adjacency" A, perhaps "looks": `[B, 20, ...]`.
         source: of the regions.
     """
 
@@ -375,61 +283,42 @@ class GaLR(TripletTower):
 
     def __init__(self, image_encoder, text_encoder, config: Config) -> None:
         super().__init__(image_encoder, text_encoder, config)
-        dim, bugs = config.dim, config.released_bugs
         self.reads = self.reads_local = ()
-        self.mvsa = self.gcn = self.midf = None
+        self.gcn = self.midf = None
         if config.fusion != "local":
-            self.reads = FEATURES if config.mvsa else ("pooled",)
-            self.standardise = Standardise(image_encoder.dim)
-            self.dropout = nn.Dropout(config.dropout)
-            self.project = nn.Linear(image_encoder.dim, dim)
-            if config.mvsa:
-                side = image_encoder.size // 16
-                self.mvsa = MVSA(image_encoder.channels, side, dim, bugs)
+            self.build_picture()
         if config.fusion != "global":
             self.reads_local, width = ("nodes", "adjacency"), WIDTH
-            self.source = region_source(config.regions)
+            self.source = objects.region_source(config.regions)
             if config.look_width:
                 self.reads_local += ("looks",)
                 width = WIDTH - CONTENT + config.look_width
                 cells = sum(image_encoder.channels[2:])
                 look = cells if self.source.reads else CONTENT
                 self.see = nn.Linear(look, config.look_width)
-            self.gcn = GCN(NODES, width, dim, config.local_dropout)
+            self.gcn = GCN(NODES, width, config.dim, config.local_dropout)
         if config.fusion == "midf":
-            self.midf = MIDF(dim, config.heads, bugs)
-        self.to_text = text_projection(text_encoder.dim, dim, bugs)
+            self.midf = MIDF(config.dim, config.heads, config.released_bugs)
+        self.build_text()
 
     def encode_split(self, split: Split, *, progress: bool = True) -> EncodedSplit:
         """A split as this model reads it, with the graphs of its pictures."""
         encoded = super().encode_split(split, progress=progress)
         if self.reads_local:
-            drea = drea_of(self.config.drea)
-            settings = {"drea": asdict(drea) if drea else None}
+            drea = DREA() if self.config.drea else None
+            how = partial(graph_of, drea=drea), {"drea": drea and asdict(drea)}
             where = self.source, self.image_encoder, split
-            of = partial(graph_of, drea=drea)
-            graphs = cached_graphs(*where, of, settings, progress=progress)
+            graphs = objects.cached_graphs(*where, *how, progress=progress)
             encoded.features |= {k: graphs[k] for k in self.reads_local}
         return encoded
 
-    def image_features(self, images: Tensor) -> dict[str, Tensor]:
-        """What the image encoder gives, from `[B, 3, H, W]`."""
-        return super().image_features(images) if self.reads else {}
-
     def global_vector(self, features: Mapping[str, Tensor]) -> Tensor:
         """l2norm(v_g * m): `[B, dim]`."""
-        pooled = self.standardise(features["pooled"].float())
-        v = self.project(self.dropout(pooled))  # v_g (B, dim)
-        if self.mvsa is not None:
-            v = v * self.mvsa([features[f] for f in FEATURES[:4]])
+        v = self.masked_picture(features)
         return F.normalize(v, dim=1)  # global
 
     def local_vector(self, features: Mapping[str, Tensor]) -> Tensor:
-        """l2norm(GCN(A, X)): `[B, dim]`.
-
-        Reads "nodes" X and "adjacency" A `[B, 20, 20]`; if `look_width`, also
-        "looks" `[B, 20, D]`.
-        """
+        """l2norm(GCN(A, X)): `[B, dim]`."""
         missing = [k for k in self.reads_local if k not in features]
         if missing:
             raise RsirError(
@@ -467,21 +356,12 @@ class GaLR(TripletTower):
         """Cosines `[B, T]`."""
         return images["v"] @ texts["t"].T  # score
 
-    @classmethod
-    def from_official(cls, state_dict, vocabulary=None) -> "ReleasedGaLR":
-        """The authors' checkpoint in evaluation mode, see `AMFMN.from_official`."""
-        from rsir.models.released_weights import load_galr
-
-        return load_galr(ReleasedGaLR, state_dict, vocabulary)
-
-
-class ReleasedGaLR(GaLR):
-    """GaLR, called as its authors call it."""
-
-    def forward(self, images: Tensor, X: Tensor, A: Tensor, token_ids: Tensor):
-        """Scores `[B, T]` of `[B, 3, 256, 256]`, two `[B, 20, 20]`, `[T, L]`."""
-        features = self.image_features(images) | {"nodes": X, "adjacency": A}
-        return super().forward(features, token_ids)
+    def forward(self, images, *rest) -> Tensor:
+        """As `TwoTower`; as released, X and A `[B, 20, 20]` may stand between."""
+        *graph, texts = rest
+        if graph:
+            images = self.image_features(images) | dict(zip(self.reads_local, graph))
+        return super().forward(images, texts)
 
 
 # encoders, loss and schedule are AMFMN's: the two differ in what the papers do
@@ -492,16 +372,8 @@ PRESETS = {
     "cpu": AMFMN["cpu"] | {"look_width": 192, "local_dropout": 0.3, "epochs": 20},
     # as released
     "paper": AMFMN["paper"]
-    | {
-        "text_encoder": "uniskip",
-        "lr": 2e-4,
-        "text_lr": 2e-4,
-        "batch": 100,
-        "epochs": 70,
-        "patience": 70,
-        "loss": "all",
-        "margin": 0.2,
-    },
+    | {"text_encoder": "uniskip", "lr": 2e-4, "text_lr": 2e-4}
+    | {"loss": "all", "margin": 0.2, "batch": 100, "epochs": 70, "patience": 70},
 }
 
 VARIANTS = {

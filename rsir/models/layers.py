@@ -1,18 +1,12 @@
 """Small layers that several systems share."""
 
-from contextlib import nullcontext
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 class Standardise(nn.Module):
-    """(x - mean) / std of each of `dim` features; before `fit`, x.
-
-    Frozen features differ in scale by orders of magnitude.
-    """
+    """(x - mean) / std of each of `dim` features; before `fit`, x."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -27,23 +21,6 @@ class Standardise(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         return (features - self.mean) / self.std
-
-
-def attend(query, key, value, mask=None, dropout: float = 0.0) -> Tensor:
-    """softmax(q k^T / sqrt(d)) v: `[B, heads, L, d]`.
-
-    Args:
-        query: `[B, heads, L, d]`.
-        key, value: `[B, heads, M, d]`.
-        mask: bool, spreads to `[B, heads, L, M]`; False: not read.
-        dropout: on the weights.
-    """
-    # few tokens on a CPU: plain matrix products have the faster backward pass
-    slow = not query.is_cuda and query.requires_grad
-    with sdpa_kernel(SDPBackend.MATH) if slow else nullcontext():
-        return F.scaled_dot_product_attention(
-            query, key, value, mask, dropout_p=dropout
-        )
 
 
 def head(dim: int, out: int, hidden: int) -> nn.Module:

@@ -1,9 +1,9 @@
-"""Losses on a score matrix: pure functions, no models, no data.
+"""Losses on a score matrix. Explained in chapter 02.
 
 All take `scores` `[B, B]`: row i is image i, column j is caption j, and
 caption i belongs to image i. `positive` `[B, B]` is True where a caption
 describes an image, the diagonal included: in these data sets the same
-sentence stands beside several images (chapter 01). Explained in chapter 02.
+sentence stands beside several images (chapter 01).
 """
 
 import math
@@ -17,13 +17,11 @@ def triplet_all(
 ) -> Tensor:
     """Bidirectional triplet loss over all negatives: the mean over anchors.
 
-    Source: AMFMN paper, eq. (28); its sum is divided by B, so that batches
-    compare. As released, `positive` is None: duplicates count as negatives.
+    Source: AMFMN paper, eq. (28), divided by B, so that batches compare.
 
     Args:
-        scores: `[B, B]`.
         margin: a number, or `[B, B]` from `dynamic_margin`.
-        positive: `[B, B]` bool; these pairs are not negatives.
+        positive: these pairs are no negatives; None, as released: the diagonal.
     """
     captions, images = _hinges(scores, margin, positive)
     return (captions.sum() + images.sum()) / len(scores)  # (28)
@@ -38,20 +36,17 @@ def triplet_hard(
 
 
 def _hinges(scores, margin, positive) -> tuple[Tensor, Tensor]:
-    """Hinge of every negative, for both directions: two `[B, B]`."""
-    skip = _diagonal(scores)
+    positive = _positive(scores, positive)
     own = scores.diagonal()
     captions = (margin + scores - own[:, None]).clamp(min=0)  # anchor: the image
     images = (margin + scores - own[None, :]).clamp(min=0)  # anchor: the caption
-    if positive is not None:
-        skip = skip | positive
-    return captions.masked_fill(skip, 0), images.masked_fill(skip, 0)
+    return captions.masked_fill(positive, 0), images.masked_fill(positive, 0)
 
 
-def _diagonal(scores: Tensor) -> Tensor:
-    if scores.ndim != 2 or scores.shape[0] != scores.shape[1]:
-        raise ValueError(f"scores: shape {tuple(scores.shape)}, expected [B, B]")
-    return torch.eye(len(scores), dtype=torch.bool, device=scores.device)
+def _positive(scores, positive) -> Tensor:
+    if positive is None:
+        return torch.eye(len(scores), dtype=torch.bool, device=scores.device)
+    return positive
 
 
 def dynamic_margin(similarity: Tensor, gamma: float = 0.6, beta: float = 5.0) -> Tensor:
@@ -60,15 +55,10 @@ def dynamic_margin(similarity: Tensor, gamma: float = 0.6, beta: float = 5.0) ->
     Source: AMFMN paper, eq. (29).
 
     Args:
-        similarity: S in [0, 1], any shape: caption j against the captions of
-            image i.
+        similarity: S in [0, 1], any shape.
         gamma: margin at S = 0; at S = 1 it is 0.
-        beta: how late the margin falls.
+        beta: how late the margin falls; positive.
     """
-    if not 0 < gamma < 1:
-        raise ValueError(f"gamma is {gamma}: must lie between 0 and 1")
-    if beta <= 0:
-        raise ValueError(f"beta is {beta}: must be positive")
     top = math.exp(beta)
     return gamma * (top - torch.exp(beta * similarity)) / (top - 1)  # (29)
 
@@ -78,16 +68,11 @@ def contrastive(
 ) -> Tensor:
     """InfoNCE: the mean of both directions.
 
-    A row with several positives spreads its target evenly over them.
-
-    Args:
-        scores: `[B, B]`.
-        temperature: the scores are divided by it.
-        positive: `[B, B]` bool; None: the diagonal.
+    A row with several positives spreads its target evenly over them; without
+    `positive`, it has the one on the diagonal.
     """
-    diagonal = _diagonal(scores)
     logits = scores / temperature
-    target = (diagonal if positive is None else positive).to(logits.dtype)
+    target = _positive(scores, positive).to(logits.dtype)
     rows = target / target.sum(1, keepdim=True)
     columns = target / target.sum(0, keepdim=True)
     i2t = -(rows * logits.log_softmax(1)).sum(1).mean()

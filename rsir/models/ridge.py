@@ -1,12 +1,11 @@
 """The ridge baseline: picture statistics, bags of words, one matrix.
 
-Not a published system. It needs NumPy and seconds, no network, no weights and
-no PyTorch, and still it is a real linear model: ridge regression from simple
-measurements of a picture to the mean bag of words of its captions. Chapter 01
-builds it and then uses it to explain the protocol.
+Not a published system: ridge regression from simple measurements of a picture
+to the mean bag of words of its captions, with NumPy, in seconds, without
+PyTorch or weights. Chapter 01 builds it and explains the protocol with it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -17,6 +16,8 @@ from rsir.data.images import open_image
 from rsir.data.split import Split
 from rsir.data.text import Vocabulary, tokenize
 
+PENALTY = 0.03  # of the ridge
+THRESHOLD = 5  # least count of a word
 EDGE = 64  # pictures are measured in this size, in pixels
 STRENGTHS = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32]  # of edges
 _WAVE = np.fft.fftfreq(EDGE)
@@ -28,9 +29,8 @@ RING_SIZE = np.bincount(RING)
 def colour(rgb: np.ndarray) -> np.ndarray:
     """245 numbers of a picture [64, 64, 3] in 0..1.
 
-    How often each of 125 colours occurs, and mean and spread of each channel
-    in the fields of a 2 x 2 and a 4 x 4 grid, sorted, so that a turned picture
-    gives the same.
+    How often each of 125 colours occurs, and mean and spread of each channel in
+    the fields of two grids, sorted: the same for a turned picture.
     """
     code = np.minimum((rgb * 5).astype(int), 4) @ [25, 5, 1]
     found = [np.sqrt(np.bincount(code.ravel(), minlength=125) / code.size)]
@@ -46,8 +46,7 @@ def colour(rgb: np.ndarray) -> np.ndarray:
 def texture(rgb: np.ndarray) -> np.ndarray:
     """77 numbers of a picture [64, 64, 3] in 0..1.
 
-    Directions and strengths of edges at three scales, and the power spectrum
-    in eight rings.
+    Directions and strengths of edges at three scales; power in eight rings.
     """
     grey = rgb.mean(axis=2)
     found = []
@@ -67,22 +66,13 @@ def texture(rgb: np.ndarray) -> np.ndarray:
     return np.concatenate(found)
 
 
-MEASURES = {"colour": colour, "texture": texture}
-
-
-def picture_statistics(
-    paths: Sequence, parts: Sequence[str] = ("colour", "texture")
-) -> np.ndarray:
-    """Measurements of pictures, float32 [n_images, n_statistics].
-
-    Raises:
-        RsirError: a picture cannot be read; the message names it.
-    """
+def picture_statistics(paths: Sequence) -> np.ndarray:
+    """Measurements of pictures, float32 [n_images, 322]."""
 
     def measure(path):
         image = open_image(path).resize((EDGE, EDGE), Image.Resampling.BOX)
         rgb = np.asarray(image, np.float32) / 255  # (64, 64, 3)
-        return np.concatenate([MEASURES[part](rgb) for part in parts])
+        return np.concatenate([colour(rgb), texture(rgb)])
 
     with ThreadPoolExecutor(4) as pool:
         return np.array(list(pool.map(measure, paths)), np.float32)
@@ -91,18 +81,14 @@ def picture_statistics(
 class BagOfWords:
     """Sentences as sets of weighted words, of length one, minus their mean.
 
-    A word weighs -log of the share of training captions that hold it; the mean
-    is that of the training captions.
-
-    Args:
-        split: the training split.
-        threshold: least count of a word.
+    A word weighs -log of the share of captions of `train` that hold it; the
+    mean is that of these captions.
     """
 
-    def __init__(self, split: Split, threshold: int = 5) -> None:
-        self.words = Vocabulary.build(split.captions, threshold)
+    def __init__(self, train: Split) -> None:
+        self.words = Vocabulary.build(train.captions, THRESHOLD)
         self.weight, self.mean = np.float32(1), np.float32(0)
-        texts, which = split.unique_texts()
+        texts, which = train.unique_texts()
         often = np.bincount(which) / len(which)  # [n_texts]
         share = often @ (self.encode(texts) > 0)  # [n_words]
         self.weight = -np.log(np.maximum(share, 1 / len(which))).astype(np.float32)
@@ -121,9 +107,8 @@ class BagOfWords:
         texts, which = split.unique_texts()
         part = 1 / split.counts()[split.owner]  # [n_captions]
         shape = split.n_images, len(texts)
-        return sparse.csr_array((part, (split.owner, which)), shape) @ self.encode(
-            texts
-        )
+        shares = sparse.csr_array((part, (split.owner, which)), shape)
+        return shares @ self.encode(texts)
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -136,7 +121,7 @@ def solve(x: np.ndarray, y: np.ndarray, penalty: float) -> np.ndarray:
     """W that minimises |XW - Y|^2 + penalty * n |W|^2, in closed form.
 
     Args:
-        x: [n, n_in], centred. y: [n, n_out], centred.
+        x, y: [n, n_in] and [n, n_out], centred.
         penalty: from 0; times n, so that it does not depend on n.
     """
     square = x.T @ x + penalty * len(x) * np.eye(x.shape[1])
@@ -147,33 +132,26 @@ class Ridge:
     """Ridge regression from picture statistics to bags of words.
 
     Args:
-        penalty: of the ridge.
-        threshold: least count of a word.
         look: function of a split that gives [n_images, n_features]; None:
             `picture_statistics` of its images.
     """
 
-    def __init__(self, penalty: float = 0.03, threshold: int = 5, look=None) -> None:
-        self.penalty, self.threshold = penalty, threshold
+    def __init__(self, look: Callable[[Split], np.ndarray] | None = None) -> None:
         self.look = look or (lambda split: picture_statistics(split.images))
 
     def fit(self, train: Split) -> "Ridge":
         """Learn from a training split; takes seconds."""
         x = np.asarray(self.look(train), float)
         self.mean, self.std = x.mean(axis=0), x.std(axis=0) + 1e-6
-        self.words = BagOfWords(train, self.threshold)
+        self.words = BagOfWords(train)
         y = self.words.of_images(train)
-        self.matrix = solve((x - self.mean) / self.std, y, self.penalty)
+        self.matrix = solve((x - self.mean) / self.std, y, PENALTY)
         return self
-
-    def predict(self, split: Split) -> np.ndarray:
-        """A bag of words for each picture, [n_images, n_words]."""
-        x = (np.asarray(self.look(split), float) - self.mean) / self.std
-        return unit(x @ self.matrix)
 
     def scores(self, split: Split) -> np.ndarray:
         """[n_images, n_captions], float32; duplicates tie exactly."""
+        x = (np.asarray(self.look(split), float) - self.mean) / self.std
         # one product of all captions might add up the same in another order
         texts, which = split.unique_texts()
-        table = self.predict(split) @ unit(self.words.encode(texts)).T
+        table = unit(x @ self.matrix) @ unit(self.words.encode(texts)).T
         return table.astype(np.float32)[:, which]

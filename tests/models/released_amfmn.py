@@ -12,39 +12,32 @@ WORDS, EMBED, HIDDEN = 51, 620, 2400
 NET = "extract_feature.resnet."
 
 
-def names(attention, words=WORDS):
+def names(attention):
     """{released name: shape} of a checkpoint."""
-    shapes = {
-        f"{NET}{name}": tuple(value.shape)
-        for name, value in resnet18().state_dict().items()
-    }
-
-    def linear(name, *shape):
-        shapes[f"{name}.weight"] = shape
-        shapes[f"{name}.bias"] = shape[:1]
-
-    linear("extract_feature.linear", 512, 512)
-    linear("mvsa.LF_conv", 3, 192, 3, 3)
-    linear("mvsa.HF_conv", 3, 768, 1, 1)
-    linear("mvsa.conv1x1_1", 1, 6, 1, 1)
-    linear("mvsa.conv1x1_2", 1, 6, 1, 1)
-    linear("mvsa.solo_attention", 512, 256)
-    text = "text_feature.seq2vec."
-    shapes[f"{text}embedding.weight"] = (words, EMBED)
-    for gate in "rin":
-        linear(f"{text}rnn.gru_cell.weight_i{gate}", HIDDEN, EMBED)
-        shapes[f"{text}rnn.gru_cell.weight_h{gate}.weight"] = (HIDDEN, HIDDEN)
-    linear("text_feature.to_out", 512, HIDDEN)
-    cross = "cross_attention_s."
+    net = resnet18().state_dict().items()
+    shapes = {f"{NET}{name}": tuple(value.shape) for name, value in net}
+    text, cross = "text_feature.seq2vec.", "cross_attention_s."
+    linear = {
+        "extract_feature.linear": (512, 512),
+        "mvsa.LF_conv": (3, 192, 3, 3),
+        "mvsa.HF_conv": (3, 768, 1, 1),
+        "mvsa.conv1x1_1": (1, 6, 1, 1),
+        "mvsa.conv1x1_2": (1, 6, 1, 1),
+        "mvsa.solo_attention": (512, 256),
+        "text_feature.to_out": (512, HIDDEN),
+        "vgmf_gate.gate": (512, 1024),
+    } | {f"{text}rnn.gru_cell.weight_i{gate}": (HIDDEN, EMBED) for gate in "rin"}
     if attention == "soft":
-        linear(f"{cross}cross_attention.0", 512, 512)
+        linear[f"{cross}cross_attention.0"] = (512, 512)
     elif attention == "fusion":
-        linear(f"{cross}cross_attention_fc1.0", 512, 1024)
-        linear(f"{cross}cross_attention_fc2.0", 512, 1024)
+        linear |= {f"{cross}cross_attention_fc{i}.0": (512, 1024) for i in (1, 2)}
     else:
-        linear(f"{cross}fc_visual.0", 512, 512)
-        linear(f"{cross}fc_text.0", 512, 512)
-    linear("vgmf_gate.gate", 512, 1024)
+        linear |= {f"{cross}fc_{side}.0": (512, 512) for side in ("visual", "text")}
+    for name, shape in linear.items():
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    shapes[f"{text}embedding.weight"] = (WORDS, EMBED)
+    for gate in "rin":
+        shapes[f"{text}rnn.gru_cell.weight_h{gate}.weight"] = (HIDDEN, HIDDEN)
     return shapes
 
 
@@ -68,16 +61,14 @@ def random_state(shapes, seed=0):
 
 def maps_of(state, x):
     """The four residual stages of ResNet-18."""
-    net = resnet18()
+    net, maps = resnet18().eval(), []
     net.load_state_dict(
         {k.removeprefix(NET): v for k, v in state.items() if k.startswith(NET)}
     )
-    net.eval()
-    x = net.maxpool(net.relu(net.bn1(net.conv1(x))))
-    maps = []
-    for stage in (net.layer1, net.layer2, net.layer3, net.layer4):
-        x = stage(x)
-        maps.append(x)
+    for name, layer in list(net.named_children())[:-2]:
+        x = layer(x)
+        if name.startswith("layer"):
+            maps.append(x)
     return maps
 
 
@@ -92,9 +83,8 @@ def image_vectors(state, images):
         return x.repeat_interleave(2, 2).repeat_interleave(2, 3)
 
     def conv(x, name, stride=1):
-        return F.conv2d(
-            x, state[f"mvsa.{name}.weight"], state[f"mvsa.{name}.bias"], stride=stride
-        )
+        weights = (state[f"mvsa.{name}.{part}"] for part in ("weight", "bias"))
+        return F.conv2d(x, *weights, stride=stride)
 
     lower = torch.cat([f1, double(f2)], 1)  # (B, 192, 64, 64)
     higher = torch.cat([f3, double(f4)], 1)  # (B, 768, 16, 16)
@@ -133,13 +123,11 @@ def scores(state, attention, images, ids):
         v, t = v[:, None].expand(shape), t[None].expand(shape)
         at = "cross_attention_s."
         if attention == "soft":
-            gate = linear(state, f"{at}cross_attention.0", v)
-            guided = torch.sigmoid(gate) * t
+            guided = torch.sigmoid(linear(state, f"{at}cross_attention.0", v)) * t
         elif attention == "fusion":
-            both = torch.cat([v, t], -1)
-            guided = torch.sigmoid(
-                linear(state, f"{at}cross_attention_fc1.0", both)
-            ) * linear(state, f"{at}cross_attention_fc2.0", both)
+            both, fc = torch.cat([v, t], -1), f"{at}cross_attention_fc"
+            gate = torch.sigmoid(linear(state, f"{fc}1.0", both))
+            guided = gate * linear(state, f"{fc}2.0", both)
         else:
             f_v = linear(state, f"{at}fc_visual.0", v)
             f_t = linear(state, f"{at}fc_text.0", t)

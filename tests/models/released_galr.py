@@ -21,31 +21,27 @@ BLOCKS = {
 
 def names():
     """{released name: shape} of a checkpoint."""
-    shapes = {
-        name: shape
-        for name, shape in amfmn.names("soft").items()
-        if not name.startswith(("cross_attention_s.", "vgmf_gate."))
-    } | {
-        "local_feature.fc1.weight": (20, 20),
-        "local_feature.fc2.weight": (10, 20),
-        "local_feature.fc3.weight": (20, 10),
+    other = ("cross_attention_s.", "vgmf_gate.")
+    shapes = amfmn.names("soft").items()
+    shapes = {name: shape for name, shape in shapes if not name.startswith(other)}
+    for layer, shape in {"fc1": (20, 20), "fc2": (10, 20), "fc3": (20, 10)}.items():
+        shapes[f"local_feature.{layer}.weight"] = shape
+    linear = {
+        "local_feature.out": (DIM, 400),
+        "fusion.dynamic_weight.0": (DIM, DIM),
+        "fusion.dynamic_weight.3": (2, DIM),
     }
-
-    def add(name, out, into):
-        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = ((out, into), (out,))
-
-    add("local_feature.out", DIM, 400)
     for block, attentions in BLOCKS.items():
+        at = f"fusion.{block}"
         for attention in attentions:
             for part in ("v", "k", "q", "merge"):
-                add(f"fusion.{block}.{attention}.linear_{part}", DIM, DIM)
-        add(f"fusion.{block}.ffn.mlp.fc.linear", HIDDEN, DIM)
-        add(f"fusion.{block}.ffn.mlp.linear", DIM, HIDDEN)
+                linear[f"{at}.{attention}.linear_{part}"] = (DIM, DIM)
+        linear[f"{at}.ffn.mlp.fc.linear"] = (HIDDEN, DIM)
+        linear[f"{at}.ffn.mlp.linear"] = (DIM, HIDDEN)
         for norm in range(1, len(attentions) + 2):
-            shapes[f"fusion.{block}.norm{norm}.a_2"] = (DIM,)
-            shapes[f"fusion.{block}.norm{norm}.b_2"] = (DIM,)
-    add("fusion.dynamic_weight.0", DIM, DIM)
-    add("fusion.dynamic_weight.3", 2, DIM)
+            shapes |= {f"{at}.norm{norm}.a_2": (DIM,), f"{at}.norm{norm}.b_2": (DIM,)}
+    for name, shape in linear.items():
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
     return shapes
 
 
@@ -83,19 +79,16 @@ def attend(state, at, x, y):
 def block(state, name, x, guide=None):
     """SA, or SGA if there is a guide."""
     at = f"fusion.{name}"
-    first = "mhatt" if guide is None else "mhatt1"
+    first, *second = BLOCKS[name]
     x = norm(state, f"{at}.norm1", x + attend(state, f"{at}.{first}", x, x))
-    last = "norm2"
-    if guide is not None:
-        x = norm(state, f"{at}.norm2", x + attend(state, f"{at}.mhatt2", x, guide))
-        last = "norm3"
+    for name in second:
+        x = norm(state, f"{at}.norm2", x + attend(state, f"{at}.{name}", x, guide))
     hidden = torch.relu(linear(state, f"{at}.ffn.mlp.fc.linear", x))
-    return norm(
-        state, f"{at}.{last}", x + linear(state, f"{at}.ffn.mlp.linear", hidden)
-    )
+    x = x + linear(state, f"{at}.ffn.mlp.linear", hidden)
+    return norm(state, f"{at}.norm{2 + len(second)}", x)
 
 
-def fused(state, g, loc, mended=False):
+def fused(state, g, loc, mended):
     g, loc = g[:, None], loc[:, None]
     g, loc = block(state, "g2g_SA", g), block(state, "l2l_SA", loc)
     loc = block(state, "g2l_SGA", loc, g)
@@ -107,17 +100,9 @@ def fused(state, g, loc, mended=False):
     return gamma[:, :1] * one + gamma[:, int(mended)][:, None] * two
 
 
-def image_vectors(state, images, X, A, mended=False):
-    return fused(
-        state,
-        unit(amfmn.image_vectors(state, images)),
-        local_vectors(state, X, A),
-        mended,
-    )
-
-
-def scores(state, images, X, A, ids):
-    """`[B, T]`, as released."""
+def scores(state, images, X, A, ids, mended=False):
+    """`[B, T]`, as released, or with gamma_1 for the second term."""
     with torch.no_grad():
-        v = image_vectors(state, images, X, A)
+        g = unit(amfmn.image_vectors(state, images))
+        v = fused(state, g, local_vectors(state, X, A), mended)
         return unit(v) @ unit(amfmn.text_vectors(state, ids)).T

@@ -10,18 +10,11 @@ from tower_samples import features, make, pairs
 
 from rsir.models import build
 from rsir.models.base import score_split
-from rsir.models.galr import (
-    ALL_RELEASED,
-    GCN,
-    MIDF,
-    Attention,
-    GaLR,
-    LayerNorm,
-)
+from rsir.models.galr import ALL_RELEASED, Attention, GaLR, LayerNorm
 from rsir.utils.errors import RsirError
 
 DIM = 16
-FUSIONS = ("midf", "sum", "global", "local")
+BOTH = ("midf", "sum")
 
 
 def test_attention_over_many_items_is_torchs():
@@ -49,51 +42,17 @@ def test_layer_norm_is_the_released_one(scale):
     torch.testing.assert_close(norm(x), (x - 3 * scale) / (std + 1e-6) * 2 + 0.5)
 
 
-def test_gcn_is_its_equations_node_by_node():
-    torch.manual_seed(0)
-    gcn = GCN(nodes=4, width=6, dim=5)
-    A, X = torch.rand(2, 4, 4), torch.randn(2, 4, 6)
-    for b in range(2):
-        x = X[b]
-        for layer in (gcn.fc1, gcn.fc2, gcn.fc3):
-            rows = []
-            for i in range(4):
-                heard = sum(A[b, i, j] * x[j] for j in range(4))
-                rows.append((layer.weight @ heard).clamp(min=0))
-            x = torch.stack(rows)
-        expected = gcn.out.weight @ x.reshape(-1) + gcn.out.bias
-        torch.testing.assert_close(gcn(A, X)[b], expected)
-    assert gcn.fc2.out_features == 3
-
-
-def test_midf_weighs_two_terms():
-    torch.manual_seed(0)
-    midf = MIDF(DIM).eval()
-    g, loc = torch.randn(5, DIM), torch.randn(5, DIM)
-    with torch.no_grad():
-        one, two, gamma = midf.terms(g, loc)
-        torch.testing.assert_close(gamma.sum(1), torch.ones(5))
-        mended = midf(g, loc)
-        torch.testing.assert_close(mended, gamma[:, :1] * one + gamma[:, 1:] * two)
-        midf.released_bugs = ("gamma",)
-        released = midf(g, loc)
-        torch.testing.assert_close(released, gamma[:, :1] * (one + two))
-
-
-@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("fusion", [*BOTH, "global", "local"])
 def test_score_is_the_cosine_of_two_sides(fusion):
     images, texts = features(text_dim=12)
     model = make(GaLR, 12, fusion=fusion)
     with torch.no_grad():
         found = model(images, texts)
         sides = {"global": model.global_vector, "local": model.local_vector}
-        if fusion in sides:
-            v = sides[fusion](images)
-        else:
-            g, loc = (f(images) for f in sides.values())
-            torch.testing.assert_close(g.norm(dim=1), torch.ones(5))
-            torch.testing.assert_close(loc.norm(dim=1), torch.ones(5))
-            v = g + loc if fusion == "sum" else model.midf(g, loc)
+        parts = [f(images) for name, f in sides.items() if fusion in (name, *BOTH)]
+        for part in parts:
+            torch.testing.assert_close(part.norm(dim=1), torch.ones(5))
+        v = model.midf(*parts) if fusion == "midf" else sum(parts)
         t = model.to_text(texts["pooled"])
         expected = F.cosine_similarity(v[:, None], t[None], dim=-1)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
@@ -112,6 +71,15 @@ def test_score_is_the_cosine_of_two_sides(fusion):
 def test_wrong_options_are_named(options, says):
     with pytest.raises(RsirError, match=says):
         make(GaLR, **options)
+
+
+def test_a_picture_needs_a_graph_of_twenty_nodes():
+    model, (images, texts) = make(GaLR, 12), features(text_dim=12)
+    with pytest.raises(RsirError, match=r"\(20, 9\)\), expected .*\(20, 20\)\)"):
+        model(images | {"nodes": images["looks"]}, texts)
+    del images["nodes"]
+    with pytest.raises(RsirError, match="nodes: missing; .* fusion='global'"):
+        model(images, texts)
 
 
 def test_missing_nodes_stay_silent():
@@ -149,19 +117,3 @@ def test_the_released_head_gets_no_gradient(bugs, learns):
     graph = model.gcn.fc1.weight.grad.abs().max()
     assert graph > 1e-3
     assert (max(grads) > 1e-3 * graph) if learns else (max(grads) < 1e-5 * graph)
-
-
-def test_attention_over_one_item_is_a_linear_map():
-    torch.manual_seed(0)
-    attention = Attention(DIM, heads=4).eval()
-    x = torch.randn(5, 1, DIM)
-    one, two = torch.randn(5, 1, DIM), torch.randn(5, 1, DIM)
-    read = attention(x, one)
-    torch.testing.assert_close(read, attention.merge(attention.value(one)))
-    torch.testing.assert_close(read, attention(torch.randn_like(x), one))
-    mixed = attention(x, 0.3 * one + 0.7 * two)
-    torch.testing.assert_close(mixed, 0.3 * read + 0.7 * attention(x, two))
-    read.pow(2).sum().backward()
-    for idle in (attention.query, attention.key):
-        assert idle.weight.grad.abs().max() < 1e-6
-    assert attention.value.weight.grad.abs().max() > 1e-3
