@@ -10,6 +10,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from rsir import models
 from rsir.data.text import Vocabulary
@@ -32,19 +33,19 @@ def start_run(config: Config, run_dir: Path | None, precision: str) -> str:
     if run_dir is None:
         return precision
     path, wanted = run_dir / CONFIG, config.to_dict()
-    if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        begun = found.pop("began_with_precision", precision)
-        if found != wanted:
-            other = [k for k in wanted | found if found.get(k) != wanted.get(k)]
-            raise RsirError(
-                f"{path}: this folder holds a run of another config "
-                f"({', '.join(other)} differ); remove the folder or name another one"
-            )
-        return begun
-    with atomic_write(path) as file:
-        json.dump(wanted | {"began_with_precision": precision}, file, indent=1)
-    return precision
+    if not path.exists():
+        with atomic_write(path) as file:
+            json.dump(wanted | {"began_with_precision": precision}, file, indent=1)
+        return precision
+    found = json.loads(path.read_text(encoding="utf-8"))
+    begun = found.pop("began_with_precision", precision)
+    if found != wanted:
+        other = [k for k in wanted | found if found.get(k) != wanted.get(k)]
+        raise RsirError(
+            f"{path}: this folder holds a run of another config "
+            f"({', '.join(other)} differ); remove the folder or name another one"
+        )
+    return begun
 
 
 def load_run(run_dir: str | Path) -> TwoTower:
@@ -74,26 +75,20 @@ def load_run(run_dir: str | Path) -> TwoTower:
     return model.eval()
 
 
-def _learned(model: TwoTower) -> dict:
-    state = model.state_dict()
-    return {k: v for k, v in state.items() if not k.startswith("image_encoder.")}
-
-
-def save_weights(model: TwoTower, path: Path) -> None:
-    """All weights but the image encoder's, atomically."""
-    state = {k: v.detach().cpu().contiguous() for k, v in _learned(model).items()}
-    aside = path.with_suffix(".tmp")
-    save_file(state, aside)
-    os.replace(aside, path)
+def _learned(model: TwoTower) -> dict[str, Tensor]:
+    """Copies of all weights but the image encoder's."""
+    state = model.state_dict().items()
+    own = {k: v for k, v in state if not k.startswith("image_encoder.")}
+    return {k: v.detach().cpu().contiguous().clone() for k, v in own.items()}
 
 
 def load_weights(model: TwoTower, path: Path) -> None:
-    """Read what `save_weights` wrote.
+    """Put the weights of a run folder into a model of its config.
 
     Raises:
         RsirError: if the file is missing or does not fit the model.
     """
-    if not Path(path).is_file():
+    if not path.is_file():
         raise RsirError(f"{path}: no weights here; train first")
     try:
         state = load_file(path)
@@ -121,21 +116,21 @@ class Checkpoints:
 
     def __init__(self, accelerator, run_dir: Path | None) -> None:
         self.accelerator, self.run_dir = accelerator, run_dir
-        self._best: dict | None = None
+        self._best: dict[str, Tensor] = {}
 
     def states(self) -> dict[int, Path]:
         """Whole states by epoch."""
         names = self.run_dir.glob("state-*") if self.run_dir else ()
         return {int(p.name.removeprefix("state-")): p for p in names}
 
-    def load(self) -> tuple[int, dict] | None:
+    def load(self) -> tuple[int, dict]:
         """Restore the last state; return next epoch and notes."""
         states = self.states()
         if not states:
-            return None
-        folder = states[max(states)]
-        self.accelerator.load_state(str(folder))
-        return max(states) + 1, json.loads((folder / "notes.json").read_text())
+            return 0, {}
+        last = max(states)
+        self.accelerator.load_state(str(states[last]))
+        return last + 1, json.loads((states[last] / "notes.json").read_text())
 
     def save(self, epoch: int, notes: dict) -> None:
         """Write aside, rename, remove the older state."""
@@ -158,14 +153,16 @@ class Checkpoints:
     def keep_best(self, model: TwoTower) -> None:
         """Keep the weights of the best epoch so far."""
         if self.run_dir is None:
-            self._best = {k: v.detach().clone() for k, v in model.state_dict().items()}
+            self._best = _learned(model)
         elif self.accelerator.is_main_process:
-            save_weights(model, self.run_dir / BEST)
+            aside = self.run_dir / "best.tmp"
+            save_file(_learned(model), aside)
+            os.replace(aside, self.run_dir / BEST)
 
     def load_best(self, model: TwoTower) -> None:
         """Put the best weights back into the model, if any."""
         self.accelerator.wait_for_everyone()
-        if self._best is not None:
-            model.load_state_dict(self._best)
-        elif self.run_dir and (self.run_dir / BEST).exists():
+        if self.run_dir is None:
+            model.load_state_dict(self._best, strict=False)
+        elif (self.run_dir / BEST).exists():
             load_weights(model, self.run_dir / BEST)

@@ -43,8 +43,9 @@ def test_a_vector_does_not_know_where_north_is():
 def test_heads_start_on_stored_vectors_and_leave_no_trace():
     model = small(head_epochs=40, start="f4")
     captions = model.text_encoder.tokenize(TEXTS)
+    pooled = images_of()["pooled"]
     train = SimpleNamespace(
-        features={"pooled": images_of()["pooled"].numpy()},
+        features={"pooled": pooled.numpy()},
         inputs={"ids": captions},
         texts_of=np.arange(6)[:, None],
         n_captions_of=np.ones(6, dtype=np.int64),
@@ -60,8 +61,6 @@ def test_heads_start_on_stored_vectors_and_leave_no_trace():
     assert torch.equal(again.to_image[0].weight, model.to_image[0].weight)
     with torch.no_grad():
         model.eval()
-        sides = model._image_sides(
-            model.standardise(torch.tensor(train.features["pooled"])), None
-        )
+        sides = model.encode_images({"pooled": pooled})
         texts = model.encode_texts(model.text_features(captions))
     assert (model.score(sides, texts).argmax(1) == torch.arange(6)).all()
