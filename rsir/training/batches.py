@@ -19,16 +19,9 @@ from rsir.utils.errors import RsirError
 class PairDataset(Dataset):
     """Items of one epoch: every image once, with one of its captions.
 
-    Order and captions are drawn from (seed, epoch), so a resumed run
-    sees what the killed one would have seen. While a batch is learned
-    from, a thread reads the next: the one `stride` places further.
-
-    Args:
-        encoded: the train split as the model reads it; each image needs a
-            caption.
-        seed: of order and captions.
-        stride: images of a batch, over all processes; 0: do not read
-            ahead.
+    Order and captions are drawn from (seed, epoch): a resumed run sees what the
+    killed one would have seen. While a batch is learned from, a thread reads the
+    next, `stride` places further: images of a batch, over all processes.
     """
 
     def __init__(self, encoded: EncodedSplit, seed: int, stride: int = 0) -> None:
@@ -43,8 +36,7 @@ class PairDataset(Dataset):
             )
         self.draw(0)
 
-    # not named set_epoch: Accelerate would call that with a count of
-    # its own, which starts at 0 again in a resumed run
+    # not set_epoch: Accelerate calls that, and counts from 0 in a resumed run
     def draw(self, epoch: int) -> None:
         """Draw order and captions of an epoch."""
         draw = np.random.default_rng([self.seed, epoch])
@@ -82,9 +74,7 @@ class PairDataset(Dataset):
 class PositivePairs:
     """What is known of every pair of a batch: `[B, B]` each.
 
-    Args:
-        encoded: the train split as the model reads it.
-        similarity: also compute S of AMFMN's eq. (29).
+    With `similarity` also S of AMFMN's eq. (29).
     """
 
     def __init__(self, encoded: EncodedSplit, similarity: bool) -> None:
@@ -92,11 +82,8 @@ class PositivePairs:
         self.similarity = CaptionSimilarity(captions, owner) if similarity else None
 
     def __call__(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """ "positive", and "similarity" if asked for.
-
-        Args:
-            batch: ids of all processes together: "image" `[B]`,
-                "caption" `[B]`, "text" `[B]`, "texts_of" `[B, most]`.
+        """ "positive", and "similarity" if asked for, from all processes' ids:
+        "image", "caption", "text" `[B]` and "texts_of" `[B, most]`.
         """
         same = batch["texts_of"][:, :, None] == batch["text"]
         pairs = {"positive": same.any(dim=1)}  # (B images, B texts)

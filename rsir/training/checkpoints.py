@@ -27,8 +27,7 @@ VOCABULARY = "vocabulary.json"
 def start_run(config: Config, run_dir: Path | None, precision: str) -> str:
     """Claim a run folder; return the precision it began with.
 
-    Raises:
-        RsirError: if the folder holds a run of another config.
+    RsirError if it holds a run of another config.
     """
     if run_dir is None:
         return precision
@@ -51,8 +50,7 @@ def start_run(config: Config, run_dir: Path | None, precision: str) -> str:
 def load_run(run_dir: str | Path) -> TwoTower:
     """The model of a run folder, in evaluation mode.
 
-    Raises:
-        RsirError: if the folder holds no run, or a damaged one.
+    RsirError if it holds no run, or a damaged one.
     """
     path = Path(run_dir) / CONFIG
     try:
@@ -71,7 +69,7 @@ def load_run(run_dir: str | Path) -> TwoTower:
     words = path.with_name(VOCABULARY)
     vocabulary = Vocabulary.load(words) if words.exists() else None
     model = build(config, vocabulary=vocabulary)
-    load_weights(model, path.with_name(BEST))
+    _load_best(model, path.with_name(BEST))
     return model.eval()
 
 
@@ -82,12 +80,7 @@ def _learned(model: TwoTower) -> dict[str, Tensor]:
     return {k: v.detach().cpu().contiguous().clone() for k, v in own.items()}
 
 
-def load_weights(model: TwoTower, path: Path) -> None:
-    """Put the weights of a run folder into a model of its config.
-
-    Raises:
-        RsirError: if the file is missing or does not fit the model.
-    """
+def _load_best(model: TwoTower, path: Path) -> None:
     if not path.is_file():
         raise RsirError(f"{path}: no weights here; train first")
     try:
@@ -103,15 +96,11 @@ def load_weights(model: TwoTower, path: Path) -> None:
 
 
 class Checkpoints:
-    """State of a run after an epoch, `state-<epoch>/`: the last one.
+    """State of a run after its last epoch, `state-<epoch>/`, and its best weights.
 
-    Accelerate names and rotates checkpoints, too, but it writes in place
-    and removes the old one first: a run that is killed meanwhile finds
-    half a state, or none.
-
-    Args:
-        accelerator: saves model, optimiser, schedule, random states.
-        run_dir: None keeps the best weights in memory only.
+    Accelerate rotates checkpoints, too, but in place: a run that is killed
+    meanwhile finds half a state. Without `run_dir` no state is kept, and the best
+    weights in memory.
     """
 
     def __init__(self, accelerator, run_dir: Path | None) -> None:
@@ -120,8 +109,8 @@ class Checkpoints:
 
     def states(self) -> dict[int, Path]:
         """Whole states by epoch."""
-        names = self.run_dir.glob("state-*") if self.run_dir else ()
-        return {int(p.name.removeprefix("state-")): p for p in names}
+        paths = self.run_dir.glob("state-*") if self.run_dir else ()
+        return {int(p.name.removeprefix("state-")): p for p in paths}
 
     def load(self) -> tuple[int, dict]:
         """Restore the last state; return next epoch and notes."""
@@ -165,4 +154,4 @@ class Checkpoints:
         if self.run_dir is None:
             model.load_state_dict(self._best, strict=False)
         elif (self.run_dir / BEST).exists():
-            load_weights(model, self.run_dir / BEST)
+            _load_best(model, self.run_dir / BEST)

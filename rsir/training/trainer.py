@@ -1,8 +1,8 @@
 """One training loop for all systems, on Hugging Face Accelerate.
 
-CPU, one GPU, several processes (`accelerate launch`), bf16, gradient
-accumulation, early stopping on the validation mR, and checkpoints from
-which a killed run goes on to the same result. Explained in chapter 02.
+On a CPU, a GPU or in several processes; with early stopping on the validation
+mR, and checkpoints from which a killed run goes on to the same result.
+Explained in chapter 02.
 """
 
 import math
@@ -50,16 +50,14 @@ class Run:
     def stalled(self) -> bool:
         """True after `patience` validations without a gain."""
         scores = [row["val_mR"] for row in self.history]
-        since = len(scores) - 1 - int(np.argmax(scores)) if scores else 0
-        return bool(scores) and since >= self.config.patience
+        since = len(scores) - 1 - int(np.argmax(scores or [0]))
+        return since >= self.config.patience
 
 
 class LossStep(nn.Module):
     """A batch to named losses; the unit that Accelerate wraps."""
 
-    def __init__(
-        self, model: TwoTower, pairs: PositivePairs, accelerator: Accelerator
-    ) -> None:
+    def __init__(self, model: TwoTower, pairs: PositivePairs, accelerator):
         super().__init__()
         self.model, self.pairs, self.accelerator = model, pairs, accelerator
 
@@ -70,26 +68,19 @@ class LossStep(nn.Module):
 
 
 def train(
-    config: Config,
-    splits: Splits,
-    run_dir: str | Path | None = None,
-    *,
-    progress: bool = True,
+    config: Config, splits: Splits, run_dir: str | Path | None = None, *, progress=True
 ) -> Run:
     """Train one model; select the epoch on validation.
 
     Args:
         config: every number of the run.
         splits: `train` learns, `val` selects, `test` is not read.
-        run_dir: checkpoints and the best weights; a killed run in the
-            same folder goes on. None: keep nothing.
+        run_dir: for checkpoints and the best weights; a killed run in it goes
+            on, one of another config is an RsirError. None: keep nothing.
         progress: print progress.
 
     Returns:
         The run, its model in evaluation mode.
-
-    Raises:
-        RsirError: if `run_dir` holds a run of another config.
     """
     run_dir = Path(run_dir) if run_dir is not None else None
     accelerator = _accelerator(config, run_dir)
@@ -99,7 +90,7 @@ def train(
     torch.set_flush_denormal(True)
     start = time.perf_counter()
     model = build(config, splits.train).to(accelerator.device)
-    model.image_encoder.requires_grad_(False)
+    model.image_encoder.requires_grad_(False).eval()
     words = getattr(model.text_encoder, "vocabulary", None)
     if words is not None and run_dir is not None and main:
         words.save(run_dir / VOCABULARY)
@@ -224,9 +215,13 @@ def parameter_groups(model: TwoTower, config: Config) -> list[dict]:
     Pretrained image stages (`stages`) take `image_lr`, a pretrained text
     encoder `text_lr`, all else `lr`.
     """
-    rates = {"text": config.text_lr, "new": config.lr, "plain": config.lr}
-    rates["image"] = config.image_lr
-    groups: dict[str, list] = {kind: [] for kind in rates}
+    decay = config.weight_decay
+    groups = {
+        "text": {"params": [], "lr": config.text_lr, "weight_decay": decay},
+        "new": {"params": [], "lr": config.lr, "weight_decay": decay},
+        "plain": {"params": [], "lr": config.lr, "weight_decay": 0.0},
+        "image": {"params": [], "lr": config.image_lr, "weight_decay": decay},
+    }
     for name, parameter in model.named_parameters():
         kind = "plain" if parameter.ndim < 2 else "new"
         if name.startswith("text_encoder.") and model.text_encoder.pretrained:
@@ -234,16 +229,8 @@ def parameter_groups(model: TwoTower, config: Config) -> list[dict]:
         elif name.startswith("stages."):
             kind = "image"
         if parameter.requires_grad:
-            groups[kind].append(parameter)
-    return [
-        {
-            "params": parameters,
-            "lr": rates[kind],
-            "weight_decay": 0.0 if kind == "plain" else config.weight_decay,
-        }
-        for kind, parameters in groups.items()
-        if parameters
-    ]
+            groups[kind]["params"].append(parameter)
+    return [group for group in groups.values() if group["params"]]
 
 
 def rate_factor(config: Config, steps: int) -> Callable[[int], float]:

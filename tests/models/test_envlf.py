@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from alone import TWO, alone
-from small_envlf import TEXTS, batch_of, encoded, small_model
+from small_models import TEXTS, batch_of, encoded, small_model
 
 from rsir.models.envlf import CrossBlock, hidden_words
 from rsir.utils.errors import RsirError
@@ -13,7 +13,7 @@ from rsir.utils.errors import RsirError
 
 @pytest.fixture(scope="module")
 def model():
-    return small_model().eval()
+    return small_model("envlf").eval()
 
 
 def test_a_cross_block_is_its_formula(model):
@@ -51,7 +51,7 @@ def test_match_scores_do_not_depend_on_the_company(model):
 
 
 def test_every_task_teaches_every_encoder_that_it_reads():
-    model = small_model()
+    model = small_model("envlf")
     terms = model.training_losses(batch_of(model), lambda x: x)
     reached = {}
     for name, loss in terms.items():
@@ -103,7 +103,7 @@ def test_hidden_words_are_words_and_one_at_least():
 
 
 def test_it_learns_six_pairs():
-    model, found = small_model(), []
+    model, found = small_model("envlf"), []
     batch = batch_of(model)
     batch["pairs"]["positive"] = torch.eye(6).bool()
     optimiser = torch.optim.AdamW(model.parameters(), 1e-3)
@@ -128,12 +128,12 @@ def test_it_learns_six_pairs():
 )
 def test_wrong_options_are_user_errors(changes, says):
     with pytest.raises(RsirError, match=says):
-        small_model(**changes)
+        small_model("envlf", **changes)
 
 
 def test_two_processes_have_the_gradients_of_one(tmp_path):
     for words in ([], TWO):
-        alone(*words, Path(__file__).with_name("small_envlf.py"), tmp_path)
+        alone(*words, Path(__file__).with_name("small_models.py"), tmp_path)
     one, *two = (torch.load(tmp_path / f"{name}.pt") for name in ("1-0", "2-0", "2-1"))
     for found in two:
         assert found.keys() == one.keys()

@@ -1,7 +1,7 @@
-"""An EnVLF of bundled encoders, small enough for tests, and what it reads.
+"""Models of bundled encoders, small enough for tests, and what they read.
 
-`python small_envlf.py OUT` writes its gradients, alone or as one of several
-processes.
+`python small_models.py OUT` writes the gradients of an EnVLF, alone or as one of
+several processes.
 """
 
 import os
@@ -17,19 +17,28 @@ TEXTS = ["a red roof on green ground", "many planes", "blue water"]
 TEXTS += ["a road beside a long white roof", "green ground", "trees"]
 
 
-def small_model(**changes):
+SMALL = {
+    "dual": {"dim": 16, "hidden": 32},
+    "envlf": {"dim": 16, "joint_share": 1.0},
+    "cfitr": {"bits": 16, "hidden": 24, "dropout": 0.0, "grid": 0, "joint_share": 1.0}
+    | {"false_texts": 3, "hard_texts": 1},
+}
+
+
+def small_config(method, **changes):
+    return config(method, "toy", image_size=64, **(SMALL[method] | changes))
+
+
+def small_model(method, **changes):
     torch.manual_seed(0)
-    small = {"image_size": 64, "dim": 16, "joint_share": 1.0}
-    return build(config("envlf", "toy", **(small | changes)))
+    return build(small_config(method, **changes))
 
 
 def images_of():
     """Features of six pictures as the encoder would give them."""
     draw = torch.Generator().manual_seed(2)
-    return {
-        "f4": torch.randn(6, 320, 2, 2, generator=draw),
-        "pooled": torch.randn(6, 1280, generator=draw),
-    }
+    shapes = {"f3": (112, 4, 4), "f4": (320, 2, 2), "pooled": (1280,)}
+    return {k: torch.randn(6, *shape, generator=draw) for k, shape in shapes.items()}
 
 
 def batch_of(model):
@@ -57,7 +66,7 @@ def main(out):
     )
     if world > 1:
         dist.init_process_group("gloo")
-    model = small_model(dropout=0.0).train()
+    model = small_model("envlf", dropout=0.0).train()
     for module in model.modules():
         for name in {"p", "dropout_prob"} & vars(module).keys():  # of any dropout
             setattr(module, name, 0.0)
