@@ -1,6 +1,5 @@
 """A tiny data set, a tiny encoder, a tiny system: trained within a second."""
 
-import csv
 import itertools
 import types
 import zlib
@@ -21,14 +20,8 @@ from rsir.encoders.image import ImageEncoder
 from rsir.models import Config, Method, config
 from rsir.models.base import TwoTower
 
-COLOURS = {
-    "red": (200, 40, 40),
-    "green": (40, 170, 60),
-    "blue": (40, 70, 200),
-    "white": (235, 235, 235),
-    "black": (20, 20, 20),
-    "yellow": (230, 210, 60),
-}
+COLOURS = dict(red=(200, 40, 40), green=(40, 170, 60), blue=(40, 70, 200))
+COLOURS |= dict(white=(235, 235, 235), black=(20, 20, 20), yellow=(230, 210, 60))
 
 
 def draw(folder, sizes=(24, 8, 8)):
@@ -36,24 +29,18 @@ def draw(folder, sizes=(24, 8, 8)):
     folder.mkdir(parents=True)
     noise = np.random.default_rng(0)
     pairs = itertools.cycle(itertools.permutations(COLOURS, 2))
-    rows = []
+    rows = ["filename,caption,split"]
     for split, n in zip(("train", "val", "test"), sizes, strict=True):
         for i in range(n):
             ground, roof = next(pairs)
-            array = np.empty((64, 64, 3))
-            array[:] = COLOURS[ground]
+            array = np.full((64, 64, 3), COLOURS[ground], float)
             array[16:48, 20:44] = COLOURS[roof]
             array += noise.normal(0, 8, array.shape)
             name = f"{split}_{i}.png"
             Image.fromarray(array.clip(0, 255).astype("uint8")).save(folder / name)
-            rows += [
-                (name, f"a {roof} roof on {ground} ground", split),
-                (name, f"{ground} ground with one roof", split),
-            ]
-    with open(folder / "captions.csv", "w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["filename", "caption", "split"])
-        table.writerows(rows)
+            rows.append(f"{name},a {roof} roof on {ground} ground,{split}")
+            rows.append(f"{name},{ground} ground with one roof,{split}")
+    (folder / "captions.csv").write_text("\n".join(rows) + "\n")
     return folder
 
 
@@ -83,27 +70,15 @@ def cached(cache, monkeypatch):
 
 def tiny_config(method="amfmn", **changes):
     """A config that trains on `splits` in a second or two."""
-    small = {
-        "epochs": 4,
-        "batch": 8,
-        "image_size": 32,
-        "dim": 16,
-        "text_encoder": "gru",
-        "vocabulary_threshold": 1,
-        "lr": 3e-3,
-        "precision": "no",
-        "text_layers": None,
-        "patience": 9,
-    }
-    return config(method, "toy", **(small | changes))
+    small = {"epochs": 4, "batch": 8, "image_size": 32, "dim": 16, "lr": 3e-3}
+    words = {"text_encoder": "gru", "vocabulary_threshold": 1, "text_layers": None}
+    return config(method, "toy", **(small | words | {"patience": 9} | changes))
 
 
 class TinyEncoder(ImageEncoder):
     """Four strided convolutions and a head, from a seed."""
 
-    name = "tiny"
-    channels = (2, 3, 4, 5)
-    dim = 6
+    name, channels, dim = "tiny", (2, 3, 4, 5), 6
 
     def __init__(self, size=32, seed=0, tta_views=(0,)):
         super().__init__(size, tta_views)
@@ -170,11 +145,9 @@ class Stub(TwoTower):
 
     def encode_split(self, split, *, progress=True):
         encoded = EncodedSplit(split, None, self.text_encoder, ())
-        pooled = [
-            np.asarray(Image.open(path).convert("RGB").resize((8, 8)), "f4") / 255
-            for path in split.images
-        ]
-        encoded.features = {"pooled": np.stack(pooled).reshape(-1, 192) - 0.5}
+        small = (Image.open(p).convert("RGB").resize((8, 8)) for p in split.images)
+        pooled = np.stack([np.asarray(x, "f4").ravel() / 255 for x in small])
+        encoded.features = {"pooled": pooled - 0.5}
         return encoded
 
     def encode_images(self, features):
@@ -189,12 +162,10 @@ class Stub(TwoTower):
 
     def losses(self, scores, pairs):
         target = pairs["positive"].float() + 0.1 * pairs["similarity"].float()
-        logits = self.scale * scores
+        sides = {"image": (scores, target), "text": (scores.T, target.T)}
         return {
-            "image": nn.functional.cross_entropy(logits, target / target.sum(1, True)),
-            "text": nn.functional.cross_entropy(
-                logits.T, target.T / target.T.sum(1, True)
-            ),
+            name: nn.functional.cross_entropy(self.scale * x, y / y.sum(1, True))
+            for name, (x, y) in sides.items()
         }
 
 

@@ -1,8 +1,7 @@
 """The four systems and their baselines: one paper, one file.
 
 What decides a run is a `Config`; `config` finds one, `build` makes its model.
-
-A method declares them in its own file, `rsir/models/NAME.py`:
+A method declares in its own file, `rsir/models/NAME.py`:
 
     Config      a dataclass; its field `method` is the method's name
     PRESETS     what "toy", "cpu" and "paper" change
@@ -15,6 +14,7 @@ declarations are read without importing PyTorch.
 
 import ast
 import dataclasses
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
@@ -22,8 +22,6 @@ from importlib import import_module
 from pathlib import Path
 
 from rsir.utils.errors import RsirError
-
-PRESET_NAMES = ("toy", "cpu", "paper")
 
 #: re-rankings of a finished run, named after its variant: "midf+mr".
 #: bank: training queries take the place of the other test queries
@@ -33,60 +31,52 @@ RERANKS: dict[str, dict] = {
     "mr-bank": {"style": "released", "bank": True},
 }
 
+#: a preset "paper" where no paper names sizes: two transformers, all of which learn
+END_TO_END = {
+    "image_encoder": "vit_base",
+    "start": "f1",
+    "text_encoder": "google-bert/bert-base-uncased",
+    "text_layers": None,
+    "epochs": 30,
+    "batch": 128,
+    "lr": 1e-4,
+    "image_lr": 2e-5,
+    "text_lr": 2e-5,
+}
+
 
 @dataclass(frozen=True)
 class Config:
-    """What all methods share: encoders, optimiser, selection.
-
-    Attributes:
-        image_encoder, image_size: backbone and input side in pixels.
-        tta_views: symmetries of the square over which pooled vectors are
-            averaged, see `ImageEncoder`.
-        text_encoder: "gru", "uniskip", "minilm" or a hub id.
-        text_layers: last blocks of a sentence transformer that learn; 0: none,
-            it stays frozen; None: all.
-        vocabulary_threshold: a word must occur as often in train.
-        word_dropout: on word vectors of the GRU.
-        epochs: passes over the images, each with one caption, drawn anew.
-        batch: images in a batch, over all processes.
-        lr, text_lr, image_lr: peak rates of new layers, of a pretrained text
-            encoder and of pretrained image stages.
-        weight_decay: of AdamW.
-        schedule: "cosine" with warm-up, or "step": x0.7 every 20 epochs.
-        warmup: share of all steps.
-        clip: largest gradient norm; 0: none.
-        accumulate: micro-batches in a step.
-        eval_every: epochs between validations.
-        patience: validations without a gain before stopping.
-        precision: "auto" (bf16 where it is faster), "no" or "bf16".
-        rerank_top: M, how many candidates of each list a cross-encoder orders
-            anew when the model is measured; 0: the list stands.
-        seed: of weights, order, captions and dropout.
-    """
+    """What all methods share: encoders, optimiser, selection."""
 
     method: str = ""
     image_encoder: str = "efficientnet_lite0"
-    image_size: int = 224
+    image_size: int = 224  #: side of the input in pixels
+    #: symmetries of the square over which pooled vectors are averaged, see
+    #: `ImageEncoder`
     tta_views: tuple[int, ...] = (0,)
-    text_encoder: str = "minilm"
+    text_encoder: str = "minilm"  #: "gru", "uniskip", "minilm" or a hub id
+    #: last blocks of a sentence transformer that learn; 0: none; None: all
     text_layers: int | None = 3
-    vocabulary_threshold: int = 5
-    word_dropout: float = 0.0
-    epochs: int = 12
-    batch: int = 256
-    lr: float = 1e-3
-    text_lr: float = 1e-4
-    image_lr: float = 1e-4
-    weight_decay: float = 0.01
-    schedule: str = "cosine"
-    warmup: float = 0.1
-    clip: float = 5.0
-    accumulate: int = 1
-    eval_every: int = 1
-    patience: int = 6
-    precision: str = "auto"
+    vocabulary_threshold: int = 5  #: a word must occur as often in train
+    word_dropout: float = 0.0  #: on word vectors of the GRU
+    epochs: int = 12  #: passes over the images, each with a caption drawn anew
+    batch: int = 256  #: images in a batch, over all processes
+    lr: float = 1e-3  #: peak rate of new layers
+    text_lr: float = 1e-4  #: of a pretrained text encoder
+    image_lr: float = 1e-4  #: of pretrained image stages
+    weight_decay: float = 0.01  #: of AdamW
+    schedule: str = "cosine"  #: with warm-up, or "step": x0.7 every 20 epochs
+    warmup: float = 0.1  #: share of all steps
+    clip: float = 5.0  #: largest gradient norm; 0: none
+    accumulate: int = 1  #: micro-batches in a step
+    eval_every: int = 1  #: epochs between validations
+    patience: int = 6  #: validations without a gain before stopping
+    precision: str = "auto"  #: "no", "bf16" or "auto": bf16 where it is faster
+    #: M, how many candidates of each list a cross-encoder orders anew when the
+    #: model is measured; 0: the list stands
     rerank_top: int = 0
-    seed: int = 0
+    seed: int = 0  #: of weights, order, captions and dropout
 
     # not fields: how pages call the method, and where they list it
     TITLE = ""
@@ -95,17 +85,14 @@ class Config:
     MEASURED = ("rerank_top",)
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):  # JSON has lists for tuples
-            value = getattr(self, field.name)
-            if isinstance(value, list):
-                object.__setattr__(self, field.name, tuple(value))
+        for name, value in vars(self).items():
+            if isinstance(value, list):  # JSON has lists for tuples
+                object.__setattr__(self, name, tuple(value))
+        self.check("schedule", ("cosine", "step"))
 
     def to_dict(self) -> dict:
         """Every option, as JSON has it."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in dataclasses.asdict(self).items()
-        }
+        return json.loads(json.dumps(dataclasses.asdict(self)))
 
     def check(self, field: str, allowed: Collection[str]) -> None:
         """Raise RsirError if a field, or an item of it, is not an allowed name."""
@@ -131,23 +118,24 @@ def methods() -> dict[str, Method]:
     found = {}
     for path in _files().values():
         scope = _declarations(path)
-        for value in list(scope.values()):
-            own = isinstance(value, type) and value.__module__ == scope["__name__"]
-            if not (own and issubclass(value, Config) and value.method):
+        module = scope["__name__"]
+        for value in scope.values():
+            name = getattr(value, "method", "") if isinstance(value, type) else ""
+            if not name or value.__module__ != module:
                 continue
             # a second method in a file has tables of its own: MLP_VARIANTS
-            presets, variants = (
-                scope.get(f"{value.method.upper()}_{table}", scope.get(table, {}))
-                for table in ("PRESETS", "VARIANTS")
+            tables = (
+                scope.get(f"{name.upper()}_{t}", scope.get(t, {})) for t in TABLES
             )
-            found[value.method] = Method(value, presets, variants, scope["__name__"])
-    order = sorted(found, key=lambda n: (found[n].config.YEAR, n))
-    return {name: found[name] for name in order}
+            found[name] = Method(value, *tables, module)
+    return dict(sorted(found.items(), key=lambda x: (x[1].config.YEAR, x[0])))
+
+
+TABLES = ("PRESETS", "VARIANTS")
 
 
 def _files() -> dict[str, Path]:
-    folders = [Path(folder) for folder in __path__]
-    return {p.stem: p for f in folders for p in sorted(f.glob("[!_]*.py"))}
+    return {p.stem: p for f in __path__ for p in sorted(Path(f).glob("[!_]*.py"))}
 
 
 @cache
@@ -156,7 +144,9 @@ def _declarations(path: Path) -> dict:
     scope = {"__name__": f"{__name__}.{path.stem}"}
     for node in ast.parse(path.read_text(encoding="utf-8"), str(path)).body:
         if isinstance(node, ast.ImportFrom):
-            _take(node, scope)
+            known = _light(node.module or "")
+            names = {a.asname or a.name: a.name for a in node.names}
+            scope |= {k: known[name] for k, name in names.items() if name in known}
             continue
         config = isinstance(node, ast.ClassDef) and node.name.endswith("Config")
         if not (config or isinstance(node, ast.Assign | ast.AnnAssign)):
@@ -164,33 +154,23 @@ def _declarations(path: Path) -> dict:
         try:
             exec(compile(ast.Module([node], []), str(path), "exec"), scope)
         except NameError as error:
-            if config or ast.unparse(node).split(" ")[0].endswith(_TABLES):
+            if config or ast.unparse(node).split(" ")[0].endswith(TABLES):
                 raise RsirError(
                     f"{path}, line {node.lineno}: {error}; a Config, PRESETS or "
-                    "VARIANTS is read without PyTorch, so it may use only what "
-                    "stands above it or is imported from dataclasses, "
-                    "rsir.utils.errors, rsir.models or the file of another method"
+                    "VARIANTS is read without PyTorch: use what stands above it, or "
+                    "dataclasses, rsir.utils.errors, rsir.models, another method"
                 ) from error
     return scope
 
 
-_TABLES = ("PRESETS", "VARIANTS")
-
-
-def _take(node: ast.ImportFrom, scope: dict) -> None:
-    """Names that declarations use, from `dataclasses` or another method."""
-    light = {
-        "dataclasses": vars(dataclasses),
-        "rsir.utils.errors": {"RsirError": RsirError},
-        __name__: globals(),
-    }
-    source = light.get(node.module, {})
-    if (node.module or "").startswith(f"{__name__}."):
-        file = _files().get(node.module.split(".")[2])
-        source = _declarations(file) if file else {}
-    for alias in node.names:
-        if alias.name in source:
-            scope[alias.asname or alias.name] = source[alias.name]
+def _light(module: str) -> dict:
+    """The names that declarations may import from a module, none of PyTorch."""
+    head, _, name = module.rpartition(".")
+    if head == __name__ and name in _files():
+        return _declarations(_files()[name])
+    errors = {"RsirError": RsirError}
+    light = {"dataclasses": vars(dataclasses), "rsir.utils.errors": errors}
+    return (light | {__name__: globals()}).get(module, {})
 
 
 def config(method: str, preset: str = "cpu", variant: str | None = None, **changes):
@@ -202,9 +182,6 @@ def config(method: str, preset: str = "cpu", variant: str | None = None, **chang
         variant: a name in `variants(method)`, perhaps with a re-ranking
             that trains nothing ("midf+mr"); None: the preset as it is.
         changes: fields to replace, such as `seed=1`.
-
-    Raises:
-        RsirError: for a name that does not exist; it lists which do.
     """
     declared = _one("method", method, methods())
     options = dict(_one("preset", preset, declared.presets))
@@ -214,9 +191,8 @@ def config(method: str, preset: str = "cpu", variant: str | None = None, **chang
         if plus:
             _one("re-ranking", rerank, RERANKS)
     options |= changes
-    fields = {f.name: f for f in dataclasses.fields(declared.config)}
     for name in options:
-        _one(f"option of {method}", name, fields)
+        _one(f"option of {method}", name, declared.config.__dataclass_fields__)
     return declared.config(**options)
 
 
@@ -226,10 +202,7 @@ def variants(method: str) -> dict[str, dict]:
 
 
 def model_class(method: str) -> type:
-    """The class of a method's model; imports its file.
-
-    It is the class whose attribute `Config` is that of the method.
-    """
+    """The class whose `Config` is that of the method; imports its file."""
     module = import_module(_one("method", method, methods()).module)
     for value in vars(module).values():
         own = vars(value).get("Config") if isinstance(value, type) else None
@@ -244,26 +217,20 @@ def model_class(method: str) -> type:
 def build(config: Config, train=None, vocabulary=None):
     """The model of a config, with its encoders.
 
-    Args:
-        config: says which method, encoders and options.
-        train: a `Split`; its captions make the vocabulary of a GRU.
-        vocabulary: used in place of a new one.
+    A GRU has the words of the split `train`, if no `vocabulary` is given.
     """
     from rsir.data.text import Vocabulary
     from rsir.encoders import image_encoder, text_encoder
 
-    options = {}
-    if config.text_encoder in ("gru", "uniskip"):
+    name, options = config.text_encoder, {"layers_trained": config.text_layers}
+    if name in ("gru", "uniskip"):
+        options = {"dropout": config.word_dropout} if name == "gru" else {}
         if vocabulary is None and train is not None:
             vocabulary = Vocabulary.build(train.captions, config.vocabulary_threshold)
-        if config.text_encoder == "gru":
-            options = {"dropout": config.word_dropout}
-    else:
-        options = {"layers_trained": config.text_layers}
     images = image_encoder(
         config.image_encoder, size=config.image_size, tta_views=config.tta_views
     )
-    texts = text_encoder(config.text_encoder, vocabulary, **options)
+    texts = text_encoder(name, vocabulary, **options)
     return model_class(config.method)(images, texts, config)
 
 

@@ -14,40 +14,42 @@ from torch import Tensor, nn
 from rsir.data import Split
 from rsir.encoders.base import FEATURES
 from rsir.encoders.encoded_split import EncodedSplit, over_texts, text_features
-from rsir.encoders.image import ImageEncoder
-from rsir.encoders.text import TextEncoder
 from rsir.models import Config
+
+#: features, or what `encode_images` or `encode_texts` gave: `[n, ...]` by name
+Sides = Mapping[str, Tensor]
 
 
 class TwoTower(nn.Module):
     """Base of the four systems and of their baselines.
 
+    A method gives `encode_images`, `encode_texts`, `score` and `losses`. What it
+    calls `stages` are pretrained image stages that learn on; `standardise` holds
+    the scale of pooled vectors.
+
     Args:
         image_encoder: frozen while new layers train on stored features.
         text_encoder: learns with them, unless it is frozen.
         config: every option of the method.
-
-    Attributes:
-        Config: of the method, declared in the same file.
-        reads: the image features that `encode_images` needs.
-        reads_text: the text features that `encode_texts` needs.
-        wants_similarity: whether `losses` reads pairs["similarity"].
     """
 
-    Config: type[Config]
-    reads: tuple[str, ...] = FEATURES
-    reads_text: tuple[str, ...] = ("pooled",)
-    wants_similarity: bool = False
+    Config: type[Config]  #: of the method, declared in the same file
+    reads: tuple[str, ...] = FEATURES  #: what `encode_images` needs
+    reads_text: tuple[str, ...] = ("pooled",)  #: what `encode_texts` needs
+    wants_similarity: bool = False  #: whether `losses` reads pairs["similarity"]
 
-    def __init__(
-        self, image_encoder: ImageEncoder, text_encoder: TextEncoder, config: Config
-    ) -> None:
+    def __init__(self, image_encoder, text_encoder, config: Config) -> None:
         super().__init__()
-        self.image_encoder = image_encoder
-        self.text_encoder = text_encoder
+        self.image_encoder, self.text_encoder = image_encoder, text_encoder
         self.config = config
 
-    # -- what encoders give
+    def train(self, mode: bool = True) -> "TwoTower":
+        """As usual, but image stages keep the statistics they came with."""
+        super().train(mode)
+        for stages in (self.image_encoder, getattr(self, "stages", None)):
+            if stages is not None:
+                stages.eval()
+        return self
 
     def encode_split(
         self, split: Split, *, progress: bool = True, **extra_texts: Sequence[str]
@@ -66,7 +68,7 @@ class TwoTower(nn.Module):
         """What `encode_images` reads, from pictures `[B, 3, H, W]`."""
         return self.image_encoder(images).features(self.reads)
 
-    def text_features(self, inputs: Tensor | Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def text_features(self, inputs: Tensor | Sides) -> dict[str, Tensor]:
         """What `encode_texts` reads, from ids `[T, L]`, padded with 0, or from a
         mapping as `EncodedSplit.inputs` is; features pass as they are.
         """
@@ -76,23 +78,19 @@ class TwoTower(nn.Module):
             return dict(inputs)
         return text_features(self.text_encoder, inputs, self.reads_text)
 
-    # -- what a method gives
-
-    def encode_images(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def encode_images(self, features: Sides) -> dict[str, Tensor]:
         """Image side, ready to be stored: tensors `[B, ...]`."""
         raise NotImplementedError
 
-    def encode_texts(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def encode_texts(self, features: Sides) -> dict[str, Tensor]:
         """Text side, ready to be stored: tensors `[T, ...]`."""
         raise NotImplementedError
 
-    def score(
-        self, images: Mapping[str, Tensor], texts: Mapping[str, Tensor]
-    ) -> Tensor:
+    def score(self, images: Sides, texts: Sides) -> Tensor:
         """Scores `[B, T]`, higher is closer. Holds no weights."""
         raise NotImplementedError
 
-    def losses(self, scores: Tensor, pairs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def losses(self, scores: Tensor, pairs: Sides) -> dict[str, Tensor]:
         """Named losses of one batch; the sum is minimised.
 
         Args:
@@ -102,7 +100,9 @@ class TwoTower(nn.Module):
         """
         raise NotImplementedError
 
-    # -- what follows from it
+    def losses_of_sides(self, images: Sides, texts: Sides, pairs: Sides):
+        """`losses` of both encoded sides of one batch."""
+        return self.losses(self.score(images, texts), pairs)
 
     def training_losses(self, batch, gather) -> dict[str, Tensor]:
         """Losses of a batch, negatives gathered from all processes.
@@ -119,43 +119,31 @@ class TwoTower(nn.Module):
         # bf16 keeps three digits: too few for margins between scores
         device = batch["pairs"]["positive"].device.type
         with torch.autocast(device, enabled=False):
-            return self.losses(self.score(images, texts), batch["pairs"])
+            return self.losses_of_sides(images, texts, batch["pairs"])
 
-    def forward(
-        self,
-        images: Tensor | Mapping[str, Tensor],
-        texts: Tensor | Mapping[str, Tensor],
-    ) -> Tensor:
-        """Scores `[B, T]` of every picture with every sentence.
-
-        Args:
-            images: `[B, 3, H, W]`, normalised, or what `image_features` gave.
-            texts: as `text_features` takes them.
+    def forward(self, images: Tensor | Sides, texts: Tensor | Sides) -> Tensor:
+        """Scores `[B, T]` of pictures `[B, 3, H, W]`, normalised, or what
+        `image_features` gave, and texts as `text_features` takes them.
         """
         if isinstance(images, Tensor):
             images = self.image_features(images)
-        return self.score(
-            self.encode_images(images), self.encode_texts(self.text_features(texts))
-        )
+        texts = self.text_features(texts)
+        return self.score(self.encode_images(images), self.encode_texts(texts))
 
 
 @torch.inference_mode()
 def encode_sides(
-    model: TwoTower, encoded: EncodedSplit, batch: int = 256, texts: bool = True
+    model: TwoTower, encoded: EncodedSplit, texts: bool = True
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Both sides of a split: `[n_images, ...]` and `[n_texts, ...]` each.
 
-    Args:
-        model: is put into evaluation mode.
-        encoded: the split as the model reads it.
-        batch: images at a time.
-        texts: False: leave the text side empty.
+    The model is put into evaluation mode. Without `texts` their side is empty.
     """
     model.eval()
     device = next(model.parameters()).device
-    rows, parts = np.arange(encoded.split.n_images), []
-    for start in range(0, len(rows), batch):
-        found = encoded.images(rows[start : start + batch])
+    n, parts = encoded.split.n_images, []
+    for rows in np.split(np.arange(n), range(256, n, 256)):
+        found = encoded.images(rows)
         parts.append(model.encode_images({k: v.to(device) for k, v in found.items()}))
     images = {k: torch.cat([p[k] for p in parts]) for k in parts[0]}
     if not texts:
@@ -172,24 +160,15 @@ def score_encoded(model: TwoTower, encoded: EncodedSplit) -> np.ndarray:
     return np.ascontiguousarray(scores[:, encoded.text_id])
 
 
-def score_split(model: TwoTower, split: Split, *, progress: bool = False) -> np.ndarray:
+def score_split(model: TwoTower, split: Split) -> np.ndarray:
     """Scores `[n_images, n_captions]` of a split, float32."""
-    return score_encoded(model, model.encode_split(split, progress=progress))
+    return score_encoded(model, model.encode_split(split, progress=False))
 
 
-def in_chunks(
-    pairwise,
-    images: Mapping[str, Tensor],
-    texts: Mapping[str, Tensor],
-    cells: int = 2**24,
-) -> Tensor:
-    """Run a pairwise score a few images at a time: `[B, T]`.
+def in_chunks(pairwise, images: Sides, texts: Sides, cells: int = 2**24) -> Tensor:
+    """Run a score of two sides a few images at a time: `[B, T]`.
 
-    Args:
-        pairwise: maps image tensors `[b, ...]` and text tensors `[T, ...]` to
-            `[b, T]` through `[b, T, D]`.
-        images, texts: encoded sides.
-        cells: at most this many numbers in one `[b, T, D]`.
+    What `pairwise` computes in between, `[b, T, D]`, has at most `cells` numbers.
     """
     n = len(next(iter(images.values())))
     step = max(1, cells // max(1, next(iter(texts.values())).numel()))

@@ -1,10 +1,9 @@
 """CFITR: hash codes make the list, a joint transformer reads its top.
 
 Source: Zhou, Wu and Deng, GRSL 22, 2024/25 (doi 10.1109/LGRS.2024.3494543),
-read from the abstract, one figure and the released code; the paper's text and
-recalls were not at hand. The paper's: DSHM, LFEM and SSM on one shared
-transformer, and PPSR, which is `rsir.retrieval.rerank.ppsr`. Ours is what
-`CFITRConfig` says "ours" of: with a BERT in place of ViLT the picture's
+read from the abstract, one figure and the released code, not from the text.
+The paper's: DSHM, LFEM and SSM on one shared transformer, and PPSR, which is
+`rsir.retrieval.rerank.ppsr`. Ours: with a BERT in place of ViLT the picture's
 tokens come from a frozen convolution. Explained in chapter 05.
 
     x    = lower blocks(tokens)           either side alone, same weights
@@ -18,7 +17,7 @@ tokens come from a frozen convolution. Explained in chapter 05.
 
 import copy
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -26,12 +25,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rsir.encoders.encoded_split import EncodedSplit
-from rsir.encoders.image import ImageEncoder
-from rsir.encoders.text import TextEncoder, masked_mean, token_mask, trim
+from rsir.encoders.text import masked_mean, token_mask, trim
 from rsir.models import Config
+from rsir.models.base import Sides
 from rsir.models.cross_encoder import (
     CrossEncoder,
-    Sides,
     attention_bias,
     choice_loss,
     hard_negatives,
@@ -42,14 +40,11 @@ from rsir.models.layers import Standardise
 from rsir.models.losses import triplet_hard
 from rsir.utils.errors import RsirError
 
-#: what the released code does by mistake:
-#: table: the codes that h is drawn to are random in the first epoch and all
-#:     zeros after it
-#: lfem: the call of LFEM is commented out; its weights are there
-#: patches: tokens come in a new random order at every call
+#: what the released code does by mistake. table: the codes that h is drawn to
+#: are random in the first epoch and zeros after it; lfem: the call of LFEM is
+#: commented out; patches: tokens come in a new random order at every call;
 #: false: a false sentence may be a copy of the true one
 RELEASED_BUGS = ("table", "lfem", "patches", "false")
-COARSE = ("hash", "float")
 MARGIN = 0.2  # of the triplet loss, as released
 #: pictures in the authors' micro-batch: hash losses are sums over so many, and
 #: the hardest negative is one of so many. Among a hundred, codes collapse
@@ -58,86 +53,71 @@ MICRO = 8
 
 @dataclass(frozen=True)
 class CFITRConfig(Config):
-    """CFITR.
-
-    Attributes:
-        bits: of a code.
-        hidden: units of DSHM's heads.
-        pool: of DSHM: "position" (as released: a weight for each place) or
-            "mean".
-        grid: tokens on a side of the picture; 0: as many as the map has.
-        image_blocks: blocks that picture and sentence share, one at a time.
-        joint_blocks: blocks of the SSM (with a ViLT: all that are left).
-        ssm: False: train the codes alone.
-        false_texts: wrong sentences a picture in the SSM's loss.
-        hard_texts: how many of them the coarse scores draw.
-        joint_share: share of a batch that the SSM reads.
-        quantise, balance: weights of these losses.
-        dropout: on pooled tokens.
-        released_bugs: some of `RELEASED_BUGS`.
-        coarse: what makes the list: "hash", or "float" for cosines of h.
-        ppsr: neighbours of PPSR on the coarse scores; 0: none. As released
-            10. It looks at all queries at once.
-        gallery: a name in `rsir.evaluation.metrics`; as released
-            "deduplicated".
-        selects: the split on which epoch and list length are chosen; as
-            released "test", which no other number may rest on.
-        rerank_top: M, how far down a list the SSM may read; how far it does
-            is chosen on `selects`. As released 70, always.
-    """
+    """CFITR."""
 
     method: str = "cfitr"
-    bits: int = 128
-    hidden: int = 4096
+    bits: int = 128  #: of a code
+    hidden: int = 4096  #: units of DSHM's heads
+    #: of DSHM: "position" (as released: a weight for each place) or "mean"
     pool: str = "position"
-    grid: int = 0
-    image_blocks: int = 6
-    joint_blocks: int = 6
-    ssm: bool = True
-    false_texts: int = 15
-    hard_texts: int = 5  # ours: random ones only teach kinds, which codes know
-    joint_share: float = 1.0  # ours: reading pairs is the expensive part
-    quantise: float = 0.001
-    balance: float = 0.01
-    dropout: float = 0.0  # ours: frozen features are soon learnt by heart
-    released_bugs: tuple[str, ...] = ()
-    coarse: str = "hash"
+    grid: int = 0  #: tokens on a side of the picture; 0: as many as the map has
+    image_blocks: int = 6  #: that picture and sentence share, one at a time
+    joint_blocks: int = 6  #: of the SSM (with a ViLT: all that are left)
+    ssm: bool = True  #: False: train the codes alone
+    false_texts: int = 15  #: wrong sentences a picture in the SSM's loss
+    #: of these, drawn by the coarse scores; ours: others teach what codes know
+    hard_texts: int = 5
+    joint_share: float = 1.0  #: of a batch, read by the SSM; ours: reading is slow
+    quantise: float = 0.001  #: weight of this loss
+    balance: float = 0.01  #: weight of this loss
+    dropout: float = 0.0  #: on pooled tokens; ours: frozen ones are learnt by heart
+    released_bugs: tuple[str, ...] = ()  #: some of `RELEASED_BUGS`
+    coarse: str = "hash"  #: makes the list; or "float": cosines of h
+    #: neighbours of PPSR, which looks at all queries at once; as released 10
     ppsr: int = 0
+    #: a name in `rsir.evaluation.metrics`; as released "deduplicated"
     gallery: str = "full"
+    #: the split on which epoch and list length are chosen; as released "test"
     selects: str = "val"
+    #: M, how far down a list the SSM may read; `selects` decides how far it does
     rerank_top: int = 70
 
     TITLE = "CFITR"
     YEAR = 2024
     MEASURED = ("rerank_top", "ppsr", "coarse", "gallery")
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check("pool", ("position", "mean"))
+        self.check("coarse", ("hash", "float"))
+        self.check("released_bugs", RELEASED_BUGS)
+        if self.bits < 8 or self.bits % 8:
+            raise RsirError(
+                f"bits is {self.bits}: codes are stored in bytes, take a multiple of 8"
+            )
+        if not 0 <= self.hard_texts <= self.false_texts:
+            raise RsirError(
+                f"hard_texts is {self.hard_texts}: 0 to false_texts, which is "
+                f"{self.false_texts}"
+            )
 
-def through(
-    blocks: Iterable[nn.Module], x: Tensor, mask: Tensor | None = None
-) -> Tensor:
-    """Tokens `[B, L, D]` through blocks of a BERT or a ViLT.
 
-    Args:
-        blocks: of transformers.
-        x: `[B, L, D]`.
-        mask: `[B, L]`, True where a token is real; None: all are.
+def through(blocks: Iterable[nn.Module], x: Tensor, mask: Tensor | None = None):
+    """Tokens `[B, L, D]`, of which `mask` `[B, L]` are real, through blocks of a
+    BERT or a ViLT.
     """
     bias = None if mask is None else attention_bias(mask)
     for block in blocks:
         x = block(x, bias)
-        if isinstance(x, tuple):
-            x = x[0]
+        x = x[0] if isinstance(x, tuple) else x
     return x
 
 
 class LFEM(nn.Module):
     """Local feature enhancement: three convolutions and a residual.
 
-    Source: as released, with its state-dict names. The tokens are laid out
-    as the grid that they come from, so their order matters: row by row.
-
-    Args:
-        channels: of the tokens (768 in ViLT); inside half as many.
+    Source: as released, with its state-dict names. Tokens `[B, L, channels]`
+    are laid out as their grid, row by row.
     """
 
     def __init__(self, channels: int = 768) -> None:
@@ -156,16 +136,11 @@ class LFEM(nn.Module):
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Tokens `[B, h * w, C]` of a square grid to the same shape.
-
-        Raises:
-            RsirError: if their number is no square.
-        """
+        """Tokens `[B, h * w, C]` of a square grid to the same shape."""
         side = math.isqrt(x.shape[1])
         if side * side != x.shape[1]:
             raise RsirError(
-                f"LFEM: {x.shape[1]} tokens are no square grid; leave the class "
-                "token out"
+                f"LFEM: {x.shape[1]} tokens, no square: no class token here"
             )
         maps = x.transpose(1, 2).unflatten(2, (side, side))  # (B, C, h, w)
         maps = self.relu(maps + self.net(maps))  # LFEM
@@ -173,10 +148,7 @@ class LFEM(nn.Module):
 
 
 class DSHM(nn.Module):
-    """Dual-stream hashing: pooling, and a head for each side.
-
-    Source: as released. Losses are sums over the authors' micro-batch of
-    eight pictures, whatever the batch is.
+    """Dual-stream hashing: pooling, and a head for each side, as released.
 
     Args:
         dim: length of a token.
@@ -187,34 +159,27 @@ class DSHM(nn.Module):
     def __init__(self, dim: int, places: tuple[int, int], config) -> None:
         super().__init__()
         self.config = config
+        places = dict(zip(("image", "text"), places, strict=True))
         self.over = nn.ModuleDict()
         if config.pool == "position":
-            for side, n in zip(("image", "text"), places, strict=True):
-                self.over[side] = nn.Linear(n, 1)
+            self.over.update({side: nn.Linear(n, 1) for side, n in places.items()})
         self.drop = nn.Dropout(config.dropout)
-        self.head = nn.ModuleDict(
-            {
-                side: nn.Sequential(
-                    nn.Linear(dim, config.hidden),
-                    nn.BatchNorm1d(config.hidden),
-                    nn.ReLU(),
-                    nn.Linear(config.hidden, config.bits),
-                    nn.Tanh(),
-                )
-                for side in ("image", "text")
-            }
-        )
+        self.head = nn.ModuleDict()
+        for side in places:
+            self.head[side] = nn.Sequential(
+                nn.Linear(dim, config.hidden),
+                nn.BatchNorm1d(config.hidden),
+                nn.ReLU(),
+                nn.Linear(config.hidden, config.bits),
+                nn.Tanh(),
+            )
         # for the bug "table": pictures seen so far, pictures of an epoch
         self.register_buffer("seen", torch.tensor(0))
         self.register_buffer("epoch", torch.tensor(0))
 
     def forward(self, tokens: Tensor, mask: Tensor, side: str) -> Tensor:
-        """h in (-1, 1), `[B, bits]`.
-
-        Args:
-            tokens: `[B, L, dim]`.
-            mask: `[B, L]`, True where a token is real.
-            side: "image" or "text".
+        """h in (-1, 1), `[B, bits]`, of the "image" or "text" `side`'s tokens
+        `[B, L, dim]`, of which `mask` `[B, L]` are real.
         """
         if self.config.pool == "position":
             missing = self.over[side].in_features - tokens.shape[1]
@@ -262,14 +227,8 @@ def cosines(one: Tensor, other: Tensor) -> Tensor:
 
 
 class SSM(nn.Module):
-    """Single-stream module: the upper blocks read both sides as one.
-
-    Source: as released: tanh of the first token, one linear layer.
-
-    Args:
-        blocks: the upper half of the transformer.
-        norm: what stands above its last block.
-        dim: length of a token.
+    """Single-stream module: the upper blocks of a transformer, with what stands
+    above them, read both sides as one. As released.
     """
 
     def __init__(self, blocks: nn.ModuleList, norm: nn.Module, dim: int) -> None:
@@ -281,13 +240,7 @@ class SSM(nn.Module):
         self.rank = nn.Linear(dim, 1)
 
     def forward(self, words: Tensor, mask: Tensor, picture: Tensor) -> Tensor:
-        """Scores `[N]`, higher is closer.
-
-        Args:
-            words: `[N, L, D]`.
-            mask: `[N, L]`.
-            picture: tokens `[N, P, D]`.
-        """
+        """Scores `[N]` of words `[N, L, D]`, real where `mask`, and `[N, P, D]`."""
         words, picture = words + self.kind.weight[0], picture + self.kind.weight[1]
         x = torch.cat([words, picture], 1)  # (N, L + P, D)
         mask = F.pad(mask, (0, picture.shape[1]), value=True)
@@ -312,24 +265,21 @@ class CFITR(CrossEncoder):
     Config = CFITRConfig
     reads_text = ("tokens", "mask")
 
-    def __init__(
-        self, image_encoder: ImageEncoder, text_encoder: TextEncoder, config
-    ) -> None:
+    def __init__(self, image_encoder, text_encoder, config: CFITRConfig) -> None:
         super().__init__(image_encoder, text_encoder, config)
-        _check(config)
         dim, side = text_encoder.dim, image_encoder.map_sizes()[3][1]
-        layers = getattr(getattr(text_encoder, "model", None), "encoder", None)
-        layers = getattr(layers, "layer", None)
-        if layers is None or not 0 <= config.image_blocks <= len(layers):
+        encoder = getattr(getattr(text_encoder, "model", None), "encoder", None)
+        layers = getattr(encoder, "layer", ())
+        if not layers or not 0 <= config.image_blocks <= len(layers):
             raise RsirError(
                 f"image_blocks is {config.image_blocks}: text encoder "
-                f"{text_encoder.name!r} has {len(layers or ())} blocks to share "
+                f"{text_encoder.name!r} has {len(layers)} blocks to share "
                 "with pictures; take 'minilm' or another BERT, and fewer blocks"
             )
         model = text_encoder.model
         self.vilt = hasattr(model.embeddings, "patch_embeddings")
         self.grid = side if self.vilt else config.grid or side
-        self.norm: nn.Module = nn.Identity()  # a BERT has one in each block
+        self.norm = nn.Identity()  # a BERT has one in each block
         if self.vilt:
             self.reads = ("f1",)
             lower, upper = layers[: config.image_blocks], layers[config.image_blocks :]
@@ -349,8 +299,7 @@ class CFITR(CrossEncoder):
             self.places = nn.Parameter(0.02 * torch.randn(self.grid**2, dim))
         self.lower = tuple(lower)  # no second home: they are the text encoder's
         self.lfem = LFEM(dim)
-        places = (1 + self.grid**2, text_encoder.max_length)
-        self.dshm = DSHM(dim, places, config)
+        self.dshm = DSHM(dim, (1 + self.grid**2, text_encoder.max_length), config)
         upper.requires_grad_(True)
         self.ssm = SSM(upper, copy.deepcopy(self.norm), dim) if config.ssm else None
 
@@ -360,11 +309,8 @@ class CFITR(CrossEncoder):
         n = train.split.n_images
         self.dshm.epoch.fill_(n)
         if not self.vilt:
-            some = train.images(range(0, n, max(1, n // 512)))
-            cells = self._cells(some).flatten(0, 1)
-            self.cells.fit(cells.to(self.places.device))
-
-    # -- the picture --------------------------------------------------------
+            cells = self._cells(train.images(range(0, n, max(1, n // 512))))
+            self.cells.fit(cells.flatten(0, 1).to(self.places.device))
 
     def _cells(self, features: Sides) -> Tensor:
         """Cells of the last map, with the four of stride 16 below each."""
@@ -394,61 +340,37 @@ class CFITR(CrossEncoder):
         return torch.cat([x[:, :1], self.lfem(x[:, 1:])], 1)
 
     def encode_images(self, features: Sides) -> dict[str, Tensor]:
-        """Code and tokens of pictures.
-
-        Returns:
-            "h" `[B, bits]` in (-1, 1), "code" `[B, bits]` of -1 and 1,
-            "image_tokens" `[B, P, D]`.
+        """ "h" `[B, bits]` in (-1, 1), "code" `[B, bits]` of -1 and 1, and
+        "image_tokens" `[B, P, D]`.
         """
         x = self.picture(features)
         every = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
         h = self.dshm(self.norm(x), every, "image")
         return {"h": h, "code": code_of(h), "image_tokens": x}
 
-    # -- the sentence -------------------------------------------------------
-
-    def text_features(self, inputs: Tensor | Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def text_features(self, inputs: Tensor | Sides) -> dict[str, Tensor]:
         """Words after the shared blocks, see `TwoTower`."""
-        if not self.vilt:
+        every = inputs if isinstance(inputs, Tensor) else inputs.get("ids")
+        if not self.vilt or every is None:
             return super().text_features(inputs)
-        if not isinstance(inputs, Tensor):
-            if "ids" not in inputs:
-                return dict(inputs)
-            inputs = inputs["ids"]
-        ids, embed = trim(inputs), self.text_encoder.model.embeddings
-        mask = token_mask(ids)
+        ids, embed = trim(every), self.text_encoder.model.embeddings
+        mask, missing = token_mask(ids), every.shape[1] - ids.shape[1]
         x = embed.text_embeddings(ids) + embed.token_type_embeddings.weight[0]
         x = through(self.lower, x, mask)  # (T, l, D)
-        missing = inputs.shape[1] - ids.shape[1]
-        return {
-            "tokens": F.pad(x, (0, 0, 0, missing)),
-            "mask": F.pad(mask, (0, missing)),
-        }
+        x = F.pad(x, (0, 0, 0, missing))
+        return {"tokens": x, "mask": F.pad(mask, (0, missing))}
 
     def encode_texts(self, features: Sides) -> dict[str, Tensor]:
-        """Code and words of sentences.
-
-        Returns:
-            "h" and "code" as for pictures, "text_tokens" `[T, L, D]`,
-            "text_mask" `[T, L]`.
+        """ "h" and "code" as for pictures, "text_tokens" `[T, L, D]` and
+        "text_mask" `[T, L]`.
         """
         x, mask = features["tokens"].float(), features["mask"]
         h = self.dshm(self.norm(x), mask, "text")
         return {"h": h, "code": code_of(h), "text_tokens": x, "text_mask": mask}
 
-    # -- both ---------------------------------------------------------------
-
-    def score(
-        self,
-        images: Sides,
-        texts: Sides,
-        coarse: str | None = None,
-    ) -> Tensor:
-        """Coarse scores `[B, T]`.
-
-        Args:
-            coarse: "hash": minus the bits that differ; "float": cosines of
-                h; None: as the config says.
+    def score(self, images: Sides, texts: Sides, coarse: str | None = None) -> Tensor:
+        """Coarse scores `[B, T]`: "hash": minus the bits that differ; "float":
+        cosines of h; None: as the config says.
         """
         if (coarse or self.config.coarse) == "float":
             return cosines(images["h"], texts["h"])
@@ -463,13 +385,8 @@ class CFITR(CrossEncoder):
         words, mask = trim_tokens(texts["text_tokens"][text], texts["text_mask"][text])
         return self.ssm(words, mask, images["image_tokens"][image])
 
-    # -- training -----------------------------------------------------------
-
     def training_losses(self, batch, gather) -> dict[str, Tensor]:
-        """L_tri + L_quant + L_bal + L_ssm, by name.
-
-        Each process has negatives of its own, as micro-batches had.
-        """
+        """L_tri, L_quant, L_bal, L_ssm; each process has its own negatives."""
         images = self.encode_images(batch["images"])
         texts = self.encode_texts(self.text_features(batch["texts"]))
         h_i, h_t = images["h"].float(), texts["h"].float()
@@ -486,11 +403,8 @@ class CFITR(CrossEncoder):
         return losses
 
     def ssm_loss(self, images, texts, positive: Tensor) -> Tensor:
-        """Find the true sentence of a picture among false ones.
-
-        Args:
-            images, texts: encoded sides of one batch.
-            positive: `[B, B]`, pairs that are not drawn as false ones.
+        """Find the true sentence of a picture among false ones of its batch, none
+        of which is `positive` `[B, B]`.
         """
         config, scores = self.config, cosines(images["h"], texts["h"])
         n = max(1, round(config.joint_share * len(scores)))
@@ -506,23 +420,6 @@ class CFITR(CrossEncoder):
         return choice_loss(logits.view(text.shape), text >= 0)
 
 
-def _check(config: CFITRConfig) -> None:
-    config.check("pool", ("position", "mean"))
-    config.check("coarse", COARSE)
-    config.check("released_bugs", RELEASED_BUGS)
-    if config.bits < 8 or config.bits % 8:
-        raise RsirError(
-            f"bits is {config.bits}: codes are stored in bytes, take a multiple of 8"
-        )
-    if not 0 <= config.hard_texts <= config.false_texts:
-        raise RsirError(
-            f"hard_texts is {config.hard_texts}: 0 to false_texts, which is "
-            f"{config.false_texts}"
-        )
-
-
-# -- presets and variants ----------------------------------------------------
-
 # ours: MiniLM has pooled by the mean since it was trained; weights of the hash
 # losses that leave the ranking room; sizes that two cores can train
 _SMALL = {
@@ -534,36 +431,31 @@ _SMALL = {
     "balance": 0.0003,
     "dropout": 0.2,
     "lr": 5e-4,
+    "false_texts": 5,
+    "hard_texts": 3,
+    "joint_share": 0.25,
+    "epochs": 8,
+    "rerank_top": 20,
 }
 
 PRESETS = {
-    "toy": _SMALL
-    | {
+    "toy": {
+        **_SMALL,
         "image_size": 128,
         "grid": 3,
         "hidden": 512,
         "joint_blocks": 1,
-        "false_texts": 5,
-        "hard_texts": 3,
-        "joint_share": 0.25,
-        "epochs": 8,
         "batch": 64,
         "eval_every": 4,
         "precision": "no",
-        "rerank_top": 20,
     },
-    "cpu": _SMALL
-    | {
+    "cpu": {
+        **_SMALL,
         "tta_views": (0, 1, 6),
         "grid": 5,
         "joint_blocks": 2,
-        "false_texts": 5,
-        "hard_texts": 3,
-        "joint_share": 0.25,
-        "epochs": 8,
         "batch": 128,
         "eval_every": 2,
-        "rerank_top": 20,
     },
     # as released, but for the frozen patch projection, and for the false texts:
     # they are drawn from the batch, which must hold enough (released: 8 x 32)
@@ -577,7 +469,6 @@ PRESETS = {
         "batch": 32,
         "accumulate": 8,
         "lr": 1e-4,
-        "text_lr": 1e-4,
         "ppsr": 10,
     },
 }

@@ -1,11 +1,10 @@
 """EnVLF: vision and language encoded apart, then read together.
 
-Source: Liu et al., Mathematics 2023, 11(10), 2279
-(doi 10.3390/math11102279), read from the abstract alone. The paper's: three
-encoders (vision, language, multi-modal), end-to-end training on several
-tasks, image tokens in place of a detector's objects, the multi-modal encoder
-at work on the head of the list. It gives no equation, size or weight. Where
-it is silent this is ALBEF's plain reading (Li et al., NeurIPS 2021), and
+Source: Liu et al., Mathematics 2023, 11(10), 2279 (doi 10.3390/math11102279),
+read from the abstract alone. The paper's: three encoders (vision, language,
+multi-modal), end-to-end training on several tasks, image tokens in place of a
+detector's objects, the multi-modal encoder at work on the head of the list.
+Where it is silent this is ALBEF's plain reading (Li et al., NeurIPS 2021), and
 `EnVLFConfig` says "ours". Explained in chapter 04.
 
     tokens = ViT blocks(cells of the picture)        vision
@@ -17,7 +16,6 @@ it is silent this is ALBEF's plain reading (Li et al., NeurIPS 2021), and
 """
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -25,12 +23,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rsir.encoders.encoded_split import EncodedSplit
-from rsir.encoders.image import ImageEncoder, upper_stages
-from rsir.encoders.text import TextEncoder
-from rsir.models import Config
+from rsir.encoders.image import upper_stages
+from rsir.models import END_TO_END, Config
+from rsir.models.base import Sides
 from rsir.models.cross_encoder import (
     CrossEncoder,
-    Sides,
     attention_bias,
     hard_negatives,
     own_rows,
@@ -45,50 +42,52 @@ TASKS = ("contrastive", "matching", "masked_words")
 
 @dataclass(frozen=True)
 class EnVLFConfig(Config):
-    """EnVLF. All sizes are ours: the abstract names none.
-
-    Attributes:
-        dim: length of the vectors that are compared.
-        start: map where the image stages that learn begin, "f1" to "f4".
-        image_blocks: transformer blocks on the cells of the picture.
-        joint_blocks: blocks of the multi-modal encoder.
-        dropout: in all new blocks.
-        temperature: divides cosines, in the loss and in the draw of hard
-            negatives.
-        tasks: some of "contrastive" (which makes the list and must be
-            there), "matching" and "masked_words"; each has weight 1.
-        masked: share of the words that are hidden.
-        joint_share: share of a batch that the multi-modal encoder reads.
-        rerank_top: how far down a list the multi-modal encoder may read;
-            how far it does is chosen on validation.
-    """
+    """EnVLF. All sizes are ours: the abstract names none."""
 
     method: str = "envlf"
-    dim: int = 256  # ours: ALBEF's
-    start: str = "f3"  # ours: below it a convolution fits aerial pictures as it is
-    image_blocks: int = 2  # ours
-    joint_blocks: int = 2  # ours
-    dropout: float = 0.1  # ours
-    temperature: float = 0.07  # ours: where ALBEF's starts
-    tasks: tuple[str, ...] = TASKS  # ours: the abstract says "multitask"
-    masked: float = 0.15  # ours: BERT's
-    joint_share: float = 1.0  # ours: reading pairs is the expensive part
-    rerank_top: int = 32  # ours: the abstract speaks of the first five
+    dim: int = 256  #: length of the vectors that are compared; ours: ALBEF's
+    #: map where the image stages that learn begin, "f1" to "f4"; ours: below
+    #: it a convolution fits aerial pictures as it is
+    start: str = "f3"
+    image_blocks: int = 2  #: transformer blocks on the cells of the picture
+    joint_blocks: int = 2  #: blocks of the multi-modal encoder
+    dropout: float = 0.1  #: in all new blocks
+    #: divides cosines, in the loss and in the draw of hard negatives; ours:
+    #: where ALBEF's starts
+    temperature: float = 0.07
+    #: some of `TASKS`, "contrastive" among them, for it makes the list; each
+    #: has weight 1; ours: the abstract says "multitask"
+    tasks: tuple[str, ...] = TASKS
+    masked: float = 0.15  #: share of the words that are hidden; ours: BERT's
+    #: share of a batch that the multi-modal encoder reads; ours: reading pairs
+    #: is the expensive part
+    joint_share: float = 1.0
+    #: how far down a list the multi-modal encoder may read; how far it does is
+    #: chosen on validation; ours: the abstract speaks of the first five
+    rerank_top: int = 32
 
     TITLE = "EnVLF"
     YEAR = 2023
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check("tasks", TASKS)
+        if "contrastive" not in self.tasks:
+            raise RsirError(
+                "tasks lack 'contrastive', without which nothing makes the list"
+            )
+        if "masked_words" in self.tasks and self.text_layers == 0:
+            raise RsirError(
+                "text_layers is 0: sentences are read once, before a word can be "
+                "hidden; leave 'masked_words' out of tasks, or set text_layers=1"
+            )
 
 
 class CrossBlock(nn.Module):
     """Words read each other, then the picture; then a feed-forward net.
 
-    After ALBEF: a block of a BERT, with attention to the picture put between
-    its two parts. The block starts as a copy of one that reads sentences.
-
-    Args:
-        block: of a BERT.
-        dim, heads: of the attention to the picture.
-        dropout: of the same.
+    After ALBEF: a copy of a BERT's block, with attention to the picture (of
+    `dim`, `heads` and `dropout`) put between its two parts.
     """
 
     def __init__(self, block: nn.Module, dim: int, heads: int, dropout: float):
@@ -97,18 +96,10 @@ class CrossBlock(nn.Module):
         self.cross = nn.MultiheadAttention(dim, heads, dropout, batch_first=True)
         self.norm = nn.LayerNorm(dim)
 
-    def forward(
-        self, words: Tensor, mask: Tensor, tokens: Tensor, weights: bool = False
-    ) -> tuple[Tensor, Tensor | None]:
-        """Words that have read the picture, and where they looked.
-
-        Args:
-            words, mask: `[N, L, dim]` and `[N, L]`, True where a word is.
-            tokens: `[N, P, dim]`, of each row's picture.
-            weights: also give the attention.
-
-        Returns:
-            `[N, L, dim]`, and `[N, L, P]` (rows sum to 1) or None.
+    def forward(self, words: Tensor, mask: Tensor, tokens: Tensor, weights=False):
+        """Words `[N, L, dim]`, masked `[N, L]`, that have read the tokens
+        `[N, P, dim]` of their pictures, and with `weights` where they looked:
+        `[N, L, P]`, rows sum to 1.
         """
         block = self.block
         x = block.attention(words, attention_bias(mask))[0]
@@ -118,22 +109,14 @@ class CrossBlock(nn.Module):
 
 
 class MultiModalEncoder(nn.Module):
-    """Blocks in which the words of a sentence read a picture.
+    """Blocks in which the words of a sentence read a picture, see `CrossBlock`."""
 
-    Args:
-        blocks: of a BERT; copied.
-        dim, heads, dropout: see `CrossBlock`.
-    """
-
-    def __init__(self, blocks: nn.ModuleList, dim: int, heads: int, dropout: float):
+    def __init__(self, blocks: nn.ModuleList, *sizes):
         super().__init__()
-        every = (CrossBlock(block, dim, heads, dropout) for block in blocks)
-        self.blocks = nn.ModuleList(every)
+        self.blocks = nn.ModuleList(CrossBlock(block, *sizes) for block in blocks)
 
-    def forward(
-        self, words: Tensor, mask: Tensor, tokens: Tensor, weights: bool = False
-    ) -> tuple[Tensor, Tensor | None]:
-        """As `CrossBlock`; the attention is that of the last block."""
+    def forward(self, words: Tensor, mask: Tensor, tokens: Tensor, weights=False):
+        """As `CrossBlock`; where the words looked in the last block."""
         for block in self.blocks:
             words, attention = block(words, mask, tokens, weights)
         return words, attention
@@ -152,14 +135,16 @@ class EnVLF(CrossEncoder):
 
     Config = EnVLFConfig
 
-    def __init__(
-        self, image_encoder: ImageEncoder, text_encoder: TextEncoder, config
-    ) -> None:
+    def __init__(self, image_encoder, text_encoder, config: EnVLFConfig) -> None:
         super().__init__(image_encoder, text_encoder, config)
-        _check(config, text_encoder)
+        if getattr(text_encoder, "tokenizer", None) is None:
+            raise RsirError(
+                f"text_encoder is {text_encoder.name!r}: EnVLF needs a sentence "
+                "transformer such as 'minilm'"
+            )
         self.reads = (config.start,)
-        width = text_encoder.dim
-        heads = text_encoder.model.config.num_attention_heads
+        width, bert = text_encoder.dim, text_encoder.model
+        heads = bert.config.num_attention_heads
 
         # vision
         self.stages = upper_stages(image_encoder, config.start)
@@ -178,21 +163,14 @@ class EnVLF(CrossEncoder):
         self.to_text = nn.Linear(width, config.dim)
 
         # both
-        layers = text_encoder.model.encoder.layer
+        layers = bert.encoder.layer
         layers = layers[len(layers) - config.joint_blocks :]
         self.joint = MultiModalEncoder(layers, width, heads, config.dropout)
         self.match = nn.Linear(width, 1)
         self.to_vocabulary = nn.Sequential(
             nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width)
         )
-        words = text_encoder.model.config.vocab_size
-        self.word_bias = nn.Parameter(torch.zeros(words))
-
-    def train(self, mode: bool = True) -> "EnVLF":
-        """As usual, but stages keep the statistics they came with."""
-        super().train(mode)
-        self.stages.eval()
-        return self
+        self.word_bias = nn.Parameter(torch.zeros(bert.config.vocab_size))
 
     def fit_statistics(self, train: EncodedSplit) -> None:
         """Measure the scale of cells on 512 pictures of train."""
@@ -202,17 +180,8 @@ class EnVLF(CrossEncoder):
             cells = self.stages(maps.float().to(self.places.device))
         self.standardise.fit(cells.flatten(0, 1))
 
-    # -- vision -------------------------------------------------------------
-
     def encode_images(self, features: Sides) -> dict[str, Tensor]:
-        """The picture as one vector and as tokens.
-
-        Args:
-            features: the map `start`, `[B, C, H, W]`.
-
-        Returns:
-            "v" `[B, dim]` of unit length, "image_tokens" `[B, P, width]`.
-        """
+        """Pictures: "v" `[B, dim]` of unit length, "image_tokens" `[B, P, width]`."""
         cells = self.stages(features[self.config.start].float())  # (B, P, C)
         x = self.to_tokens(self.standardise(cells)) + self.places
         for block in self.blocks:
@@ -221,14 +190,9 @@ class EnVLF(CrossEncoder):
         v = F.normalize(self.to_image(tokens.mean(1)), dim=1)  # (B, dim)
         return {"v": v, "image_tokens": tokens}
 
-    # -- language -----------------------------------------------------------
-
     def encode_texts(self, features: Sides) -> dict[str, Tensor]:
-        """The sentence as one vector and as words.
-
-        Returns:
-            "t" `[T, dim]` of unit length, "text_tokens" `[T, L, width]`,
-            "text_mask" `[T, L]`.
+        """Sentences: "t" `[T, dim]` of unit length, "text_tokens" `[T, L, width]`
+        and "text_mask" `[T, L]`.
         """
         return {
             "t": F.normalize(self.to_text(features["pooled"].float()), dim=1),
@@ -240,27 +204,26 @@ class EnVLF(CrossEncoder):
         """Cosines `[B, T]`, which make the list."""
         return images["v"] @ texts["t"].T  # cos(v, t)
 
-    # -- both ---------------------------------------------------------------
+    def _read(self, images: Sides, texts: Sides, pairs: Tensor, weights=False):
+        image, text = pairs.unbind(1)
+        words, mask = trim_tokens(texts["text_tokens"][text], texts["text_mask"][text])
+        return self.joint(words, mask, images["image_tokens"][image], weights)
 
     def score_pairs(self, images: Sides, texts: Sides, pairs: Tensor) -> Tensor:
         """Match scores `[N]` of chosen pairs: logits, higher is closer."""
-        words, mask, tokens = _of_pairs(images, texts, pairs)
-        read, _ = self.joint(words, mask, tokens)  # (N, L, width)
+        read, _ = self._read(images, texts, pairs)  # (N, L, width)
         return self.match(read[:, 0])[:, 0]  # match
 
     @torch.no_grad()
     def attention(self, images: Sides, texts: Sides, pairs: Tensor) -> Tensor:
         """Where the words of chosen pairs look: `[N, L, P]`, rows sum to 1."""
-        words, mask, tokens = _of_pairs(images, texts, pairs)
-        return self.joint(words, mask, tokens, weights=True)[1]
-
-    # -- tasks --------------------------------------------------------------
+        return self._read(images, texts, pairs, weights=True)[1]
 
     def training_losses(self, batch, gather) -> dict[str, Tensor]:
         """The losses of all tasks, by name.
 
-        Negatives come from all processes: each contrasts the whole batch,
-        and matches its own pairs with partners from all of it.
+        Each process contrasts the whole batch, and matches its own pairs with
+        partners from all of it.
         """
         images = self.encode_images(batch["images"])
         texts = self.encode_texts(self.text_features(batch["texts"]))
@@ -291,21 +254,15 @@ class EnVLF(CrossEncoder):
     ) -> Tensor:
         """Is this the sentence of this picture? Binary cross-entropy.
 
-        Each row is asked about its own pair, about a hard wrong text and
-        about a hard wrong picture.
-
-        Args:
-            encoded: both sides of the whole batch.
-            scores: `[B, B]`, cosines that negatives are drawn by.
-            positive: `[B, B]`; such pairs are never negatives.
-            rows: `[b]` int64, that this process reads.
+        Each of `rows` `[b]` of the batch `encoded` is asked about its own pair,
+        about a hard wrong text and about a hard wrong picture, drawn by `scores`
+        `[B, B]`, and never `positive` `[B, B]`.
         """
         heat = self.config.temperature
         text = hard_negatives(scores, positive, 1, heat)[rows, 0]
         image = hard_negatives(scores.T, positive.T, 1, heat)[rows, 0]
-        pairs = torch.stack(
-            [torch.cat([rows, rows, image]), torch.cat([rows, text, rows])], 1
-        )  # (3b, 2): image, text
+        both = torch.cat([rows, rows, image]), torch.cat([rows, text, rows])
+        pairs = torch.stack(both, 1)  # (3b, 2): image, text
         answer = torch.arange(len(pairs), device=rows.device) < len(rows)
         there = (pairs >= 0).all(1)  # a row may have no wrong partner
         logits = self.score_pairs(encoded, encoded, pairs[there]).float()
@@ -315,11 +272,7 @@ class EnVLF(CrossEncoder):
         return loss / len(pairs)
 
     def masked_words_loss(
-        self,
-        tokens: Tensor,
-        ids: Tensor,
-        place: tuple[int, int],
-        gather: Callable[[Tensor], Tensor] = lambda x: x,
+        self, tokens: Tensor, ids: Tensor, place: tuple[int, int], gather=lambda x: x
     ) -> Tensor:
         """Say the hidden words, from the others and the picture.
 
@@ -351,10 +304,7 @@ class EnVLF(CrossEncoder):
 
 
 def hidden_words(ids: Tensor, draws: Tensor, special: list[int], share: float):
-    """Which word pieces to hide: `[B, L]` bool.
-
-    One a sentence at least, so that no caption is idle; never a special
-    token.
+    """Which word pieces to hide: `[B, L]` bool; of each sentence at least one.
 
     Args:
         ids, draws: `[B, L]`; draws from [0, 1).
@@ -366,33 +316,6 @@ def hidden_words(ids: Tensor, draws: Tensor, special: list[int], share: float):
     least = draws == draws.amin(1, keepdim=True)
     return (draws < share) | (least & ~never)
 
-
-def _of_pairs(images, texts, pairs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Words, mask and image tokens of each pair."""
-    image, text = pairs.unbind(1)
-    words, mask = trim_tokens(texts["text_tokens"][text], texts["text_mask"][text])
-    return words, mask, images["image_tokens"][image]
-
-
-def _check(config: EnVLFConfig, text_encoder: TextEncoder) -> None:
-    config.check("tasks", TASKS)
-    if "contrastive" not in config.tasks:
-        raise RsirError(
-            "tasks lack 'contrastive', without which nothing makes the list"
-        )
-    if getattr(text_encoder, "tokenizer", None) is None:
-        raise RsirError(
-            f"text_encoder is {text_encoder.name!r}: EnVLF needs a sentence "
-            "transformer such as 'minilm'"
-        )
-    if "masked_words" in config.tasks and config.text_layers == 0:
-        raise RsirError(
-            "text_layers is 0: sentences are read once, before a word can be "
-            "hidden; leave 'masked_words' out of tasks, or set text_layers=1"
-        )
-
-
-# -- presets and variants ----------------------------------------------------
 
 PRESETS = {
     "toy": {
@@ -420,20 +343,7 @@ PRESETS = {
         "eval_every": 2,
         "rerank_top": 16,
     },
-    # ours: the abstract names no sizes
-    "paper": {
-        "image_encoder": "vit_base",
-        "start": "f1",
-        "text_encoder": "google-bert/bert-base-uncased",
-        "text_layers": None,
-        "image_blocks": 0,
-        "joint_blocks": 6,
-        "epochs": 30,
-        "batch": 128,
-        "lr": 1e-4,
-        "image_lr": 2e-5,
-        "text_lr": 2e-5,
-    },
+    "paper": END_TO_END | {"image_blocks": 0, "joint_blocks": 6},
 }
 
 _FROZEN = {"image_lr": 0.0, "text_lr": 0.0}

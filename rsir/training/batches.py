@@ -4,7 +4,7 @@ Explained in chapter 02.
 """
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -19,23 +19,14 @@ from rsir.utils.errors import RsirError
 class PairDataset(Dataset):
     """Items of one epoch: every image once, with one of its captions.
 
-    Order and captions are drawn from (seed, epoch), so a resumed run
-    sees what the killed one would have seen. While a batch is learned
-    from, a thread reads the next: the one `stride` places further.
-
-    Args:
-        encoded: the train split as the model reads it.
-        seed: of order and captions.
-        stride: images of a batch, over all processes; 0: do not read
-            ahead.
-
-    Raises:
-        RsirError: for an image without a caption.
+    Order and captions are drawn from (seed, epoch): a resumed run sees what the
+    killed one would have seen. While a batch is learned from, a thread reads the
+    next, `stride` places further: images of a batch, over all processes.
     """
 
     def __init__(self, encoded: EncodedSplit, seed: int, stride: int = 0) -> None:
         self.encoded, self.seed, self.stride = encoded, seed, stride
-        self._reader = ThreadPoolExecutor(1) if stride else None
+        self._reader = ThreadPoolExecutor(1)
         split = encoded.split
         empty = np.flatnonzero(encoded.n_captions_of == 0)
         if len(empty):
@@ -45,29 +36,25 @@ class PairDataset(Dataset):
             )
         self.draw(0)
 
-    # not named set_epoch: Accelerate would call that with a count of
-    # its own, which starts at 0 again in a resumed run
+    # not set_epoch: Accelerate calls that, and counts from 0 in a resumed run
     def draw(self, epoch: int) -> None:
         """Draw order and captions of an epoch."""
         draw = np.random.default_rng([self.seed, epoch])
-        n = self.encoded.split.n_images
-        self.order = draw.permutation(n)
-        self.pick = (draw.random(n) * self.encoded.n_captions_of).astype(np.int64)
-        self._next: tuple[list[int], Future] | None = None
+        self.order = draw.permutation(self.encoded.split.n_images)
+        share = draw.random(len(self))
+        self.pick = (share * self.encoded.n_captions_of).astype(np.int64)
+        self._ahead = {}
 
     def __len__(self) -> int:
         return len(self.order)
 
     def __getitems__(self, places: Sequence[int]) -> dict:
-        places = list(places)
-        if self._next and self._next[0] == places:
-            batch = self._next[1].result()
-        else:
-            batch = self.read(places)
-        self._next = None
+        ahead = self._ahead.pop(tuple(places), None)
+        batch = ahead.result() if ahead else self.read(places)
         following = [place + self.stride for place in places]
-        if self._reader and following[-1] < len(self):
-            self._next = following, self._reader.submit(self.read, following)
+        self._ahead = {}
+        if self.stride and following[-1] < len(self):
+            self._ahead[tuple(following)] = self._reader.submit(self.read, following)
         return batch
 
     def read(self, places: Sequence[int]) -> dict:
@@ -75,43 +62,34 @@ class PairDataset(Dataset):
         image = self.order[places]  # (B,)
         caption = self.encoded.captions_of[image, self.pick[image]]
         text = self.encoded.text_id[caption]
+        ids = {"image": image, "caption": caption, "text": text}
+        ids["texts_of"] = self.encoded.texts_of[image]
         return {
             "images": self.encoded.images(image),
             "texts": self.encoded.text_rows(text),
-            "image": torch.from_numpy(image),
-            "caption": torch.from_numpy(caption),
-            "text": torch.from_numpy(np.asarray(text)),
-            "texts_of": torch.from_numpy(self.encoded.texts_of[image]),
+            **{name: torch.from_numpy(np.asarray(x)) for name, x in ids.items()},
         }
 
 
 class PositivePairs:
     """What is known of every pair of a batch: `[B, B]` each.
 
-    Args:
-        encoded: the train split as the model reads it.
-        similarity: also compute S of AMFMN's eq. (29).
+    With `similarity` also S of AMFMN's eq. (29).
     """
 
     def __init__(self, encoded: EncodedSplit, similarity: bool) -> None:
-        self.similarity = None
-        if similarity:
-            split = encoded.split
-            self.similarity = CaptionSimilarity(split.captions, split.owner)
+        captions, owner = encoded.split.captions, encoded.split.owner
+        self.similarity = CaptionSimilarity(captions, owner) if similarity else None
 
     def __call__(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """ "positive", and "similarity" if asked for.
-
-        Args:
-            batch: ids of all processes together: "image" `[B]`,
-                "caption" `[B]`, "text" `[B]`, "texts_of" `[B, most]`.
+        """ "positive", and "similarity" if asked for, from all processes' ids:
+        "image", "caption", "text" `[B]` and "texts_of" `[B, most]`.
         """
         same = batch["texts_of"][:, :, None] == batch["text"]
         pairs = {"positive": same.any(dim=1)}  # (B images, B texts)
         if self.similarity is not None:
-            block = self.similarity.block(
-                batch["caption"].cpu().numpy(), batch["image"].cpu().numpy()
-            )  # (B texts, B images)
+            caption, image = (batch[k].cpu().numpy() for k in ("caption", "image"))
+            block = self.similarity.block(caption, image)  # (B texts, B images)
             block = torch.from_numpy(np.ascontiguousarray(block.T))
             pairs["similarity"] = block.to(batch["text"].device)
         return pairs

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from rsir import models
 from rsir.data.text import Vocabulary
@@ -26,32 +27,30 @@ VOCABULARY = "vocabulary.json"
 def start_run(config: Config, run_dir: Path | None, precision: str) -> str:
     """Claim a run folder; return the precision it began with.
 
-    Raises:
-        RsirError: if the folder holds a run of another config.
+    RsirError if it holds a run of another config.
     """
     if run_dir is None:
         return precision
     path, wanted = run_dir / CONFIG, config.to_dict()
-    if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        begun = found.pop("began_with_precision", precision)
-        if found != wanted:
-            other = [k for k in wanted | found if found.get(k) != wanted.get(k)]
-            raise RsirError(
-                f"{path}: this folder holds a run of another config "
-                f"({', '.join(other)} differ); remove the folder or name another one"
-            )
-        return begun
-    with atomic_write(path) as file:
-        json.dump(wanted | {"began_with_precision": precision}, file, indent=1)
-    return precision
+    if not path.exists():
+        with atomic_write(path) as file:
+            json.dump(wanted | {"began_with_precision": precision}, file, indent=1)
+        return precision
+    found = json.loads(path.read_text(encoding="utf-8"))
+    begun = found.pop("began_with_precision", precision)
+    if found != wanted:
+        other = [k for k in wanted | found if found.get(k) != wanted.get(k)]
+        raise RsirError(
+            f"{path}: this folder holds a run of another config "
+            f"({', '.join(other)} differ); remove the folder or name another one"
+        )
+    return begun
 
 
 def load_run(run_dir: str | Path) -> TwoTower:
     """The model of a run folder, in evaluation mode.
 
-    Raises:
-        RsirError: if the folder holds no run, or a damaged one.
+    RsirError if it holds no run, or a damaged one.
     """
     path = Path(run_dir) / CONFIG
     try:
@@ -70,30 +69,19 @@ def load_run(run_dir: str | Path) -> TwoTower:
     words = path.with_name(VOCABULARY)
     vocabulary = Vocabulary.load(words) if words.exists() else None
     model = build(config, vocabulary=vocabulary)
-    load_weights(model, path.with_name(BEST))
+    _load_best(model, path.with_name(BEST))
     return model.eval()
 
 
-def _learned(model: TwoTower) -> dict:
-    state = model.state_dict()
-    return {k: v for k, v in state.items() if not k.startswith("image_encoder.")}
+def _learned(model: TwoTower) -> dict[str, Tensor]:
+    """Copies of all weights but the image encoder's."""
+    state = model.state_dict().items()
+    own = {k: v for k, v in state if not k.startswith("image_encoder.")}
+    return {k: v.detach().cpu().contiguous().clone() for k, v in own.items()}
 
 
-def save_weights(model: TwoTower, path: Path) -> None:
-    """All weights but the image encoder's, atomically."""
-    state = {k: v.detach().cpu().contiguous() for k, v in _learned(model).items()}
-    aside = path.with_suffix(".tmp")
-    save_file(state, aside)
-    os.replace(aside, path)
-
-
-def load_weights(model: TwoTower, path: Path) -> None:
-    """Read what `save_weights` wrote.
-
-    Raises:
-        RsirError: if the file is missing or does not fit the model.
-    """
-    if not Path(path).is_file():
+def _load_best(model: TwoTower, path: Path) -> None:
+    if not path.is_file():
         raise RsirError(f"{path}: no weights here; train first")
     try:
         state = load_file(path)
@@ -108,34 +96,30 @@ def load_weights(model: TwoTower, path: Path) -> None:
 
 
 class Checkpoints:
-    """State of a run after an epoch, `state-<epoch>/`: the last one.
+    """State of a run after its last epoch, `state-<epoch>/`, and its best weights.
 
-    Accelerate names and rotates checkpoints, too, but it writes in place
-    and removes the old one first: a run that is killed meanwhile finds
-    half a state, or none.
-
-    Args:
-        accelerator: saves model, optimiser, schedule, random states.
-        run_dir: None keeps the best weights in memory only.
+    Accelerate rotates checkpoints, too, but in place: a run that is killed
+    meanwhile finds half a state. Without `run_dir` no state is kept, and the best
+    weights in memory.
     """
 
     def __init__(self, accelerator, run_dir: Path | None) -> None:
         self.accelerator, self.run_dir = accelerator, run_dir
-        self._best: dict | None = None
+        self._best: dict[str, Tensor] = {}
 
     def states(self) -> dict[int, Path]:
         """Whole states by epoch."""
-        names = self.run_dir.glob("state-*") if self.run_dir else ()
-        return {int(p.name.removeprefix("state-")): p for p in names}
+        paths = self.run_dir.glob("state-*") if self.run_dir else ()
+        return {int(p.name.removeprefix("state-")): p for p in paths}
 
-    def load(self) -> tuple[int, dict] | None:
+    def load(self) -> tuple[int, dict]:
         """Restore the last state; return next epoch and notes."""
         states = self.states()
         if not states:
-            return None
-        folder = states[max(states)]
-        self.accelerator.load_state(str(folder))
-        return max(states) + 1, json.loads((folder / "notes.json").read_text())
+            return 0, {}
+        last = max(states)
+        self.accelerator.load_state(str(states[last]))
+        return last + 1, json.loads((states[last] / "notes.json").read_text())
 
     def save(self, epoch: int, notes: dict) -> None:
         """Write aside, rename, remove the older state."""
@@ -158,14 +142,16 @@ class Checkpoints:
     def keep_best(self, model: TwoTower) -> None:
         """Keep the weights of the best epoch so far."""
         if self.run_dir is None:
-            self._best = {k: v.detach().clone() for k, v in model.state_dict().items()}
+            self._best = _learned(model)
         elif self.accelerator.is_main_process:
-            save_weights(model, self.run_dir / BEST)
+            aside = self.run_dir / "best.tmp"
+            save_file(_learned(model), aside)
+            os.replace(aside, self.run_dir / BEST)
 
     def load_best(self, model: TwoTower) -> None:
         """Put the best weights back into the model, if any."""
         self.accelerator.wait_for_everyone()
-        if self._best is not None:
-            model.load_state_dict(self._best)
-        elif self.run_dir and (self.run_dir / BEST).exists():
-            load_weights(model, self.run_dir / BEST)
+        if self.run_dir is None:
+            model.load_state_dict(self._best, strict=False)
+        elif (self.run_dir / BEST).exists():
+            _load_best(model, self.run_dir / BEST)

@@ -18,18 +18,15 @@ def on_cpu() -> bool:
 
     Without a GPU it takes several processes for one each, unless told.
     """
-    several = int(os.environ.get("WORLD_SIZE", 1)) > 1
-    return parse_flag_from_env("ACCELERATE_USE_CPU") or (
-        several and not torch.cuda.is_available()
-    )
+    several = int(os.environ.get("WORLD_SIZE", 1)) > 1 and not torch.cuda.is_available()
+    return several or parse_flag_from_env("ACCELERATE_USE_CPU")
 
 
 def gather_with_grad(tensor: Tensor) -> Tensor:
     """Join `[b, ...]` of all processes to `[B, ...]`, with gradients.
 
-    Every process computes the loss of the joint batch, and a row's
-    gradients flow back to the process that it comes from, summed over
-    all: negatives of other processes count as in one large batch.
+    A row's gradients flow back to the process that it comes from, summed
+    over all: negatives of other processes count as in one large batch.
     """
     if not dist.is_available() or not dist.is_initialized():
         return tensor

@@ -1,8 +1,8 @@
 """One training loop for all systems, on Hugging Face Accelerate.
 
-CPU, one GPU, several processes (`accelerate launch`), bf16, gradient
-accumulation, early stopping on the validation mR, and checkpoints from
-which a killed run goes on to the same result. Explained in chapter 02.
+On a CPU, a GPU or in several processes; with early stopping on the validation
+mR, and checkpoints from which a killed run goes on to the same result.
+Explained in chapter 02.
 """
 
 import math
@@ -29,7 +29,6 @@ from rsir.models.base import TwoTower, score_encoded
 from rsir.training.batches import PairDataset, PositivePairs
 from rsir.training.checkpoints import VOCABULARY, Checkpoints, start_run
 from rsir.training.distributed import gather_with_grad, on_cpu
-from rsir.utils.errors import RsirError
 from rsir.utils.progress import track
 
 IDS = ("image", "caption", "text", "texts_of")
@@ -37,77 +36,54 @@ IDS = ("image", "caption", "text", "texts_of")
 
 @dataclass
 class Run:
-    """What training gives.
+    """What training gives."""
 
-    Attributes:
-        model: with the weights of the best validation epoch.
-        config: as asked for.
-        history: a row per validation: epoch, losses, val recalls.
-        val_mR: best validation mR, percent.
-        seconds: wall time of "features" and "train".
-        precision: "no" (float32) or "bf16".
-    """
-
-    model: TwoTower
-    config: Config
+    model: TwoTower  #: with the weights of the best validation epoch
+    config: Config  #: as asked for
+    #: a row per validation: epoch, losses, val recalls
     history: list[dict] = field(default_factory=list)
-    val_mR: float = float("nan")
+    val_mR: float = float("nan")  #: the best validation mR, percent
+    #: wall time of "features" and "train"
     seconds: dict[str, float] = field(default_factory=dict)
-    precision: str = "no"
+    precision: str = "no"  #: "no" (float32) or "bf16"
 
     def stalled(self) -> bool:
         """True after `patience` validations without a gain."""
         scores = [row["val_mR"] for row in self.history]
-        since = len(scores) - 1 - int(np.argmax(scores)) if scores else 0
-        return bool(scores) and since >= self.config.patience
+        since = len(scores) - 1 - int(np.argmax(scores or [0]))
+        return since >= self.config.patience
 
 
 class LossStep(nn.Module):
     """A batch to named losses; the unit that Accelerate wraps."""
 
-    def __init__(
-        self, model: TwoTower, pairs: PositivePairs, accelerator: Accelerator
-    ) -> None:
+    def __init__(self, model: TwoTower, pairs: PositivePairs, accelerator):
         super().__init__()
         self.model, self.pairs, self.accelerator = model, pairs, accelerator
 
     def forward(self, batch: dict) -> dict[str, Tensor]:
         ids = {k: self.accelerator.gather(batch[k]) for k in IDS}
         batch = batch | {"pairs": self.pairs(ids)}
-        if "pixels" in batch["images"]:  # an encoder that learns, end to end
-            pixels = batch["images"]["pixels"]
-            batch["images"] = self.model.image_features(pixels)
         return self.model.training_losses(batch, gather_with_grad)
 
 
 def train(
-    config: Config,
-    splits: Splits,
-    run_dir: str | Path | None = None,
-    *,
-    progress: bool = True,
-    epochs: int | None = None,
+    config: Config, splits: Splits, run_dir: str | Path | None = None, *, progress=True
 ) -> Run:
     """Train one model; select the epoch on validation.
 
     Args:
         config: every number of the run.
         splits: `train` learns, `val` selects, `test` is not read.
-        run_dir: checkpoints and the best weights; a killed run in the
-            same folder goes on. None: keep nothing.
+        run_dir: for checkpoints and the best weights; a killed run in it goes
+            on, one of another config is an RsirError. None: keep nothing.
         progress: print progress.
-        epochs: stop after so many (the schedule stays that of the
-            config), for tests of interruption.
 
     Returns:
         The run, its model in evaluation mode.
-
-    Raises:
-        RsirError: if `run_dir` holds a run of another config.
     """
     run_dir = Path(run_dir) if run_dir is not None else None
-    precision = _agree_on_precision(config, run_dir)
-    accelerator = _accelerator(config, precision)
+    accelerator = _accelerator(config, run_dir)
     main = accelerator.is_main_process
     set_seed(config.seed)
     # tiny moments of AdamW slow a processor down, and decide nothing
@@ -122,10 +98,12 @@ def train(
         encoded = model.encode_split(splits.train, progress=progress and main)
         val = model.encode_split(splits.val, progress=progress and main)
     model.fit_statistics(encoded)
-    run = Run(model, config, precision=precision)
+    run = Run(model, config, precision=accelerator.mixed_precision)
     run.seconds["features"] = time.perf_counter() - start
 
-    size = _joint_batch(config, splits.train.n_images, accelerator.num_processes)
+    # not more than there are, and the same for each process
+    size, each = min(config.batch, splits.train.n_images), accelerator.num_processes
+    size = max(each, size - size % each)
     dataset = PairDataset(encoded, config.seed, stride=size)
     loader = DataLoader(
         dataset, batch_size=size, drop_last=True, collate_fn=lambda batch: batch
@@ -138,13 +116,12 @@ def train(
     step, optimiser, loader = accelerator.prepare(step, optimiser, loader)
     accelerator.register_for_checkpointing(rate)
     kept = Checkpoints(accelerator, run_dir)
-    first, notes = kept.load() or (0, {})
-    for name, value in notes.items():
-        setattr(run, name, value)
+    first, notes = kept.load()
+    vars(run).update(notes)
     if first == 0:
         set_seed(config.seed + 1)
     start = time.perf_counter() - run.seconds.get("train", 0.0)
-    todo = range(first, min(config.epochs, epochs or config.epochs))
+    todo = range(first, config.epochs)
     for epoch in track(
         takewhile(lambda _: not run.stalled(), todo),
         f"training {config.method}, seed {config.seed}",
@@ -154,7 +131,11 @@ def train(
         dataset.draw(epoch)
         means = _epoch(accelerator, step, loader, optimiser, rate, config)
         if (epoch + 1) % config.eval_every == 0 or epoch + 1 == config.epochs:
-            _validate(accelerator, run, epoch, means, val, kept)
+            row = {"epoch": epoch + 1} | _validate(accelerator, model, val) | means
+            if row["val_mR"] > max((r["val_mR"] for r in run.history), default=-1.0):
+                run.val_mR = row["val_mR"]
+                kept.keep_best(model)
+            run.history.append(row)
         run.seconds["train"] = time.perf_counter() - start
         notes = {k: getattr(run, k) for k in ("history", "val_mR", "seconds")}
         kept.save(epoch, notes)
@@ -175,17 +156,14 @@ def faster_precision() -> str:
     return min(seconds, key=seconds.get)
 
 
-def _agree_on_precision(config: Config, run_dir: Path | None) -> str:
-    """The same for all processes, and for all parts of a run."""
-    wanted = config.precision
+def _accelerator(config: Config, run_dir: Path | None) -> Accelerator:
+    """With one precision for all processes, and for all parts of a run."""
+    precision = config.precision
     with PartialState(cpu=on_cpu()).main_process_first():
-        precision = start_run(
-            config, run_dir, faster_precision() if wanted == "auto" else wanted
-        )
-    return broadcast_object_list([precision])[0]
-
-
-def _accelerator(config: Config, precision: str) -> Accelerator:
+        if precision == "auto":
+            precision = faster_precision()
+        precision = start_run(config, run_dir, precision)
+    (precision,) = broadcast_object_list([precision])
     # a process may train twice, in one precision and then in another
     shared = AcceleratorState._shared_state
     if shared and AcceleratorState().mixed_precision != precision:
@@ -200,16 +178,9 @@ def _accelerator(config: Config, precision: str) -> Accelerator:
     )
 
 
-def _joint_batch(config: Config, n: int, processes: int) -> int:
-    """Images in a batch: not more than `n`, the same per process."""
-    size = min(config.batch, n)
-    return max(processes, size - size % processes)
-
-
 def _epoch(accelerator, step, loader, optimiser, rate, config) -> dict[str, float]:
     """One pass; returns the mean of every loss."""
     step.train()
-    accelerator.unwrap_model(step).model.image_encoder.eval()
     totals: dict[str, float] = {}
     for batch in loader:
         with accelerator.accumulate(step):
@@ -227,71 +198,46 @@ def _epoch(accelerator, step, loader, optimiser, rate, config) -> dict[str, floa
     return {k: v / len(loader) for k, v in totals.items()}
 
 
-def _validate(
-    accelerator: Accelerator,
-    run: Run,
-    epoch: int,
-    means: dict,
-    val: EncodedSplit,
-    kept: Checkpoints,
-) -> None:
-    """Recalls on val; the best weights so far are kept.
-
-    The main process measures for all: if they measured apart, one
-    might stop while another waits for it.
+def _validate(accelerator, model: TwoTower, val: EncodedSplit) -> dict:
+    """Recalls on val. The main process measures for all: if they measured
+    apart, one might stop while another waits for it.
     """
     row = None
     if accelerator.is_main_process:
-        found = evaluate(score_encoded(run.model, val), val.split.owner, bootstrap=0)
-        row = {"epoch": epoch + 1, "val_mR": found.mR}
-        row |= {"i2t": found.i2t, "t2i": found.t2i, **means}
-    row = broadcast_object_list([row])[0]
-    best = max((row["val_mR"] for row in run.history), default=float("-inf"))
-    run.history.append(row)
-    if row["val_mR"] > best:
-        run.val_mR = row["val_mR"]
-        kept.keep_best(run.model)
+        found = evaluate(score_encoded(model, val), val.split.owner, bootstrap=0)
+        row = {"val_mR": found.mR, "i2t": found.i2t, "t2i": found.t2i}
+    return broadcast_object_list([row])[0]
 
 
 def parameter_groups(model: TwoTower, config: Config) -> list[dict]:
     """What learns, in groups with a rate each; vectors do not decay.
 
-    Pretrained image stages (`stages`, or the image encoder itself) take
-    `image_lr`, a pretrained text encoder `text_lr`, all else `lr`.
+    Pretrained image stages (`stages`) take `image_lr`, a pretrained text
+    encoder `text_lr`, all else `lr`.
     """
-    groups: dict[str, list] = {"text": [], "new": [], "plain": [], "image": []}
+    decay = config.weight_decay
+    groups = {
+        "text": {"params": [], "lr": config.text_lr, "weight_decay": decay},
+        "new": {"params": [], "lr": config.lr, "weight_decay": decay},
+        "plain": {"params": [], "lr": config.lr, "weight_decay": 0.0},
+        "image": {"params": [], "lr": config.image_lr, "weight_decay": decay},
+    }
     for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            continue
+        kind = "plain" if parameter.ndim < 2 else "new"
         if name.startswith("text_encoder.") and model.text_encoder.pretrained:
-            groups["text"].append(parameter)
-        elif name.startswith(("stages.", "image_encoder.")):
-            groups["image"].append(parameter)
-        else:
-            groups["plain" if parameter.ndim < 2 else "new"].append(parameter)
-    rates = {"text": config.text_lr, "image": config.image_lr}
-    return [
-        {
-            "params": parameters,
-            "lr": rates.get(name, config.lr),
-            "weight_decay": 0.0 if name == "plain" else config.weight_decay,
-        }
-        for name, parameters in groups.items()
-        if parameters
-    ]
+            kind = "text"
+        elif name.startswith("stages."):
+            kind = "image"
+        if parameter.requires_grad:
+            groups[kind]["params"].append(parameter)
+    return [group for group in groups.values() if group["params"]]
 
 
 def rate_factor(config: Config, steps: int) -> Callable[[int], float]:
-    """Factor on the learning rates at each of `steps` steps.
-
-    Raises:
-        RsirError: for an unknown schedule.
-    """
+    """Factor on the learning rates at each of `steps` steps."""
     if config.schedule == "step":  # x0.7 every 20 epochs, the papers
         per_epoch = max(1, steps // config.epochs)
         return lambda s: 0.7 ** (s // per_epoch // 20)
-    if config.schedule != "cosine":
-        raise RsirError(f"schedule {config.schedule!r}: 'cosine' or 'step'")
     warm = max(1, round(config.warmup * steps))
 
     def factor(s: int) -> float:

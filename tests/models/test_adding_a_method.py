@@ -33,7 +33,6 @@ def registered(tmp_path, monkeypatch):
 
 
 def test_a_file_is_a_method(registered, splits, cached):
-    assert "oneside" in models.methods()
     assert list(models.variants("oneside")) == ["oneside"]
     small = {"image_size": 32, "text_encoder": "gru", "vocabulary_threshold": 1}
     steps = {"epochs": 20, "batch": 8, "lr": 1e-2, "patience": 20}

@@ -6,21 +6,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from small_envlf import TEXTS, encoded, images_of
+from small_models import TEXTS, encoded, images_of, small_model
 
 from rsir.encoders.image import dihedral
-from rsir.models import build, config
-
-
-def small(**changes):
-    torch.manual_seed(0)
-    small = {"image_size": 64, "dim": 16, "hidden": 32}
-    return build(config("dual", "toy", **(small | changes)))
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3])
 def test_the_score_is_a_sum_of_cosines(weight):
-    model = small(second_head=weight)
+    model = small_model("dual", second_head=weight)
     images, texts = encoded(model)
     want = sum(
         w * F.cosine_similarity(images[k][:, None], texts[k][None], dim=-1)
@@ -32,19 +25,20 @@ def test_the_score_is_a_sum_of_cosines(weight):
 
 
 def test_a_vector_does_not_know_where_north_is():
-    seen = images_of() | {"f3": torch.randn(6, 112, 4, 4)}
+    seen = images_of()
     around = seen | {"f3": dihedral(seen["f3"], 6)}
     for on in (True, False):
-        model = small(start="f3", dihedral=on)
+        model = small_model("dual", start="f3", dihedral=on)
         a, b = (encoded(model, images=x)[0]["v"] for x in (seen, around))
         assert torch.allclose(a, b, atol=1e-5) == on
 
 
 def test_heads_start_on_stored_vectors_and_leave_no_trace():
-    model = small(head_epochs=40, start="f4")
+    model = small_model("dual", head_epochs=40, start="f4")
     captions = model.text_encoder.tokenize(TEXTS)
+    pooled = images_of()["pooled"]
     train = SimpleNamespace(
-        features={"pooled": images_of()["pooled"].numpy()},
+        features={"pooled": pooled.numpy()},
         inputs={"ids": captions},
         texts_of=np.arange(6)[:, None],
         n_captions_of=np.ones(6, dtype=np.int64),
@@ -55,13 +49,11 @@ def test_heads_start_on_stored_vectors_and_leave_no_trace():
     assert model.training and all(p.grad is None for p in model.parameters())
     for a, b in zip(stages, model.stages.parameters(), strict=True):
         assert torch.equal(a, b)
-    again = small(head_epochs=40, start="f4")
+    again = small_model("dual", head_epochs=40, start="f4")
     again.fit_statistics(train)
     assert torch.equal(again.to_image[0].weight, model.to_image[0].weight)
     with torch.no_grad():
         model.eval()
-        sides = model._image_sides(
-            model.standardise(torch.tensor(train.features["pooled"])), None
-        )
+        sides = model.encode_images({"pooled": pooled})
         texts = model.encode_texts(model.text_features(captions))
     assert (model.score(sides, texts).argmax(1) == torch.arange(6)).all()

@@ -25,20 +25,15 @@ def make(model_class, text_dim=16, **options):
 def features(n_images=5, n_texts=7, text_dim=16):
     """What encoders and graphs give: a picture side and a text side."""
     draw = torch.Generator().manual_seed(1)
-    sides = TinyEncoder(64).map_sizes()
+    shapes = {f"f{i}": x for i, x in enumerate(TinyEncoder(64).map_sizes(), 1)}
+    shapes |= {"pooled": (6,), "nodes": (20, 20), "looks": (20, 9)}
     images = {
-        f"f{i}": torch.randn(n_images, *shape, generator=draw)
-        for i, shape in enumerate(sides, 1)
+        name: torch.randn(n_images, *shape, generator=draw)
+        for name, shape in shapes.items()
     }
-    images["pooled"] = torch.randn(n_images, 6, generator=draw)
-    images["nodes"] = torch.randn(n_images, 20, 20, generator=draw)
     images["adjacency"] = torch.rand(n_images, 20, 20, generator=draw) / 10
-    images["looks"] = torch.randn(n_images, 20, 9, generator=draw)
-    texts = {
-        "pooled": torch.randn(n_texts, text_dim, generator=draw),
-        "keywords": torch.randn(n_texts, text_dim, generator=draw),
-    }
-    return images, texts
+    texts = ("pooled", "keywords")
+    return images, {k: torch.randn(n_texts, text_dim, generator=draw) for k in texts}
 
 
 def pairs(n):
