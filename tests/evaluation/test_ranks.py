@@ -27,29 +27,33 @@ KINDS = {
 }
 
 
+def place(values, correct, rule):
+    """1-based place of the first correct item in a sorted list."""
+    if rule == "released":
+        order = np.argsort(values, kind="stable")[::-1]
+    else:
+        sign = 1 if rule == "optimistic" else -1
+        order = sorted(
+            range(len(values)), key=lambda k: (-values[k], -sign * (k in correct))
+        )
+    return next(p for p, k in enumerate(order, 1) if k in correct)
+
+
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("seed", range(3))
-def test_rules_with_a_place_equal_sorting(kind, seed, uneven_owner, queries, place):
-    rng = np.random.default_rng(seed)
-    owner = uneven_owner(rng, 40 + seed)
-    scores = KINDS[kind](rng, (40 + seed, len(owner)))
+def test_rules_with_a_place_equal_sorting(kind, uneven_owner, queries):
+    rng = np.random.default_rng(0)
+    owner = uneven_owner(rng, 42)
+    scores = KINDS[kind](rng, (42, len(owner)))
     other = KINDS[kind](rng, scores.shape)
     for t2i in (scores, other):
         found = compute_ranks(scores, owner, scores_t2i=t2i)
         plain = queries(scores.astype(float), owner, t2i.astype(float))
         for side, asked in zip((found.i2t, found.t2i), plain, strict=True):
             for rule in PLACED:
-                want = np.array([place(v, c, rule) + 1 for v, c in asked])
+                want = np.array([place(v, c, rule) for v, c in asked])
                 np.testing.assert_array_equal(positions(side, rule), want)
                 for k in KS:
                     np.testing.assert_array_equal(hits(side, k, rule), want <= k)
-
-
-def test_integers_are_compared_exactly():
-    big = 2**60  # a float64 cannot tell these two apart
-    scores = np.array([[big, big + 1], [0, 1]])
-    assert evaluate(scores, bootstrap=0).i2t["R@1"] == 50
-    assert compute_ranks(scores).i2t.equal.tolist() == [0, 0]
 
 
 def test_ranks_survive_a_file(tmp_path, uneven_owner):
@@ -60,14 +64,16 @@ def test_ranks_survive_a_file(tmp_path, uneven_owner):
         found = compute_ranks(scores[:cut], some)
         found.save(tmp_path / "r.npz")
         again = Ranks.load(tmp_path / "r.npz")
-        assert again.n_images == cut
-        stored = found.to_arrays()
-        for name, array in again.to_arrays().items():
-            np.testing.assert_array_equal(array, stored[name])
-    assert stored["i2t_better"].dtype == np.uint8
-    del stored["t2i_own"]
-    with pytest.raises(ValueError, match="t2i_own"):
-        Ranks.from_arrays(stored)
+        assert again.n_images == cut and np.array_equal(again.owner, some)
+        for a, b in ((again.i2t, found.i2t), (again.t2i, found.t2i)):
+            assert all(map(np.array_equal, vars(a).values(), vars(b).values()))
+    with np.load(tmp_path / "r.npz") as stored:
+        arrays = dict(stored)
+    assert arrays["i2t_better"].dtype == np.uint8
+    del arrays["t2i_own"]
+    np.savez(tmp_path / "r.npz", **arrays)
+    with pytest.raises(ValueError, match="r.npz: ranks: missing t2i_own"):
+        Ranks.load(tmp_path / "r.npz")
 
 
 def signal(n=40, per=5, seed=0, gain=2.2):
@@ -106,9 +112,8 @@ def test_rows_that_repeat_in_another_order_are_refused(uneven_owner):
     assert evaluate(again, owner) == evaluate(scores, owner)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_images_without_captions_are_in_the_gallery(seed, queries, place):
-    rng = np.random.default_rng(seed)
+def test_images_without_captions_are_in_the_gallery(queries):
+    rng = np.random.default_rng(0)
     n, m = 60, 90
     scores = rng.integers(0, 9, (n, m)).astype(float)
     owner = rng.integers(0, n, m)  # some images have none
@@ -119,7 +124,7 @@ def test_images_without_captions_are_in_the_gallery(seed, queries, place):
     for side, asked in zip(("i2t", "t2i"), queries(scores, owner)):
         places = np.array([place(v, c, "released") for v, c in asked])
         for k in KS:
-            assert getattr(report, side)[f"R@{k}"] == 100 * (places < k).mean()
+            assert getattr(report, side)[f"R@{k}"] == 100 * (places <= k).mean()
     bare = n - len(np.unique(owner[owner >= 0]))
     assert f"{bare} of {n} images have no caption" in str(report)
     assert f"{(owner < 0).sum()} of {m} captions have no image" in str(report)
@@ -151,7 +156,7 @@ HOLES = np.where(np.isin(TEN, [27, 28]), np.nan, TEN)
     [
         (HOLES, None, "2 value.* NaN, the first at image 2, caption 7;"),
         (np.zeros(5), None, "1 axes"),
-        (np.zeros((0, 5)), None, "empty"),
+        (np.zeros((0, 5)), None, "is empty"),
         ([[1, 2], [3]], None, "cannot be made an array"),
         (np.array([["a", "b"]]), None, "cannot be ranked"),
         (np.zeros((2, 2), complex), None, r"cannot be ranked.*scores\.real"),

@@ -21,8 +21,8 @@ from rsir.retrieval.two_stage import (
 WAYS = ("i2t", "t2i")
 
 
-def matrix(n=7, m=11, seed=0):
-    return np.random.default_rng(seed).normal(size=(n, m))
+def matrix(seed=0):
+    return np.random.default_rng(seed).normal(size=(7, 11))
 
 
 def expensive(truth):
@@ -67,10 +67,12 @@ def test_ties_of_the_reader_stay_and_masked_items_never_come_back():
 @pytest.mark.parametrize(
     "change, word",
     [
-        ({"m": 0}, "m:"),
+        ({"m": 0}, "m: 0"),
+        ({"tied": "some"}, "tied: 'some'"),
         ({"direction": "both"}, "direction"),
         ({"scores": np.ones(3)}, "scores"),
         ({"scores": np.full((2, 2), np.nan)}, "NaN"),
+        ({"scores": np.full((2, 2), np.inf)}, "inf"),
         ({"score_pairs": lambda p: np.zeros((len(p), 1))}, "score_pairs"),
         ({"score_pairs": lambda p: np.full(len(p), np.nan)}, "NaN"),
     ],
