@@ -23,23 +23,18 @@ Runs = Sequence[Ranks]
 class Comparison:
     """A paired comparison: a minus b, in percent points.
 
-    a, b, difference: {"i2t": {"R@1": ..}, "t2i": {..}, "mR": ..}.
-    ci95: as in `Report`, of the difference; of images, not of runs.
-    p: two-sided.
-    runs: how many runs (seeds) stand behind a and behind b.
-    run_se: standard error of the mR difference from run to run, None
-        unless both sides have at least two runs.
+    ci95 is of images, not of runs.
     """
 
-    a: dict
+    a: dict  # {"i2t": {"R@1": ..}, "t2i": {..}, "mR": ..}
     b: dict
     difference: dict
-    ci95: dict
-    p: dict
+    ci95: dict  # as in `Report`, of the difference
+    p: dict  # two-sided
     ties: str
     n_images: int
-    runs: tuple[int, int]
-    run_se: float | None
+    runs: tuple[int, int]  # how many stand behind a and behind b
+    run_se: float | None  # standard error of the difference from run to run
 
     def __str__(self) -> str:
         low, high = self.ci95["mR"]
@@ -96,8 +91,8 @@ def _check_same_queries(*systems: Runs) -> None:
         raise ValueError("runs: none; give the ranks of one or more.")
     first, *others = [one for runs in systems for one in runs]
     for other in others:
-        same = first.n_images == other.n_images
-        if not same or not np.array_equal(other.owner, first.owner):
+        same = np.array_equal(other.owner, first.owner)
+        if not same or other.n_images != first.n_images:
             raise ValueError(
                 "runs: they have different queries (owner differs); measure all "
                 "on the same test set."
@@ -113,9 +108,6 @@ def mean_interval(runs: Runs) -> tuple[float, float, float]:
     """Mean mR of some runs, and its 95 % interval over test images.
 
     In percent: mR, low, high. The spread from run to run is not in it.
-
-    Raises:
-        ValueError: the runs were not measured on the same queries.
     """
     _check_same_queries(runs)
     mean = _mean_hits(runs)

@@ -42,11 +42,7 @@ GALLERIES = ("full", "deduplicated")
 
 
 def hits(places: QueryRanks, k: int, ties: str = "expected") -> np.ndarray:
-    """Probability [n_queries], 0..1, of a correct item in the first k.
-
-    Under "expected" the k - better places that are left go to the tied
-    items in random order. The other rules know the place: 0 or 1.
-    """
+    """Probability [n_queries], 0..1, of a correct item in the first k."""
     if ties == "expected":
         free = np.maximum(k - places.better, 0)
         return chance(places.equal, places.own, free)
@@ -54,16 +50,12 @@ def hits(places: QueryRanks, k: int, ties: str = "expected") -> np.ndarray:
 
 
 def positions(places: QueryRanks, ties: str = "expected") -> np.ndarray:
-    """1-based position [n_queries] of the first correct item.
-
-    Under "expected" its mean: `equal` wrong items fall evenly into the
-    own + 1 gaps around the correct ones.
-    """
+    """1-based position [n_queries] of the first correct item, or its mean."""
     _check(ties)
     if ties == "released":
         return places.released + 1
     before = {
-        "expected": places.equal / (places.own + 1),
+        "expected": places.equal / (places.own + 1),  # own + 1 gaps
         "optimistic": 0,
         "pessimistic": places.equal,
     }[ties]
@@ -73,10 +65,8 @@ def positions(places: QueryRanks, ties: str = "expected") -> np.ndarray:
 def recalls_from_ranks(ranks: Ranks, ties="expected", ks=KS) -> dict:
     """{"i2t": {"R@1": ..}, "t2i": {..}, "mR": ..} in percent."""
     _check(ties, ks)
-    sides = ranks.i2t, ranks.t2i
-    return _recalls(
-        [100 * hits(side, k, ties).mean() for side in sides for k in ks], ks
-    )
+    every = [hits(side, k, ties) for side in (ranks.i2t, ranks.t2i) for k in ks]
+    return _recalls([100 * one.mean() for one in every], ks)
 
 
 def per_image_hits(ranks: Ranks, ties="expected", ks=KS):
@@ -102,28 +92,22 @@ def mean_recalls(i2t, t2i, captions, ks=KS) -> dict:
 class Report:
     """Recalls in percent, with intervals and the rule they rest on.
 
-    i2t, t2i: {"R@1": .., "R@5": .., "R@10": ..}; mR is the mean of the six.
-    median_rank: {"i2t", "t2i"}, median of the positions, from 1.
-    n_images, n_captions: size of the galleries.
-    ci95: {"i2t": {"R@1": [low, high]}, "t2i": .., "mR": ..}, from a
-        bootstrap over images; None where it was not asked for.
-    ranks: what it was computed from, for `compare` and records.
-    gallery, left_out: its name, and how many captions it leaves out.
-    notes: what a reader of the number should know, in sentences.
+    ci95 is {"i2t": {"R@1": [low, high]}, "t2i": .., "mR": ..}, from a
+    bootstrap over images; None where it was not asked for.
     """
 
-    i2t: dict
+    i2t: dict  # {"R@1": .., "R@5": .., "R@10": ..}
     t2i: dict
-    mR: float
-    median_rank: dict
+    mR: float  # mean of the six
+    median_rank: dict  # {"i2t", "t2i"}, median of the positions, from 1
     ties: str
     n_images: int
     n_captions: int
     ci95: dict | None = None
     ranks: Ranks | None = field(default=None, repr=False, compare=False)
     gallery: str = field(default="full", repr=False)
-    left_out: int = field(default=0, repr=False)
-    notes: tuple[str, ...] = field(default=(), repr=False)
+    left_out: int = field(default=0, repr=False)  # captions
+    notes: tuple[str, ...] = field(default=(), repr=False)  # for a reader
 
     def to_dict(self) -> dict:
         """For JSON; "gallery", "duplicate_aware", "notes" if they say anything."""
@@ -181,16 +165,13 @@ def evaluate(
             each image and each caption once. Infinities are allowed.
         owner: [n_captions] ints, the image of each caption, from 0.
             Images without a caption, and captions with owner -1, stand
-            in the gallery and ask nothing. None gives every image as
-            many captions, in order.
-        scores_t2i: of the same shape, answers the captions in place of
-            `scores`.
+            in the gallery and ask nothing. None: dealt evenly, in order.
+        scores_t2i: of the same shape, answers the captions instead.
         ties, gallery: of `TIES` and `GALLERIES`. Of identical texts of
-            one image the first is kept; as released it is a random one,
-            which only the tie rule "released" can tell.
-        captions: [n_captions] texts, needed by "deduplicated". With
-            "full" they change the protocol: a caption that is identical
-            to one of the image's own counts as correct too.
+            one image the first is kept.
+        captions: [n_captions] texts, for "deduplicated". With "full" they
+            change the protocol: a caption that is identical to one of the
+            image's own counts as correct too.
         ks: list lengths; a list longer than the gallery is a sure hit.
         bootstrap: draws behind the 95 % intervals; 0 leaves them out.
         seed: of the bootstrap.
@@ -198,7 +179,6 @@ def evaluate(
     Raises:
         ValueError: says which argument, what is wrong, and the remedy.
     """
-    _check(ties, ks)
     left_out = 0
     if gallery != "full":
         scores = check_scores(scores)
@@ -314,21 +294,17 @@ def chance(wrong, correct, k):
 def ceilings(captions, owner, ks=KS) -> dict:
     """The best recalls that identical captions leave possible.
 
-    Equal texts get equal scores, and ties are broken at random. Each
+    Equal texts get equal scores; ties are broken at random. Each
     direction is bounded on its own. All images need a caption.
 
-    t2i: all queries with one text share one ranking; the best one puts
-    the images that own the text most often first. "t2i_tied": these
-    images cannot be told apart either; the mean of min(K, m) / m over
-    queries whose text m images own.
-    i2t: of the n captions with one text an image owns c. They are a sure
-    hit if n - c < K, otherwise they fill the first K; so the best text
-    decides: max over own texts of 1 - C(n - c, K) / C(n, K).
+    t2i: all queries with one text share a ranking; the best one puts the
+    images that own it most often first. "t2i_tied": these cannot be told
+    apart either; mean of min(K, m) / m, m the owners of the query's text.
+    i2t: of the n captions with one text an image owns c, a sure hit if
+    n - c < K; the best text decides: max of 1 - C(n - c, K) / C(n, K).
 
-    Returns:
-        As `random_baseline`, and "t2i_tied", "n_captions", "n_texts"
-        (unique), "shared_captions" (whose text another image owns too),
-        "shared_images" (with such a caption).
+    As `random_baseline`, and "t2i_tied", "n_captions", "n_texts", and
+    "shared_captions", "shared_images" of texts that several images own.
     """
     owner = np.asarray(owner)
     check_captions(captions, owner)

@@ -11,23 +11,15 @@ import numpy as np
 
 from rsir.utils.io import atomic_write
 
-BLOCK = 1 << 18  # scores looked at together
-
 
 @dataclass(frozen=True)
 class QueryRanks:
-    """Where the first correct item of each query stands. [n_queries]
+    """Where the first correct item of each query stands. [n_queries]"""
 
-    better: wrong items scored strictly above the best correct one.
-    equal: wrong items tied with it.
-    own: correct items tied with it, itself included.
-    released: 0-based place under a stable argsort, reversed.
-    """
-
-    better: np.ndarray
-    equal: np.ndarray
-    own: np.ndarray
-    released: np.ndarray
+    better: np.ndarray  # wrong items scored strictly above the best correct one
+    equal: np.ndarray  # wrong items tied with it
+    own: np.ndarray  # correct items tied with it, itself included
+    released: np.ndarray  # 0-based place under a stable argsort, reversed
 
 
 FIELDS = [f"{s}_{name}" for s in ("i2t", "t2i") for name in QueryRanks.__annotations__]
@@ -36,21 +28,13 @@ FIELDS.append("owner")
 
 @dataclass(frozen=True)
 class Ranks:
-    """All that a recall needs to know of a score matrix.
+    """All that a recall needs to know of a score matrix."""
 
-    i2t: of the images that have captions, in their order.
-    t2i: of the captions that have an image, in their order.
-    owner: [n_captions], the image of each caption, -1 for none.
-    duplicate_aware: identical captions counted as correct (not the
-        published protocol).
-    images: size of the image gallery, if some have no caption.
-    """
-
-    i2t: QueryRanks
-    t2i: QueryRanks
-    owner: np.ndarray
-    duplicate_aware: bool = False
-    images: int | None = None
+    i2t: QueryRanks  # of the images that have captions, in their order
+    t2i: QueryRanks  # of the captions that have an image, in their order
+    owner: np.ndarray  # [n_captions], the image of each caption, -1 for none
+    duplicate_aware: bool = False  # identical captions counted as correct
+    images: int | None = None  # size of the image gallery, if some have no caption
 
     @property
     def n_images(self) -> int:
@@ -69,11 +53,7 @@ class Ranks:
 
     @classmethod
     def load(cls, path) -> "Ranks":
-        """Read what `save` wrote. No pickle is ever loaded.
-
-        Raises:
-            ValueError: an array is missing.
-        """
+        """Read what `save` wrote, or ValueError. No pickle is ever loaded."""
         with np.load(path, allow_pickle=False) as stored:
             arrays = dict(stored)
         if missing := [name for name in FIELDS if name not in arrays]:
@@ -126,17 +106,14 @@ def compute_ranks(
         caption, image = np.nonzero(says[text])
     i2t = _rank(scores, image, caption)
     asks = owner[caption] >= 0
-    t2i = _rank(other.T, caption[asks], image[asks])
+    t2i = _rank(np.ascontiguousarray(other.T), caption[asks], image[asks])
     images = len(scores) if len(i2t.better) < len(scores) else None
     return Ranks(i2t, t2i, owner, captions is not None, images)
 
 
 def _rank(lists, query, item) -> QueryRanks:
-    """Count along the lists [n, n_gallery] of those that ask.
-
-    query, item: [n_pairs], the correct pairs.
-    """
-    values = _exact(lists[query, item])
+    """Count along the lists [n, n_gallery]; correct pairs are (query, item)."""
+    values = lists[query, item]
     asks, query = np.unique(query, return_inverse=True)
     best = np.full(len(asks), values.min())
     np.maximum.at(best, query, values)
@@ -145,30 +122,18 @@ def _rank(lists, query, item) -> QueryRanks:
     last = np.zeros(len(asks), np.int64)
     np.maximum.at(last, query[tied], item[tied])
     better, level, later = np.zeros((3, len(asks)), np.int64)
-    step = max(1, BLOCK // lists.shape[1])
-    for start in range(0, len(asks), step):
-        rows = _exact(np.ascontiguousarray(lists[asks[start : start + step]]))
-        for q, row in enumerate(rows, start):
-            same = row == best[q]
-            better[q] = np.count_nonzero(row > best[q])
-            level[q] = np.count_nonzero(same)
-            if level[q] > own[q]:
-                later[q] = np.count_nonzero(same[last[q] + 1 :])
+    for q, row in enumerate(asks):
+        same = lists[row] == best[q]
+        better[q] = np.count_nonzero(lists[row] > best[q])
+        level[q] = np.count_nonzero(same)
+        if level[q] > own[q]:
+            later[q] = np.count_nonzero(same[last[q] + 1 :])
     # reversed, a stable argsort puts the later of two tied items first
     return QueryRanks(better, level - own, own, better + later)
 
 
-def _exact(values):
-    """Half floats are slow to compare; as float32 they are the same."""
-    return values.astype(np.float32) if values.dtype == np.float16 else values
-
-
 def check_scores(scores, name: str = "scores") -> np.ndarray:
-    """`scores` as a filled array [n_images, n_captions] without NaN.
-
-    Raises:
-        ValueError: names it, what is wrong, and the remedy.
-    """
+    """`scores` as an array [n_images, n_captions] without NaN, or ValueError."""
     if np.ma.is_masked(scores):
         raise ValueError(
             f"{name}: a masked array; give scores.filled(-numpy.inf), so that "
@@ -219,11 +184,7 @@ def _as_real(dtype) -> str:
 
 
 def check_owner(owner, n_images: int, n_captions: int) -> np.ndarray:
-    """`owner` as int64 [n_captions]; None: as many captions an image.
-
-    Raises:
-        ValueError: says what is wrong, and the remedy.
-    """
+    """`owner` as int64 [n_captions], or ValueError; None: dealt evenly."""
     if owner is None:
         if n_captions % n_images:
             raise ValueError(
@@ -262,9 +223,8 @@ def check_owner(owner, n_images: int, n_captions: int) -> np.ndarray:
 def _refuse_repeated_rows(scores, owner, given: bool) -> None:
     """Raise where each image stands once for every caption of its own.
 
-    That is the layout [n_captions, n_captions] of several released
-    codes. Counted as it is, the copies of an image would tie. A matrix
-    with one row everywhere passes. given: False: owners are a guess.
+    So several released codes lay it out; the copies of an image would tie.
+    One row everywhere passes. given: False: owners are a guess.
     """
     n, last, same = len(scores), owner.max(), np.array_equal
     square = n == scores.shape[1]

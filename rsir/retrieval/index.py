@@ -67,22 +67,13 @@ def load_faiss():
 
 
 def pack(codes: np.ndarray) -> np.ndarray:
-    """Signs to bits: `[n, bits]` to uint8 `[n, bits / 8]`, above 0 is a one.
-
-    Raises:
-        RsirError: the length is no multiple of 8, or something is no
-            number.
-    """
+    """Signs to bits: `[n, bits]` to uint8 `[n, bits / 8]`, above 0 is a one."""
     codes = np.asarray(codes)
-    if codes.ndim != 2 or codes.shape[1] % 8 or not codes.shape[1]:
+    bits = codes.shape[1] if codes.ndim == 2 else 0
+    if not bits or bits % 8 or codes.dtype.kind not in "fiub" or np.isnan(codes).any():
         raise RsirError(
-            f"codes: shape {codes.shape}; FAISS packs bits by eight, "
-            "give [n, bits] with bits a multiple of 8"
-        )
-    if codes.dtype.kind not in "fiub" or np.isnan(codes).any():
-        raise RsirError(
-            f"codes: type {codes.dtype}, or a NaN among them; give real "
-            "numbers (a model that makes NaN must be trained again)"
+            f"codes: shape {codes.shape}, type {codes.dtype}; give real numbers "
+            "[n, bits] without NaN, bits a multiple of 8 (FAISS packs by eight)"
         )
     return np.packbits(codes > 0, axis=1)
 
@@ -138,10 +129,7 @@ class Index:
         """An index of packed codes uint8 `[n, bits / 8]`, or vectors `[n, dim]`.
 
         Vectors are brought to length one; `facts` are kept with the index.
-
-        Raises:
-            RsirError: FAISS refuses the kind, or this width or number of
-                rows; or the rows are not such.
+        RsirError: FAISS refuses the kind, or this width or number of rows.
         """
         rows = np.asarray(rows)
         if rows.ndim != 2 or not rows.size:
@@ -151,19 +139,12 @@ class Index:
             )
         width = rows.shape[1] * (8 if is_binary(kind) else 1)
         index = cls(kind, width, *_empty(kind, width, len(rows)), facts)
-        index.add(rows)
+        rows = index._checked(rows, "rows")
+        with _faiss_errors(kind, f"{len(rows)} rows"):
+            if not index.faiss.is_trained:
+                index.faiss.train(rows)
+            index.faiss.add(rows)
         return index
-
-    def add(self, rows: np.ndarray) -> None:
-        """Add codes or vectors; they get the next numbers.
-
-        The first rows also place cells and code books, so give many.
-        """
-        rows = self._checked(rows, "rows")
-        with _faiss_errors(self.kind, f"{len(rows)} rows"):
-            if not self.faiss.is_trained:
-                self.faiss.train(rows)
-            self.faiss.add(rows)
 
     def __len__(self) -> int:
         return self.faiss.ntotal
@@ -188,14 +169,12 @@ class Index:
     def _checked(self, rows, what: str) -> np.ndarray:
         rows = np.asarray(rows)
         width = self.width // 8 if self.binary else self.width
-        if rows.ndim != 2 or rows.shape[1] != width:
+        good = rows.ndim == 2 and rows.shape[1] == width and rows.dtype.kind in "fiu"
+        if not good or self.binary != (rows.dtype == np.uint8):
             raise RsirError(
-                f"{what}: shape {rows.shape}; this {self.kind} index takes [n, {width}]"
-            )
-        if self.binary != (rows.dtype == np.uint8) or rows.dtype.kind not in "fiu":
-            raise RsirError(
-                f"{what}: type {rows.dtype}; vectors are real numbers, and codes "
-                "must be packed first (rsir.retrieval.index.pack)"
+                f"{what}: shape {rows.shape}, type {rows.dtype}; this {self.kind} "
+                f"index takes [n, {width}] of real numbers, or of codes packed by "
+                "rsir.retrieval.index.pack if it is binary"
             )
         if self.binary:
             return np.ascontiguousarray(rows)
@@ -229,8 +208,8 @@ class Index:
             np.savez(file, about=text, faiss=self._bytes(), **arrays)
 
     @classmethod
-    def load(cls, path: str | Path, **expected) -> Index:
-        """Read what `save` wrote; `expected` facts, as `model`, must be its own.
+    def load(cls, path: str | Path, model: str | None = None) -> Index:
+        """Read what `save` wrote; `model` must be its own, if given.
 
         Raises:
             RsirError: missing, damaged, or of another model.
@@ -242,23 +221,22 @@ class Index:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 about, raw = json.loads(str(stored["about"])), stored["faiss"]
-            kind, facts = about["kind"], about["facts"]
-            binary = is_binary(kind)
+            binary = is_binary(about["kind"])
             read = faiss.deserialize_index_binary if binary else faiss.deserialize_index
-            index = cls(kind, about["width"], about["factory"], read(raw), facts)
-            if (index.faiss.d, len(index)) != (index.width, about["n"]):
-                raise ValueError(f"{len(index)} rows of {index.faiss.d}")
+            made, n = read(raw), about.pop("n")
+            index = cls(made=made, **about)
+            if (made.d, made.ntotal) != (index.width, n):
+                raise ValueError(f"{made.ntotal} rows of {made.d}")
         except Exception as error:  # whatever damage leads to
             raise RsirError(
                 f"{path}: damaged, or not an index of this version; build it again"
             ) from error
-        for what, wanted in expected.items():
-            if facts.get(what) != wanted:
-                raise RsirError(
-                    f"{path}: this index belongs to another {what} "
-                    f"({facts.get(what)}, not {wanted}); build it again, or name "
-                    f"the {what} it was made from"
-                )
+        if model and index.facts.get("model") != model:
+            raise RsirError(
+                f"{path}: this index belongs to another model "
+                f"({index.facts.get('model')}, not {model}); build it again, or name "
+                "the model it was made from"
+            )
         return index
 
 
@@ -311,20 +289,13 @@ STOP_WORDS = frozenset(
 
 @torch.inference_mode()
 def encode_sentence(model: TwoTower, sentence: str) -> dict[str, torch.Tensor]:
-    """The text side of a query, `[1, ...]` each.
-
-    Warns:
-        UserWarning: no word but stop words, or none that the model's
-            vocabulary holds.
-    """
+    """The text side of a query, `[1, ...]` each; warns of one that says nothing."""
     words = [w for w in tokenize(sentence) if w[-1].isalnum() and w not in STOP_WORDS]
-    vocabulary = getattr(model.text_encoder, "vocabulary", words)
-    cause = None
-    if not words:
+    vocabulary = getattr(model.text_encoder, "vocabulary", None) or words
+    if not any(word in vocabulary for word in words):
         cause = "holds no word that says what to look for"
-    elif not any(word in vocabulary for word in words):
-        cause = f"the model knows none of its words ({', '.join(words)})"
-    if cause:
+        if words:
+            cause = f"the model knows none of its words ({', '.join(words)})"
         warnings.warn(
             f"query {sentence!r}: {cause}; the order means little", stacklevel=2
         )
@@ -348,11 +319,7 @@ def encode_pictures(
 
 
 def one_vector(encoded: Mapping[str, torch.Tensor], model: TwoTower) -> np.ndarray:
-    """The rows that an index holds: packed codes, or vectors.
-
-    Raises:
-        RsirError: the model compares by more than one vector.
-    """
+    """The rows that an index holds: packed codes, or vectors; else RsirError."""
     if "code" in encoded:
         return pack(encoded["code"].cpu().numpy())
     # what is read in pairs has no part in the list
@@ -414,19 +381,14 @@ def build_folder(
     """Index the pictures below a folder; goes on after a kill.
 
     A picture that cannot be read is left out and listed in `skipped.csv`
-    beside the index.
+    beside the index, whose facts have "pictures" and "skipped".
 
     Args:
         model: in evaluation mode.
-        folder: holds the pictures, in sub-folders or not.
         kind: as in `Index`; None: "binary-flat" for codes, else "flat".
         home: where the index lies; None: `FOLDER/.rsir-index`.
         pixels: how files are read, kept for later searches.
         strict: stop at a picture that cannot be read.
-        progress: print progress.
-
-    Returns:
-        The index, saved; its facts have "pictures" and "skipped".
 
     Raises:
         RsirError: no picture, a kind that does not fit the model, another
@@ -546,13 +508,11 @@ def _rows_of(
     if not opened:
         return {}
     encoded = encode_pictures(model, list(opened.values()))
-    for value in encoded.values():
-        good = torch.isfinite(value).flatten(1).all(dim=1)
-        if not good.all():
-            name = list(opened)[int(good.int().argmin())].name
+    for i, one in enumerate(opened):
+        if not all(value[i].isfinite().all() for value in encoded.values()):
             raise RsirError(
-                f"{folder / name}: the model makes a NaN or an infinite "
-                "value of it; train the model again"
+                f"{folder / one.name}: the model makes a NaN or an infinite value of "
+                "it; train the model again"
             )
     rows = one_vector(encoded, model)
     return {one.sha256: row for one, row in zip(opened, rows, strict=True)}
@@ -609,9 +569,7 @@ def search_folder(
 
     Args:
         model: the one that built the index, in evaluation mode.
-        folder, home: as in `build_folder`.
         sentence, like: the query, or a picture in its place.
-        k: how many.
         fine: so many candidates are read again by the multi-modal part of
             the model; 0: the index alone decides.
 
@@ -623,21 +581,18 @@ def search_folder(
     path = Path(home or folder / HOME) / "pictures.index"
     index = Index.load(path, model=fingerprint(model))
     known = _known(index)
-    then, now = known.values(), _look(folder, known, False)
-    if {(p.name, p.sha256) for p in then} != {(p.name, p.sha256) for p in now}:
+    now = {p.name: p.sha256 for p in _look(folder, known, False)}
+    if now != {name: p.sha256 for name, p in known.items()}:
         raise RsirError(
-            f"{path}: pictures below {folder} have come, gone or "
-            "changed since; run rsir index build again, it reads only "
-            "what is new"
+            f"{path}: pictures below {folder} have come, gone or changed since; run "
+            "rsir index build again, it reads only what is new"
         )
     files = [folder / one[0] for one in index.facts["pictures"]]
     pixels = PixelOptions.from_dict(index.facts["pixels"])
-    if fine and like:
-        raise RsirError("--fine reads a sentence; leave it out with --like")
-    if fine and not isinstance(model, CrossEncoder):
+    if fine and (like or not isinstance(model, CrossEncoder)):
         raise RsirError(
-            f"{type(model).__name__}: reads no pairs, so it cannot look twice; "
-            "leave --fine out"
+            "--fine reads a sentence with each picture: leave it out with --like, and "
+            f"with models that read no pairs (this is {type(model).__name__})"
         )
     if like:
         encoded = encode_pictures(model, [open_image(like, pixels)])
@@ -650,10 +605,8 @@ def search_folder(
         read = []
         for start in range(0, len(found), BATCH):
             some = [open_image(files[i], pixels) for i in found[start : start + BATCH]]
-            pairs = np.column_stack([np.arange(len(some)), np.zeros(len(some), int)])
-            read.append(
-                pair_scorer(model, encode_pictures(model, some), encoded)(pairs)
-            )
+            read_pairs = pair_scorer(model, encode_pictures(model, some), encoded)
+            read.append(read_pairs([(i, 0) for i in range(len(some))]))
         scores = np.concatenate(read)
         order = np.argsort(-scores, kind="stable")
         scores, found = scores[order], found[order]

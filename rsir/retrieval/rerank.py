@@ -1,19 +1,15 @@
 """Re-ranking: a second look at a finished score matrix.
 
-Both take `scores[n_images, n_captions]` (float or int, higher is closer)
-and give float32 of the same shape and orientation, whichever side asks.
+Both take `scores[n_images, n_captions]` (higher is closer) and give float32
+of the same shape, whichever side asks.
 
-**Transductive or inductive.** MR and PPSR judge an answer by how the
-other queries like it. As published these are the rest of the test set:
-transductive, and out of reach for one live query. With a *bank*,
-training queries scored against the same gallery take their place, and
-every query is answered alone: inductive.
+As published an answer is judged by how the rest of the test set likes it:
+transductive, and out of reach for one live query. With a *bank*, training
+queries take their place, and every query is answered alone: inductive.
 
-**Ties.** Every sort is stable: of equal scores the earlier row or
-column stands first, in the first list and in the reverse lists; of
-equal reverse positions the one that stood first in the first list.
-(The authors' sort is unstable. "released" recalls put the later one first:
-there the authors turn an ascending list around.)
+Every sort is stable: of equal scores the earlier row or column stands first,
+of equal reverse positions the one that stood first in the first list. (The
+authors' sort is unstable. "released" recalls put the later one first.)
 """
 
 import numpy as np
@@ -45,22 +41,19 @@ def multivariate_rerank(
         c_sig = s[i, t] / sum over the queries q of s[q, t]
         c_rev = exp(-xi (p + 1))
 
-    Let r be the place of i in the reverse list of t: all queries, by
-    how well t finds them. In style "released" p is the place of t when
-    the k candidates are sorted by their r. In style "figure" (of the
-    README) p = r, and c_rev is 0 unless r is below k; that this list is
-    as long as the first one is our reading.
+    Let r be the place of i in the reverse list of t: all queries, by how
+    well t finds them. In style "released" p is the place of t when the k
+    candidates are sorted by their r. In style "figure" (of the README)
+    p = r, and c_rev is 0 unless r is below k (our reading).
 
-    Everything outside the top k is 0: look at recalls up to K = k only,
-    of this direction. Identical captions do not stay tied. Where the
-    scores of a candidate sum to less than 0, c_sig has the wrong sign;
-    where they nearly cancel it drowns the rest. Chapter 03.
+    Outside the top k all is 0: look at recalls up to K = k, of this
+    direction. Identical captions do not stay tied. Where the scores of a
+    candidate nearly cancel, c_sig drowns the rest. Chapter 03.
 
     Args:
         scores: [n_images, n_captions], finite, float or int.
         direction: "i2t": images ask; "t2i": captions ask.
-        k: candidates a query. "released" takes at least 10, as the
-            authors do. A shorter gallery is re-ranked whole.
+        k: candidates a query; "released" takes at least 10.
         w_sig, w_rev, xi: the released script's weights and decay.
         style: "released" or "figure".
         bank: scores of training queries with the same gallery,
@@ -119,16 +112,15 @@ def ppsr(scores, *, k=10, image_bank=None, caption_bank=None) -> np.ndarray:
                               - mean of the k largest of column j
 
     By its formula the CSLS of Lample et al. (2018), as released with
-    k = 10. One matrix serves both directions. Identical captions stay
-    tied. Chapter 05.
+    k = 10. Identical captions stay tied. Chapter 05.
 
     Args:
         scores: [n_images, n_captions], finite, float or int.
         k: how many neighbours count; all, if there are fewer.
-        image_bank: [n_bank, n_captions], scores of training images with
-            the captions, for their columns. It makes i2t inductive.
-        caption_bank: [n_images, n_bank], scores of the images with
-            training captions, for their rows. It makes t2i inductive.
+        image_bank: [n_bank, n_captions], scores of training images, for
+            their columns. It makes i2t inductive.
+        caption_bank: [n_images, n_bank], scores of training captions, for
+            their rows. It makes t2i inductive.
 
     Raises:
         ValueError: names the argument, what is wrong, and the remedy.

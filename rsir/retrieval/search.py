@@ -60,15 +60,9 @@ def search(
 ) -> list[tuple[int, float]]:
     """The k pictures of a split that fit a query best.
 
-    Args:
-        model: scores; in evaluation mode.
-        split: where to look.
-        sentence, like: the query, or a picture in its place.
-        k: how many.
-        encoded: the split as the model reads it, if at hand.
-
-    Returns:
-        (index of the picture, score), best first, ties in split order.
+    `like` is a picture as the query; `encoded`, the split as the model
+    reads it, saves time. Gives (index of the picture, score), best first,
+    ties in split order.
 
     Raises:
         RsirError: the model needs keywords beside the sentence, or more

@@ -48,13 +48,10 @@ def short_pairs(
     (image, text), ordered by query.
 
     Args:
-        scores: `[n_images, n_texts]`, higher is closer. Items at -inf are
-            out of the list for good.
+        scores: `[n_images, n_texts]`; items at -inf are out for good.
         m: length of a list; one longer than the gallery is all of it.
-        direction: "i2t": every image is a query and texts are listed;
-            "t2i": the other way round.
-        tied: see above.
-        seed: of "draw".
+        direction: "i2t": every image has a list of texts; "t2i".
+        tied, seed: see above; `seed` of "draw".
 
     Raises:
         ValueError: for an unknown name, an m below 1, or scores that are no
@@ -93,16 +90,11 @@ def rescore(
     """Order the top m of every list anew: float64 `[n_images, n_texts]`.
 
     In the lists of `direction` the re-ordered items stand above all others,
-    which keep their scores. The other direction has no meaning.
-
-    Args:
-        score_pairs: int64 pairs `[N, 2]` (image, text) to `[N]` scores,
-            higher is closer, on any scale.
-        scores, m, direction, tied: as in `short_pairs`.
+    which keep their scores. The other direction has no meaning. `score_pairs`
+    maps pairs `[N, 2]` (image, text) to scores `[N]` on any scale.
 
     Raises:
-        ValueError: as in `short_pairs`, or if `score_pairs` gives another
-            number of scores, or NaN.
+        ValueError: as in `short_pairs`, or for what `score_pairs` gives.
     """
     pairs = short_pairs(scores, m, direction, tied=tied)
     new = np.asarray(score_pairs(pairs), dtype=np.float64)
@@ -140,9 +132,7 @@ class TwoStage:
     Attributes:
         images, texts: encoded sides, `[n_images, ...]`, `[n_texts, ...]`.
         owner, columns: `[n_captions]`, image and text of each caption.
-        captions: as strings.
-        n_read: pairs that have been read; each is read once.
-        seconds: of "encode" and "read".
+        n_read, seconds: pairs read, each once; of "encode" and "read".
     """
 
     def __init__(
@@ -171,9 +161,8 @@ class TwoStage:
     def coarse(self, kind: str | None = None, neighbours: int = 0) -> np.ndarray:
         """Coarse scores `[n_images, n_texts]`, float32.
 
-        Args:
-            kind: handed to `model.score` where a model has several.
-            neighbours: of PPSR over all queries of the split; 0: none.
+        kind: for a `model.score` that has several. neighbours: of PPSR over
+        all queries of the split; 0: none.
         """
         more = {} if kind is None else {"coarse": kind}
         with torch.inference_mode():
@@ -235,15 +224,11 @@ class TwoStage:
 # -- one training, measured in several ways ------------------------------------
 
 
-def same_training(config: Config, preset: str, **changes) -> dict[str, Config]:
-    """Variants that differ from `config` in `MEASURED` fields alone.
-
-    preset, changes: that `config` was made with.
-    """
-    changes["seed"] = config.seed
+def same_training(config: Config, preset: str) -> dict[str, Config]:
+    """Variants of a preset that differ from `config` in `MEASURED` fields alone."""
     measured, found = {f: getattr(config, f) for f in config.MEASURED}, {}
     for name in variants_of(config.method):
-        one = config_of(config.method, preset, name, **changes)
+        one = config_of(config.method, preset, name, seed=config.seed)
         if replace(one, **measured) == config:
             found[name] = one
     return found

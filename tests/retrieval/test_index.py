@@ -89,8 +89,6 @@ def test_every_kind_finds_neighbours_and_survives_the_disk(
     assert (again.factory, len(again)) == (index.factory, 900)
     for a, b in zip(again.search(queries, 3), (scores, found)):
         assert np.array_equal(a, b)
-    again.add(rows[:1])
-    assert len(again) == 901
     assert capfd.readouterr().err == ""
 
 
@@ -141,13 +139,13 @@ def test_what_faiss_refuses_is_a_user_error(kind, n, says, codes, vectors):
     "what, says",
     [
         (lambda i, q: i.search(q[:, :4], 2), r"takes \[n, 8\]"),
-        (lambda i, q: i.search(q.astype(float), 2), "codes must be packed"),
+        (lambda i, q: i.search(q.astype(float), 2), "codes packed by"),
         (lambda i, q: i.search(q, 0), "k is 0: give a whole number"),
         (lambda i, q: Index.build("flat", [[1.0], [np.nan]]), "number 1 holds a NaN"),
         (lambda i, q: Index.build("flat", [[1.0], [1e300]]), "number 1 holds a NaN"),
         (lambda i, q: Index.build("flat", np.ones(4)), "give a matrix"),
-        (lambda i, q: Index.build("flat", [["a"]]), "type <U1; vectors"),
-        (lambda i, q: pack(np.full((1, 8), np.nan)), "a NaN among them"),
+        (lambda i, q: Index.build("flat", [["a"]]), "type <U1; this flat"),
+        (lambda i, q: pack(np.full((1, 8), np.nan)), "without NaN"),
         (lambda i, q: pack(np.full((1, 8), "a", object)), "type object"),
         (lambda i, q: pack(np.ones((2, 12))), "multiple of 8"),
     ],
