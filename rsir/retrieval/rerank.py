@@ -64,23 +64,19 @@ def multivariate_rerank(
     Raises:
         ValueError: names the argument, what is wrong, and the remedy.
     """
-    if direction not in ANSWERS:
-        raise ValueError(
-            f"direction: {direction!r} is unknown; give i2t (images ask) or t2i "
-            "(captions ask)."
-        )
-    if style not in STYLES:
-        raise ValueError(
-            f"style: {style!r} is unknown; use one of {', '.join(STYLES)}."
-        )
+    for name, value, known in (
+        ("direction", direction, ANSWERS),
+        ("style", style, STYLES),
+    ):
+        if value not in known:
+            raise ValueError(f"{name}: {value!r}; give one of {', '.join(known)}.")
     for name, value in (("w_sig", w_sig), ("w_rev", w_rev), ("xi", xi)):
         if not np.isfinite(value) or (name == "xi" and value < 0):
             raise ValueError(f"{name}: {value}; give a finite number, xi 0 or more.")
-    s = _finite(scores)
+    s, k = _finite(scores), _whole(k)
     bank = _bank("bank", bank, s, axis=1 if direction == "i2t" else 0)
-    out = np.zeros(s.shape, np.float32)
-    limit = max(_whole(k), LEAST) if style == "released" else _whole(k)
-    rows = out
+    limit = max(k, LEAST) if style == "released" else k
+    out = rows = np.zeros(s.shape, np.float32)
     if direction == "t2i":  # (n_queries, n_gallery), (n_bank, n_gallery)
         s, rows, bank = s.T, out.T, None if bank is None else bank.T
 
