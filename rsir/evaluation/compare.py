@@ -89,19 +89,13 @@ def _mean_hits(runs: Runs, ties="expected", ks=KS) -> list[np.ndarray]:
 def _check_same_queries(*systems: Runs) -> None:
     if not all(systems):
         raise ValueError("runs: none; give the ranks of one or more.")
-    first, *others = [one for runs in systems for one in runs]
-    for other in others:
-        same = np.array_equal(other.owner, first.owner)
-        if not same or other.n_images != first.n_images:
-            raise ValueError(
-                "runs: they have different queries (owner differs); measure all "
-                "on the same test set."
-            )
-        if other.duplicate_aware != first.duplicate_aware:
-            raise ValueError(
-                "runs: one counts identical captions as correct, another does "
-                "not; use one protocol for all."
-            )
+    every = [one for runs in systems for one in runs]
+    if len({(x.n_images, x.duplicate_aware, *x.owner.tolist()) for x in every}) > 1:
+        raise ValueError(
+            "runs: they have different queries (owner or gallery), or only some count "
+            "identical captions as correct; measure all on the same test set, by one "
+            "protocol."
+        )
 
 
 def mean_interval(runs: Runs) -> tuple[float, float, float]:
@@ -128,8 +122,8 @@ def all_pairs(systems: Mapping[str, Runs], draws: int = 10_000):
         pair = compare(runs_a, runs_b, draws=draws)
         rows.append((a, b, pair.difference["mR"], *pair.ci95["mR"], pair.p["mR"]))
     table = pd.DataFrame(rows, columns=["a", "b", "difference", "low", "high", "p"])
-    table["p_holm"] = multipletests(table["p"], method="holm")[1] if rows else []
-    return table
+    raised = multipletests(table["p"], method="holm")[1] if rows else []
+    return table.assign(p_holm=raised)
 
 
 def solved(runs: Runs, k: int = 1, side: str = "t2i") -> np.ndarray:

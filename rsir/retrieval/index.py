@@ -54,10 +54,9 @@ def load_faiss():
     """The module `faiss`; the one place that imports it, after torch.
 
     Each brings an OpenMP of its own. On macOS, FAISS first crashes torch;
-    torch first crashes FAISS unless it keeps to one thread, and the second
-    copy must be told that it may stay.
+    torch first crashes FAISS unless it keeps to one thread.
     """
-    if sys.platform == "darwin":
+    if sys.platform == "darwin":  # two copies may stay
         os.environ.setdefault("KMP_DUPLICATE_LIB_OK", "TRUE")
     import faiss
 
@@ -82,9 +81,6 @@ def hamming(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Bits that differ, int64 `[n, m]`, of packed `[n, b]`, `[m, b]`."""
     out = [np.bitwise_count(other ^ code).sum(axis=1) for code in one]
     return np.array(out, np.int64).reshape(len(one), len(other))
-
-
-# -- rows and their nearest --------------------------------------------
 
 
 def cells(n: int) -> int:
@@ -277,8 +273,6 @@ def _faiss_errors(kind: str, what: str):
         ) from error
 
 
-# -- queries: a sentence, or a picture -----------------------------------
-
 #: words that say nothing of what a picture shows
 STOP_WORDS = frozenset(
     "a an and are as at be been by do does for from has have how in is it its of on "
@@ -337,8 +331,6 @@ def _for_kind(rows: np.ndarray, kind: str) -> np.ndarray:
     """Packed where a binary index takes the vectors of a model."""
     return pack(rows) if is_binary(kind) and rows.dtype != np.uint8 else rows
 
-
-# -- a folder of pictures ------------------------------------------------
 
 HOME = ".rsir-index"
 BATCH = 32
@@ -516,9 +508,6 @@ def _rows_of(
             )
     rows = one_vector(encoded, model)
     return {one.sha256: row for one, row in zip(opened, rows, strict=True)}
-
-
-# -- rows on disk: the archives check their own bytes, and appear whole --
 
 
 def _save_part(home: Path, facts: Mapping, rows: Mapping[str, np.ndarray]) -> None:

@@ -37,9 +37,6 @@ TIED = ("extend", "draw")
 LENGTHS = (0, 1, 2, 4, 8, 16, 32, 64)  # that `choose_length` tries
 
 
-# -- lists, and their tops in a new order --------------------------------------
-
-
 def short_pairs(
     scores, m: int, direction: str, *, tied: str = "extend", seed: int = 0
 ) -> np.ndarray:
@@ -115,9 +112,6 @@ def rescore(
     np.minimum.at(least, query, new)
     out[image, text] = best[query] + 1.0 + (new - least[query])
     return out
-
-
-# -- a split in two stages -----------------------------------------------------
 
 
 class TwoStage:
@@ -219,9 +213,6 @@ class TwoStage:
         found = (recalls_from_ranks(self.ranks(coarse, m)) for m in lengths)
         rows = [{"k": m, "mR": one["mR"]} for m, one in zip(lengths, found)]
         return max(rows, key=lambda row: (row["mR"], -row["k"]))["k"], rows
-
-
-# -- one training, measured in several ways ------------------------------------
 
 
 def same_training(config: Config, preset: str) -> dict[str, Config]:
