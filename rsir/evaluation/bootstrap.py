@@ -1,43 +1,26 @@
-"""How far a recall can be trusted: resampling over test images.
-
-Everything is in percent. Chapter 01 shows it at work.
-"""
+"""How far a recall can be trusted: resampling over test images, in percent."""
 
 import numpy as np
 
 
 def by_name(values, ks) -> dict:
-    """{"i2t": {"R@1": ..}, "t2i": {..}, "mR": ..} of one row of values.
-
-    values: list [2 * n_k + 1], i2t, t2i and mR.
-    """
-    names = [f"R@{k}" for k in ks]
-    *values, mR = values
-    return {
-        "i2t": dict(zip(names, values[: len(ks)], strict=True)),
-        "t2i": dict(zip(names, values[len(ks) :], strict=True)),
-        "mR": mR,
-    }
+    """{"i2t": {"R@1": ..}, "t2i": {..}, "mR": ..} of a list [2 * n_k + 1]."""
+    names, n = [f"R@{k}" for k in ks], len(ks)
+    i2t, t2i = dict(zip(names, values)), dict(zip(names, values[n:]))
+    return {"i2t": i2t, "t2i": t2i, "mR": values[2 * n]}
 
 
 def resample(i2t, t2i, captions, draws=1000, seed=0) -> np.ndarray:
-    """Bootstrap over images, in percent.
+    """Recalls of resampled images [draws, 2 * n_k], i2t then t2i.
 
-    Images are drawn with replacement, and the caption queries of an
-    image go with it, since they stand or fall together. The gallery
-    stays as it is: what is resampled are the outcomes of the queries.
-    A draw is a vector of counts, so all draws are one matrix product.
+    Images are drawn with replacement, each with its caption queries,
+    which stand or fall together. The gallery stays as it is. Equal seeds
+    draw equal images, which makes a comparison paired.
 
     Args:
-        i2t: [n_images, n_k], hit (or its probability) of each image.
-        t2i: [n_images, n_k], sum of hits over the image's captions.
-        captions: [n_images], number of captions of each image.
+        i2t, t2i, captions: as `rsir.evaluation.metrics.per_image_hits`.
         draws: number of resamples.
-        seed: of the generator; equal seeds draw equal images, which
-            is what makes a comparison paired.
-
-    Returns:
-        [draws, 2 * n_k], recalls i2t then t2i.
+        seed: of the generator.
     """
     if draws < 1:
         raise ValueError(f"draws: {draws}; give 1 or more.")
@@ -47,38 +30,31 @@ def resample(i2t, t2i, captions, draws=1000, seed=0) -> np.ndarray:
     out = []
     step = max(1, 4_000_000 // n_images)  # bounds the memory of a draw
     for start in range(0, draws, step):
-        rows = min(step, draws - start)
-        picks = rng.integers(0, n_images, (rows, n_images))
-        picks += np.arange(rows)[:, None] * n_images
-        counts = np.bincount(picks.ravel(), minlength=rows * n_images)
-        total = counts.reshape(rows, n_images) @ sums  # (rows, 2 n_k + 1)
+        picks = rng.integers(0, n_images, (min(step, draws - start), n_images))
+        counts = np.array([np.bincount(pick, minlength=n_images) for pick in picks])
+        total = counts @ sums
         images, asked = total[:, :n_k] / n_images, total[:, n_k:-1] / total[:, -1:]
         out.append(np.hstack([images, asked]))
     return 100 * np.concatenate(out)
 
 
-def intervals(draws, ks, level=0.95) -> dict:
-    """Percentile intervals of resampled recalls [draws, 2 * n_k].
+def intervals(draws, ks) -> dict:
+    """95 % percentile intervals of resampled recalls [draws, 2 * n_k].
 
-    Returns:
-        As `by_name`, with [low, high] for each value.
+    As `by_name`, with [low, high] for each value.
     """
-    tail = 50 * (1 - level)
     every = np.column_stack([draws, draws.mean(axis=1)])
+    tail = 50 * (1 - 0.95)
     return by_name(np.percentile(every, [tail, 100 - tail], axis=0).T.tolist(), ks)
 
 
 def p_values(draws, ks) -> dict:
-    """Two-sided bootstrap p of differences [draws, 2 * n_k] against 0.
+    """Two-sided bootstrap p of differences [draws, 2 * n_k], as `by_name`.
 
     Twice the smaller share of draws on either side of zero, with one
     draw added to each side, so that it is never exactly 0.
-
-    Returns:
-        As `by_name`.
     """
     every = np.column_stack([draws, draws.mean(axis=1)])
-    below = (every <= 0).sum(axis=0) + 1
-    above = (every >= 0).sum(axis=0) + 1
+    below, above = ((side <= 0).sum(axis=0) + 1 for side in (every, -every))
     p = np.minimum(1, 2 * np.minimum(below, above) / (len(draws) + 1))
     return by_name(p.tolist(), ks)

@@ -1,35 +1,28 @@
-"""Recall@K both ways and mR, with the tie rule said aloud.
+"""Recall@K both ways and mR, with the tie rule said aloud (chapter 01).
 
 The protocol of AMFMN and GaLR (Yuan et al. 2021, 2022), for any
 `scores[n_images, n_captions]` (higher is closer) and `owner`, the image
-of each caption:
+of each caption. i2t: every image is a query; a hit is any of its own
+captions among the first K of all captions. t2i: every caption is a query;
+a hit is its own image among the first K of all images. mR is the mean of
+the six recalls at K = 1, 5, 10. All in percent.
 
-* i2t, "sentence retrieval": every image is a query; a hit is any of
-  its own captions among the first K of all captions.
-* t2i, "image retrieval": every caption is a query; a hit is its own
-  image among the first K of all images.
-* mR is the mean of the six recalls at K = 1, 5, 10. All in percent.
-
-Identical captions get identical scores, so on these data sets a recall
-depends on how ties are ordered. `ties` names the rule:
+`ties` names the rule for equal scores:
 
 * "expected": the exact mean over all orders of what is tied (default);
 * "optimistic", "pessimistic": correct items first, or last;
-* "released": as the authors' code sorts, `argsort` reversed, made
-  reproducible by a stable sort: of two tied items the later one comes
-  first. (Their own sort is unstable and depends on the processor.)
+* "released": as the authors' code sorts, `argsort` reversed, but with a
+  stable sort (theirs depends on the processor): of two tied items the
+  later one comes first.
 
-`gallery` names what is searched:
-
-* "full": all captions, the field's protocol;
-* "deduplicated": of each image every text once, as the code released
-  with CFITR does before it tests. The two do not compare (chapter 05).
-
-Chapter 01 explains and plays with all of it.
+`gallery` names what is searched: "full", all captions, the field's
+protocol; or "deduplicated", of each image every text once, as the code
+released with CFITR does before it tests (chapter 05).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 
 import numpy as np
 
@@ -49,13 +42,7 @@ GALLERIES = ("full", "deduplicated")
 
 
 def hits(places: QueryRanks, k: int, ties: str = "expected") -> np.ndarray:
-    """Probability [n_queries], 0..1, of a correct item in the first k.
-
-    Under "expected", `better` items stand first for certain, and the
-    k - better places that are left go to the tied ones in random order:
-    1 - C(equal, m) / C(equal + own, m), m = k - better. The other
-    rules know the place, so they give 0 or 1.
-    """
+    """Probability [n_queries], 0..1, of a correct item in the first k."""
     if ties == "expected":
         free = np.maximum(k - places.better, 0)
         return chance(places.equal, places.own, free)
@@ -63,17 +50,12 @@ def hits(places: QueryRanks, k: int, ties: str = "expected") -> np.ndarray:
 
 
 def positions(places: QueryRanks, ties: str = "expected") -> np.ndarray:
-    """1-based position [n_queries] of the first correct item.
-
-    Under "expected" its mean: `equal` wrong items fall evenly into the
-    own + 1 gaps around the correct ones, so equal / (own + 1) of them
-    stand before the first.
-    """
+    """1-based position [n_queries] of the first correct item, or its mean."""
     _check(ties)
     if ties == "released":
         return places.released + 1
     before = {
-        "expected": places.equal / (places.own + 1),
+        "expected": places.equal / (places.own + 1),  # own + 1 gaps
         "optimistic": 0,
         "pessimistic": places.equal,
     }[ties]
@@ -83,19 +65,14 @@ def positions(places: QueryRanks, ties: str = "expected") -> np.ndarray:
 def recalls_from_ranks(ranks: Ranks, ties="expected", ks=KS) -> dict:
     """{"i2t": {"R@1": ..}, "t2i": {..}, "mR": ..} in percent."""
     _check(ties, ks)
-    sides = ranks.i2t, ranks.t2i
-    return _recalls(
-        [100 * hits(side, k, ties).mean() for side in sides for k in ks], ks
-    )
+    every = [hits(side, k, ties) for side in (ranks.i2t, ranks.t2i) for k in ks]
+    return _recalls([100 * one.mean() for one in every], ks)
 
 
 def per_image_hits(ranks: Ranks, ties="expected", ks=KS):
     """Hits of images, hits summed over the captions of each, their count.
 
-    Images without a caption are left out.
-
-    Returns:
-        Arrays [n_images, n_k], [n_images, n_k], [n_images].
+    [n_images, n_k], [n_images, n_k], [n_images], of images with captions.
     """
     _check(ties, ks)
     asks = ranks.owner[ranks.owner >= 0]
@@ -115,56 +92,40 @@ def mean_recalls(i2t, t2i, captions, ks=KS) -> dict:
 class Report:
     """Recalls in percent, with intervals and the rule they rest on.
 
-    i2t, t2i: {"R@1": .., "R@5": .., "R@10": ..}.
-    mR: mean of the six.
-    median_rank: {"i2t", "t2i"}, median of the positions, from 1.
-    n_images, n_captions: size of the galleries.
-    ci95: {"i2t": {"R@1": [low, high]}, "t2i": .., "mR": ..}, from a
-        bootstrap over images; None where it was not asked for.
-    ranks: what it was computed from, for `compare` and records.
-    gallery, left_out: its name, and how many captions it leaves out.
-    notes: what a reader of the number should know, in sentences.
+    ci95 is {"i2t": {"R@1": [low, high]}, "t2i": .., "mR": ..}, from a
+    bootstrap over images; None where it was not asked for.
     """
 
-    i2t: dict
+    i2t: dict  # {"R@1": .., "R@5": .., "R@10": ..}
     t2i: dict
-    mR: float
-    median_rank: dict
+    mR: float  # mean of the six
+    median_rank: dict  # {"i2t", "t2i"}, median of the positions, from 1
     ties: str
     n_images: int
     n_captions: int
     ci95: dict | None = None
     ranks: Ranks | None = field(default=None, repr=False, compare=False)
     gallery: str = field(default="full", repr=False)
-    left_out: int = field(default=0, repr=False)
-    notes: tuple[str, ...] = field(default=(), repr=False)
+    left_out: int = field(default=0, repr=False)  # captions
+    notes: tuple[str, ...] = field(default=(), repr=False)  # for a reader
 
     def to_dict(self) -> dict:
-        """Plain numbers and strings, ready for JSON.
-
-        "gallery", "duplicate_aware" and "notes" only where they say
-        something.
-        """
+        """For JSON; "gallery", "duplicate_aware", "notes" if they say anything."""
         names = "i2t t2i mR ties n_images n_captions ci95 median_rank"
         out = {name: getattr(self, name) for name in names.split()}
         if self.gallery != "full":
             out["gallery"] = self.gallery
         if self.ranks is not None and self.ranks.duplicate_aware:
             out["duplicate_aware"] = True
-        if self.notes:
-            out["notes"] = list(self.notes)
-        return out
+        return out | ({"notes": list(self.notes)} if self.notes else {})
 
     def __str__(self) -> str:
-        names = list(self.i2t)
-        table = [["", *names, "median rank"]]
+        table = [["", *self.i2t, "median rank"]]
         for side in ("i2t", "t2i"):
-            cells = [self._cell(getattr(self, side)[k], side, k) for k in names]
+            cells = [self._cell(x, side, k) for k, x in getattr(self, side).items()]
             table.append([side, *cells, f"{self.median_rank[side]:g}"])
         widths = [max(map(len, column)) for column in zip(*table)]
-        lines = [
-            "  ".join(c.rjust(w) for c, w in zip(row, widths)).rstrip() for row in table
-        ]
+        lines = ["  ".join(map(str.rjust, row, widths)).rstrip() for row in table]
         foot = (
             f"mR {self._cell(self.mR, 'mR')}   ties: {self.ties}, "
             f"{self.n_images} images, {self.n_captions} captions"
@@ -179,12 +140,10 @@ class Report:
         return f"<pre>{self}</pre>"
 
     def _cell(self, value, *where) -> str:
-        at = self.ci95
-        if at is None:
+        if self.ci95 is None:
             return f"{value:.2f}"
-        for key in where:
-            at = at[key]
-        return f"{value:.2f} [{at[0]:.1f}, {at[1]:.1f}]"
+        low, high = reduce(dict.get, where, self.ci95)
+        return f"{value:.2f} [{low:.1f}, {high:.1f}]"
 
 
 def evaluate(
@@ -203,21 +162,16 @@ def evaluate(
 
     Args:
         scores: [n_images, n_captions], float or int, higher is closer,
-            each image and each caption once. Infinities are allowed,
-            NaN is not.
+            each image and each caption once. Infinities are allowed.
         owner: [n_captions] ints, the image of each caption, from 0.
             Images without a caption, and captions with owner -1, stand
-            in the gallery and ask nothing. None gives every image as
-            many captions, in order.
-        scores_t2i: of the same shape; answers the captions, while
-            `scores` answers the images. None: `scores` does both.
-        ties: one of `TIES`.
-        gallery: one of `GALLERIES`. Of identical texts of one image the
-            first is kept; as released it is one at random, which only
-            the tie rule "released" can tell.
-        captions: [n_captions] texts. The gallery "deduplicated" needs
-            them. With "full" they change the protocol: a caption that is
-            identical to one of the image's own counts as correct too.
+            in the gallery and ask nothing. None: dealt evenly, in order.
+        scores_t2i: of the same shape, answers the captions instead.
+        ties, gallery: of `TIES` and `GALLERIES`. Of identical texts of
+            one image the first is kept.
+        captions: [n_captions] texts, for "deduplicated". With "full" they
+            change the protocol: a caption that is identical to one of the
+            image's own counts as correct too.
         ks: list lengths; a list longer than the gallery is a sure hit.
         bootstrap: draws behind the 95 % intervals; 0 leaves them out.
         seed: of the bootstrap.
@@ -225,23 +179,18 @@ def evaluate(
     Raises:
         ValueError: says which argument, what is wrong, and the remedy.
     """
-    _check(ties, ks)
-    options = {"ties": ties, "ks": ks, "bootstrap": bootstrap, "seed": seed}
-    if gallery == "full":
-        found = compute_ranks(scores, owner, captions, scores_t2i=scores_t2i)
-        return evaluate_ranks(found, **options)
-    if captions is None and gallery in GALLERIES:
-        raise ValueError(
-            f"captions: missing; gallery {gallery!r} needs the text of each caption."
-        )
-    scores = check_scores(scores)
-    owner = check_owner(owner, *scores.shape)
-    keep = kept(captions, owner, gallery)
-    if scores_t2i is not None:
-        scores_t2i = check_scores(scores_t2i, "scores_t2i")[:, keep]
-    found = compute_ranks(scores[:, keep], owner[keep], scores_t2i=scores_t2i)
-    report = evaluate_ranks(found, **options)
-    return replace(report, gallery=gallery, left_out=int((~keep).sum()))
+    left_out = 0
+    if gallery != "full":
+        scores = check_scores(scores)
+        owner = check_owner(owner, *scores.shape)
+        keep = kept(captions, owner, gallery)
+        if scores_t2i is not None:
+            scores_t2i = check_scores(scores_t2i, "scores_t2i")[:, keep]
+        scores, owner, captions = scores[:, keep], owner[keep], None
+        left_out = int((~keep).sum())
+    found = compute_ranks(scores, owner, captions, scores_t2i=scores_t2i)
+    report = evaluate_ranks(found, ties=ties, ks=ks, bootstrap=bootstrap, seed=seed)
+    return replace(report, gallery=gallery, left_out=left_out)
 
 
 def evaluate_ranks(
@@ -254,13 +203,10 @@ def evaluate_ranks(
     if bootstrap:
         drawn = resample(*per_image_hits(ranks, ties, ks), bootstrap, seed)
         ci95 = intervals(drawn, ks)
-    sides = {"i2t": ranks.i2t, "t2i": ranks.t2i}
+    middle = (float(np.median(positions(x, ties))) for x in (ranks.i2t, ranks.t2i))
     return Report(
         **recalls_from_ranks(ranks, ties, ks),
-        median_rank={
-            name: float(np.median(positions(side, ties)))
-            for name, side in sides.items()
-        },
+        median_rank=dict(zip(("i2t", "t2i"), middle)),
         ties=ties,
         n_images=ranks.n_images,
         n_captions=len(ranks.owner),
@@ -296,12 +242,9 @@ def _notes(ranks: Ranks, ks):
 
 
 def kept(captions: Sequence[str], owner, gallery: str = "full") -> np.ndarray:
-    """Which captions belong to a gallery, bool [n_captions].
+    """Which captions belong to one of `GALLERIES`, bool [n_captions].
 
-    Args:
-        captions: texts. Two are the same if they are equal to the letter.
-        owner: [n_captions] ints, the image of each caption.
-        gallery: one of `GALLERIES`.
+    Texts are the same if they are equal to the letter.
 
     Raises:
         ValueError: an unknown gallery, or not a text for each owner.
@@ -310,32 +253,20 @@ def kept(captions: Sequence[str], owner, gallery: str = "full") -> np.ndarray:
         raise ValueError(
             f"gallery: {gallery!r} is unknown; use one of {', '.join(GALLERIES)}."
         )
-    owner = np.asarray(owner)
     check_captions(captions, owner)
-    keep = np.ones(len(owner), bool)
-    if gallery == "deduplicated":
-        seen = set()
-        for j, pair in enumerate(zip(owner.tolist(), captions)):
-            keep[j] = pair not in seen
-            seen.add(pair)
-    return keep
+    if gallery == "full":
+        return np.ones(len(owner), bool)
+    first = {}
+    pairs = enumerate(zip(np.asarray(owner).tolist(), captions))
+    return np.array([first.setdefault(pair, j) == j for j, pair in pairs])
 
 
 def random_baseline(owner, ks=KS, n_images: int | None = None) -> dict:
     """Exact expected recalls of a ranking drawn at random, in percent.
 
     An image with c of N captions misses the first K with probability
-    C(N - c, K) / C(N, K); a caption meets its one image among n with
-    probability K / n.
-
-    Args:
-        owner: [n_captions], image of each caption, -1 for none.
-        ks: list lengths.
-        n_images: size of the gallery, if not all images have captions.
-
-    Returns:
-        {"i2t": {"R@1": ..}, "t2i": {..}, "mR": ..}; mR 0.49 at the
-        size of RSICD's test set, 2.52 at that of UCM's.
+    C(N - c, K) / C(N, K); a caption meets its image with K / n_images
+    (None: images with captions). mR 0.49 at the size of RSICD's test set.
     """
     owner = np.asarray(owner)
     _, count = np.unique(owner[owner >= 0], return_counts=True)
@@ -349,9 +280,7 @@ def chance(wrong, correct, k):
 
     1 - C(wrong, k) / C(wrong + correct, k), by the product form
     prod_j (wrong + correct - k - j) / (wrong + correct - j) over
-    j < correct, which needs no factorials and is exact at 0 and 1.
-
-    wrong, correct, k: integers or int arrays that broadcast.
+    j < correct, exact at 0 and 1. Int arrays that broadcast.
     """
     wrong, correct, k = np.broadcast_arrays(wrong, correct, k)
     miss = np.ones(wrong.shape)
@@ -365,55 +294,43 @@ def chance(wrong, correct, k):
 def ceilings(captions, owner, ks=KS) -> dict:
     """The best recalls that identical captions leave possible.
 
-    Equal texts get equal scores from any model that reads only the
-    text, and ties are broken at random. Each direction is bounded on
-    its own.
+    Equal texts get equal scores; ties are broken at random. Each
+    direction is bounded on its own. All images need a caption.
 
-    t2i: all queries with one text share one ranking of the images; the
-    best one puts the images that own the text most often first.
-    "t2i_tied": these images cannot be told apart either; the mean of
-    min(K, m) / m over queries whose text m images own.
-    i2t: the captions with one text stand together. A group of n that
-    holds c of the image's own and n - c < K others is a sure hit;
-    otherwise it fills the first K by itself, so the best single group
-    decides: max over own texts of 1 - C(n - c, K) / C(n, K).
+    t2i: all queries with one text share a ranking; the best one puts the
+    images that own it most often first. "t2i_tied": these cannot be told
+    apart either; mean of min(K, m) / m, m the owners of the query's text.
+    i2t: of the n captions with one text an image owns c, a sure hit if
+    n - c < K; the best text decides: max of 1 - C(n - c, K) / C(n, K).
 
-    Args:
-        captions, owner: [n_captions]; all images appear.
-        ks: list lengths.
-
-    Returns:
-        As `random_baseline`, and "t2i_tied", "n_captions", "n_texts"
-        (unique), "shared_captions" (whose text another image owns too),
-        "shared_images" (with such a caption).
+    As `random_baseline`, and "t2i_tied", "n_captions", "n_texts", and
+    "shared_captions", "shared_images" of texts that several images own.
     """
     owner = np.asarray(owner)
     check_captions(captions, owner)
     _, text = np.unique(np.asarray(captions, object), return_inverse=True)
-    n_images, n_texts = owner.max() + 1, text.max() + 1
-    size = np.bincount(text)  # (n_texts,)
+    n_images, size = owner.max() + 1, np.bincount(text)
     # one entry per (text, image) that occurs, and how often it does
     code, own = np.unique(text * n_images + owner, return_counts=True)
     of_text, of_image = np.divmod(code, n_images)
     others = size[of_text] - own
+    owners = np.bincount(of_text)  # (n_texts,)
     order = np.lexsort([-own, of_text])
-    first = np.searchsorted(of_text, np.arange(n_texts))
     place = np.empty(len(code), int)  # of the image in its text's list
-    place[order] = np.arange(len(code)) - first[of_text[order]]
-    owners = np.bincount(of_text)[text]  # (n_captions,)
+    place[order] = np.arange(len(code)) - (np.cumsum(owners) - owners)[of_text]
     i2t, t2i, tied = [], [], {}
     for k in ks:
         best = np.zeros(n_images)
         np.maximum.at(best, of_image, chance(others, own, k))
         i2t.append(100 * best.mean())
         t2i.append(100 * own[place < k].sum() / len(owner))
-        tied[f"R@{k}"] = float(100 * np.minimum(k / owners, 1).mean())
+        tied[f"R@{k}"] = float(100 * np.minimum(k / owners[text], 1).mean())
     shared = others > 0
     return {
         **_recalls([*i2t, *t2i], ks),
         "t2i_tied": tied,
         "n_captions": len(owner),
-        "n_texts": int(n_texts),
+        "n_texts": len(size),
         "shared_captions": int(own[shared].sum()),
         "shared_images": len(np.unique(of_image[shared])),
     }

@@ -1,8 +1,6 @@
 """What is kept of a score matrix: a few small numbers per query.
 
-The place of the first correct item needs no sorted list: count what is
-scored above it, and what is tied with it. Every tie rule, interval and
-comparison of `rsir.evaluation` starts from these counts.
+The place of the first correct item needs no sorted list, only counts.
 """
 
 from collections.abc import Sequence
@@ -13,96 +11,70 @@ import numpy as np
 
 from rsir.utils.io import atomic_write
 
-BLOCK = 1 << 18
-
 
 @dataclass(frozen=True)
 class QueryRanks:
-    """Where the first correct item of each query stands. [n_queries]
+    """Where the first correct item of each query stands. [n_queries]"""
 
-    better: wrong items scored strictly above the best correct one.
-    equal: wrong items tied with it.
-    own: correct items tied with it, itself included.
-    released: 0-based place under a stable argsort, reversed.
-    """
-
-    better: np.ndarray
-    equal: np.ndarray
-    own: np.ndarray
-    released: np.ndarray
+    better: np.ndarray  # wrong items scored strictly above the best correct one
+    equal: np.ndarray  # wrong items tied with it
+    own: np.ndarray  # correct items tied with it, itself included
+    released: np.ndarray  # 0-based place under a stable argsort, reversed
 
 
-FIELDS = [
-    (side, name) for side in ("i2t", "t2i") for name in QueryRanks.__dataclass_fields__
-]
+FIELDS = [f"{s}_{name}" for s in ("i2t", "t2i") for name in QueryRanks.__annotations__]
+FIELDS.append("owner")
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """All that a recall needs to know of a score matrix.
+    """All that a recall needs to know of a score matrix."""
 
-    i2t: of the images that have captions, in their order.
-    t2i: of the captions that have an image, in their order.
-    owner: [n_captions], the image of each caption, -1 for none.
-    duplicate_aware: identical captions counted as correct (not the
-        published protocol).
-    images: size of the image gallery, if some have no caption.
-    """
-
-    i2t: QueryRanks
-    t2i: QueryRanks
-    owner: np.ndarray
-    duplicate_aware: bool = False
-    images: int | None = None
+    i2t: QueryRanks  # of the images that have captions, in their order
+    t2i: QueryRanks  # of the captions that have an image, in their order
+    owner: np.ndarray  # [n_captions], the image of each caption, -1 for none
+    duplicate_aware: bool = False  # identical captions counted as correct
+    images: int | None = None  # size of the image gallery, if some have no caption
 
     @property
     def n_images(self) -> int:
         """Images in the gallery, with captions or without."""
         return self.images or len(self.i2t.better)
 
-    def to_arrays(self) -> dict[str, np.ndarray]:
-        """Arrays for an .npz: i2t_better, ..., t2i_released, owner."""
-        arrays = {
-            f"{s}_{n}": _smallest(getattr(getattr(self, s), n)) for s, n in FIELDS
-        }
-        arrays["owner"] = _smallest(self.owner)
+    def save(self, path) -> None:
+        """Write an .npz of `FIELDS`, aside first and then in place at once."""
+        values = *vars(self.i2t).values(), *vars(self.t2i).values(), self.owner
+        arrays = dict(zip(FIELDS, map(_smallest, values), strict=True))
         arrays["duplicate_aware"] = np.array(self.duplicate_aware)
         if self.images is not None:
             arrays["images"] = np.array(self.images)
-        return arrays
+        with atomic_write(path, "wb") as file:
+            np.savez_compressed(file, **arrays)
 
     @classmethod
-    def from_arrays(cls, arrays) -> "Ranks":
-        """The inverse of `to_arrays`.
-
-        Raises:
-            ValueError: an array is missing.
-        """
-        need = [f"{side}_{name}" for side, name in FIELDS] + ["owner"]
-        missing = [name for name in need if name not in arrays]
-        if missing:
+    def load(cls, path) -> "Ranks":
+        """Read what `save` wrote, or ValueError. No pickle is ever loaded."""
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = dict(stored)
+        if missing := [name for name in FIELDS if name not in arrays]:
             raise ValueError(
-                f"ranks: missing {', '.join(missing)}; write the file with Ranks.save."
+                f"{path}: ranks: missing {', '.join(missing)}; write the file "
+                "with Ranks.save."
             )
-        wide = [arrays[name].astype(np.int64) for name in need]
+        *wide, owner = (arrays[name].astype(np.int64) for name in FIELDS)
         return cls(
             QueryRanks(*wide[:4]),
-            QueryRanks(*wide[4:8]),
-            wide[8],
+            QueryRanks(*wide[4:]),
+            owner,
             bool(arrays.get("duplicate_aware", False)),
             int(arrays["images"]) if "images" in arrays else None,
         )
 
-    def save(self, path) -> None:
-        """Write an .npz, aside first and then in place at once."""
-        with atomic_write(path, "wb") as file:
-            np.savez_compressed(file, **self.to_arrays())
 
-    @classmethod
-    def load(cls, path) -> "Ranks":
-        """Read what `save` wrote. No pickle is ever loaded."""
-        with np.load(path, allow_pickle=False) as arrays:
-            return cls.from_arrays(dict(arrays))
+def _smallest(array):
+    """The same whole numbers in the smallest type that holds them."""
+    ends = (np.min_scalar_type(int(end(initial=0))) for end in (array.min, array.max))
+    return array.astype(np.result_type(*ends))
 
 
 def compute_ranks(
@@ -110,12 +82,8 @@ def compute_ranks(
 ) -> Ranks:
     """Find the place of the first correct item of every query.
 
-    Arguments as in `rsir.evaluation.metrics.evaluate`: of `captions` an
-    identical one counts as correct too, which is not the published
-    protocol.
-
-    Raises:
-        ValueError: says which argument, what is wrong, and the remedy.
+    Arguments and errors as in `rsir.evaluation.metrics.evaluate`; with
+    `captions` an identical one counts as correct too.
     """
     scores = check_scores(scores)
     other = scores if scores_t2i is None else check_scores(scores_t2i, "scores_t2i")
@@ -127,50 +95,25 @@ def compute_ranks(
         )
     given = owner is not None
     owner = check_owner(owner, *scores.shape)
-    refuse_repeated_rows(scores, owner, given)
-    image, caption = correct_pairs(owner, captions)
+    _refuse_repeated_rows(scores, owner, given)
+    caption = np.flatnonzero(owner >= 0)
+    image = owner[caption]  # the correct pairs
+    if captions is not None:
+        check_captions(captions, owner)
+        _, text = np.unique(np.asarray(captions, object), return_inverse=True)
+        says = np.zeros((text.max() + 1, len(scores)), bool)
+        says[text[caption], image] = True
+        caption, image = np.nonzero(says[text])
+    i2t = _rank(scores, image, caption)
     asks = owner[caption] >= 0
-    i2t = _rank_images(scores, image, caption)
-    t2i = _rank_captions(other, image[asks], caption[asks])
-    bare = len(i2t.better) < len(scores)
-    images = len(scores) if bare else None
+    t2i = _rank(np.ascontiguousarray(other.T), caption[asks], image[asks])
+    images = len(scores) if len(i2t.better) < len(scores) else None
     return Ranks(i2t, t2i, owner, captions is not None, images)
 
 
-def _rank_images(scores, image, caption) -> QueryRanks:
-    """Every image asks: count along its row."""
-    asks, best, own, last = _best(scores, image, caption)
-    better, level, later = np.zeros((3, len(asks)), np.int64)
-    for q, i in enumerate(asks):
-        row = _exact(scores[i])
-        same = row == best[q]
-        better[q] = np.count_nonzero(row > best[q])
-        level[q] = np.count_nonzero(same)
-        later[q] = np.count_nonzero(same[last[q] + 1 :])
-    # reversed, a stable argsort puts the later of two tied items first
-    return QueryRanks(better, level - own, own, better + later)
-
-
-def _rank_captions(scores, image, caption) -> QueryRanks:
-    """Every caption asks: each image in turn is one more answer to all."""
-    asks, best, own, last = _best(scores.T, caption, image)
-    better, level, later = np.zeros((3, len(asks)), np.int64)
-    every = len(asks) == scores.shape[1]
-    for i, row in enumerate(scores):
-        row = _exact(row if every else row[asks])
-        same = row == best
-        better += row > best
-        level += same
-        later += same & (last < i)
-    return QueryRanks(better, level - own, own, better + later)
-
-
-def _best(view, query, item):
-    """Of each query: its line, best correct score, ties of it, last tie.
-
-    view: [n, n_gallery]; query, item: [n_pairs], the correct pairs.
-    """
-    values = _exact(view[query, item])
+def _rank(lists, query, item) -> QueryRanks:
+    """Count along the lists [n, n_gallery]; correct pairs are (query, item)."""
+    values = lists[query, item]
     asks, query = np.unique(query, return_inverse=True)
     best = np.full(len(asks), values.min())
     np.maximum.at(best, query, values)
@@ -178,39 +121,30 @@ def _best(view, query, item):
     own = np.bincount(query[tied], minlength=len(asks))
     last = np.zeros(len(asks), np.int64)
     np.maximum.at(last, query[tied], item[tied])
-    return asks, best, own, last
-
-
-def _exact(values):
-    """Half floats are slow to compare; as float32 they are the same."""
-    return values.astype(np.float32) if values.dtype == np.float16 else values
-
-
-def _smallest(array):
-    """The same whole numbers in the smallest type that holds them."""
-    low, high = int(array.min(initial=0)), int(array.max(initial=0))
-    return array.astype(
-        np.result_type(np.min_scalar_type(low), np.min_scalar_type(high))
-    )
+    better, level, later = np.zeros((3, len(asks)), np.int64)
+    for q, row in enumerate(asks):
+        same = lists[row] == best[q]
+        better[q] = np.count_nonzero(lists[row] > best[q])
+        level[q] = np.count_nonzero(same)
+        if level[q] > own[q]:
+            later[q] = np.count_nonzero(same[last[q] + 1 :])
+    # reversed, a stable argsort puts the later of two tied items first
+    return QueryRanks(better, level - own, own, better + later)
 
 
 def check_scores(scores, name: str = "scores") -> np.ndarray:
-    """`scores` as a filled array [n_images, n_captions] without NaN."""
+    """`scores` as an array [n_images, n_captions] without NaN, or ValueError."""
     if np.ma.is_masked(scores):
         raise ValueError(
             f"{name}: a masked array; give scores.filled(-numpy.inf), so that "
             "what is masked comes last."
         )
     scores = _array(scores, name)
-    if scores.ndim != 2:
+    if scores.ndim != 2 or not scores.size:
+        what = "is empty" if scores.ndim == 2 else f"has {scores.ndim} axes"
         raise ValueError(
-            f"{name}: shape {scores.shape} has {scores.ndim} axes; give a "
-            "matrix [n_images, n_captions]."
-        )
-    if scores.size == 0:
-        raise ValueError(
-            f"{name}: shape {scores.shape} is empty; at least one image and "
-            "one caption are needed."
+            f"{name}: shape {scores.shape} {what}; give a matrix [n_images, "
+            "n_captions] of at least one image and one caption."
         )
     if scores.dtype.kind not in "fiub":
         raise ValueError(
@@ -218,11 +152,11 @@ def check_scores(scores, name: str = "scores") -> np.ndarray:
             f"(float or int){_as_real(scores.dtype)}."
         )
     if scores.dtype.kind == "f" and np.isnan(scores.min()):
-        bad = np.isnan(scores)
-        i, j = np.argwhere(bad)[0]
+        bad = np.argwhere(np.isnan(scores))
         raise ValueError(
-            f"{name}: {bad.sum()} value(s) are NaN, the first at image {i}, "
-            f"caption {j}; find the division by zero or the overflow behind them."
+            f"{name}: {len(bad)} value(s) are NaN, the first at image {bad[0, 0]}, "
+            f"caption {bad[0, 1]}; find the division by zero or the overflow behind "
+            "them."
         )
     return scores
 
@@ -250,7 +184,7 @@ def _as_real(dtype) -> str:
 
 
 def check_owner(owner, n_images: int, n_captions: int) -> np.ndarray:
-    """`owner` as int64 [n_captions]; None: as many captions an image."""
+    """`owner` as int64 [n_captions], or ValueError; None: dealt evenly."""
     if owner is None:
         if n_captions % n_images:
             raise ValueError(
@@ -261,14 +195,11 @@ def check_owner(owner, n_images: int, n_captions: int) -> np.ndarray:
         return np.arange(n_captions) // (n_captions // n_images)
     owner = _array(owner, "owner")
     if owner.shape != (n_captions,):
-        hint = "."
-        if owner.size == n_captions:
-            hint = ", as owner.ravel()."
-        elif owner.shape == (n_images,):
-            hint = " (is scores transposed?)."
+        hint = " (is scores transposed?)" if owner.shape == (n_images,) else ""
+        hint = ", as owner.ravel()" if owner.size == n_captions else hint
         raise ValueError(
             f"owner: shape {owner.shape}, but scores has {n_captions} columns; "
-            f"give one image number for each caption{hint}"
+            f"give one image number for each caption{hint}."
         )
     if owner.dtype.kind not in "iu":
         whole = owner.dtype.kind == "f" and (owner % 1 == 0).all()
@@ -289,16 +220,14 @@ def check_owner(owner, n_images: int, n_captions: int) -> np.ndarray:
     return owner.astype(np.int64)
 
 
-def refuse_repeated_rows(scores, owner, given: bool) -> None:
+def _refuse_repeated_rows(scores, owner, given: bool) -> None:
     """Raise where each image stands once for every caption of its own.
 
-    That is the layout [n_captions, n_captions] of several released
-    codes. Counted as it is, the copies of an image would tie. A matrix
-    with one row everywhere passes. given: False: owners are a guess.
+    So several released codes lay it out; the copies of an image would tie.
+    One row everywhere passes. given: False: owners are a guess.
     """
-    n, n_captions = scores.shape
-    square, last = n == n_captions, owner.max()
-    same = np.array_equal
+    n, last, same = len(scores), owner.max(), np.array_equal
+    square = n == scores.shape[1]
     group = n  # all changes from row to row lie at multiples of it
     for i in range(1, n):
         if group > 1 and not same(scores[i], scores[i - 1]):
@@ -306,18 +235,16 @@ def refuse_repeated_rows(scores, owner, given: bool) -> None:
     if group == n:
         return
     images, first, of = np.unique(owner, return_index=True, return_inverse=True)
+    each = given and square and len(images) == last + 1 < n
     if (
-        given
-        and square
-        and len(images) == last + 1 < n
+        each
         and not same(owner, np.arange(n) // group)
         and all(same(scores[j], scores[first[i]]) for j, i in enumerate(of))
     ):
         how = "repeat as the owners do"
         remedy = "scores[numpy.unique(owner, return_index=True)[1]]"
     elif group > 1 and (square or not given or last < n // group):
-        how = f"come in equal groups of {group}"
-        remedy = f"scores[::{group}]"
+        how, remedy = f"come in equal groups of {group}", f"scores[::{group}]"
         if given and last >= n // group:
             remedy += f", with owner // {group}"
     elif (period := _period(scores)) and (square or not given or last < period):
@@ -339,34 +266,11 @@ def _period(scores) -> int:
     return 0
 
 
-def correct_pairs(owner, captions=None) -> tuple[np.ndarray, np.ndarray]:
-    """The correct (image, caption) pairs, as two int arrays [n_pairs].
-
-    By the published protocol a caption is correct for its own image
-    only. With `captions` (texts) it is correct for every image that
-    owns the same text.
-    """
-    if captions is None:
-        caption = np.flatnonzero(owner >= 0)
-        return owner[caption], caption
-    check_captions(captions, owner)
-    owners_of = {}
-    for text, image in zip(captions, owner.tolist()):
-        if image >= 0:
-            owners_of.setdefault(text, set()).add(image)
-    pairs = [
-        (image, j)
-        for j, text in enumerate(captions)
-        for image in sorted(owners_of.get(text, ()))
-    ]
-    image, caption = np.array(pairs).T
-    return image, caption
-
-
 def check_captions(captions, owner) -> None:
     """Raise unless there is one text for each owner."""
-    if len(captions) != len(owner):
+    if captions is None or len(captions) != len(owner):
+        what = "missing" if captions is None else f"{len(captions)} texts"
         raise ValueError(
-            f"captions: {len(captions)} texts for {len(owner)} captions (columns "
-            "of scores); give one text for each."
+            f"captions: {what} for {len(owner)} captions (columns of scores); give "
+            "one text for each."
         )

@@ -2,9 +2,9 @@
 
 Binary indexes hold packed codes and count the bits that differ; float
 indexes hold unit vectors and take the cosine. All scores are higher when
-closer. A folder's index is built once and kept beside the pictures, in
+closer. A folder's index is kept beside the pictures, in
 `FOLDER/.rsir-index`: `pictures.index` is the index, its rows, and what is known
-of each file; `part-N.npz` are rows of a build that has not come to its end;
+of each file; `part-*.npz` are rows of a build that has not come to its end;
 `skipped.csv` lists pictures that were left out, and why.
 
 Explained in chapter 05.
@@ -21,8 +21,8 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -48,20 +48,15 @@ KINDS = {
     "ivf-pq": "IVF{cells},PQ{parts}x{part_bits}",
 }
 PROBES = 16  # cells that a search looks into
-AGAIN = "build it again"
 
 
 def load_faiss():
-    """The module `faiss`, loaded after torch.
+    """The module `faiss`; the one place that imports it, after torch.
 
-    Each brings an OpenMP of its own. On macOS both are LLVM's: with FAISS
-    loaded first torch crashes in its first parallel loop; with torch
-    first, FAISS crashes in its own, unless it keeps to one thread. The
-    second copy also stops the process unless it is told that it may stay.
-    On Linux the two do not meet. This is the one place that imports FAISS
-    (torch is imported at the head of this file).
+    Each brings an OpenMP of its own. On macOS, FAISS first crashes torch;
+    torch first crashes FAISS unless it keeps to one thread.
     """
-    if sys.platform == "darwin":
+    if sys.platform == "darwin":  # two copies may stay
         os.environ.setdefault("KMP_DUPLICATE_LIB_OK", "TRUE")
     import faiss
 
@@ -71,39 +66,21 @@ def load_faiss():
 
 
 def pack(codes: np.ndarray) -> np.ndarray:
-    """Signs to bits: `[n, bits]` to uint8 `[n, bits / 8]`.
-
-    Args:
-        codes: numbers; above 0 is a one, all else a zero.
-
-    Raises:
-        RsirError: the length is no multiple of 8, or something is no
-            number.
-    """
+    """Signs to bits: `[n, bits]` to uint8 `[n, bits / 8]`, above 0 is a one."""
     codes = np.asarray(codes)
-    if codes.ndim != 2 or codes.shape[1] % 8 or not codes.shape[1]:
+    bits = codes.shape[1] if codes.ndim == 2 else 0
+    if not bits or bits % 8 or codes.dtype.kind not in "fiub" or np.isnan(codes).any():
         raise RsirError(
-            f"codes: shape {codes.shape}; FAISS packs bits by eight, "
-            "give [n, bits] with bits a multiple of 8"
-        )
-    if codes.dtype.kind not in "fiub" or np.isnan(codes).any():
-        raise RsirError(
-            f"codes: type {codes.dtype}, or a NaN among them; give real "
-            "numbers (a model that makes NaN must be trained again)"
+            f"codes: shape {codes.shape}, type {codes.dtype}; give real numbers "
+            "[n, bits] without NaN, bits a multiple of 8 (FAISS packs by eight)"
         )
     return np.packbits(codes > 0, axis=1)
 
 
 def hamming(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Bits that differ, int64 `[n, m]`, of packed `[n, b]`, `[m, b]`."""
-    out = np.empty((len(one), len(other)), np.int64)
-    for row, code in zip(out, one):
-        row[:] = np.bitwise_count(other ^ code).sum(axis=1)
-    return out
-
-
-# ----------------------------------------------------------------------
-# Rows and their nearest.
+    out = [np.bitwise_count(other ^ code).sum(axis=1) for code in one]
+    return np.array(out, np.int64).reshape(len(one), len(other))
 
 
 def cells(n: int) -> int:
@@ -131,58 +108,24 @@ def is_binary(kind: str) -> bool:
 class Index:
     """A FAISS index that knows what it was made from.
 
-    Attributes:
-        kind: a key of `KINDS`, or a string of FAISS's index factory.
-        factory: that string.
-        width: bits of a code, or length of a vector.
-        facts: what else belongs to it, such as the model's fingerprint.
-        faiss: FAISS's own object; what a search looks at is set there
-            (`nprobe`, `hnsw.efSearch`, `nflip`).
+    kind: a key of `KINDS`, or a string of FAISS's index factory.
+    factory: that string.
+    width: bits of a code, or length of a vector.
+    facts: what else belongs to it, such as the model's fingerprint.
+    faiss: FAISS's own object; `nprobe`, `hnsw.efSearch`, `nflip` are set there.
     """
 
-    def __init__(self, kind: str, width: int, made, factory: str, facts: Mapping):
+    def __init__(self, kind: str, width: int, factory: str, made, facts: Mapping):
         self.kind, self.width, self.factory = kind, width, factory
-        self.facts, self.faiss = dict(facts), made
+        self.faiss, self.facts = made, dict(facts)
         self.binary = is_binary(kind)
 
     @classmethod
-    def empty(cls, kind: str, width: int, n: int, **facts) -> Index:
-        """An index without rows, of a size for n of them.
-
-        Raises:
-            RsirError: FAISS refuses the kind, or this width of it.
-        """
-        faiss = load_faiss()
-        if is_binary(kind) and width % 8:
-            raise RsirError(f"{kind}: codes of {width} bits; give a multiple of 8")
-        factory = ""
-        with _faiss_errors(kind, f"rows of width {width}"):
-            factory = factory_string(kind, width, n)
-            if is_binary(kind):
-                made = faiss.index_binary_factory(width, factory)
-            else:
-                made = faiss.index_factory(width, factory, faiss.METRIC_INNER_PRODUCT)
-        if hasattr(made, "nprobe"):
-            made.nprobe = min(PROBES, made.nlist)
-        for part, most in ((made, 64), (getattr(made, "pq", None), 256)):
-            if hasattr(part, "cp"):  # few rows will do, 64 a cell are enough
-                part.cp.min_points_per_centroid = 1
-                part.cp.max_points_per_centroid = most
-        if hasattr(made, "hnsw"):
-            made.hnsw.efConstruction, made.hnsw.efSearch = 80, 64
-        if hasattr(made, "nflip"):
-            made.nflip = 1
-        return cls(kind, width, made, factory, facts)
-
-    @classmethod
     def build(cls, kind: str, rows: np.ndarray, **facts) -> Index:
-        """An index of `rows`.
+        """An index of packed codes uint8 `[n, bits / 8]`, or vectors `[n, dim]`.
 
-        Args:
-            kind: as in `Index`.
-            rows: packed codes uint8 `[n, bits / 8]`, or vectors
-                `[n, dim]`, which are brought to length one.
-            facts: kept with the index.
+        Vectors are brought to length one; `facts` are kept with the index.
+        RsirError: FAISS refuses the kind, or this width or number of rows.
         """
         rows = np.asarray(rows)
         if rows.ndim != 2 or not rows.size:
@@ -191,77 +134,56 @@ class Index:
                 "each thing to find"
             )
         width = rows.shape[1] * (8 if is_binary(kind) else 1)
-        index = cls.empty(kind, width, len(rows), **facts)
-        index.add(rows)
+        index = cls(kind, width, *_empty(kind, width, len(rows)), facts)
+        rows = index._checked(rows, "rows")
+        with _faiss_errors(kind, f"{len(rows)} rows"):
+            if not index.faiss.is_trained:
+                index.faiss.train(rows)
+            index.faiss.add(rows)
         return index
-
-    def add(self, rows: np.ndarray) -> None:
-        """Add codes or vectors; they get the next numbers.
-
-        The first rows also place cells and code books, so give many.
-        """
-        rows = self._checked(rows, "rows")
-        with _faiss_errors(self.kind, f"{len(rows)} rows"):
-            if not self.faiss.is_trained:
-                self.faiss.train(rows)
-            self.faiss.add(rows)
 
     def __len__(self) -> int:
         return self.faiss.ntotal
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The k closest rows of every query.
+        """Scores float32 and numbers int64 `[n, k]` of the closest rows.
 
-        Args:
-            queries: as the rows.
-            k: how many; a smaller index gives all it has.
-
-        Returns:
-            scores float32 and numbers int64, both `[n, k]`, best first,
-            ties by number. What was not found has the number -1 and the
-            score -inf. Which of the ties at the end are found is up to
-            FAISS.
+        Best first, ties by number. A smaller index gives all it has. What
+        was not found has the number -1 and the score -inf. Which of the
+        ties at the end are found is up to FAISS.
         """
         queries = self._checked(queries, "queries")
         if not isinstance(k, (int, np.integer)) or k < 1:
             raise RsirError(f"k is {k!r}: give a whole number from 1")
-        if not len(self):
-            raise RsirError("the index is empty; add rows first")
         with _faiss_errors(self.kind, f"a search for {k}"):
             far, found = self.faiss.search(queries, int(min(k, len(self))))
         scores = -far.astype(np.float32) if self.binary else far
         scores[found < 0] = -np.inf
         order = np.lexsort((found, -scores), axis=1)
-        return (
-            np.take_along_axis(scores, order, axis=1),
-            np.take_along_axis(found, order, axis=1),
-        )
+        return tuple(np.take_along_axis(x, order, axis=1) for x in (scores, found))
 
     def _checked(self, rows, what: str) -> np.ndarray:
         rows = np.asarray(rows)
         width = self.width // 8 if self.binary else self.width
-        if rows.ndim != 2 or rows.shape[1] != width:
+        good = rows.ndim == 2 and rows.shape[1] == width and rows.dtype.kind in "fiu"
+        if not good or self.binary != (rows.dtype == np.uint8):
             raise RsirError(
-                f"{what}: shape {rows.shape}; this {self.kind} index takes [n, {width}]"
-            )
-        if self.binary != (rows.dtype == np.uint8) or rows.dtype.kind not in "fiu":
-            raise RsirError(
-                f"{what}: type {rows.dtype}; vectors are real numbers, and codes "
-                "must be packed first (rsir.retrieval.index.pack)"
+                f"{what}: shape {rows.shape}, type {rows.dtype}; this {self.kind} "
+                f"index takes [n, {width}] of real numbers, or of codes packed by "
+                "rsir.retrieval.index.pack if it is binary"
             )
         if self.binary:
             return np.ascontiguousarray(rows)
         with np.errstate(over="ignore"):
             rows = np.array(rows, np.float32, order="C")
-        good = np.isfinite(rows).all(axis=1)
-        if not good.all():
+        # in float64: squares would overflow
+        length = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
+        if not np.isfinite(length).all():
             raise RsirError(
-                f"{what}: number {int(good.argmin())} holds a NaN or an "
+                f"{what}: number {np.isfinite(length).argmin()} holds a NaN or an "
                 "infinite value; leave it out, or train the model again"
             )
-        for order in (np.inf, 2):  # the largest first: squares would overflow
-            length = np.linalg.norm(rows, order, axis=1, keepdims=True)
-            rows /= np.where(length > 0, length, 1)
+        rows /= np.where(length > 0, length, 1)[:, None]
         return rows
 
     def _bytes(self) -> np.ndarray:
@@ -282,12 +204,8 @@ class Index:
             np.savez(file, about=text, faiss=self._bytes(), **arrays)
 
     @classmethod
-    def load(cls, path: str | Path, **expected) -> Index:
-        """Read what `save` wrote, and check whose it is.
-
-        Args:
-            path: of the file.
-            expected: facts that it must have, such as `model`.
+    def load(cls, path: str | Path, model: str | None = None) -> Index:
+        """Read what `save` wrote; `model` must be its own, if given.
 
         Raises:
             RsirError: missing, damaged, or of another model.
@@ -298,26 +216,46 @@ class Index:
         faiss = load_faiss()
         try:
             with np.load(path, allow_pickle=False) as stored:
-                about = json.loads(str(stored["about"]))
-                kind, facts, raw = about["kind"], about["facts"], stored["faiss"]
-            binary = is_binary(kind)
+                about, raw = json.loads(str(stored["about"])), stored["faiss"]
+            binary = is_binary(about["kind"])
             read = faiss.deserialize_index_binary if binary else faiss.deserialize_index
-            index = cls(kind, about["width"], read(raw), about["factory"], facts)
-            if (index.faiss.d, len(index)) != (index.width, about["n"]):
-                raise ValueError(f"{len(index)} rows of {index.faiss.d}")
+            made, n = read(raw), about.pop("n")
+            index = cls(made=made, **about)
+            if (made.d, made.ntotal) != (index.width, n):
+                raise ValueError(f"{made.ntotal} rows of {made.d}")
         except Exception as error:  # whatever damage leads to
             raise RsirError(
-                f"{path}: damaged, or not an index of this version "
-                f"({_last_line(error)}); {AGAIN}"
+                f"{path}: damaged, or not an index of this version; build it again"
             ) from error
-        for what, wanted in expected.items():
-            if facts.get(what) != wanted:
-                raise RsirError(
-                    f"{path}: this index belongs to another {what} "
-                    f"({facts.get(what)}, not {wanted}); {AGAIN}, or name "
-                    f"the {what} it was made from"
-                )
+        if model and index.facts.get("model") != model:
+            raise RsirError(
+                f"{path}: this index belongs to another model "
+                f"({index.facts.get('model')}, not {model}); build it again, or name "
+                "the model it was made from"
+            )
         return index
+
+
+def _empty(kind: str, width: int, n: int) -> tuple:
+    """The string for FAISS, and its index without rows, sized for n of them."""
+    faiss = load_faiss()
+    with _faiss_errors(kind, f"rows of width {width}"):
+        factory = factory_string(kind, width, n)
+        if is_binary(kind):
+            made = faiss.index_binary_factory(width, factory)
+        else:
+            made = faiss.index_factory(width, factory, faiss.METRIC_INNER_PRODUCT)
+    if hasattr(made, "nprobe"):
+        made.nprobe = min(PROBES, made.nlist)
+    for part, most in ((made, 64), (getattr(made, "pq", None), 256)):
+        if hasattr(part, "cp"):  # few rows will do, 64 a cell are enough
+            part.cp.min_points_per_centroid = 1
+            part.cp.max_points_per_centroid = most
+    if hasattr(made, "hnsw"):
+        made.hnsw.efConstruction, made.hnsw.efSearch = 80, 64
+    if hasattr(made, "nflip"):
+        made.nflip = 1
+    return factory, made
 
 
 @contextmanager
@@ -326,24 +264,14 @@ def _faiss_errors(kind: str, what: str):
     try:
         yield
     except (RuntimeError, KeyError, IndexError, ValueError) as error:
-        if isinstance(error, RsirError):
-            raise
+        cause = str(error).strip().split("\n")[-1]
+        if " at /" in cause:  # where in its source
+            cause = cause.split(": ", 1)[-1]
         raise RsirError(
-            f"index kind {kind!r}: FAISS refuses {what} ({_last_line(error)}); "
-            f"choose one of {', '.join(KINDS)}, or another string of "
-            "faiss.index_factory"
+            f"index kind {kind!r}: FAISS refuses {what} ({cause}); choose one of "
+            f"{', '.join(KINDS)}, or another string of faiss.index_factory"
         ) from error
 
-
-def _last_line(error: Exception) -> str:
-    """What FAISS means to say, without where in its source."""
-    text = str(error).strip()
-    line = text.splitlines()[-1] if text else type(error).__name__
-    return line.split(": ", 1)[-1] if " at /" in line else line
-
-
-# ----------------------------------------------------------------------
-# Queries: a sentence, or a picture.
 
 #: words that say nothing of what a picture shows
 STOP_WORDS = frozenset(
@@ -353,28 +281,18 @@ STOP_WORDS = frozenset(
 )
 
 
-def warn_of_words(model: TwoTower, sentence: str) -> None:
-    """Warn of a query that tells the model nothing.
-
-    Warns:
-        UserWarning: no word but stop words, or none that the model's
-            vocabulary holds.
-    """
-    words = [w for w in tokenize(sentence) if w[-1].isalnum() and w not in STOP_WORDS]
-    vocabulary = getattr(model.text_encoder, "vocabulary", None)
-    if not words:
-        cause = "holds no word that says what to look for"
-    elif vocabulary is not None and not any(word in vocabulary for word in words):
-        cause = f"the model knows none of its words ({', '.join(words)})"
-    else:
-        return
-    warnings.warn(f"query {sentence!r}: {cause}; the order means little", stacklevel=3)
-
-
 @torch.inference_mode()
 def encode_sentence(model: TwoTower, sentence: str) -> dict[str, torch.Tensor]:
-    """The text side of a query, `[1, ...]` each; see `warn_of_words`."""
-    warn_of_words(model, sentence)
+    """The text side of a query, `[1, ...]` each; warns of one that says nothing."""
+    words = [w for w in tokenize(sentence) if w[-1].isalnum() and w not in STOP_WORDS]
+    vocabulary = getattr(model.text_encoder, "vocabulary", None) or words
+    if not any(word in vocabulary for word in words):
+        cause = "holds no word that says what to look for"
+        if words:
+            cause = f"the model knows none of its words ({', '.join(words)})"
+        warnings.warn(
+            f"query {sentence!r}: {cause}; the order means little", stacklevel=2
+        )
     ids = model.text_encoder.tokenize([sentence])
     ids = ids.to(next(model.parameters()).device)
     return model.encode_texts(model.text_features(ids))
@@ -382,18 +300,11 @@ def encode_sentence(model: TwoTower, sentence: str) -> dict[str, torch.Tensor]:
 
 @torch.inference_mode()
 def encode_pictures(
-    model: TwoTower,
-    pictures: Sequence[Path | Image.Image],
-    pixels: PixelOptions | None = None,
+    model: TwoTower, pictures: Sequence[Image.Image]
 ) -> dict[str, torch.Tensor]:
-    """The image side of some pictures, `[n, ...]` each.
-
-    Args:
-        pictures: files, or PIL images in mode RGB.
-        pixels: how files are read; None: 8 bits.
-    """
+    """The image side of some pictures of mode RGB, `[n, ...]` each."""
     encoder = model.image_encoder
-    arrays = np.stack([encoder.pixels(_opened(x, pixels)) for x in pictures])
+    arrays = np.stack([encoder.pixels(picture) for picture in pictures])
     device = next(model.parameters()).device
     images = encoder.normalise(torch.from_numpy(arrays).to(device))
     return model.encode_images(
@@ -401,16 +312,8 @@ def encode_pictures(
     )
 
 
-def _opened(picture: Path | Image.Image, pixels: PixelOptions | None) -> Image.Image:
-    return picture if isinstance(picture, Image.Image) else open_image(picture, pixels)
-
-
 def one_vector(encoded: Mapping[str, torch.Tensor], model: TwoTower) -> np.ndarray:
-    """The rows that an index holds: packed codes, or vectors.
-
-    Raises:
-        RsirError: the model compares by more than one vector.
-    """
+    """The rows that an index holds: packed codes, or vectors; else RsirError."""
     if "code" in encoded:
         return pack(encoded["code"].cpu().numpy())
     # what is read in pairs has no part in the list
@@ -424,34 +327,26 @@ def one_vector(encoded: Mapping[str, torch.Tensor], model: TwoTower) -> np.ndarr
     return encoded[compared.pop()].float().cpu().numpy()
 
 
-# ----------------------------------------------------------------------
-# A folder of pictures.
+def _for_kind(rows: np.ndarray, kind: str) -> np.ndarray:
+    """Packed where a binary index takes the vectors of a model."""
+    return pack(rows) if is_binary(kind) and rows.dtype != np.uint8 else rows
+
 
 HOME = ".rsir-index"
 BATCH = 32
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A file below the folder, as it was when it was last looked at.
+class Picture(NamedTuple):
+    """A file below the folder, as it was when it was last looked at."""
 
-    Attributes:
-        name: path below the folder.
-        size: bytes.
-        changed: when it was last written, nanoseconds.
-        sha256: of its bytes.
-        cause: why it is left out; "": it is not.
-    """
-
-    name: str
-    size: int
-    changed: int
+    name: str  # path below the folder
+    size: int  # bytes
+    changed: int  # when it was last written, nanoseconds
     sha256: str = ""
-    cause: str = ""
+    cause: str = ""  # why it is left out; "": it is not
 
 
-@dataclass(frozen=True)
-class Hit:
+class Hit(NamedTuple):
     """One picture that was found: its file and its score."""
 
     path: Path
@@ -478,20 +373,14 @@ def build_folder(
     """Index the pictures below a folder; goes on after a kill.
 
     A picture that cannot be read is left out and listed in `skipped.csv`
-    beside the index.
+    beside the index, whose facts have "pictures" and "skipped".
 
     Args:
         model: in evaluation mode.
-        folder: holds the pictures, in sub-folders or not.
-        kind: as in `Index`; None: "binary-flat" for a model with codes,
-            else "flat".
+        kind: as in `Index`; None: "binary-flat" for codes, else "flat".
         home: where the index lies; None: `FOLDER/.rsir-index`.
         pixels: how files are read, kept for later searches.
         strict: stop at a picture that cannot be read.
-        progress: print progress.
-
-    Returns:
-        The index, saved; its facts have "pictures" and "skipped".
 
     Raises:
         RsirError: no picture, a kind that does not fit the model, another
@@ -501,16 +390,19 @@ def build_folder(
     home = Path(home or folder / HOME)
     # what the model makes of any picture tells whether the kind fits
     probe = one_vector(encode_pictures(model, [Image.new("RGB", (64, 64))]), model)
-    packed = probe.dtype == np.uint8
-    kind = kind or ("binary-flat" if packed else "flat")
-    if packed and not is_binary(kind):
+    kind = kind or ("binary-flat" if probe.dtype == np.uint8 else "flat")
+    if probe.dtype == np.uint8 and not is_binary(kind):
         raise RsirError(
             f"index kind {kind!r}: this model gives codes; choose a binary kind"
         )
-    Index.empty(kind, probe.shape[1] * (8 if packed else 1), 10_000)
-    found = _listed(folder)
+    width = _for_kind(probe, kind).shape[1] * (8 if is_binary(kind) else 1)
+    _empty(kind, width, 10_000)
+    try:
+        known = _known(Index.load(home / "pictures.index"))
+    except RsirError:
+        known = {}
+    pictures = _look(folder, known, progress)
     with locked(home / "lock", f"the index of {folder}", wait=0):
-        pictures = _examined(folder, found, _known(home), progress)
         if pixels:
             pixels = pixels.measured([folder / p.name for p in pictures if not p.cause])
         facts = {
@@ -520,15 +412,16 @@ def build_folder(
         }
         rows = _stored_rows(home, facts)
         new = {p.sha256: p for p in pictures if not p.cause and p.sha256 not in rows}
-        causes = {}
+        new, causes = list(new.values()), {}
         label = f"reading {len(new):,} new of {len(pictures):,} pictures"
-        for part in track(_parts(list(new.values())), label, show=progress):
+        for start in track(range(0, len(new), BATCH), label, show=progress):
+            part = new[start : start + BATCH]
             fresh = _rows_of(model, folder, part, pixels, causes)
             if strict and causes:
                 break
             _save_part(home, facts, fresh)
             rows |= fresh
-        pictures = [replace(p, cause=causes.get(p.sha256, p.cause)) for p in pictures]
+        pictures = [p._replace(cause=causes.get(p.sha256, p.cause)) for p in pictures]
         left_out = [p for p in pictures if p.cause]
         write_skipped(home / "skipped.csv", [(p.name, p.cause) for p in left_out])
         if left_out and (strict or len(left_out) == len(pictures)):
@@ -538,88 +431,60 @@ def build_folder(
                 f"be read, see {home / 'skipped.csv'}; {which}{left_out[0].cause}"
             )
         kept = [p for p in pictures if not p.cause]
-        matrix = np.stack([rows[p.sha256] for p in kept])
-        facts["pictures"], facts["skipped"] = (
-            [astuple(p) for p in side] for side in (kept, left_out)
-        )
-        codes = pack(matrix) if is_binary(kind) and not packed else matrix
-        index = Index.build(kind, codes, **facts)
-        shas = np.array([p.sha256 for p in kept])
-        index.save(home / "pictures.index", rows=matrix, sha256=shas)
+        shas = [p.sha256 for p in kept]
+        matrix = np.stack([rows[sha] for sha in shas])
+        facts |= {"pictures": kept, "skipped": left_out}
+        index = Index.build(kind, _for_kind(matrix, kind), **facts)
+        index.save(home / "pictures.index", rows=matrix, sha256=np.array(shas))
         for rest in [*home.glob("part-*.npz"), *home.glob(".*.tmp")]:
             rest.unlink()
     return index
 
 
-def _listed(folder: Path) -> list[Picture]:
-    """Picture files below a folder, sorted; hidden ones are left out.
+def _known(index: Index) -> dict[str, Picture]:
+    """The files that an index knows of, by name."""
+    both = index.facts["pictures"] + index.facts["skipped"]
+    return {one[0]: Picture(*one) for one in both}
 
-    A folder that cannot be listed stands there as one that is left out.
+
+def _look(folder: Path, known: Mapping[str, Picture], progress: bool) -> list[Picture]:
+    """Pictures below a folder: their SHA-256, or why they cannot be read.
+
+    Hidden ones are left out. A file of the size and time that are known
+    is not read again. What cannot be listed stands there with its cause.
     """
     if not folder.is_dir():
         raise RsirError(f"{folder}: no such folder")
-    found = []
+    found, files = [], []
 
     def note(error: OSError):
         name = Path(error.filename).relative_to(folder).as_posix()
         cause = f"{error.filename}: cannot be read ({error.strerror}); change its mode"
         found.append(Picture(name, 0, 0, "", cause))
 
-    for here, below, files in os.walk(folder, onerror=note):
-        below[:] = [b for b in below if not b.startswith(".")]
-        for file in files:
-            path = Path(here, file)
-            if not file.startswith(".") and path.suffix.lower() in SUFFIXES:
-                name = path.relative_to(folder).as_posix()
-                try:
-                    facts = path.stat()
-                except OSError as error:
-                    note(error)
-                else:
-                    found.append(Picture(name, facts.st_size, facts.st_mtime_ns))
+    for here, below, names in os.walk(folder, onerror=note):
+        below[:] = [name for name in below if not name.startswith(".")]
+        names = (Path(here, name) for name in names if not name.startswith("."))
+        files += [path for path in names if path.suffix.lower() in SUFFIXES]
+    label = f"looking at {len(files):,} pictures"
+    for path in track(sorted(files), label, show=progress and len(files) > len(known)):
+        try:
+            facts = path.stat()
+        except OSError as error:
+            note(error)
+            continue
+        name = path.relative_to(folder).as_posix()
+        one = Picture(name, facts.st_size, facts.st_mtime_ns)
+        old = known.get(name)
+        sha256 = old.sha256 if old and old[:3] == one[:3] else ""
+        try:
+            sha256 = sha256 or hashlib.sha256(read_bytes(path, "image")).hexdigest()
+            found.append(one._replace(sha256=sha256))
+        except RsirError as error:
+            found.append(one._replace(cause=str(error)))
     if not found:
         raise RsirError(f"{folder}: no pictures below it ({', '.join(SUFFIXES)})")
-    return sorted(found, key=lambda p: p.name)
-
-
-def _examined(
-    folder: Path, found: Sequence[Picture], known: Mapping[str, Picture], progress: bool
-) -> list[Picture]:
-    """Pictures with their SHA-256, or why they cannot be read.
-
-    A file of the size and time that are known is not read again.
-    """
-    out = []
-    label = f"looking at {len(found):,} pictures"
-    for one in track(found, label, show=progress and len(found) > len(known)):
-        old = known.get(one.name)
-        if old and (old.size, old.changed) == (one.size, one.changed):
-            one = replace(one, sha256=old.sha256)
-        if not one.sha256 and not one.cause:
-            try:
-                data = read_bytes(folder / one.name, "image")
-                one = replace(one, sha256=hashlib.sha256(data).hexdigest())
-            except RsirError as error:
-                one = replace(one, cause=str(error))
-        out.append(one)
-    return out
-
-
-def _known(home: Path) -> dict[str, Picture]:
-    """The files of the last index, by name; {} if there is none."""
-    try:
-        return _pictures(Index.load(home / "pictures.index"))
-    except RsirError:
-        return {}
-
-
-def _pictures(index: Index) -> dict[str, Picture]:
-    both = index.facts["pictures"] + index.facts["skipped"]
-    return {one[0]: Picture(*one) for one in both}
-
-
-def _parts(items: Sequence) -> list[Sequence]:
-    return [items[i : i + BATCH] for i in range(0, len(items), BATCH)]
+    return sorted(found)
 
 
 def _rows_of(
@@ -629,25 +494,20 @@ def _rows_of(
     opened = {}
     for one in part:
         try:
-            opened[one] = _opened(folder / one.name, pixels)
+            opened[one] = open_image(folder / one.name, pixels)
         except RsirError as error:
             causes[one.sha256] = str(error)
     if not opened:
         return {}
     encoded = encode_pictures(model, list(opened.values()))
-    for value in encoded.values():
-        good = torch.isfinite(value).flatten(1).all(dim=1)
-        if not good.all():
-            name = list(opened)[int(good.int().argmin())].name
+    for i, one in enumerate(opened):
+        if not all(value[i].isfinite().all() for value in encoded.values()):
             raise RsirError(
-                f"{folder / name}: the model makes a NaN or an infinite "
-                "value of it; train the model again"
+                f"{folder / one.name}: the model makes a NaN or an infinite value of "
+                "it; train the model again"
             )
     rows = one_vector(encoded, model)
     return {one.sha256: row for one, row in zip(opened, rows, strict=True)}
-
-
-# -- rows on disk: the archives check their own bytes, and appear whole --
 
 
 def _save_part(home: Path, facts: Mapping, rows: Mapping[str, np.ndarray]) -> None:
@@ -683,30 +543,6 @@ def write_skipped(path: Path, skipped: Sequence[tuple[str, str]]) -> None:
             csv.writer(file, lineterminator="\n").writerow(plain)
 
 
-def open_folder(
-    model: TwoTower, folder: str | Path, home: Path | None = None
-) -> tuple[Index, list[Path]]:
-    """The index of a folder and its pictures, both checked.
-
-    Raises:
-        RsirError: no index, one of another model, or pictures that have
-            come, gone or changed since.
-    """
-    folder = Path(folder)
-    path = Path(home or folder / HOME) / "pictures.index"
-    index = Index.load(path, model=fingerprint(model))
-    known = _pictures(index)
-    now = _examined(folder, _listed(folder), known, False)
-    then, today = ({(p.name, p.sha256) for p in x} for x in (known.values(), now))
-    if then != today:
-        raise RsirError(
-            f"{path}: pictures below {folder} have come, gone or "
-            "changed since; run rsir index build again, it reads only "
-            "what is new"
-        )
-    return index, [folder / one[0] for one in index.facts["pictures"]]
-
-
 @torch.inference_mode()
 def search_folder(
     model: TwoTower,
@@ -722,47 +558,45 @@ def search_folder(
 
     Args:
         model: the one that built the index, in evaluation mode.
-        folder: as in `build_folder`.
-        sentence: the query.
-        k: how many.
-        like: a picture as the query, in place of a sentence.
-        fine: so many candidates are read again by the
-            multi-modal part of the model; 0: the index alone decides.
-        home: as in `build_folder`.
+        sentence, like: the query, or a picture in its place.
+        fine: so many candidates are read again by the multi-modal part of
+            the model; 0: the index alone decides.
 
     Raises:
-        RsirError: as in `open_folder`, or the model reads no pairs.
+        RsirError: no index, one of another model, or pictures that have
+            come, gone or changed since; or the model reads no pairs.
     """
-    index, paths = open_folder(model, folder, home)
-    pixels = PixelOptions.from_dict(index.facts["pixels"])
-    if fine and like:
-        raise RsirError("--fine reads a sentence; leave it out with --like")
-    if fine and not isinstance(model, CrossEncoder):
+    folder = Path(folder)
+    path = Path(home or folder / HOME) / "pictures.index"
+    index = Index.load(path, model=fingerprint(model))
+    known = _known(index)
+    now = {p.name: p.sha256 for p in _look(folder, known, False)}
+    if now != {name: p.sha256 for name, p in known.items()}:
         raise RsirError(
-            f"{type(model).__name__}: reads no pairs, so it cannot look twice; "
-            "leave --fine out"
+            f"{path}: pictures below {folder} have come, gone or changed since; run "
+            "rsir index build again, it reads only what is new"
+        )
+    files = [folder / one[0] for one in index.facts["pictures"]]
+    pixels = PixelOptions.from_dict(index.facts["pixels"])
+    if fine and (like or not isinstance(model, CrossEncoder)):
+        raise RsirError(
+            "--fine reads a sentence with each picture: leave it out with --like, and "
+            f"with models that read no pairs (this is {type(model).__name__})"
         )
     if like:
-        encoded = encode_pictures(model, [Path(like)], pixels)
+        encoded = encode_pictures(model, [open_image(like, pixels)])
     else:
         encoded = encode_sentence(model, sentence)
-    query = one_vector(encoded, model)
-    if index.binary and query.dtype != np.uint8:
-        query = pack(query)
+    query = _for_kind(one_vector(encoded, model), index.kind)
     scores, found = (side[0] for side in index.search(query, max(fine, k)))
     scores, found = scores[found >= 0], found[found >= 0]
     if fine and len(found):
-        scores = _read_pairs(model, [paths[i] for i in found], encoded, pixels)
+        read = []
+        for start in range(0, len(found), BATCH):
+            some = [open_image(files[i], pixels) for i in found[start : start + BATCH]]
+            read_pairs = pair_scorer(model, encode_pictures(model, some), encoded)
+            read.append(read_pairs([(i, 0) for i in range(len(some))]))
+        scores = np.concatenate(read)
         order = np.argsort(-scores, kind="stable")
         scores, found = scores[order], found[order]
-    return [Hit(paths[i], float(s)) for s, i in zip(scores[:k], found[:k])]
-
-
-def _read_pairs(model: CrossEncoder, paths: Sequence[Path], text, pixels) -> np.ndarray:
-    """Scores of some pictures read together with one sentence, in batches."""
-    scores = []
-    for part in _parts(paths):
-        pairs = np.column_stack([np.arange(len(part)), np.zeros(len(part), int)])
-        images = encode_pictures(model, part, pixels)
-        scores.append(pair_scorer(model, images, text)(pairs))
-    return np.concatenate(scores)
+    return [Hit(files[i], float(s)) for s, i in zip(scores[:k], found[:k])]

@@ -1,8 +1,4 @@
-"""The frozen baseline, made once, and search in a split.
-
-What `rsir search` uses when no run is named, and what chapter 00
-shows: two frozen encoders under one matrix each.
-"""
+"""The frozen baseline, made once, and search in a split (chapter 00)."""
 
 import hashlib
 import json
@@ -12,7 +8,7 @@ import numpy as np
 import torch
 
 from rsir.data import Split, Splits, cache_dir
-from rsir.data.images import content_hash, unreadable
+from rsir.data.images import content_hash, open_image, unreadable
 from rsir.encoders.encoded_split import EncodedSplit
 from rsir.models import config
 from rsir.models.base import TwoTower, encode_sides
@@ -25,12 +21,8 @@ from rsir.utils.io import locked
 def baseline(splits: Splits, *, progress: bool = True) -> TwoTower:
     """The linear baseline of a data set, trained once and kept.
 
-    Args:
-        splits: toy scenes take the preset `toy`, others `cpu`.
-        progress: print progress.
-
-    Returns:
-        A model in evaluation mode.
+    Toy scenes take the preset `toy`, others `cpu`. Returns a model in
+    evaluation mode.
     """
     preset = "toy" if splits.name == "toy" else "cpu"
     # one view: a third of the time before the first search
@@ -46,11 +38,7 @@ def baseline(splits: Splits, *, progress: bool = True) -> TwoTower:
 
 
 def readable(splits: Splits) -> tuple[Splits, list[tuple[str, str]]]:
-    """Splits without the pictures that cannot be read.
-
-    Returns:
-        The splits, and (path, cause) of each picture left out.
-    """
+    """Splits without unreadable pictures, and (path, cause) of those."""
     kept, skipped = [], []
     for split in splits:
         bad = dict(unreadable(split.images, split.pixels))
@@ -72,17 +60,9 @@ def search(
 ) -> list[tuple[int, float]]:
     """The k pictures of a split that fit a query best.
 
-    Args:
-        model: scores; in evaluation mode.
-        split: where to look.
-        sentence: the query.
-        k: how many.
-        like: a picture as the query, in place of a sentence.
-        encoded: the split as the model reads it, if at hand.
-
-    Returns:
-        (index of the picture, score), best first, ties in the order of
-        the split.
+    `like` is a picture as the query; `encoded`, the split as the model
+    reads it, saves time. Gives (index of the picture, score), best first,
+    ties in split order.
 
     Raises:
         RsirError: the model needs keywords beside the sentence, or more
@@ -99,7 +79,7 @@ def search(
         scores = model.score(images, encode_sentence(model, sentence))[:, 0]
         order = scores.argsort(descending=True, stable=True)[:k]
         return [(int(i), float(scores[i])) for i in order]
-    own = encode_pictures(model, [Path(like)], split.pixels)
+    own = encode_pictures(model, [open_image(like, split.pixels)])
     rows, query = (one_vector(side, model) for side in (images, own))
     kind = "binary-flat" if rows.dtype == np.uint8 else "flat"
     scores, found = Index.build(kind, rows).search(query, k)

@@ -1,10 +1,10 @@
 """From coarse to fine: a cheap score makes a list, an expensive one its top.
 
 A model that reads a picture and a sentence at once is too slow for a whole
-gallery. So stored vectors make the list and the reader orders its first M.
-The two directions have lists of their own, and so each gets a matrix of its
-own: take the image queries' places from "i2t" and the caption queries' from
-"t2i". The idea of EnVLF (chapter 04) and of CFITR (chapter 05).
+gallery: stored vectors make the list and the reader orders its first M. The
+idea of EnVLF (chapter 04) and of CFITR (chapter 05). Each direction has
+lists, and so a matrix, of its own: take the image queries' places from "i2t"
+and the caption queries' from "t2i".
 
 **Ties.** Duplicate captions are one text: read once, tied in the end. Of
 items that tie with the M-th of a list, either all are re-ordered
@@ -15,6 +15,7 @@ as fit, drawn at random (`tied="draw"`: the cost is fixed).
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import torch
@@ -23,104 +24,82 @@ from rsir.data import Splits
 from rsir.data.caption_statistics import to_choose_on
 from rsir.encoders.encoded_split import EncodedSplit
 from rsir.evaluation.metrics import kept, recalls_from_ranks
-from rsir.evaluation.ranks import Ranks, compute_ranks
+from rsir.evaluation.ranks import Ranks, check_scores, compute_ranks
 from rsir.models import Config
 from rsir.models import config as config_of
 from rsir.models import variants as variants_of
 from rsir.models.base import TwoTower, encode_sides
-from rsir.models.cross_encoder import CrossEncoder, pair_scorer
+from rsir.models.cross_encoder import pair_scorer
 from rsir.retrieval.rerank import ppsr
 
 DIRECTIONS = ("i2t", "t2i")
 TIED = ("extend", "draw")
 LENGTHS = (0, 1, 2, 4, 8, 16, 32, 64)  # that `choose_length` tries
-BLOCK = 1 << 22  # scores looked at together
-
-ScorePairs = Callable[[np.ndarray], np.ndarray]
-
-
-# -- lists, and their tops in a new order --------------------------------------
 
 
 def short_pairs(
     scores, m: int, direction: str, *, tied: str = "extend", seed: int = 0
 ) -> np.ndarray:
-    """The pairs on the short lists of all queries.
+    """The pairs on the short lists of all queries, int64 `[N, 2]`.
+
+    (image, text), ordered by query.
 
     Args:
-        scores: `[n_images, n_texts]`, higher is closer. Items at -inf are
-            out of the list for good.
+        scores: `[n_images, n_texts]`; items at -inf are out for good.
         m: length of a list; one longer than the gallery is all of it.
-        direction: "i2t": every image is a query and texts are listed;
-            "t2i": the other way round.
-        tied: see above.
-        seed: of "draw".
-
-    Returns:
-        int64 `[N, 2]`, (image, text), ordered by query.
+        direction: "i2t": every image has a list of texts; "t2i".
+        tied, seed: see above; `seed` of "draw".
 
     Raises:
         ValueError: for an unknown name, an m below 1, or scores that are no
             matrix or hold NaN or +inf.
     """
-    scores = _checked(scores, m, direction, tied)
+    scores = check_scores(scores)
+    for bad, message in (
+        (np.isposinf(scores).any(), "scores: +inf among them; give finite numbers"),
+        (m < 1 or int(m) != m, f"m: {m!r}; give a whole number from 1"),
+        (direction not in DIRECTIONS, f"direction: {direction!r}; give i2t or t2i"),
+        (tied not in TIED, f"tied: {tied!r}; give extend or draw"),
+    ):
+        if bad:
+            raise ValueError(f"{message}.")
     lists = scores if direction == "i2t" else scores.T
-    n_queries, n_items = lists.shape
-    m = min(int(m), n_items)
-    draw = np.random.default_rng(seed)
-    found = []
-    step = max(1, BLOCK // n_items)
-    for start in range(0, n_queries, step):
-        block = np.asarray(lists[start : start + step])
-        edge = np.partition(block, n_items - m, axis=1)[:, n_items - m, None]
-        chosen = block >= edge  # the m-th best, and all that tie with it
-        if tied == "draw":
-            above, on = block > edge, block == edge
-            free = m - above.sum(axis=1, keepdims=True)
-            key = np.where(on, draw.random(block.shape), np.inf)
-            chosen = above | (on & (key.argsort(1).argsort(1) < free))
-        query, item = np.nonzero(chosen & (block > -np.inf))
-        found.append(np.column_stack([query + start, item]))
-    pairs = np.concatenate(found)
+    m = min(int(m), lists.shape[1])
+    edge = np.partition(lists, -m, axis=1)[:, -m, None]
+    chosen = lists >= edge  # the m-th best, and all that tie with it
+    if tied == "draw":
+        above, on = lists > edge, lists == edge
+        free = m - above.sum(axis=1, keepdims=True)
+        key = np.where(on, np.random.default_rng(seed).random(lists.shape), np.inf)
+        chosen = above | (on & (key.argsort(1).argsort(1) < free))
+    pairs = np.argwhere(chosen & (lists > -np.inf))
     return pairs if direction == "i2t" else pairs[:, ::-1].copy()
 
 
 def rescore(
     scores,
-    score_pairs: ScorePairs,
+    score_pairs: Callable[[np.ndarray], np.ndarray],
     m: int,
     direction: str,
     *,
     tied: str = "extend",
-    seed: int = 0,
 ) -> np.ndarray:
-    """Order the top m of every list anew.
+    """Order the top m of every list anew: float64 `[n_images, n_texts]`.
 
-    Args:
-        scores: `[n_images, n_texts]`, higher is closer.
-        score_pairs: int64 pairs `[N, 2]` (image, text) to `[N]` scores,
-            higher is closer, on any scale.
-        m, direction, tied, seed: as in `short_pairs`.
-
-    Returns:
-        float64 `[n_images, n_texts]`. In the lists of `direction` the
-        re-ordered items stand above all others, in the new order; the
-        others keep their scores. Only the order along `direction` has a
-        meaning.
+    In the lists of `direction` the re-ordered items stand above all others,
+    which keep their scores. The other direction has no meaning. `score_pairs`
+    maps pairs `[N, 2]` (image, text) to scores `[N]` on any scale.
 
     Raises:
-        ValueError: as in `short_pairs`, or if `score_pairs` gives another
-            number of scores, or NaN.
+        ValueError: as in `short_pairs`, or for what `score_pairs` gives.
     """
-    pairs = short_pairs(scores, m, direction, tied=tied, seed=seed)
+    pairs = short_pairs(scores, m, direction, tied=tied)
     new = np.asarray(score_pairs(pairs), dtype=np.float64)
-    if new.shape != (len(pairs),):
+    if new.shape != (len(pairs),) or np.isnan(new).any():
         raise ValueError(
-            f"score_pairs: shape {new.shape} for {len(pairs)} pairs; give one "
-            "score a pair."
+            f"score_pairs: shape {new.shape} for {len(pairs)} pairs, or NaN among "
+            "them; give one number a pair."
         )
-    if np.isnan(new).any():
-        raise ValueError("score_pairs: NaN among the scores; give numbers.")
     out = np.array(scores, dtype=np.float64)
     image, text = pairs.T
     query, axis = (image, 1) if direction == "i2t" else (text, 0)
@@ -135,46 +114,19 @@ def rescore(
     return out
 
 
-def _checked(scores, m, direction, tied) -> np.ndarray:
-    scores = np.asanyarray(scores)
-    if scores.ndim != 2 or not scores.size:
-        raise ValueError(
-            f"scores: shape {scores.shape}; give a matrix [n_images, n_texts]."
-        )
-    if np.isnan(scores).any() or np.isposinf(scores).any():
-        raise ValueError(
-            "scores: NaN or +inf among them; give numbers, and -inf for what no "
-            "list may hold."
-        )
-    if m < 1 or int(m) != m:
-        raise ValueError(f"m: {m!r}; give a whole number from 1.")
-    if direction not in DIRECTIONS:
-        raise ValueError(f"direction: {direction!r} is unknown; use i2t or t2i.")
-    if tied not in TIED:
-        raise ValueError(f"tied: {tied!r} is unknown; use extend or draw.")
-    return scores
-
-
-# -- a split in two stages -----------------------------------------------------
-
-
 class TwoStage:
     """A split, encoded once; its coarse and fine scores.
 
     Args:
         model: is put into evaluation mode.
         encoded: the split as the model reads it.
-        keep: `[n_images]` bool, the pictures that count, with their
-            captions; None: all.
-        batch: pairs read at a time; memory grows with it.
+        keep: `[n_images]` bool, the pictures that count, with their captions.
         tied: see the module.
 
     Attributes:
         images, texts: encoded sides, `[n_images, ...]`, `[n_texts, ...]`.
         owner, columns: `[n_captions]`, image and text of each caption.
-        captions: as strings.
-        n_read: pairs that have been read; each is read once.
-        seconds: of "encode" and "read".
+        n_read, seconds: pairs read, each once; of "encode" and "read".
     """
 
     def __init__(
@@ -183,7 +135,6 @@ class TwoStage:
         encoded: EncodedSplit,
         *,
         keep: np.ndarray | None = None,
-        batch: int = 256,
         tied: str = "extend",
     ) -> None:
         start = time.perf_counter()
@@ -200,20 +151,12 @@ class TwoStage:
         self.seconds = {"encode": time.perf_counter() - start, "read": 0.0}
         self.n_read = 0
         self._known = np.full((int(keep.sum()), len(rows)), np.nan, np.float32)
-        self._read = (
-            pair_scorer(model, self.images, self.texts, batch)
-            if isinstance(model, CrossEncoder)
-            else None
-        )
 
     def coarse(self, kind: str | None = None, neighbours: int = 0) -> np.ndarray:
         """Coarse scores `[n_images, n_texts]`, float32.
 
-        Args:
-            kind: handed to `model.score` where a model has several; None:
-                its own.
-            neighbours: of PPSR over all queries of the split, captions as
-                often as they stand there; 0: none.
+        kind: for a `model.score` that has several. neighbours: of PPSR over
+        all queries of the split; 0: none.
         """
         more = {} if kind is None else {"coarse": kind}
         with torch.inference_mode():
@@ -232,7 +175,8 @@ class TwoStage:
         if new.any():
             start = time.perf_counter()
             some = np.unique(pairs[new], axis=0)
-            self._known[some[:, 0], some[:, 1]] = self._read(some)
+            read = pair_scorer(self.model, self.images, self.texts)
+            self._known[some[:, 0], some[:, 1]] = read(some)
             self.seconds["read"] += time.perf_counter() - start
             self.n_read += len(some)
         return self._known[image, text]
@@ -245,8 +189,10 @@ class TwoStage:
 
     def pairs(self, coarse: np.ndarray, m: int) -> int:
         """How many pairs the lists of both directions hold; one is once."""
-        both = [short_pairs(coarse, m, d, tied=self.tied) for d in DIRECTIONS if m]
-        return len(np.unique(np.concatenate(both), axis=0)) if both else 0
+        if not m:
+            return 0
+        both = [short_pairs(coarse, m, d, tied=self.tied) for d in DIRECTIONS]
+        return len(np.unique(np.concatenate(both), axis=0))
 
     def ranks(self, coarse: np.ndarray, m: int = 0, gallery: str = "full") -> Ranks:
         """Places on a named gallery, see `rsir.evaluation.metrics.kept`."""
@@ -258,83 +204,59 @@ class TwoStage:
         return replace(i2t, t2i=t2i.t2i)
 
     def choose_length(self, coarse: np.ndarray, longest: int) -> tuple[int, list[dict]]:
-        """How far down to read; ask this of a validation split.
+        """How far down to read, up to `longest`; ask it of a validation split.
 
-        Args:
-            coarse: scores of this split.
-            longest: the longest list that is tried.
-
-        Returns:
-            M of the best mR (of ties the shortest), and a row for each that
-            was tried: "k" and "mR".
+        M of the best mR (of ties the shortest), and a row for each that was
+        tried: "k" and "mR".
         """
-        rows = []
-        for m in [m for m in LENGTHS if m < longest] + [longest]:
-            mR = recalls_from_ranks(self.ranks(coarse, m))["mR"]
-            rows.append({"k": m, "mR": mR})
+        lengths = [m for m in LENGTHS if m < longest] + [longest]
+        found = (recalls_from_ranks(self.ranks(coarse, m)) for m in lengths)
+        rows = [{"k": m, "mR": one["mR"]} for m, one in zip(lengths, found)]
         return max(rows, key=lambda row: (row["mR"], -row["k"]))["k"], rows
 
 
-# -- one training, measured in several ways ------------------------------------
-
-
-def same_training(config: Config, preset: str, **changes) -> dict[str, Config]:
-    """Variants that differ from `config` in `MEASURED` fields alone.
-
-    Args:
-        config: of the training.
-        preset, changes: that it was made with.
-    """
-
-    def trained(one: Config) -> Config:
-        return replace(one, **{f: getattr(config, f) for f in config.MEASURED})
-
-    every = {
-        name: config_of(
-            config.method, preset, name, **(changes | {"seed": config.seed})
-        )
-        for name in variants_of(config.method)
-    }
-    return {name: one for name, one in every.items() if trained(one) == config}
+def same_training(config: Config, preset: str) -> dict[str, Config]:
+    """Variants of a preset that differ from `config` in `MEASURED` fields alone."""
+    measured, found = {f: getattr(config, f) for f in config.MEASURED}, {}
+    for name in variants_of(config.method):
+        one = config_of(config.method, preset, name, seed=config.seed)
+        if replace(one, **measured) == config:
+            found[name] = one
+    return found
 
 
 def measure(
     model: TwoTower, splits: Splits, config: Config, variants: Mapping[str, Config]
 ) -> Iterator[tuple[str, Ranks, float, dict]]:
-    """Variant, ranks, seconds and facts of all variants of one training.
+    """Variant, ranks, seconds and facts of all `same_training` of `config`.
 
-    A model of two towers is scored. Of one that reads pairs, too, M is chosen
-    on validation, where the pictures that are new to training count; a pair
-    that several variants read is read once, and the seconds of a variant are
-    those that it would take alone, at the measured rate.
+    Where pairs are read, M is chosen on validation, where the pictures that are
+    new to training count. A pair that several variants read is read once; the
+    seconds of a variant are those it would take alone, at the measured rate.
 
-    Args:
-        model: is put into evaluation mode.
-        splits: "test" is measured.
-        config: of the training.
-        variants: by name; see `same_training`.
-
-    Yields:
-        Facts are empty, or "seconds" of "choose" and "rescored" with the M
-        chosen ("k"), "pairs" and "tried"; and "gallery" with the mR of
-        "galleries", where it is not the full one.
+    Facts are empty, or "seconds" of "choose" and "rescored" with the M chosen
+    ("k"), "pairs" and "tried"; and "gallery" with the mR of "galleries", where
+    it is not the full one.
     """
     test = TwoStage(model, model.encode_split(splits.test, progress=False))
-    on, chooser, chosen = splits[getattr(config, "selects", "val")], None, {}
+    on = splits[getattr(config, "selects", "val")]
+
+    @cache
+    def chooser() -> TwoStage:
+        keep = None if on is splits.test else to_choose_on(on, splits.train)
+        return TwoStage(model, model.encode_split(on, progress=False), keep=keep)
+
+    @cache
+    def chosen(longest: int, *ways) -> tuple[int, list[dict], float]:
+        start = time.perf_counter()
+        found = chooser().choose_length(chooser().coarse(*ways), longest)
+        return *found, time.perf_counter() - start
+
     for name, one in variants.items():
         ways = getattr(one, "coarse", None), getattr(one, "ppsr", 0)
         coarse, m, pairs, facts = test.coarse(*ways), 0, 0, {}
         if one.rerank_top:
-            asked = (*ways, one.rerank_top)
-            if asked not in chosen:
-                start = time.perf_counter()
-                if chooser is None:
-                    encoded = model.encode_split(on, progress=False)
-                    keep = None if on is splits.test else to_choose_on(on, splits.train)
-                    chooser = TwoStage(model, encoded, keep=keep)
-                found = chooser.choose_length(chooser.coarse(*ways), one.rerank_top)
-                chosen[asked] = *found, time.perf_counter() - start
-            m, tried, seconds = chosen[asked]
+            m, tried, seconds = chosen(one.rerank_top, *ways)
             pairs = test.pairs(coarse, m)
             facts["seconds"] = {"choose": seconds}
             facts["rescored"] = {"k": m, "pairs": pairs, "tried": tried}

@@ -17,7 +17,7 @@ def uneven_owner():
 
 @pytest.fixture
 def queries():
-    """(scores of the gallery, set of correct items) of every query."""
+    """(scores of the gallery, correct items) of every query, both ways."""
 
     def of(scores, owner, scores_t2i=None):
         owner = np.asarray(owner)
@@ -28,21 +28,3 @@ def queries():
         return i2t, t2i
 
     return of
-
-
-@pytest.fixture
-def place():
-    """0-based place of the first correct item in a sorted list."""
-
-    def find(values, correct, rule):
-        if rule == "released":
-            order = np.argsort(values, kind="stable")[::-1]
-        else:
-            sign = 1 if rule == "optimistic" else -1
-            order = sorted(
-                range(len(values)),
-                key=lambda k: (-values[k], -sign * (k in correct)),
-            )
-        return next(p for p, k in enumerate(order) if k in correct)
-
-    return find

@@ -4,19 +4,15 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rsir.evaluation.metrics import evaluate, hits, positions
 from rsir.evaluation.ranks import Ranks, compute_ranks
 
-KS = (1, 5, 10)
-PLACED = ("optimistic", "pessimistic", "released")
 KINDS = {
-    "continuous": lambda rng, shape: rng.standard_normal(shape),
     "float32": lambda rng, shape: rng.random(shape, dtype=np.float32),
     "float16": lambda rng, shape: rng.random(shape).astype(np.float16),
-    "few values": lambda rng, shape: rng.integers(0, 4, shape),
     "hamming": lambda rng, shape: rng.integers(-9, 1, shape, np.int8),
     "yes or no": lambda rng, shape: rng.random(shape) > 0.7,
     "constant": lambda rng, shape: np.zeros(shape, np.float32),
@@ -27,29 +23,33 @@ KINDS = {
 }
 
 
+def place(values, correct, rule):
+    """1-based place of the first correct item in a sorted list."""
+    if rule == "released":
+        order = np.argsort(values, kind="stable")[::-1]
+    else:
+        sign = 1 if rule == "optimistic" else -1
+        order = sorted(
+            range(len(values)), key=lambda k: (-values[k], -sign * (k in correct))
+        )
+    return next(p for p, k in enumerate(order, 1) if k in correct)
+
+
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("seed", range(3))
-def test_rules_with_a_place_equal_sorting(kind, seed, uneven_owner, queries, place):
-    rng = np.random.default_rng(seed)
-    owner = uneven_owner(rng, 40 + seed)
-    scores = KINDS[kind](rng, (40 + seed, len(owner)))
-    other = KINDS[kind](rng, scores.shape)
-    for t2i in (scores, other):
-        found = compute_ranks(scores, owner, scores_t2i=t2i)
-        plain = queries(scores.astype(float), owner, t2i.astype(float))
+def test_rules_with_a_place_equal_sorting(kind, uneven_owner, queries):
+    rng = np.random.default_rng(0)
+    owner = uneven_owner(rng, 42)
+    owner[owner % 9 == 1] = -1  # of no image, and images of no caption
+    one, two = (KINDS[kind](rng, (42, len(owner))) for _ in range(2))
+    for t2i in (one, two):
+        found = compute_ranks(one, owner, scores_t2i=t2i)
+        plain = queries(one.astype(float), owner, t2i.astype(float))
         for side, asked in zip((found.i2t, found.t2i), plain, strict=True):
-            for rule in PLACED:
-                want = np.array([place(v, c, rule) + 1 for v, c in asked])
+            for rule in ("optimistic", "pessimistic", "released"):
+                want = np.array([place(v, c, rule) for v, c in asked])
                 np.testing.assert_array_equal(positions(side, rule), want)
-                for k in KS:
+                for k in (1, 5, 10):
                     np.testing.assert_array_equal(hits(side, k, rule), want <= k)
-
-
-def test_integers_are_compared_exactly():
-    big = 2**60  # a float64 cannot tell these two apart
-    scores = np.array([[big, big + 1], [0, 1]])
-    assert evaluate(scores, bootstrap=0).i2t["R@1"] == 50
-    assert compute_ranks(scores).i2t.equal.tolist() == [0, 0]
 
 
 def test_ranks_survive_a_file(tmp_path, uneven_owner):
@@ -60,14 +60,16 @@ def test_ranks_survive_a_file(tmp_path, uneven_owner):
         found = compute_ranks(scores[:cut], some)
         found.save(tmp_path / "r.npz")
         again = Ranks.load(tmp_path / "r.npz")
-        assert again.n_images == cut
-        stored = found.to_arrays()
-        for name, array in again.to_arrays().items():
-            np.testing.assert_array_equal(array, stored[name])
-    assert stored["i2t_better"].dtype == np.uint8
-    del stored["t2i_own"]
-    with pytest.raises(ValueError, match="t2i_own"):
-        Ranks.from_arrays(stored)
+        assert again.n_images == cut and np.array_equal(again.owner, some)
+        for a, b in ((again.i2t, found.i2t), (again.t2i, found.t2i)):
+            assert all(map(np.array_equal, vars(a).values(), vars(b).values()))
+    with np.load(tmp_path / "r.npz") as stored:
+        arrays = dict(stored)
+    assert arrays["i2t_better"].dtype == np.uint8
+    del arrays["t2i_own"]
+    np.savez(tmp_path / "r.npz", **arrays)
+    with pytest.raises(ValueError, match="r.npz: ranks: missing t2i_own"):
+        Ranks.load(tmp_path / "r.npz")
 
 
 def signal(n=40, per=5, seed=0, gain=2.2):
@@ -106,20 +108,14 @@ def test_rows_that_repeat_in_another_order_are_refused(uneven_owner):
     assert evaluate(again, owner) == evaluate(scores, owner)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_images_without_captions_are_in_the_gallery(seed, queries, place):
-    rng = np.random.default_rng(seed)
+def test_images_without_captions_are_in_the_gallery():
+    rng = np.random.default_rng(0)
     n, m = 60, 90
-    scores = rng.integers(0, 9, (n, m)).astype(float)
     owner = rng.integers(0, n, m)  # some images have none
     owner[rng.random(m) < 0.2] = -1
-    scores[owner[owner >= 0], np.flatnonzero(owner >= 0)] += 4
-    report = evaluate(scores, owner, ties="released", bootstrap=20)
-    assert (report.n_images, report.n_captions) == (n, m)
-    for side, asked in zip(("i2t", "t2i"), queries(scores, owner)):
-        places = np.array([place(v, c, "released") for v, c in asked])
-        for k in KS:
-            assert getattr(report, side)[f"R@{k}"] == 100 * (places < k).mean()
+    scores = rng.random((n, m)) + 2 * (owner == np.arange(n)[:, None])
+    report = evaluate(scores, owner, bootstrap=20)
+    assert (report.n_images, report.n_captions, report.mR) == (n, m, 100)
     bare = n - len(np.unique(owner[owner >= 0]))
     assert f"{bare} of {n} images have no caption" in str(report)
     assert f"{(owner < 0).sum()} of {m} captions have no image" in str(report)
@@ -151,7 +147,7 @@ HOLES = np.where(np.isin(TEN, [27, 28]), np.nan, TEN)
     [
         (HOLES, None, "2 value.* NaN, the first at image 2, caption 7;"),
         (np.zeros(5), None, "1 axes"),
-        (np.zeros((0, 5)), None, "empty"),
+        (np.zeros((0, 5)), None, "is empty"),
         ([[1, 2], [3]], None, "cannot be made an array"),
         (np.array([["a", "b"]]), None, "cannot be ranked"),
         (np.zeros((2, 2), complex), None, r"cannot be ranked.*scores\.real"),
@@ -197,10 +193,7 @@ CELLS = {
     "int8": st.integers(-128, 127),
     "int64": st.sampled_from([2**62, 2**62 + 1, 0, -(2**62)]),
     "uint64": st.sampled_from([2**64 - 1, 2**64 - 2, 0]),
-    "bool": st.booleans(),
-    "complex128": st.just(1j),
     "object": st.sampled_from([None, 1, "a", 2**70, 0.5]),
-    "U1": st.sampled_from("ab"),
     "M8[s]": st.integers(0, 3),
 }
 OWNERS = st.one_of(
@@ -214,25 +207,18 @@ OWNERS = st.one_of(
 @st.composite
 def brought(draw):
     dtype = draw(st.sampled_from(list(CELLS)))
-    shape = draw(
-        st.one_of(
-            st.tuples(st.integers(0, 6), st.integers(0, 12)),
-            st.sampled_from([(), (4,), (2, 2, 2)]),
-        )
-    )
-    cells = draw(st.lists(CELLS[dtype], min_size=72, max_size=72))
-    scores = np.array(cells[: int(np.prod(shape))], dtype).reshape(shape)
+    n, m = shape = draw(st.tuples(st.integers(0, 6), st.integers(0, 12)))
+    cells = draw(st.lists(CELLS[dtype], min_size=n * m, max_size=n * m))
     owner = draw(OWNERS)
-    if len(shape) == 2 and shape[0] and draw(st.booleans()):
-        m = shape[1]
-        some = st.lists(st.integers(-1, shape[0] - 1), min_size=m, max_size=m)
+    if n and draw(st.booleans()):
+        some = st.lists(st.integers(-1, n - 1), min_size=m, max_size=m)
         owner = np.array(draw(some), int)
-    return scores, owner
+    return np.array(cells, dtype).reshape(shape), owner
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(brought())
-def test_anything_gives_a_right_count_or_a_message(asked):
+def test_anything_gives_a_right_count_or_a_message(queries, asked):
     scores, owner = asked
     try:
         with warnings.catch_warnings():
@@ -244,12 +230,9 @@ def test_anything_gives_a_right_count_or_a_message(asked):
             assert len(np.unique(scores, axis=0)) < len(scores)
         return
     n, m = scores.shape
-    owner = np.arange(m) // (m // n) if owner is None else np.asarray(owner)
-    exact = [[x.item() for x in row] for row in scores]  # Python's own numbers
-    i2t = [(exact[i], np.flatnonzero(owner == i)) for i in range(n)]
-    t2i = [([row[j] for row in exact], [owner[j]]) for j in range(m)]
-    for side, plain in ((found.i2t, i2t), (found.t2i, t2i)):
-        plain = [(v, list(c)) for v, c in plain if len(c) and min(c) >= 0]
+    owner = np.arange(m) // (m // n) if owner is None else owner
+    exact = np.array(scores.tolist(), object)  # Python's own numbers
+    for side, plain in zip((found.i2t, found.t2i), queries(exact, owner)):
         assert len(side.better) == len(plain)
         for q, (values, correct) in enumerate(plain):
             best = max(values[k] for k in correct)
@@ -257,6 +240,5 @@ def test_anything_gives_a_right_count_or_a_message(asked):
             own = [k for k in tied if k in correct]
             better = sum(v > best for v in values)
             later = sum(k > own[-1] for k in tied)
-            assert side.better[q] == better and side.own[q] == len(own)
-            assert side.equal[q] == len(tied) - len(own)
-            assert side.released[q] == better + later
+            got = [int(count[q]) for count in vars(side).values()]
+            assert got == [better, len(tied) - len(own), len(own), better + later]
