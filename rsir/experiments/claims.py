@@ -1,9 +1,8 @@
 """Published numbers and claims, and the verdicts on ours.
 
-`reported/recalls.csv` holds printed recalls, each with a public source;
-`reported/claims.yml` every claim of the four papers. A verdict's line
-names the quantity and the outcome only, so it is the same text on every
-data set; `details()` has the numbers.
+`reported/recalls.csv` holds printed recalls, `reported/claims.yml` every
+claim of the four papers, each with a public source. A verdict's line names
+the quantity and the outcome only, so it is the same text on every data set.
 """
 
 import csv
@@ -46,11 +45,11 @@ class Range:
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of a paper. `low`, `high`, `why`: for ranges, computed.
+    """One claim of a paper, as claims.yml has it.
 
     kind: "range", "direction" or "qualitative".
     rows: for a direction, the two systems of recalls.csv behind it.
-    check: how the book checks it.
+    low, high, why: of a range, computed.
     """
 
     id: str
@@ -74,12 +73,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome of one check.
+    """The outcome of one check, in percent or percent points.
 
-    For a number: `ours` against the range `low`..`high` around
-    `reported`. For a direction: `ours` is the measured difference,
-    `low`..`high` its interval, and `reported` the paper's difference,
-    where it prints one.
+    A number `ours` against the range `low`..`high` around `reported`; or
+    a difference `ours` with its interval, `reported` what a paper prints.
     """
 
     subject: str
@@ -94,11 +91,6 @@ class Verdict:
     declared: str | None = None
 
     @property
-    def difference(self) -> float | None:
-        """Ours minus reported."""
-        return None if self.reported is None else self.ours - self.reported
-
-    @property
     def line(self) -> str:
         """Quantity and outcome; print this in a verdict cell."""
         more = ", as declared" if self.outcome in FAILURES and self.declared else ""
@@ -106,31 +98,26 @@ class Verdict:
             more = f", {NO_RUN}"
         return f"{self.subject}: {self.outcome}{more}"
 
+    def __str__(self) -> str:
+        return self.line
+
     def details(self) -> str:
         """The numbers and reasons, for the cell above the verdict."""
-        lines = [f"ours      {self.ours:.2f}"]
+        facts = [("ours", f"{self.ours:.2f}")]
         if self.reported is not None:
-            lines.append(
-                f"reported  {self.reported:.2f} (difference {self.difference:+.2f})"
-            )
+            gap = self.ours - self.reported
+            facts.append(("reported", f"{self.reported:.2f} (difference {gap:+.2f})"))
         if self.low is not None:
-            lines.append(f"range     {self.low:.2f} to {self.high:.2f}")
-        texts = [("why", self.why), *(("source", text) for text in self.sources)]
-        texts += [*(("note", text) for text in self.notes), ("declared", self.declared)]
-        return "\n".join(lines + [f"{name:<9} {text}" for name, text in texts if text])
+            facts.append(("range", f"{self.low:.2f} to {self.high:.2f}"))
+        facts += [("why", self.why), *(("source", text) for text in self.sources)]
+        facts += [*(("note", text) for text in self.notes), ("declared", self.declared)]
+        return "\n".join(f"{name:<9} {text}" for name, text in facts if text)
 
     def require(self) -> "Verdict":
-        """Fail on "below" or "does not hold", unless it was declared.
-
-        Raises:
-            AssertionError: with the line and the details.
-        """
+        """Itself; AssertionError for a failure that was not declared."""
         if self.outcome in FAILURES and not self.declared:
             raise AssertionError(f"{self.line}\n{self.details()}")
         return self
-
-    def __str__(self) -> str:
-        return self.line
 
 
 # -- the two files -----------------------------------------------------
@@ -160,8 +147,7 @@ def _rows() -> tuple[dict, ...]:
 
 
 @cache
-def read_claims_file() -> dict:
-    """claims.yml as it is."""
+def _claims_file() -> dict:
     import yaml
 
     return yaml.safe_load((FOLDER / "claims.yml").read_text(encoding="utf-8"))
@@ -170,20 +156,20 @@ def read_claims_file() -> dict:
 @cache
 def _claims() -> dict[str, Claim]:
     claims = {}
-    for entry in read_claims_file()["claims"]:
+    for entry in _claims_file()["claims"]:
         entry = {k: v.strip() if isinstance(v, str) else v for k, v in entry.items()}
-        sources = tuple(map(_source, entry.pop("source")))
+        entry["sources"] = _sources(entry.pop("source"))
         entry["rows"] = tuple(entry.get("rows", ()))
         if entry["kind"] == "range":
             r = reported_range(entry["system"], entry["dataset"], entry["quantity"])
             entry |= {"low": r.low, "high": r.high, "why": r.why}
-        claims[entry["id"]] = Claim(sources=sources, **entry)
+        claims[entry["id"]] = Claim(**entry)
     return claims
 
 
-def _source(key: str) -> str:
-    source = read_claims_file()["sources"][key]
-    return f"{source['text']} ({source['url']})"
+def _sources(keys: Sequence[str]) -> tuple[str, ...]:
+    found = (_claims_file()["sources"][key] for key in keys)
+    return tuple(f"{source['text']} ({source['url']})" for source in found)
 
 
 def _known(claim: str) -> Claim | None:
@@ -221,62 +207,53 @@ def reported_range(system: str, dataset: str, quantity: str = "mR") -> Range | N
         )
     if is_ours(system):
         return None
-    entries = read_claims_file()["claims"]
-    named = {row["system"] for row in _rows()} | {e["method"] for e in entries}
-    if system not in named | {e.get("system") for e in entries}:
+    entries = _claims_file()["claims"]
+    named = {e.get(key) for e in entries for key in ("method", "system")}
+    if system not in named.union(row["system"] for row in _rows()):
         raise RsirError(
             f"system: {system!r} is neither in claims.yml nor in recalls.csv; "
             "load_reported().system lists the names."
         )
-    here = [r for r in _rows() if r["dataset"].lower() == dataset.lower()]
-    claimed = [
-        e
-        for e in entries
-        if e.get("system") == system and e["dataset"].lower() == dataset.lower()
-    ]
-    entry = claimed[-1] if claimed else {"row": system, "method": system, "source": ()}
-    matches = [r for r in here if r["system"] == entry["row"]]
+    entry, place = {"row": system, "method": system, "source": ()}, dataset.lower()
+    for one in entries:
+        if (one.get("system"), one["dataset"].lower()) == (system, place):
+            entry = one
+    here = [row for row in _rows() if row["dataset"].lower() == place]
+    matches = [row for row in here if row["system"] == entry["row"]]
     if not matches:
         return None
     # a re-run with several seeds outweighs a single printed run
     row = max(matches, key=lambda r: r["kind"] == "rerun")
+    columns = [COLUMNS[quantity]] if quantity in COLUMNS else COLUMNS.values()
+    value = float(row[COLUMNS.get(quantity, "mr")])
     n = int(row["n_images"])
-    value = float(row["mr" if quantity == "mR" else COLUMNS[quantity]])
-    seeds = [
-        float(r["mr_std"])
-        for r in here
-        if r["mr_std"] and r["system"] == entry["method"] and quantity == "mR"
-    ]
-    if seeds:
-        error, why = seeds[0], "the standard deviation of five re-runs"
+    spreads = [r["mr_std"] for r in here if r["system"] == entry["method"]]
+    spreads = [float(std) for std in spreads if std and quantity == "mR"]
+    if spreads:
+        error, why = spreads[0], "the standard deviation of five re-runs"
     else:
-        columns = COLUMNS.values() if quantity == "mR" else [COLUMNS[quantity]]
         shares = [float(row[c]) / 100 for c in columns]
         error = 100 * sum(math.sqrt(p * (1 - p) / n) for p in shares) / len(shares)
         why = f"the binomial standard error of {n} images"
-    sources = map(_source, entry["source"])
     return Range(
         value,
         value - 2 * error,
         value + 2 * error,
         f"printed {value:.2f} minus and plus 2 x {error:.2f}, {why}",
-        tuple(sources) or (f"{row['source']} ({row['url']})",),
+        _sources(entry["source"]) or (f"{row['source']} ({row['url']})",),
         tuple(text for text in (row["note"], entry.get("note")) if text),
         n,
     )
 
 
 def recorded_range(values: Sequence, floor: float = 1.0) -> Range:
-    """A range from our own runs, for data nobody has published on.
+    """A range from our own runs: mean -+ max(3 standard deviations, floor).
 
     Args:
         values: the mR of several recorded runs, percent, or the records;
             stale ones do not count.
         floor: the least half width in points, since few runs do not show
             how far a run can fall.
-
-    Returns:
-        The mean minus and plus max(3 standard deviations, floor).
     """
     values = _fresh(values)
     if not values or not all(map(math.isfinite, values)):
@@ -285,13 +262,9 @@ def recorded_range(values: Sequence, floor: float = 1.0) -> Range:
     mean = sum(values) / n
     std = math.sqrt(sum((v - mean) ** 2 for v in values) / max(n - 1, 1))
     half = max(3 * std, floor)
-    return Range(
-        mean,
-        mean - half,
-        mean + half,
-        f"mean of {n} recorded run(s) of ours, minus and plus the larger of "
-        f"3 x {std:.2f} (their standard deviation) and {floor:.2f}",
-    )
+    why = f"mean of {n} recorded run(s) of ours, minus and plus the larger of "
+    why += f"3 x {std:.2f} (their standard deviation) and {floor:.2f}"
+    return Range(mean, mean - half, mean + half, why)
 
 
 def _fresh(values: Sequence) -> list[float]:
@@ -320,35 +293,34 @@ def check_reported(
         system: of claims.yml or recalls.csv, or "linear", our own.
         dataset: "RSICD", "ucm", ...; case does not matter.
         quantity: "mR", or e.g. "t2i R@5".
-        recorded: a `Range`, or records of ours (stale ones do not count)
-            or their values, used where nothing is published.
+        recorded: a `Range`, or what `recorded_range` takes; used where
+            nothing is published.
         declared: why "below" is expected here; then it does not fail.
         encoders: what ours were, to be named beside the paper's.
 
     Raises:
         RsirError: unknown system or quantity, or ours is no percentage.
     """
-    subject = f"{quantity} against its "
-    subject += f"{'recorded' if is_ours(system) else 'reported'} range"
+    kind = "recorded" if is_ours(system) else "reported"
+    subject, notes = f"{quantity} against its {kind} range", []
     runs = _runs(ours)
     value = sum(_value(run, quantity) for run in runs) / len(runs)
     found = reported_range(system, dataset, quantity)
     encoders = encoders or _encoders_of(runs[0])
-    theirs = read_claims_file()["encoders"].get(system.split("-")[0].split(" ")[0])
-    notes = []
+    theirs = _claims_file()["encoders"].get(system.split("-")[0].split(" ")[0])
     if theirs and encoders:
         notes = [f"encoders: ours {encoders}; the paper's {theirs}"]
     if found is None:
         nothing = f"the recalls of {system}'s paper were not at hand"
         if system not in NOT_AT_HAND or dataset.lower() == "toy":
             nothing = f"no number is public for {system} on {dataset}"
+        found = recorded
         if not isinstance(recorded, Range):
-            values = _fresh(recorded if recorded is not None else ())
-            recorded = recorded_range(values) if values else None
-        if recorded is None:
+            values = [] if recorded is None else _fresh(recorded)
+            found = recorded_range(values) if values else None
+        if found is None:
             why = f"{NO_RUN} of ours to compare with; {nothing}"
             return Verdict(subject, "not comparable", value, why=why, declared=declared)
-        found = recorded
         notes.insert(0, f"{nothing}; the range is that of our own recorded runs")
     other = next(filter(None, (_other_protocol(r, dataset, found) for r in runs)), "")
     if value > found.high:
@@ -362,7 +334,7 @@ def check_reported(
         found.value,
         found.low,
         found.high,
-        "; ".join(text for text in (other, found.why) if text),
+        f"{other}; {found.why}" if other else found.why,
         found.sources,
         (*notes, *found.notes),
         declared,
@@ -387,28 +359,27 @@ def check_direction(
         printed, and it lies within half a point of mR), "not decided".
     """
     known = _known(claim)
-    line = known.line if known and known.line else claim
     low, high = _pick(comparison.ci95, quantity)
     printed = known.value if known and known.quantity == quantity else None
-    if low > 0:
-        outcome = "holds"
-    elif high < 0:
-        outcome = "does not hold"
-    elif printed is not None and high < printed / 2:
-        outcome = "smaller than printed"
-    elif printed is None and quantity == "mR" and -NO_EFFECT < low and high < NO_EFFECT:
-        outcome = "no effect here"
-    else:
-        outcome = "not decided"
+    of_mR = quantity == "mR"
+    outcomes = {
+        "holds": low > 0,
+        "does not hold": high < 0,
+        "smaller than printed": printed is not None and high < printed / 2,
+        "no effect here": printed is None
+        and (of_mR and -NO_EFFECT < low and high < NO_EFFECT),
+        "not decided": True,
+    }
     p, runs = _pick(comparison.p, quantity), comparison.runs
     notes = [f"p = {p:.2g}, {comparison.n_images} images, {runs[0]} and {runs[1]} runs"]
     if comparison.run_se is not None:
         notes.append(f"standard error from run to run, in mR: {comparison.run_se:.2f}")
     if known and known.note:
         notes.append(known.note)
+    line = known.line if known and known.line else claim
     return Verdict(
-        line if quantity == "mR" else f"{line} ({quantity})",
-        outcome,
+        line if of_mR else f"{line} ({quantity})",
+        next(outcome for outcome, so in outcomes.items() if so),
         _pick(comparison.difference, quantity),
         printed,
         low,
@@ -425,20 +396,16 @@ def check_short_list(
 ) -> Verdict:
     """Does a short list save time and cost next to nothing?
 
-    The length is chosen first, on other pictures: the shortest of which
-    the 95 % interval of the loss of mR ends at `MAY_LOSE`. A note says what
-    the mean alone would choose.
+    Its length is the shortest of which, on val, the 95 % interval of the
+    loss of mR ends at `MAY_LOSE`. It "holds" where on test that list loses
+    no more and is `FASTER` times faster (`ours`), else "does not hold".
 
     Args:
         claim: id of a claim, or a text of your own.
-        chosen_on: as `benchmarks/stages.py` writes them, of val: of each
-            length M the "loss" of mR and its "loss_ci95".
-        facts: the same of test, with how much "faster" each M is.
+        chosen_on, facts: of val and of test, as `benchmarks/stages.py`
+            writes them: of each length M the "loss" of mR, its
+            "loss_ci95", and how much "faster" it is.
         declared: why "does not hold" is expected; it does not fail.
-
-    Returns:
-        "holds" where on test that list loses no more, too, and is at least
-        `FASTER` times faster, else "does not hold". `ours` is that factor.
 
     Raises:
         RsirError: no length can be chosen, or test has none of it.
@@ -458,21 +425,19 @@ def check_short_list(
             f"short lists: M = {length} and M = {other} were chosen, and one is not "
             "measured on test; run benchmarks/stages.py with the same --depths on both"
         )
-
-    def lost(m: int) -> str:
-        low, high = tested[m]["loss_ci95"]
-        return f"loses {tested[m]['loss']:.2f} [{low:.2f}, {high:.2f}]"
-
-    found = tested[length]
-    fit = found["loss"] <= MAY_LOSE and found["faster"] >= FASTER
+    lost = {
+        m: "loses {:.2f} [{:.2f}, {:.2f}]".format(x["loss"], *x["loss_ci95"])
+        for m, x in tested.items()
+    }
     notes = [
-        f"M = {length} {lost(length)}; galleries of {facts['n_images']} pictures: "
+        f"M = {length} {lost[length]}; galleries of {facts['n_images']} pictures: "
         f"{facts['subsets']}; seeds: {facts['runs']}"
     ]
     if other != length:
-        notes.append(
-            f"by its mean alone val would choose M = {other}, which {lost(other)}"
-        )
+        mean = f"by its mean alone val would choose M = {other}, which {lost[other]}"
+        notes.append(mean)
+    found = tested[length]
+    fit = found["loss"] <= MAY_LOSE and found["faster"] >= FASTER
     return Verdict(
         known.line if known else claim,
         "holds" if fit else "does not hold",
@@ -491,7 +456,6 @@ def _pick(recalls: Mapping, quantity: str):
 
 
 def _runs(ours) -> list:
-    """One run or several, as a list."""
     if hasattr(ours, "tolist"):  # a numpy number or array
         ours = ours.tolist()
     runs = list(ours) if isinstance(ours, list | tuple) else [ours]
@@ -507,7 +471,6 @@ def _facts(run) -> Mapping:
 
 
 def _value(run, quantity: str) -> float:
-    """Percent from a number, a Report, a dict of recalls or a record."""
     facts = _facts(run)
     recalls = facts.get("recalls", facts)  # a record holds every rule
     recalls = recalls.get("expected", recalls)
@@ -520,23 +483,22 @@ def _value(run, quantity: str) -> float:
 def _other_protocol(run, dataset: str, found: Range) -> str:
     """Why a run may not be compared with a printed number, or ""."""
     facts, six = _facts(run), {"R@1", "R@5", "R@10"}
-    gallery, n = facts.get("gallery", "full"), facts.get("n_images")
-    home, theirs = facts.get("dataset", dataset), found.n_images
-    if facts.get("duplicate_aware"):
-        return "ours counts duplicate captions as correct"
-    if gallery != "full":
-        return f"ours searched the {gallery} gallery"
-    if facts.get("config", {}).get("selects") == "test":
-        return "ours was selected on test"
-    if facts.get("ties") == "optimistic":
-        return "ours breaks every tie in its own favour"
-    if set(facts.get("i2t", six)) != six:
-        return "ours is the mean of other recalls than R@1, R@5, R@10"
-    if home.lower() != dataset.lower():
-        return f"ours was measured on {home}"
-    if n and theirs and n < 0.98 * theirs:
-        return f"ours has {n} test images instead of {theirs}"
-    return ""
+    gallery, home = facts.get("gallery", "full"), facts.get("dataset", dataset)
+    n, theirs = facts.get("n_images"), found.n_images
+    reasons = {
+        "ours counts duplicate captions as correct": facts.get("duplicate_aware"),
+        f"ours searched the {gallery} gallery": gallery != "full",
+        "ours was selected on test": facts.get("config", {}).get("selects") == "test",
+        "ours breaks every tie in its own favour": facts.get("ties") == "optimistic",
+        "ours is the mean of other recalls than R@1, R@5, R@10": (
+            set(facts.get("i2t", six)) != six
+        ),
+        f"ours was measured on {home}": home.lower() != dataset.lower(),
+        f"ours has {n} test images instead of {theirs}": (
+            n and theirs and n < 0.98 * theirs
+        ),
+    }
+    return next((reason for reason, so in reasons.items() if so), "")
 
 
 def _encoders_of(run) -> str:
