@@ -9,13 +9,16 @@ import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
+
+import yaml
 
 from rsir.models import methods
 from rsir.utils.errors import RsirError
 
 FOLDER = Path(__file__).with_name("reported")
+_ROWS = [*csv.DictReader((FOLDER / "recalls.csv").read_text("utf-8").splitlines())]
+_FILE = yaml.safe_load((FOLDER / "claims.yml").read_text("utf-8"))
 COLUMNS = {
     f"{side} R@{k}": f"{side}_r{k}" for side in ("i2t", "t2i") for k in (1, 5, 10)
 }
@@ -52,14 +55,14 @@ class Claim:
     low, high, why: of a range, computed.
     """
 
-    id: str
-    method: str
-    kind: str
-    text: str
-    dataset: str
-    quantity: str
-    check: str
-    sources: tuple[str, ...]
+    id: str = ""
+    method: str = ""
+    kind: str = ""
+    text: str = ""
+    dataset: str = ""
+    quantity: str = ""
+    check: str = ""
+    sources: tuple[str, ...] = ()
     line: str = ""
     system: str = ""
     row: str = ""
@@ -120,68 +123,6 @@ class Verdict:
         return self
 
 
-# -- the two files -----------------------------------------------------
-
-
-def load_reported():
-    """recalls.csv as a pandas DataFrame, recalls in percent.
-
-    kind: "paper" (the system's own paper, or the table it stands in),
-    "ablation", "rerun" (five seeds, by others), "later". n_images is the
-    size of the test set that the numbers fit.
-    """
-    import pandas as pd
-
-    return pd.read_csv(FOLDER / "recalls.csv").fillna({"note": ""})
-
-
-def load_claims() -> list[Claim]:
-    """Every claim of claims.yml; ranges come with low, high and why."""
-    return list(_claims().values())
-
-
-@cache
-def _rows() -> tuple[dict, ...]:
-    with open(FOLDER / "recalls.csv", newline="", encoding="utf-8") as file:
-        return tuple(csv.DictReader(file))
-
-
-@cache
-def _claims_file() -> dict:
-    import yaml
-
-    return yaml.safe_load((FOLDER / "claims.yml").read_text(encoding="utf-8"))
-
-
-@cache
-def _claims() -> dict[str, Claim]:
-    claims = {}
-    for entry in _claims_file()["claims"]:
-        entry = {k: v.strip() if isinstance(v, str) else v for k, v in entry.items()}
-        entry["sources"] = _sources(entry.pop("source"))
-        entry["rows"] = tuple(entry.get("rows", ()))
-        if entry["kind"] == "range":
-            r = reported_range(entry["system"], entry["dataset"], entry["quantity"])
-            entry |= {"low": r.low, "high": r.high, "why": r.why}
-        claims[entry["id"]] = Claim(**entry)
-    return claims
-
-
-def _sources(keys: Sequence[str]) -> tuple[str, ...]:
-    found = (_claims_file()["sources"][key] for key in keys)
-    return tuple(f"{source['text']} ({source['url']})" for source in found)
-
-
-def _known(claim: str) -> Claim | None:
-    """The claim of an id; None for a text, which has a space."""
-    if claim not in _claims() and " " not in claim:
-        raise RsirError(
-            f"claim: {claim!r} is no id of claims.yml; load_claims() lists them. "
-            "(A text of your own needs a space.)"
-        )
-    return _claims().get(claim)
-
-
 # -- ranges --------------------------------------------------------------
 
 
@@ -201,24 +142,24 @@ def reported_range(system: str, dataset: str, quantity: str = "mR") -> Range | N
     Raises:
         RsirError: the system or the quantity is unknown.
     """
-    if quantity != "mR" and quantity not in COLUMNS:
+    if quantity not in ("mR", *COLUMNS):
         raise RsirError(
             f"quantity: {quantity!r} is unknown; use mR or one of {', '.join(COLUMNS)}."
         )
     if is_ours(system):
         return None
-    entries = _claims_file()["claims"]
-    named = {e.get(key) for e in entries for key in ("method", "system")}
-    if system not in named.union(row["system"] for row in _rows()):
+    entries, place = _FILE["claims"], dataset.lower()
+    named = {entry.get(key) for entry in entries for key in ("method", "system")}
+    if system not in named.union(row["system"] for row in _ROWS):
         raise RsirError(
             f"system: {system!r} is neither in claims.yml nor in recalls.csv; "
             "load_reported().system lists the names."
         )
-    entry, place = {"row": system, "method": system, "source": ()}, dataset.lower()
+    entry = {"row": system, "method": system, "source": ()}
     for one in entries:
         if (one.get("system"), one["dataset"].lower()) == (system, place):
             entry = one
-    here = [row for row in _rows() if row["dataset"].lower() == place]
+    here = [row for row in _ROWS if row["dataset"].lower() == place]
     matches = [row for row in here if row["system"] == entry["row"]]
     if not matches:
         return None
@@ -235,15 +176,45 @@ def reported_range(system: str, dataset: str, quantity: str = "mR") -> Range | N
         shares = [float(row[c]) / 100 for c in columns]
         error = 100 * sum(math.sqrt(p * (1 - p) / n) for p in shares) / len(shares)
         why = f"the binomial standard error of {n} images"
-    return Range(
-        value,
-        value - 2 * error,
-        value + 2 * error,
-        f"printed {value:.2f} minus and plus 2 x {error:.2f}, {why}",
-        _sources(entry["source"]) or (f"{row['source']} ({row['url']})",),
-        tuple(text for text in (row["note"], entry.get("note")) if text),
-        n,
-    )
+    why = f"printed {value:.2f} minus and plus 2 x {error:.2f}, {why}"
+    sources = _sources(entry["source"]) or (f"{row['source']} ({row['url']})",)
+    notes = tuple(text for text in (row["note"], entry.get("note")) if text)
+    return Range(value, value - 2 * error, value + 2 * error, why, sources, notes, n)
+
+
+def _sources(keys: Sequence[str]) -> tuple[str, ...]:
+    found = (_FILE["sources"][key] for key in keys)
+    return tuple(f"{source['text']} ({source['url']})" for source in found)
+
+
+def _claim(entry: Mapping) -> Claim:
+    entry = {k: v.strip() if isinstance(v, str) else v for k, v in entry.items()}
+    entry["sources"] = _sources(entry.pop("source"))
+    entry["rows"] = tuple(entry.get("rows", ()))
+    if entry["kind"] == "range":
+        r = reported_range(entry["system"], entry["dataset"], entry["quantity"])
+        entry |= {"low": r.low, "high": r.high, "why": r.why}
+    return Claim(**entry)
+
+
+_CLAIMS = {entry["id"]: _claim(entry) for entry in _FILE["claims"]}
+
+
+def load_claims() -> list[Claim]:
+    """Every claim of claims.yml; ranges come with low, high and why."""
+    return list(_CLAIMS.values())
+
+
+def load_reported():
+    """recalls.csv as a pandas DataFrame, recalls in percent.
+
+    kind: "paper" (the system's own paper, or the table it stands in),
+    "ablation", "rerun" (five seeds, by others), "later". n_images is the
+    size of the test set that the numbers fit.
+    """
+    import pandas as pd
+
+    return pd.read_csv(FOLDER / "recalls.csv").fillna({"note": ""})
 
 
 def recorded_range(values: Sequence, floor: float = 1.0) -> Range:
@@ -306,8 +277,9 @@ def check_reported(
     runs = _runs(ours)
     value = sum(_value(run, quantity) for run in runs) / len(runs)
     found = reported_range(system, dataset, quantity)
-    encoders = encoders or _encoders_of(runs[0])
-    theirs = _claims_file()["encoders"].get(system.split("-")[0].split(" ")[0])
+    kinds = _facts(runs[0]).get("encoders", {}).values()
+    encoders = encoders or ", ".join(kinds)
+    theirs = _FILE["encoders"].get(system.split("-")[0].split(" ")[0])
     if theirs and encoders:
         notes = [f"encoders: ours {encoders}; the paper's {theirs}"]
     if found is None:
@@ -327,17 +299,12 @@ def check_reported(
         above = f"above the range by {value - found.high:.2f}: first of all, the "
         notes.insert(0, above + "encoders are not the paper's")
     outcome = "below" if value < found.low else "reached"
+    if other:
+        outcome, other = "not comparable", f"{other}; "
+    limits, notes = (found.value, found.low, found.high), (*notes, *found.notes)
+    why = other + found.why
     return Verdict(
-        subject,
-        "not comparable" if other else outcome,
-        value,
-        found.value,
-        found.low,
-        found.high,
-        f"{other}; {found.why}" if other else found.why,
-        found.sources,
-        (*notes, *found.notes),
-        declared,
+        subject, outcome, value, *limits, why, found.sources, notes, declared
     )
 
 
@@ -358,36 +325,29 @@ def check_direction(
         ends below half the printed gain), "no effect here" (nothing is
         printed, and it lies within half a point of mR), "not decided".
     """
-    known = _known(claim)
+    known, of_mR = _known(claim), quantity == "mR"
     low, high = _pick(comparison.ci95, quantity)
-    printed = known.value if known and known.quantity == quantity else None
-    of_mR = quantity == "mR"
-    outcomes = {
-        "holds": low > 0,
-        "does not hold": high < 0,
-        "smaller than printed": printed is not None and high < printed / 2,
-        "no effect here": printed is None
-        and (of_mR and -NO_EFFECT < low and high < NO_EFFECT),
-        "not decided": True,
-    }
+    printed = known.value if known.quantity == quantity else None
+    outcome = "not decided"
+    if low > 0:
+        outcome = "holds"
+    elif high < 0:
+        outcome = "does not hold"
+    elif printed is not None:
+        outcome = "smaller than printed" if high < printed / 2 else outcome
+    elif of_mR and -NO_EFFECT < low and high < NO_EFFECT:
+        outcome = "no effect here"
     p, runs = _pick(comparison.p, quantity), comparison.runs
     notes = [f"p = {p:.2g}, {comparison.n_images} images, {runs[0]} and {runs[1]} runs"]
     if comparison.run_se is not None:
         notes.append(f"standard error from run to run, in mR: {comparison.run_se:.2f}")
-    if known and known.note:
+    if known.note:
         notes.append(known.note)
-    line = known.line if known and known.line else claim
+    subject = (known.line or claim) + ("" if of_mR else f" ({quantity})")
+    limits = _pick(comparison.difference, quantity), printed, low, high
+    why = "95 % interval of the paired difference over images"
     return Verdict(
-        line if of_mR else f"{line} ({quantity})",
-        next(outcome for outcome, so in outcomes.items() if so),
-        _pick(comparison.difference, quantity),
-        printed,
-        low,
-        high,
-        "95 % interval of the paired difference over images",
-        known.sources if known else (),
-        tuple(notes),
-        declared,
+        subject, outcome, *limits, why, known.sources, tuple(notes), declared
     )
 
 
@@ -425,27 +385,39 @@ def check_short_list(
             f"short lists: M = {length} and M = {other} were chosen, and one is not "
             "measured on test; run benchmarks/stages.py with the same --depths on both"
         )
-    lost = {
-        m: "loses {:.2f} [{:.2f}, {:.2f}]".format(x["loss"], *x["loss_ci95"])
-        for m, x in tested.items()
-    }
+
+    def lost(m: int) -> str:
+        low, high = tested[m]["loss_ci95"]
+        return f"loses {tested[m]['loss']:.2f} [{low:.2f}, {high:.2f}]"
+
     notes = [
-        f"M = {length} {lost[length]}; galleries of {facts['n_images']} pictures: "
+        f"M = {length} {lost(length)}; galleries of {facts['n_images']} pictures: "
         f"{facts['subsets']}; seeds: {facts['runs']}"
     ]
     if other != length:
-        mean = f"by its mean alone val would choose M = {other}, which {lost[other]}"
-        notes.append(mean)
+        notes.append(
+            f"by its mean alone val would choose M = {other}, which {lost(other)}"
+        )
     found = tested[length]
     fit = found["loss"] <= MAY_LOSE and found["faster"] >= FASTER
     return Verdict(
-        known.line if known else claim,
+        known.line,
         "holds" if fit else "does not hold",
         found["faster"],
-        sources=known.sources if known else (),
+        sources=known.sources,
         notes=tuple(notes),
         declared=declared,
     )
+
+
+def _known(claim: str) -> Claim:
+    """The claim of an id, or one that only has a line: a text of our own."""
+    if claim not in _CLAIMS and " " not in claim:
+        raise RsirError(
+            f"claim: {claim!r} is no id of claims.yml; load_claims() lists them. "
+            "(A text of your own needs a space.)"
+        )
+    return _CLAIMS.get(claim, Claim(line=claim))
 
 
 def _pick(recalls: Mapping, quantity: str):
@@ -499,8 +471,3 @@ def _other_protocol(run, dataset: str, found: Range) -> str:
         ),
     }
     return next((reason for reason, so in reasons.items() if so), "")
-
-
-def _encoders_of(run) -> str:
-    found = _facts(run).get("encoders", "")
-    return ", ".join(found.values()) if isinstance(found, Mapping) else str(found)

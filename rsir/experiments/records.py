@@ -136,12 +136,10 @@ def load_records(
     """
     folder = Path(folder) if folder else results_dir()
     wanted = {"method": method, "dataset": dataset, "variant": variant}
-    wanted = {k: v for k, v in wanted.items() if v is not None}
-    found = map(read_record, sorted(folder.glob("*/*/*-s*.json")))
     return [
-        one
-        for one in found
-        if wanted.items() <= {k: one.facts[k] for k in wanted}.items()
+        record
+        for record in map(read_record, sorted(folder.glob("*/*/*-s*.json")))
+        if all(v in (None, record.facts[k]) for k, v in wanted.items())
     ]
 
 

@@ -5,7 +5,6 @@ its own. A queue that is killed goes on where it stopped; a run whose
 record stands and is not stale is not made again.
 """
 
-import datetime
 import importlib.metadata
 import json
 import multiprocessing
@@ -26,20 +25,8 @@ import numpy as np
 from rsir.data import NAMES, Split, Splits, load_dataset
 from rsir.evaluation.metrics import TIES, positions, recalls_from_ranks
 from rsir.evaluation.ranks import Ranks, compute_ranks
-from rsir.experiments.records import (
-    Record,
-    load_records,
-    module_hash,
-    note_data,
-    ranks_digest,
-    read_record,
-    recalls_under_every_rule,
-    record_path,
-    results_dir,
-    used_modules,
-    write_facts,
-    write_record,
-)
+from rsir.experiments import records
+from rsir.experiments.records import Record, read_record
 from rsir.models import RERANKS, Config, config, variants
 from rsir.retrieval.rerank import multivariate_rerank
 from rsir.utils.errors import RsirError
@@ -82,7 +69,7 @@ class Job:
 
     def path(self, results: Path) -> Path:
         """Of its record."""
-        return record_path(results, vars(self))
+        return records.record_path(results, vars(self))
 
     def run_dir(self) -> Path:
         home = cache_dir() / "runs" / self.method / self.dataset
@@ -109,19 +96,15 @@ def reproduce(
     dry_run: bool = False,
     say: Callable[[str], None] = print,
 ) -> list[Path]:
-    """Train, select on val, score test once, write records.
+    """Train, select on val, score test once, write records; their paths.
 
     Args:
-        wanted: (method, variant) pairs; None: its first (headline).
-        dataset, preset, seeds: one run of each pair for each seed.
+        wanted: (method, variant) pairs, once a seed; None: the headline.
         root: data root, as for `load_dataset`.
         results: where records go; None: `results/`.
         force: make records again that stand already.
         dry_run: only say what it would cost, by the records there are.
         say: gets a line for each run.
-
-    Returns:
-        Paths of all records asked for.
 
     Raises:
         RsirError: for an unknown name, a dirty tree, another queue at
@@ -132,7 +115,7 @@ def reproduce(
             f"data set {dataset!r}: records are for {', '.join(NAMES)}; train on "
             "a folder with rsir train"
         )
-    results = results or results_dir()
+    results = results or records.results_dir()
     jobs = [
         Job(method, dataset, preset, variant or next(iter(variants(method))), seed)
         for method, variant in wanted
@@ -146,7 +129,7 @@ def reproduce(
         return paths
     commit = clean_commit()  # once: a commit in between stops no queue
     with _alone():
-        note_data(results, dataset, digests(load_dataset(dataset, root)))
+        records.note_data(results, dataset, digests(load_dataset(dataset, root)))
         for job, path in zip(jobs, paths):
             if job.record(results, fresh=True) and not force:
                 say(f"{job}: stands")
@@ -189,15 +172,13 @@ def confirm(
     """Train the headline once more; if its ranks are equal, renew hashes.
 
     Then every record of the method on these data gets the hashes of
-    today's code, and "confirmed": by which run, commit and day.
-
-    Returns:
-        Paths of the records that were renewed.
+    today's code, and "confirmed": by which run, commit and day. Gives the
+    paths of these records.
 
     Raises:
         RsirError: the ranks differ; nothing is changed. Or as `reproduce`.
     """
-    results = results or results_dir()
+    results = results or records.results_dir()
     job = Job(method, dataset, preset, next(iter(variants(method))), seed)
     old = job.record(results)
     if old is None:
@@ -213,14 +194,18 @@ def confirm(
             f"{job}: {differ} of {n} ranks differ, mR {old.mR:.2f} is now "
             f"{new.mR:.2f}; nothing was changed. Make the records anew: rsir reproduce"
         )
-    note_data(results, dataset, new.data)
-    said = {"by": old.path.stem, "commit": commit, "on": _today()}
+    records.note_data(results, dataset, new.data)
+    said = {
+        "by": old.path.stem,
+        "commit": commit,
+        "on": time.strftime("%Y-%m-%d", time.gmtime()),
+    }
     facts = {"modules": new.modules, "data": new.data, "confirmed": said}
     renewed = []
-    for record in load_records(method, dataset, folder=results):
+    for record in records.load_records(method, dataset, folder=results):
         known = record.facts.get("data") or new.data
         if (record.preset, known) == (preset, new.data):
-            write_facts(record.path, record.facts | facts)
+            records.write_facts(record.path, record.facts | facts)
             renewed.append(record.path)
     return renewed
 
@@ -249,8 +234,7 @@ def clean_commit() -> str:
     """The commit of this checkout.
 
     Raises:
-        RsirError: if files differ from it (`results/` may), or there is
-            no commit to name.
+        RsirError: files differ from it (`results/` may), or there is none.
     """
     home = Path(__file__).resolve().parents[2]
 
@@ -312,20 +296,20 @@ def run_job(
             "command": one.command,
             "commit": commit,
             "data": digests(splits),
-            "modules": used_modules(),
+            "modules": records.used_modules(),
             "versions": versions(),
             "hardware": hardware(),
             "peak_memory_gb": round(peak_memory() / 2**30, 2),
-            "recalls": recalls_under_every_rule(ranks),
+            "recalls": records.recalls_under_every_rule(ranks),
             "encoders": {"image": own.image_encoder, "text": own.text_encoder},
             "n_images": splits.test.n_images,
             "n_captions": len(ranks.owner),
             "config": own.to_dict(),
-            "created": _today(),
+            "created": time.strftime("%Y-%m-%d", time.gmtime()),
             **facts,
             "seconds": {k: round(v, 1) for k, v in seconds.items()},
         }
-        write_record(json.loads(json.dumps(facts)), ranks, results)
+        records.write_record(json.loads(json.dumps(facts)), ranks, results)
     # the records stand: keep the weights, not what training needs
     for state in run_dir.glob("state-*"):
         shutil.rmtree(state)
@@ -377,11 +361,11 @@ def _claim(run_dir: Path, asked: Config, data: Mapping[str, str]) -> None:
     facts = {"config": asked.to_dict(), "data": data}
     found = json.loads(mark.read_text()) if mark.exists() else {"modules": {}}
     modules = found.pop("modules")
-    if found == facts and all(module_hash(k) == v for k, v in modules.items()):
+    if found == facts and all(records.module_hash(k) == v for k, v in modules.items()):
         return
     shutil.rmtree(run_dir, ignore_errors=True)
     with atomic_write(mark) as file:
-        json.dump(facts | {"modules": used_modules()}, file)
+        json.dump(facts | {"modules": records.used_modules()}, file)
 
 
 # -- a finished run, looked at a second time (chapter 03) ---------------
@@ -416,12 +400,12 @@ def _reranked(
         "bank": {way: int(b.shape[way == "t2i"]) for way, b in banks.items()} or None,
         "of": record.path.stem,
         "of_commit": record.commit,
-        "of_ranks": ranks_digest(record.path.with_suffix(".npz")),
+        "of_ranks": records.ranks_digest(record.path.with_suffix(".npz")),
         "of_mR": record.mR,
         "seconds": round(took, 1),
     }
     kept = {k: record.facts[k] for k in ("precision", "val_mR", "epochs_run")}
-    kept |= {"modules": record.modules | used_modules(), "seconds": seconds}
+    kept |= {"modules": record.modules | records.used_modules(), "seconds": seconds}
     return job.variant, found, kept | {"rerank": options | rerank}
 
 
@@ -446,25 +430,24 @@ def rerank_both(
 
 
 def bank_scores(
-    model, train: Split, test: Split, seed: int = 0, size: int | None = None
+    model, train: Split, test: Split, seed: int = 0
 ) -> dict[str, np.ndarray]:
     """Scores of training queries against the test gallery.
 
     Args:
         model: a `TwoTower`.
-        train: some of its pictures, and their captions, are the queries.
+        train: some of its pictures, drawn with `seed`, as many as `test`
+            has, and their captions are the queries.
         test: the gallery.
-        seed: which pictures are drawn.
-        size: how many; None: as many as `test` has.
 
     Returns:
-        "i2t": training pictures with test captions `[size, n_captions]`;
+        "i2t": training pictures with test captions `[n_images, n_captions]`;
         "t2i": test pictures with training captions `[n_images, n_bank]`.
     """
     from rsir.models.base import encode_sides
 
     draw = np.random.default_rng([seed, 3])
-    size = min(size or test.n_images, train.n_images)
+    size = min(test.n_images, train.n_images)
     rows = np.sort(draw.choice(train.n_images, size, replace=False))
     asked = np.concatenate([train.caption_indices(i) for i in rows])
     gallery, bank = (model.encode_split(s, progress=False) for s in (test, train))
@@ -481,10 +464,6 @@ def bank_scores(
 # -- on what a run was measured -----------------------------------------
 
 
-def _today() -> str:
-    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
-
-
 def versions() -> dict[str, str]:
     """Python and the packages that decide numbers."""
     found = {name: importlib.metadata.version(name) for name in PACKAGES}
@@ -497,9 +476,8 @@ def hardware() -> dict[str, object]:
     import torch
 
     listed = Path("/proc/cpuinfo")  # Linux only, as is the affinity
-    name = re.search(
-        r"model name\s*:(.*)", listed.read_text() if listed.exists() else ""
-    )
+    text = listed.read_text() if listed.exists() else ""
+    name = re.search(r"model name\s*:(.*)", text)
     affinity = getattr(os, "sched_getaffinity", None)
     gpu = torch.cuda.is_available()
     return {
