@@ -165,7 +165,7 @@ def reported_range(system: str, dataset: str, quantity: str = "mR") -> Range | N
         return None
     # a re-run with several seeds outweighs a single printed run
     row = max(matches, key=lambda r: r["kind"] == "rerun")
-    columns = [COLUMNS[quantity]] if quantity in COLUMNS else COLUMNS.values()
+    columns = [COLUMNS[quantity]] if quantity in COLUMNS else [*COLUMNS.values()]
     value = float(row[COLUMNS.get(quantity, "mr")])
     n = int(row["n_images"])
     spreads = [r["mr_std"] for r in here if r["system"] == entry["method"]]
@@ -239,8 +239,8 @@ def recorded_range(values: Sequence, floor: float = 1.0) -> Range:
 
 
 def _fresh(values: Sequence) -> list[float]:
-    stale = [v for v in values if hasattr(v, "stale") and v.stale()]
-    return [float(getattr(v, "mR", v)) for v in values if v not in stale]
+    fresh = (v for v in values if not (hasattr(v, "stale") and v.stale()))
+    return [float(getattr(v, "mR", v)) for v in fresh]
 
 
 # -- verdicts ------------------------------------------------------------
@@ -262,8 +262,7 @@ def check_reported(
         ours: percent; or a `Report`, a dict of recalls, a record, or a
             list of any of these (runs, then the mean counts).
         system: of claims.yml or recalls.csv, or "linear", our own.
-        dataset: "RSICD", "ucm", ...; case does not matter.
-        quantity: "mR", or e.g. "t2i R@5".
+        dataset, quantity: "RSICD", "ucm", ...; "mR", "t2i R@5", ....
         recorded: a `Range`, or what `recorded_range` takes; used where
             nothing is published.
         declared: why "below" is expected here; then it does not fail.
@@ -274,7 +273,11 @@ def check_reported(
     """
     kind = "recorded" if is_ours(system) else "reported"
     subject, notes = f"{quantity} against its {kind} range", []
-    runs = _runs(ours)
+    if hasattr(ours, "tolist"):  # a numpy number or array
+        ours = ours.tolist()
+    runs = list(ours) if isinstance(ours, list | tuple) else [ours]
+    if not runs:
+        raise RsirError("ours: an empty list; give measured runs.")
     value = sum(_value(run, quantity) for run in runs) / len(runs)
     found = reported_range(system, dataset, quantity)
     kinds = _facts(runs[0]).get("encoders", {}).values()
@@ -361,11 +364,9 @@ def check_short_list(
     no more and is `FASTER` times faster (`ours`), else "does not hold".
 
     Args:
-        claim: id of a claim, or a text of your own.
+        claim, declared: as for `check_direction`.
         chosen_on, facts: of val and of test, as `benchmarks/stages.py`
-            writes them: of each length M the "loss" of mR, its
-            "loss_ci95", and how much "faster" it is.
-        declared: why "does not hold" is expected; it does not fail.
+            writes them.
 
     Raises:
         RsirError: no length can be chosen, or test has none of it.
@@ -425,15 +426,6 @@ def _pick(recalls: Mapping, quantity: str):
     for key in quantity.split(" ", 1):
         recalls = recalls[key]
     return recalls
-
-
-def _runs(ours) -> list:
-    if hasattr(ours, "tolist"):  # a numpy number or array
-        ours = ours.tolist()
-    runs = list(ours) if isinstance(ours, list | tuple) else [ours]
-    if not runs:
-        raise RsirError("ours: an empty list; give measured runs.")
-    return runs
 
 
 def _facts(run) -> Mapping:

@@ -189,22 +189,16 @@ def note_data(folder: Path, dataset: str, digests: Mapping[str, str]) -> None:
             yaml.safe_dump(table, file)
 
 
-def declarations(folder: str | Path | None = None) -> list[dict]:
-    """`results/declared.yml`: failures that are expected, and why.
-
-    Entries with `claim` (an id, or our own words), `dataset`, `why` and,
-    if not all variants are meant, `variant`.
-    """
-    return (
-        _read_yaml((Path(folder) if folder else results_dir()) / "declared.yml") or []
-    )
-
-
 def declared(
     claim: str, dataset: str, variant: str, folder: str | Path | None = None
 ) -> str | None:
-    """Why a claim is expected to fail for a variant, if it is declared."""
-    for entry in declarations(folder):
+    """Why a claim is expected to fail for a variant, if it is declared.
+
+    In `declared.yml` of `results/`: entries with `claim` (an id, or our own
+    words), `dataset`, `why` and, if not all variants are meant, `variant`.
+    """
+    folder = Path(folder) if folder else results_dir()
+    for entry in _read_yaml(folder / "declared.yml") or []:
         named = entry["claim"], entry["dataset"], entry.get("variant", variant)
         if named == (claim, dataset, variant):
             return " ".join(entry["why"].split())

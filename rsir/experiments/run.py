@@ -148,16 +148,14 @@ def reproduce(
 
 
 def _tell_cost(jobs, results: Path, force: bool, say) -> None:
-    total, unknown = 0, 0
-    for job in jobs:
-        if not force and job.record(results, fresh=True):
-            continue
-        known = job.record(results)
-        total += known.seconds["total"] if known else 0
-        unknown += not known
-        cost = f"{known.seconds['total']:.0f} s" if known else "never recorded"
-        say(f"{job}: {cost}")
-    say(f"at most {total / 3600:.1f} h, and {unknown} runs never recorded")
+    todo = [job for job in jobs if force or not job.record(results, fresh=True)]
+    known = [record for job in todo if (record := job.record(results))]
+    costs = {record.path: record.seconds["total"] for record in known}
+    for job in todo:
+        cost = costs.get(job.path(results))
+        say(f"{job}: " + ("never recorded" if cost is None else f"{cost:.0f} s"))
+    hours, unknown = sum(costs.values()) / 3600, len(todo) - len(costs)
+    say(f"at most {hours:.1f} h, and {unknown} runs never recorded")
 
 
 def confirm(
