@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
+from itertools import groupby, product
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -177,11 +178,10 @@ def load(
         folder: None: `results/` of the checkout.
         method, dataset, preset: None means any.
     """
-    groups: dict[tuple, list[Record]] = {}
-    for run in load_records(method, dataset, folder=folder):
-        if preset in (None, run.preset):
-            key = (run.method, run.dataset, run.variant, run.preset)
-            groups.setdefault(key, []).append(run)
+    group = attrgetter("method", "dataset", "variant", "preset")
+    runs = load_records(method, dataset, folder=folder)
+    runs = [run for run in runs if preset in (None, run.preset)]
+    runs.sort(key=lambda run: (group(run), run.seed))
 
     def place(one: Runs):
         known = methods().get(one.method)
@@ -190,11 +190,8 @@ def load(
         found = (o.index(x) if x in o else len(o) for o, x in zip(orders, names))
         return *found, one.variant, one.preset
 
-    every = (
-        Runs(*key, tuple(sorted(runs, key=lambda run: run.seed)))
-        for key, runs in groups.items()
-    )
-    return sorted(every, key=place)
+    found = [Runs(*key, tuple(same)) for key, same in groupby(runs, group)]
+    return sorted(found, key=place)
 
 
 def pick(found: Iterable[Runs], key: Key, dataset: str) -> Runs | None:
