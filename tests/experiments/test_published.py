@@ -6,9 +6,7 @@ import types
 import numpy as np
 import pytest
 
-from rsir.evaluation.compare import compare
 from rsir.evaluation.metrics import evaluate
-from rsir.evaluation.ranks import compute_ranks
 from rsir.experiments.claims import (
     Range,
     check_direction,
@@ -338,13 +336,3 @@ def test_half_a_point_of_a_recall_is_not_half_a_point_of_mR():
     assert verdict.line == "dynamic fusion (MIDF) helps (t2i R@1): not decided"
     # what is printed of mR says nothing on another recall
     assert check_direction("amfmn-mvsa", found, quantity="t2i R@1").reported is None
-
-
-def test_a_direction_rests_on_a_paired_comparison():
-    rng = np.random.default_rng(0)
-    base, truth = rng.standard_normal((200, 1000)), np.eye(200).repeat(5, axis=1)
-    a, b = (compute_ranks(base + x * truth) for x in (2.5, 2))
-    verdict = check_direction("amfmn-visual-guidance", compare(a, b, draws=500))
-    assert verdict.line == "visual guidance helps: holds"
-    assert verdict.reported == 3.21
-    assert "3.21" in verdict.details() and "p = " in verdict.details()

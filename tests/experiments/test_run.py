@@ -58,16 +58,8 @@ def checkout(tmp_path, monkeypatch):
 
 
 def git(home, *words):
-    words = [
-        "git",
-        "-C",
-        str(home),
-        "-c",
-        "user.name=a",
-        "-c",
-        "user.email=a@b",
-        *words,
-    ]
+    who = "-c user.name=a -c user.email=a@b".split()
+    words = ["git", "-C", str(home), *who, *words]
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
 
@@ -97,13 +89,9 @@ def jobs(checkout, small, splits, monkeypatch):
 
     def pretend(job, results, commit, root=None):
         done.append((job.variant, job.seed))
-        result_samples.record(
-            results.parent,
-            *(job.method, job.dataset, job.variant, 3.0, job.seed),
-            preset=job.preset,
-            commit=commit,
-            data=queue.digests(splits),
-        )
+        name = job.method, job.dataset, job.variant, 3.0, job.seed
+        facts = {"commit": commit, "data": queue.digests(splits)}
+        result_samples.record(results.parent, *name, preset=job.preset, **facts)
 
     monkeypatch.setattr(queue, "in_own_process", pretend)
 
