@@ -97,9 +97,7 @@ def evaluate_command(
 def load_array(path: Path, option: str):
     """One .npy array, mapped from the disk; nothing that it holds is run.
 
-    Args:
-        path: the file.
-        option: the option that named it, for the message.
+    option: the one that named the file, for the message.
 
     Raises:
         RsirError: no such file, not .npy, damaged, or pickled objects;

@@ -363,10 +363,8 @@ def check_short_list(
     loss of mR ends at `MAY_LOSE`. It "holds" where on test that list loses
     no more and is `FASTER` times faster (`ours`), else "does not hold".
 
-    Args:
-        claim, declared: as for `check_direction`.
-        chosen_on, facts: of val and of test, as `benchmarks/stages.py`
-            writes them.
+    chosen_on, facts: of val and of test, from `benchmarks/stages.py`. claim,
+    declared: as for `check_direction`.
 
     Raises:
         RsirError: no length can be chosen, or test has none of it.

@@ -130,9 +130,7 @@ def load_records(
 ) -> list[Record]:
     """All records that fit, ordered by method, data set, variant, seed.
 
-    Args:
-        method, dataset, variant: None means any.
-        folder: None: `results/` of the checkout.
+    folder: None: `results/` of the checkout; of the others None means any.
     """
     folder = Path(folder) if folder else results_dir()
     wanted = {"method": method, "dataset": dataset, "variant": variant}

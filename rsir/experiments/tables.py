@@ -46,10 +46,7 @@ STEPS = [(_key_of(a), _key_of(b), claim) for a, b, claim in _STEPS["steps"]]
 
 
 def queue() -> list[Key]:
-    """What `rsir reproduce --all` runs: headlines, both sides of each step.
-
-    Every training before the re-rankings of it.
-    """
+    """What `rsir reproduce --all` runs: every training before its re-rankings."""
     keys = [*HEADLINES, *(key for step in STEPS for key in step[:2])]
     return sorted(dict.fromkeys(keys), key=lambda key: "+" in key[1])
 
@@ -174,9 +171,7 @@ def load(
 ) -> list[Runs]:
     """All variants with records, in the order of the book.
 
-    Args:
-        folder: None: `results/` of the checkout.
-        method, dataset, preset: None means any.
+    folder: None: `results/` of the checkout; of the others None means any.
     """
     group = attrgetter("method", "dataset", "variant", "preset")
     runs = load_records(method, dataset, folder=folder)

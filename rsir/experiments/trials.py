@@ -21,10 +21,7 @@ def line_of(run, *, dataset: str, preset: str, variant: str | None, **more) -> d
     """A line of the table, of a `rsir.training.trainer.Run`.
 
     "changes" says where its config leaves the variant: `lr=0.001 mvsa=False`.
-
-    Args:
-        run, dataset, preset, variant: what was trained.
-        more: "commit" and "created".
+    more: "commit" and "created".
     """
     asked = run.config
     usual = config(asked.method, preset, variant, seed=asked.seed).to_dict()
