@@ -14,13 +14,11 @@ def list_command() -> None:
     """Every set of features: data set, encoder, size."""
     from rsir.encoders.feature_cache import feature_sets, features_dir
 
-    sets = list(feature_sets())
-    facts_of = ("dataset", "split", "n_images", "encoder", "size")
-    rows = [
-        (*(facts.get(name, "") for name in facts_of), round(size / 2**20))
-        for _, facts, size in sets
-    ]
-    rows = [(row[0] or "(unfinished)", *row[1:]) for row in rows]
+    sets, rows = list(feature_sets()), []
+    for _, facts, size in sets:
+        facts = {"dataset": "(unfinished)"} | facts
+        names = ("dataset", "split", "n_images", "encoder", "size")
+        rows.append((*(facts.get(name, "") for name in names), round(size / 2**20)))
     print_table("dataset split images encoder px MB".split(), rows)
     total = sum(size for *_, size in sets)
     print(f"{total / 2**20:.0f} MB in {features_dir()}")

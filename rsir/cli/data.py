@@ -24,9 +24,8 @@ def list_command(root: Root = None) -> None:
         except RsirError:
             return "no"
 
-    rows = [
-        ("toy", 1300, 6500, "1000/150/150", "MIT, drawn by rsir", "none needed", "yes")
-    ]
+    toy = ("MIT, drawn by rsir", "none needed", "yes")
+    rows = [("toy", 1300, 6500, "1000/150/150", *toy)]
     for e in CATALOG.values():
         parts = "/".join("cut" if n is None else str(n) for n in e.splits)
         kinds = ", ".join(s.kind for s in e.sources)
@@ -57,9 +56,8 @@ def fetch_command(
         print(f"Get {name} by hand:")
         for i, step in enumerate(error.steps, 1):
             print(f"  {i}. {step}")
-        raise RsirError(
-            f"{name} could not be fetched; the steps above lead to it"
-        ) from None
+        said = f"{name} could not be fetched; the steps above lead to it"
+        raise RsirError(said) from None
 
 
 @app.command("verify")
@@ -76,10 +74,10 @@ def verify_command(
     seen = verify(name, root, decode=decode, pixels=pixel_options(bands, scale))
     print(f"{seen.name} ({seen.layout}) in {seen.folder}")
     if seen.splits is not None:
-        print_table(
-            ["split", "images", "captions", "distinct"],
-            [(s.name, len(s), s.n_captions, len(set(s.captions))) for s in seen.splits],
-        )
+        found = [
+            (s.name, len(s), s.n_captions, len({*s.captions})) for s in seen.splits
+        ]
+        print_table(["split", "images", "captions", "distinct"], found)
     if seen.hashes:
         rows = [(key, digest[:16] + "...", state) for key, digest, state in seen.hashes]
         print_table(["caption file", "sha256", "official"], rows)
@@ -89,7 +87,6 @@ def verify_command(
         for line in lines:
             print(f"{word}: {line}")
     if not seen.ok:
-        raise RsirError(
-            f"{name} in {seen.folder} has {len(seen.problems)} problem(s); see above"
-        )
+        faults = f"{len(seen.problems)} problem(s); see above"
+        raise RsirError(f"{name} in {seen.folder} has {faults}")
     print("all is well")

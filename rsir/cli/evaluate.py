@@ -1,11 +1,6 @@
 """`rsir evaluate`: score a similarity matrix of your own.
 
-    rsir evaluate --scores S.npy [--owner O.npy] [--ties RULE] [--json]
-    rsir evaluate --scores I2T.npy --scores-t2i T2I.npy
-    rsir evaluate --scores S.npy --captions C.txt --gallery deduplicated
-
 Only numpy is loaded, so the command answers within a second or two.
-Chapter 01 explains the numbers.
 """
 
 import json
@@ -13,15 +8,30 @@ import zipfile
 from pathlib import Path
 from typing import Annotated
 
-from rsir.cli.options import option
+from rsir.cli.options import Scores, option
 from rsir.utils.errors import RsirError
 from rsir.utils.io import read_lines
 
+UNREADABLE = {
+    FileNotFoundError: "no such file; check the path",
+    IsADirectoryError: "is a folder; name a .npy file in it",
+    PermissionError: "no permission to read; change the file's mode",
+}
+SAVE = "numpy.save(path, array)"
+OF_TORCH = "torch.load({}, map_location='cpu').detach().double().numpy()"
+PICKLE = "a pickle, which can run any code; only if you trust it"
+#: how a file begins, what it is, and Python that reads it
+KINDS = [
+    (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", "a PyTorch file", OF_TORCH),
+    (b"\x80", PICKLE, "numpy.load({}, allow_pickle=True)"),
+    (b"MATLAB 5", "a MATLAB file", "scipy.io.loadmat({})['NAME']"),
+    (b"MATLAB 7", "an HDF5 file", "h5py.File({})['NAME'][:]"),
+    (b"\x89HDF", "an HDF5 file", "h5py.File({})['NAME'][:]"),
+]
+
 
 def evaluate_command(
-    scores: Annotated[
-        Path, option("Scores, n_images x n_captions, as .npy; higher is closer.")
-    ],
+    scores: Scores,
     scores_t2i: Annotated[
         Path | None, option("Another matrix of that shape, which answers the captions.")
     ] = None,
@@ -80,20 +90,14 @@ def evaluate_command(
     if as_json:
         full = report.to_dict()
         del full["median_rank"]
-        print(json.dumps(full))
-    else:
-        print(report)
+        report = json.dumps(full)
+    print(report)
 
 
 def load_array(path: Path, option: str):
-    """Read one .npy array without running anything that it holds.
+    """One .npy array, mapped from the disk; nothing that it holds is run.
 
-    Args:
-        path: the file.
-        option: the option that named it, for the message.
-
-    Returns:
-        A read-only array, mapped from the disk.
+    option: the one that named the file, for the message.
 
     Raises:
         RsirError: no such file, not .npy, damaged, or pickled objects;
@@ -101,70 +105,47 @@ def load_array(path: Path, option: str):
     """
     import numpy as np
 
-    if not path.exists():
-        raise RsirError(f"{path}: {option}: no such file; check the path.")
-    if path.is_dir():
-        raise RsirError(f"{path}: {option}: is a folder; name a .npy file in it.")
     try:
         with open(path, "rb") as file:
             start = file.read(512)
         if start.startswith(b"\x93NUMPY"):
             return np.load(path, mmap_mode="r", allow_pickle=False)
-    except PermissionError as error:
-        raise RsirError(
-            f"{path}: {option}: no permission to read; change the file's mode."
-        ) from error
     except Exception as error:  # a damaged header is parsed as Python
+        said = f"is damaged ({one_line(error)}); write it again with {SAVE}"
         if "object" in str(error):
-            kind, remedy = "holds pickled objects", "save numbers"
-        else:
-            kind, remedy = f"is damaged ({one_line(error)})", "write it again"
-        raise RsirError(
-            f"{path}: {option}: {kind}; {remedy} with numpy.save(path, array)."
-        ) from error
+            said = f"holds pickled objects; save numbers with {SAVE}"
+        said = UNREADABLE.get(type(error), said)
+        raise RsirError(f"{path}: {option}: {said}.") from error
     kind, read = _kind(path, start)
+    said = f"{path}: {option}: is {kind}, not .npy;"
     if read is None:
-        raise RsirError(
-            f"{path}: {option}: is {kind}, not .npy; save one array with "
-            "numpy.save(path, array)."
-        )
+        raise RsirError(f"{said} save one array with {SAVE}.")
     modules = ", ".join(sorted({"numpy", read.split("(")[0].rpartition(".")[0]}))
     if option == "--owner":
         read = f"numpy.array({read}).astype(int)"
     made = path.with_suffix(".npy")
     if made == path:
         made = path.with_name(f"{path.stem}-new.npy")
-    raise RsirError(
-        f"{path}: {option}: is {kind}, not .npy; make one: python -c "
-        f'"import {modules}; numpy.save({str(made)!r}, {read})"'
-    )
+    code = f"import {modules}; numpy.save({str(made)!r}, {read})"
+    raise RsirError(f'{said} make one: python -c "{code}"')
 
 
 def _kind(path: Path, start: bytes) -> tuple[str, str | None]:
     """What a file is, by its first bytes, and Python that reads it."""
     name = repr(str(path))
-    of_torch = f"torch.load({name}, map_location='cpu').detach().double().numpy()"
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             inside = archive.namelist()
         if any(item.endswith("/data.pkl") for item in inside):
-            return "a PyTorch file", of_torch
+            return "a PyTorch file", OF_TORCH.format(name)
         arrays = [item[:-4] for item in inside if item.endswith(".npy")]
-        if arrays:
-            held = ", ".join(arrays)
-            return f"an .npz archive ({held})", f"numpy.load({name})[{arrays[0]!r}]"
-        return "a zip archive", None
-    if start.startswith(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."):
-        return "a PyTorch file", of_torch
-    if start.startswith(b"\x80"):
-        return (
-            "a pickle, which can run any code; only if you trust it",
-            f"numpy.load({name}, allow_pickle=True)",
-        )
-    if start.startswith(b"MATLAB 5"):
-        return "a MATLAB file", f"scipy.io.loadmat({name})['NAME']"
-    if start.startswith((b"MATLAB 7", b"\x89HDF")):
-        return "an HDF5 file", f"h5py.File({name})['NAME'][:]"
+        if not arrays:
+            return "a zip archive", None
+        read = f"numpy.load({name})[{arrays[0]!r}]"
+        return f"an .npz archive ({', '.join(arrays)})", read
+    for sign, kind, read in KINDS:
+        if start.startswith(sign):
+            return kind, read.format(name)
     if path.suffix == ".safetensors":
         return "a safetensors file", f"safetensors.numpy.load_file({name})['NAME']"
     text = start.decode("utf-8", "replace").lstrip("\ufeff").lstrip()
@@ -184,10 +165,9 @@ def _kind(path: Path, start: bytes) -> tuple[str, str | None]:
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        return float(text) is not None
     except ValueError:
         return False
-    return True
 
 
 def one_line(error: Exception) -> str:

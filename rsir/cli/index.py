@@ -1,8 +1,4 @@
-"""`rsir index`: search pictures of your own by a sentence.
-
-rsir index build FOLDER --run RUN
-rsir index search FOLDER "a white plane on the apron" --run RUN
-"""
+"""`rsir index build | search`: search pictures of your own by a sentence."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,8 +15,6 @@ Folder = Annotated[
 Home = Annotated[
     Path | None, option("Where the index lies; default FOLDER/.rsir-index.", "--index")
 ]
-
-
 app = typer.Typer(
     help="Index a folder of pictures and search it.", no_args_is_help=True
 )
@@ -68,10 +62,8 @@ def build_command(
     index = build_folder(
         model, folder, kind=kind, home=home, pixels=pixels, strict=strict
     )
-    print(
-        f"{home}: {index.kind}, {len(index):,} "
-        f"pictures, {index.nbytes() / 2**20:.1f} MB"
-    )
+    size = index.nbytes() / 2**20
+    print(f"{home}: {index.kind}, {len(index):,} pictures, {size:.1f} MB")
     left_out = len(index.facts["skipped"])
     options.tell_skipped(left_out, left_out + len(index), home / "skipped.csv")
 
@@ -99,10 +91,8 @@ def search_command(
     def find():
         from rsir.retrieval.index import HOME, search_folder
 
-        model = model_of(run, dataset, root)
-        hits = search_folder(
-            model, folder, sentence, k, like=like, fine=fine, home=home
-        )
+        model, more = model_of(run, dataset, root), {"like": like, "home": home}
+        hits = search_folder(model, folder, sentence, k, fine=fine, **more)
         if not hits:
             raise RsirError(
                 f"{home or folder / HOME}: nothing found in the tables of "

@@ -33,6 +33,9 @@ Sentence = Annotated[str | None, typer.Argument(help="What the picture should sh
 Like = Annotated[Path | None, option("A picture to search by, not a sentence.")]
 K = Annotated[int, option("How many pictures.", "--k", min=1)]
 Json = Annotated[bool, option("Print the hits as JSON.", "--json")]
+Scores = Annotated[
+    Path, option("Scores, n_images x n_captions, as .npy; higher is closer.")
+]
 Strict = Annotated[bool, option("Stop at a picture that cannot be read.", "--strict")]
 Bands = Annotated[str | None, option("Bands to read as red, green, blue: 3,2,1.")]
 Scale = Annotated[
@@ -50,11 +53,7 @@ def pixel_options(bands: str | None, scale: str | None):
 
 
 def changes(pairs: list[str]) -> dict:
-    """`lr=1e-3 mvsa=false` as a dictionary of Python values.
-
-    Raises:
-        RsirError: if a word has no "=".
-    """
+    """`lr=1e-3 mvsa=false` as a dictionary of Python values."""
     import ast
 
     words = {"true": True, "false": False, "none": None}
@@ -99,9 +98,6 @@ def find_and_print(
     """Check the query, run `find`, and print its (score, picture file).
 
     With `as_json` nothing else goes to stdout: progress is told on stderr.
-
-    Raises:
-        RsirError: no sentence and no picture to search by, or both.
     """
     if like is not None and sentence:
         raise RsirError("give a sentence or --like PICTURE, not both")
@@ -109,15 +105,14 @@ def find_and_print(
         raise RsirError("the sentence is empty; say what to look for")
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         hits = find()
+    ranked = [(rank, *hit) for rank, hit in enumerate(hits, 1)]
     if as_json:
-        table = [
-            {"rank": rank, "score": score, "picture": str(path)}
-            for rank, (score, path) in enumerate(hits, 1)
-        ]
+        names = "rank", "score", "picture"
+        table = [dict(zip(names, (rank, x, str(path)))) for rank, x, path in ranked]
         print(json.dumps(table, indent=1))
         return
     print("rank    score  picture")
-    for rank, (score, path) in enumerate(hits, 1):
+    for rank, score, path in ranked:
         name = str(path).encode("utf-8", "backslashreplace").decode()
         print(f"{rank:<4} {score:>8.3f}  {name}")
 

@@ -1,24 +1,17 @@
-"""`rsir rerank`: re-rank a similarity matrix of your own.
-
-    rsir rerank --method mr --direction i2t --scores S.npy --out R.npy
-    rsir rerank --method ppsr --scores S.npy --out R.npy
-
-Only numpy is loaded. Chapters 03 (MR) and 05 (PPSR) explain the methods.
-"""
+"""`rsir rerank`: re-rank a similarity matrix of your own; loads only numpy."""
 
 from pathlib import Path
 from typing import Annotated
 
 from rsir.cli.evaluate import load_array, one_line
-from rsir.cli.options import option
+from rsir.cli.options import Scores, option
 from rsir.utils.errors import RsirError
+from rsir.utils.io import atomic_write
 
 
 def rerank_command(
     method: Annotated[str, option("mr (GaLR) or ppsr (CFITR).")],
-    scores: Annotated[
-        Path, option("Scores, n_images x n_captions, as .npy; higher is closer.")
-    ],
+    scores: Scores,
     out: Annotated[Path, option("Where to write: .npy, float32, shape as --scores.")],
     k: Annotated[
         int | None, option("Candidates (mr, 30) or neighbours (ppsr, 10).", "--k")
@@ -60,6 +53,10 @@ def rerank_command(
     given = [name for name, value in of_mr.items() if value is not None]
     if method == "ppsr" and given:
         raise RsirError(f"{given[0]}: belongs to --method mr; leave it out.")
+    if not out.parent.is_dir():
+        raise RsirError(f"{out}: --out: no folder {out.parent}; make it first.")
+    if out.is_dir():
+        raise RsirError(f"{out}: --out: is a folder; name a file in it.")
 
     matrix = load_array(scores, "--scores")
     side = bank and load_array(bank, "--bank")
@@ -80,29 +77,12 @@ def rerank_command(
             f"{scores}: --scores: some values are too large for float32 once "
             "re-ranked; scale the matrix down."
         )
-    write_array(out, new)
-    print(f"{out}: {method}, {new.shape[0]} x {new.shape[1]}, float32")
-
-
-def write_array(path: Path, array) -> None:
-    """Write one .npy, aside first and then in place at once.
-
-    Raises:
-        RsirError: the folder is missing, or the disk refuses.
-    """
-    import numpy as np
-
-    from rsir.utils.io import atomic_write
-
-    if not path.parent.is_dir():
-        raise RsirError(f"{path}: --out: no folder {path.parent}; make it first.")
-    if path.is_dir():
-        raise RsirError(f"{path}: --out: is a folder; name a file in it.")
     try:
-        with atomic_write(path, "wb") as file:
-            np.save(file, array)
+        with atomic_write(out, "wb") as file:
+            np.save(file, new)
     except OSError as error:
         raise RsirError(
-            f"{path}: --out: cannot be written ({one_line(error)}); choose "
-            "another place."
+            f"{out}: --out: cannot be written ({one_line(error)}); choose another "
+            "place."
         ) from error
+    print(f"{out}: {method}, {new.shape[0]} x {new.shape[1]}, float32")

@@ -27,7 +27,7 @@ def search_command(
     """
     if split not in ("train", "val", "test"):
         raise RsirError(f"--split {split!r}: train, val or test")
-    skipped, where, total = [], None, 0
+    left_out = []
 
     def find():
         from rsir.data import cache_dir, load_dataset
@@ -35,7 +35,6 @@ def search_command(
         from rsir.retrieval.index import write_skipped
         from rsir.training.checkpoints import load_run
 
-        nonlocal skipped, where, total
         pixels = options.pixel_options(bands, scale)
         splits = load_dataset(dataset, root, pixels=pixels)
 
@@ -47,13 +46,14 @@ def search_command(
         try:
             return hits(splits)
         except RsirError:
-            total = sum(len(part) for part in splits)
             good, skipped = room.readable(splits)
             if strict or not skipped or not len(good[split]):
                 raise
             where = cache_dir() / "skipped" / f"{splits.name}.csv"
             write_skipped(where, skipped)
+            left_out.append((len(skipped), sum(map(len, splits)), where))
             return hits(good)
 
     options.find_and_print(sentence, like, as_json, find)
-    options.tell_skipped(len(skipped), total, where, sys.stderr if as_json else None)
+    for facts in left_out:
+        options.tell_skipped(*facts, sys.stderr if as_json else None)

@@ -55,12 +55,7 @@ def train_command(
         print(f"epoch {entry['epoch']:3d}  val mR {entry['val_mR']:.2f}")
     print(f"best val mR {done.val_mR:.2f}; run folder: {folder}")
     if tried:
-        line = trials.line_of(
-            done,
-            dataset=dataset,
-            preset=preset,
-            variant=variant,
-            commit=commit[:10],
-            created=datetime.now().isoformat(timespec="seconds"),
-        )
-        trials.add(tried, line)
+        facts = {"dataset": dataset, "preset": preset, "variant": variant}
+        facts |= {"commit": commit[:10]}
+        facts["created"] = datetime.now().isoformat(timespec="seconds")
+        trials.add(tried, trials.line_of(done, **facts))

@@ -1,22 +1,24 @@
 """Published numbers and claims, and the verdicts on ours.
 
-`reported/recalls.csv` holds printed recalls, each with a public source;
-`reported/claims.yml` every claim of the four papers. A verdict's line
-names the quantity and the outcome only, so it is the same text on every
-data set; `details()` has the numbers.
+`reported/recalls.csv` holds printed recalls, `reported/claims.yml` every
+claim of the four papers, each with a public source. A verdict's line names
+the quantity and the outcome only, so it is the same text on every data set.
 """
 
 import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
+
+import yaml
 
 from rsir.models import methods
 from rsir.utils.errors import RsirError
 
 FOLDER = Path(__file__).with_name("reported")
+_ROWS = [*csv.DictReader((FOLDER / "recalls.csv").read_text("utf-8").splitlines())]
+_FILE = yaml.safe_load((FOLDER / "claims.yml").read_text("utf-8"))
 COLUMNS = {
     f"{side} R@{k}": f"{side}_r{k}" for side in ("i2t", "t2i") for k in (1, 5, 10)
 }
@@ -46,21 +48,21 @@ class Range:
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of a paper. `low`, `high`, `why`: for ranges, computed.
+    """One claim of a paper, as claims.yml has it.
 
     kind: "range", "direction" or "qualitative".
     rows: for a direction, the two systems of recalls.csv behind it.
-    check: how the book checks it.
+    low, high, why: of a range, computed.
     """
 
-    id: str
-    method: str
-    kind: str
-    text: str
-    dataset: str
-    quantity: str
-    check: str
-    sources: tuple[str, ...]
+    id: str = ""
+    method: str = ""
+    kind: str = ""
+    text: str = ""
+    dataset: str = ""
+    quantity: str = ""
+    check: str = ""
+    sources: tuple[str, ...] = ()
     line: str = ""
     system: str = ""
     row: str = ""
@@ -74,12 +76,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome of one check.
+    """The outcome of one check, in percent or percent points.
 
-    For a number: `ours` against the range `low`..`high` around
-    `reported`. For a direction: `ours` is the measured difference,
-    `low`..`high` its interval, and `reported` the paper's difference,
-    where it prints one.
+    A number `ours` against the range `low`..`high` around `reported`; or
+    a difference `ours` with its interval, `reported` what a paper prints.
     """
 
     subject: str
@@ -94,11 +94,6 @@ class Verdict:
     declared: str | None = None
 
     @property
-    def difference(self) -> float | None:
-        """Ours minus reported."""
-        return None if self.reported is None else self.ours - self.reported
-
-    @property
     def line(self) -> str:
         """Quantity and outcome; print this in a verdict cell."""
         more = ", as declared" if self.outcome in FAILURES and self.declared else ""
@@ -106,94 +101,26 @@ class Verdict:
             more = f", {NO_RUN}"
         return f"{self.subject}: {self.outcome}{more}"
 
-    def details(self) -> str:
-        """The numbers and reasons, for the cell above the verdict."""
-        lines = [f"ours      {self.ours:.2f}"]
-        if self.reported is not None:
-            lines.append(
-                f"reported  {self.reported:.2f} (difference {self.difference:+.2f})"
-            )
-        if self.low is not None:
-            lines.append(f"range     {self.low:.2f} to {self.high:.2f}")
-        texts = [("why", self.why), *(("source", text) for text in self.sources)]
-        texts += [*(("note", text) for text in self.notes), ("declared", self.declared)]
-        return "\n".join(lines + [f"{name:<9} {text}" for name, text in texts if text])
-
-    def require(self) -> "Verdict":
-        """Fail on "below" or "does not hold", unless it was declared.
-
-        Raises:
-            AssertionError: with the line and the details.
-        """
-        if self.outcome in FAILURES and not self.declared:
-            raise AssertionError(f"{self.line}\n{self.details()}")
-        return self
-
     def __str__(self) -> str:
         return self.line
 
+    def details(self) -> str:
+        """The numbers and reasons, for the cell above the verdict."""
+        facts = [("ours", f"{self.ours:.2f}")]
+        if self.reported is not None:
+            gap = self.ours - self.reported
+            facts.append(("reported", f"{self.reported:.2f} (difference {gap:+.2f})"))
+        if self.low is not None:
+            facts.append(("range", f"{self.low:.2f} to {self.high:.2f}"))
+        facts += [("why", self.why), *(("source", text) for text in self.sources)]
+        facts += [*(("note", text) for text in self.notes), ("declared", self.declared)]
+        return "\n".join(f"{name:<9} {text}" for name, text in facts if text)
 
-# -- the two files -----------------------------------------------------
-
-
-def load_reported():
-    """recalls.csv as a pandas DataFrame, recalls in percent.
-
-    kind: "paper" (the system's own paper, or the table it stands in),
-    "ablation", "rerun" (five seeds, by others), "later". n_images is the
-    size of the test set that the numbers fit.
-    """
-    import pandas as pd
-
-    return pd.read_csv(FOLDER / "recalls.csv").fillna({"note": ""})
-
-
-def load_claims() -> list[Claim]:
-    """Every claim of claims.yml; ranges come with low, high and why."""
-    return list(_claims().values())
-
-
-@cache
-def _rows() -> tuple[dict, ...]:
-    with open(FOLDER / "recalls.csv", newline="", encoding="utf-8") as file:
-        return tuple(csv.DictReader(file))
-
-
-@cache
-def read_claims_file() -> dict:
-    """claims.yml as it is."""
-    import yaml
-
-    return yaml.safe_load((FOLDER / "claims.yml").read_text(encoding="utf-8"))
-
-
-@cache
-def _claims() -> dict[str, Claim]:
-    claims = {}
-    for entry in read_claims_file()["claims"]:
-        entry = {k: v.strip() if isinstance(v, str) else v for k, v in entry.items()}
-        sources = tuple(map(_source, entry.pop("source")))
-        entry["rows"] = tuple(entry.get("rows", ()))
-        if entry["kind"] == "range":
-            r = reported_range(entry["system"], entry["dataset"], entry["quantity"])
-            entry |= {"low": r.low, "high": r.high, "why": r.why}
-        claims[entry["id"]] = Claim(sources=sources, **entry)
-    return claims
-
-
-def _source(key: str) -> str:
-    source = read_claims_file()["sources"][key]
-    return f"{source['text']} ({source['url']})"
-
-
-def _known(claim: str) -> Claim | None:
-    """The claim of an id; None for a text, which has a space."""
-    if claim not in _claims() and " " not in claim:
-        raise RsirError(
-            f"claim: {claim!r} is no id of claims.yml; load_claims() lists them. "
-            "(A text of your own needs a space.)"
-        )
-    return _claims().get(claim)
+    def require(self) -> "Verdict":
+        """Itself; AssertionError for a failure that was not declared."""
+        if self.outcome in FAILURES and not self.declared:
+            raise AssertionError(f"{self.line}\n{self.details()}")
+        return self
 
 
 # -- ranges --------------------------------------------------------------
@@ -215,68 +142,89 @@ def reported_range(system: str, dataset: str, quantity: str = "mR") -> Range | N
     Raises:
         RsirError: the system or the quantity is unknown.
     """
-    if quantity != "mR" and quantity not in COLUMNS:
+    if quantity not in ("mR", *COLUMNS):
         raise RsirError(
             f"quantity: {quantity!r} is unknown; use mR or one of {', '.join(COLUMNS)}."
         )
     if is_ours(system):
         return None
-    entries = read_claims_file()["claims"]
-    named = {row["system"] for row in _rows()} | {e["method"] for e in entries}
-    if system not in named | {e.get("system") for e in entries}:
+    entries, place = _FILE["claims"], dataset.lower()
+    named = {entry.get(key) for entry in entries for key in ("method", "system")}
+    if system not in named.union(row["system"] for row in _ROWS):
         raise RsirError(
             f"system: {system!r} is neither in claims.yml nor in recalls.csv; "
             "load_reported().system lists the names."
         )
-    here = [r for r in _rows() if r["dataset"].lower() == dataset.lower()]
-    claimed = [
-        e
-        for e in entries
-        if e.get("system") == system and e["dataset"].lower() == dataset.lower()
-    ]
-    entry = claimed[-1] if claimed else {"row": system, "method": system, "source": ()}
-    matches = [r for r in here if r["system"] == entry["row"]]
+    entry = {"row": system, "method": system, "source": ()}
+    for one in entries:
+        if (one.get("system"), one["dataset"].lower()) == (system, place):
+            entry = one
+    here = [row for row in _ROWS if row["dataset"].lower() == place]
+    matches = [row for row in here if row["system"] == entry["row"]]
     if not matches:
         return None
     # a re-run with several seeds outweighs a single printed run
     row = max(matches, key=lambda r: r["kind"] == "rerun")
+    columns = [COLUMNS[quantity]] if quantity in COLUMNS else [*COLUMNS.values()]
+    value = float(row[COLUMNS.get(quantity, "mr")])
     n = int(row["n_images"])
-    value = float(row["mr" if quantity == "mR" else COLUMNS[quantity]])
-    seeds = [
-        float(r["mr_std"])
-        for r in here
-        if r["mr_std"] and r["system"] == entry["method"] and quantity == "mR"
-    ]
-    if seeds:
-        error, why = seeds[0], "the standard deviation of five re-runs"
+    spreads = [r["mr_std"] for r in here if r["system"] == entry["method"]]
+    spreads = [float(std) for std in spreads if std and quantity == "mR"]
+    if spreads:
+        error, why = spreads[0], "the standard deviation of five re-runs"
     else:
-        columns = COLUMNS.values() if quantity == "mR" else [COLUMNS[quantity]]
         shares = [float(row[c]) / 100 for c in columns]
         error = 100 * sum(math.sqrt(p * (1 - p) / n) for p in shares) / len(shares)
         why = f"the binomial standard error of {n} images"
-    sources = map(_source, entry["source"])
-    return Range(
-        value,
-        value - 2 * error,
-        value + 2 * error,
-        f"printed {value:.2f} minus and plus 2 x {error:.2f}, {why}",
-        tuple(sources) or (f"{row['source']} ({row['url']})",),
-        tuple(text for text in (row["note"], entry.get("note")) if text),
-        n,
-    )
+    why = f"printed {value:.2f} minus and plus 2 x {error:.2f}, {why}"
+    sources = _sources(entry["source"]) or (f"{row['source']} ({row['url']})",)
+    notes = tuple(text for text in (row["note"], entry.get("note")) if text)
+    return Range(value, value - 2 * error, value + 2 * error, why, sources, notes, n)
+
+
+def _sources(keys: Sequence[str]) -> tuple[str, ...]:
+    found = (_FILE["sources"][key] for key in keys)
+    return tuple(f"{source['text']} ({source['url']})" for source in found)
+
+
+def _claim(entry: Mapping) -> Claim:
+    entry = {k: v.strip() if isinstance(v, str) else v for k, v in entry.items()}
+    entry["sources"] = _sources(entry.pop("source"))
+    entry["rows"] = tuple(entry.get("rows", ()))
+    if entry["kind"] == "range":
+        r = reported_range(entry["system"], entry["dataset"], entry["quantity"])
+        entry |= {"low": r.low, "high": r.high, "why": r.why}
+    return Claim(**entry)
+
+
+_CLAIMS = {entry["id"]: _claim(entry) for entry in _FILE["claims"]}
+
+
+def load_claims() -> list[Claim]:
+    """Every claim of claims.yml; ranges come with low, high and why."""
+    return list(_CLAIMS.values())
+
+
+def load_reported():
+    """recalls.csv as a pandas DataFrame, recalls in percent.
+
+    kind: "paper" (the system's own paper, or the table it stands in),
+    "ablation", "rerun" (five seeds, by others), "later". n_images is the
+    size of the test set that the numbers fit.
+    """
+    import pandas as pd
+
+    return pd.read_csv(FOLDER / "recalls.csv").fillna({"note": ""})
 
 
 def recorded_range(values: Sequence, floor: float = 1.0) -> Range:
-    """A range from our own runs, for data nobody has published on.
+    """A range from our own runs: mean -+ max(3 standard deviations, floor).
 
     Args:
         values: the mR of several recorded runs, percent, or the records;
             stale ones do not count.
         floor: the least half width in points, since few runs do not show
             how far a run can fall.
-
-    Returns:
-        The mean minus and plus max(3 standard deviations, floor).
     """
     values = _fresh(values)
     if not values or not all(map(math.isfinite, values)):
@@ -285,18 +233,14 @@ def recorded_range(values: Sequence, floor: float = 1.0) -> Range:
     mean = sum(values) / n
     std = math.sqrt(sum((v - mean) ** 2 for v in values) / max(n - 1, 1))
     half = max(3 * std, floor)
-    return Range(
-        mean,
-        mean - half,
-        mean + half,
-        f"mean of {n} recorded run(s) of ours, minus and plus the larger of "
-        f"3 x {std:.2f} (their standard deviation) and {floor:.2f}",
-    )
+    why = f"mean of {n} recorded run(s) of ours, minus and plus the larger of "
+    why += f"3 x {std:.2f} (their standard deviation) and {floor:.2f}"
+    return Range(mean, mean - half, mean + half, why)
 
 
 def _fresh(values: Sequence) -> list[float]:
-    stale = [v for v in values if hasattr(v, "stale") and v.stale()]
-    return [float(getattr(v, "mR", v)) for v in values if v not in stale]
+    fresh = (v for v in values if not (hasattr(v, "stale") and v.stale()))
+    return [float(getattr(v, "mR", v)) for v in fresh]
 
 
 # -- verdicts ------------------------------------------------------------
@@ -318,54 +262,52 @@ def check_reported(
         ours: percent; or a `Report`, a dict of recalls, a record, or a
             list of any of these (runs, then the mean counts).
         system: of claims.yml or recalls.csv, or "linear", our own.
-        dataset: "RSICD", "ucm", ...; case does not matter.
-        quantity: "mR", or e.g. "t2i R@5".
-        recorded: a `Range`, or records of ours (stale ones do not count)
-            or their values, used where nothing is published.
+        dataset, quantity: "RSICD", "ucm", ...; "mR", "t2i R@5", ....
+        recorded: a `Range`, or what `recorded_range` takes; used where
+            nothing is published.
         declared: why "below" is expected here; then it does not fail.
         encoders: what ours were, to be named beside the paper's.
 
     Raises:
         RsirError: unknown system or quantity, or ours is no percentage.
     """
-    subject = f"{quantity} against its "
-    subject += f"{'recorded' if is_ours(system) else 'reported'} range"
-    runs = _runs(ours)
+    kind = "recorded" if is_ours(system) else "reported"
+    subject, notes = f"{quantity} against its {kind} range", []
+    if hasattr(ours, "tolist"):  # a numpy number or array
+        ours = ours.tolist()
+    runs = list(ours) if isinstance(ours, list | tuple) else [ours]
+    if not runs:
+        raise RsirError("ours: an empty list; give measured runs.")
     value = sum(_value(run, quantity) for run in runs) / len(runs)
     found = reported_range(system, dataset, quantity)
-    encoders = encoders or _encoders_of(runs[0])
-    theirs = read_claims_file()["encoders"].get(system.split("-")[0].split(" ")[0])
-    notes = []
+    kinds = _facts(runs[0]).get("encoders", {}).values()
+    encoders = encoders or ", ".join(kinds)
+    theirs = _FILE["encoders"].get(system.split("-")[0].split(" ")[0])
     if theirs and encoders:
         notes = [f"encoders: ours {encoders}; the paper's {theirs}"]
     if found is None:
         nothing = f"the recalls of {system}'s paper were not at hand"
         if system not in NOT_AT_HAND or dataset.lower() == "toy":
             nothing = f"no number is public for {system} on {dataset}"
+        found = recorded
         if not isinstance(recorded, Range):
-            values = _fresh(recorded if recorded is not None else ())
-            recorded = recorded_range(values) if values else None
-        if recorded is None:
+            values = [] if recorded is None else _fresh(recorded)
+            found = recorded_range(values) if values else None
+        if found is None:
             why = f"{NO_RUN} of ours to compare with; {nothing}"
             return Verdict(subject, "not comparable", value, why=why, declared=declared)
-        found = recorded
         notes.insert(0, f"{nothing}; the range is that of our own recorded runs")
     other = next(filter(None, (_other_protocol(r, dataset, found) for r in runs)), "")
     if value > found.high:
         above = f"above the range by {value - found.high:.2f}: first of all, the "
         notes.insert(0, above + "encoders are not the paper's")
     outcome = "below" if value < found.low else "reached"
+    if other:
+        outcome, other = "not comparable", f"{other}; "
+    limits, notes = (found.value, found.low, found.high), (*notes, *found.notes)
+    why = other + found.why
     return Verdict(
-        subject,
-        "not comparable" if other else outcome,
-        value,
-        found.value,
-        found.low,
-        found.high,
-        "; ".join(text for text in (other, found.why) if text),
-        found.sources,
-        (*notes, *found.notes),
-        declared,
+        subject, outcome, value, *limits, why, found.sources, notes, declared
     )
 
 
@@ -386,37 +328,29 @@ def check_direction(
         ends below half the printed gain), "no effect here" (nothing is
         printed, and it lies within half a point of mR), "not decided".
     """
-    known = _known(claim)
-    line = known.line if known and known.line else claim
+    known, of_mR = _known(claim), quantity == "mR"
     low, high = _pick(comparison.ci95, quantity)
-    printed = known.value if known and known.quantity == quantity else None
+    printed = known.value if known.quantity == quantity else None
+    outcome = "not decided"
     if low > 0:
         outcome = "holds"
     elif high < 0:
         outcome = "does not hold"
-    elif printed is not None and high < printed / 2:
-        outcome = "smaller than printed"
-    elif printed is None and quantity == "mR" and -NO_EFFECT < low and high < NO_EFFECT:
+    elif printed is not None:
+        outcome = "smaller than printed" if high < printed / 2 else outcome
+    elif of_mR and -NO_EFFECT < low and high < NO_EFFECT:
         outcome = "no effect here"
-    else:
-        outcome = "not decided"
     p, runs = _pick(comparison.p, quantity), comparison.runs
     notes = [f"p = {p:.2g}, {comparison.n_images} images, {runs[0]} and {runs[1]} runs"]
     if comparison.run_se is not None:
         notes.append(f"standard error from run to run, in mR: {comparison.run_se:.2f}")
-    if known and known.note:
+    if known.note:
         notes.append(known.note)
+    subject = (known.line or claim) + ("" if of_mR else f" ({quantity})")
+    limits = _pick(comparison.difference, quantity), printed, low, high
+    why = "95 % interval of the paired difference over images"
     return Verdict(
-        line if quantity == "mR" else f"{line} ({quantity})",
-        outcome,
-        _pick(comparison.difference, quantity),
-        printed,
-        low,
-        high,
-        "95 % interval of the paired difference over images",
-        known.sources if known else (),
-        tuple(notes),
-        declared,
+        subject, outcome, *limits, why, known.sources, tuple(notes), declared
     )
 
 
@@ -425,20 +359,12 @@ def check_short_list(
 ) -> Verdict:
     """Does a short list save time and cost next to nothing?
 
-    The length is chosen first, on other pictures: the shortest of which
-    the 95 % interval of the loss of mR ends at `MAY_LOSE`. A note says what
-    the mean alone would choose.
+    Its length is the shortest of which, on val, the 95 % interval of the
+    loss of mR ends at `MAY_LOSE`. It "holds" where on test that list loses
+    no more and is `FASTER` times faster (`ours`), else "does not hold".
 
-    Args:
-        claim: id of a claim, or a text of your own.
-        chosen_on: as `benchmarks/stages.py` writes them, of val: of each
-            length M the "loss" of mR and its "loss_ci95".
-        facts: the same of test, with how much "faster" each M is.
-        declared: why "does not hold" is expected; it does not fail.
-
-    Returns:
-        "holds" where on test that list loses no more, too, and is at least
-        `FASTER` times faster, else "does not hold". `ours` is that factor.
+    chosen_on, facts: of val and of test, from `benchmarks/stages.py`. claim,
+    declared: as for `check_direction`.
 
     Raises:
         RsirError: no length can be chosen, or test has none of it.
@@ -463,8 +389,6 @@ def check_short_list(
         low, high = tested[m]["loss_ci95"]
         return f"loses {tested[m]['loss']:.2f} [{low:.2f}, {high:.2f}]"
 
-    found = tested[length]
-    fit = found["loss"] <= MAY_LOSE and found["faster"] >= FASTER
     notes = [
         f"M = {length} {lost(length)}; galleries of {facts['n_images']} pictures: "
         f"{facts['subsets']}; seeds: {facts['runs']}"
@@ -473,14 +397,26 @@ def check_short_list(
         notes.append(
             f"by its mean alone val would choose M = {other}, which {lost(other)}"
         )
+    found = tested[length]
+    fit = found["loss"] <= MAY_LOSE and found["faster"] >= FASTER
     return Verdict(
-        known.line if known else claim,
+        known.line,
         "holds" if fit else "does not hold",
         found["faster"],
-        sources=known.sources if known else (),
+        sources=known.sources,
         notes=tuple(notes),
         declared=declared,
     )
+
+
+def _known(claim: str) -> Claim:
+    """The claim of an id, or one that only has a line: a text of our own."""
+    if claim not in _CLAIMS and " " not in claim:
+        raise RsirError(
+            f"claim: {claim!r} is no id of claims.yml; load_claims() lists them. "
+            "(A text of your own needs a space.)"
+        )
+    return _CLAIMS.get(claim, Claim(line=claim))
 
 
 def _pick(recalls: Mapping, quantity: str):
@@ -490,16 +426,6 @@ def _pick(recalls: Mapping, quantity: str):
     return recalls
 
 
-def _runs(ours) -> list:
-    """One run or several, as a list."""
-    if hasattr(ours, "tolist"):  # a numpy number or array
-        ours = ours.tolist()
-    runs = list(ours) if isinstance(ours, list | tuple) else [ours]
-    if not runs:
-        raise RsirError("ours: an empty list; give measured runs.")
-    return runs
-
-
 def _facts(run) -> Mapping:
     """What a Report, a dict or a record says; {} for a number."""
     run = run.to_dict() if hasattr(run, "to_dict") else getattr(run, "facts", run)
@@ -507,7 +433,6 @@ def _facts(run) -> Mapping:
 
 
 def _value(run, quantity: str) -> float:
-    """Percent from a number, a Report, a dict of recalls or a record."""
     facts = _facts(run)
     recalls = facts.get("recalls", facts)  # a record holds every rule
     recalls = recalls.get("expected", recalls)
@@ -520,25 +445,19 @@ def _value(run, quantity: str) -> float:
 def _other_protocol(run, dataset: str, found: Range) -> str:
     """Why a run may not be compared with a printed number, or ""."""
     facts, six = _facts(run), {"R@1", "R@5", "R@10"}
-    gallery, n = facts.get("gallery", "full"), facts.get("n_images")
-    home, theirs = facts.get("dataset", dataset), found.n_images
-    if facts.get("duplicate_aware"):
-        return "ours counts duplicate captions as correct"
-    if gallery != "full":
-        return f"ours searched the {gallery} gallery"
-    if facts.get("config", {}).get("selects") == "test":
-        return "ours was selected on test"
-    if facts.get("ties") == "optimistic":
-        return "ours breaks every tie in its own favour"
-    if set(facts.get("i2t", six)) != six:
-        return "ours is the mean of other recalls than R@1, R@5, R@10"
-    if home.lower() != dataset.lower():
-        return f"ours was measured on {home}"
-    if n and theirs and n < 0.98 * theirs:
-        return f"ours has {n} test images instead of {theirs}"
-    return ""
-
-
-def _encoders_of(run) -> str:
-    found = _facts(run).get("encoders", "")
-    return ", ".join(found.values()) if isinstance(found, Mapping) else str(found)
+    gallery, home = facts.get("gallery", "full"), facts.get("dataset", dataset)
+    n, theirs = facts.get("n_images"), found.n_images
+    reasons = {
+        "ours counts duplicate captions as correct": facts.get("duplicate_aware"),
+        f"ours searched the {gallery} gallery": gallery != "full",
+        "ours was selected on test": facts.get("config", {}).get("selects") == "test",
+        "ours breaks every tie in its own favour": facts.get("ties") == "optimistic",
+        "ours is the mean of other recalls than R@1, R@5, R@10": (
+            set(facts.get("i2t", six)) != six
+        ),
+        f"ours was measured on {home}": home.lower() != dataset.lower(),
+        f"ours has {n} test images instead of {theirs}": (
+            n and theirs and n < 0.98 * theirs
+        ),
+    }
+    return next((reason for reason, so in reasons.items() if so), "")

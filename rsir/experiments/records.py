@@ -1,9 +1,8 @@
 """Measured runs: one JSON record a run, per-query ranks beside it.
 
-`rsir reproduce` makes them; book and tests read them. A record says what
-was run, on what code and data, how long it took and what came out under
-every tie rule. Records of code or data that have changed are stale.
-Nothing here imports PyTorch.
+A record says what was run, on what code and data, how long it took and
+what came out under every tie rule. Records of code or data that have
+changed are stale. Nothing here imports PyTorch.
 """
 
 import ast
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import yaml
+
 from rsir.evaluation.metrics import KS, TIES, Ranks, recalls_from_ranks
 from rsir.models import config
 from rsir.utils.errors import RsirError
@@ -22,30 +23,21 @@ from rsir.utils.io import atomic_write
 
 PACKAGE = Path(__file__).resolve().parents[1]
 #: files, or folders, that do not decide a number
-NOT_HASHED = tuple(
-    """
-    cli/ plots/ experiments/ utils/errors.py utils/io.py utils/progress.py
-    data/catalog.py data/download.py data/verify.py
-    evaluation/bootstrap.py evaluation/compare.py
-    """.split()
+NOT_HASHED = (
+    *("cli/", "plots/", "experiments/", "utils/errors.py", "utils/io.py"),
+    *("utils/progress.py", "data/catalog.py", "data/download.py", "data/verify.py"),
+    *("evaluation/bootstrap.py", "evaluation/compare.py"),
 )
-FIELDS = tuple(
-    """
-    method dataset variant preset seed command commit modules versions hardware
-    seconds peak_memory_gb recalls val_mR config created
-    """.split()
+FIELDS = (
+    *"method dataset variant preset seed command commit modules versions".split(),
+    *"hardware seconds peak_memory_gb recalls val_mR config created".split(),
 )
 DATA = "data.yml"
 
 
 @dataclass(frozen=True)
 class Record:
-    """A record and the place it was read from.
-
-    Attributes:
-        path: of the JSON file.
-        facts: its content, see `FIELDS`; each is an attribute, too.
-    """
+    """A JSON file and its facts, see `FIELDS`; each is an attribute, too."""
 
     path: Path
     facts: dict
@@ -72,50 +64,39 @@ class Record:
     def stale(self) -> list[str]:
         """What has changed since: files, "config", "data", a re-ranked run.
 
-        A record that does not say on which data it rests is older than
-        all this: it has "data" alone. [] if nothing has changed.
+        ["data"] for a record that does not say on which data it rests.
         """
         if not self.facts.get("data"):
             return ["data"]
-        changed = [
-            name
-            for name, value in self.facts["modules"].items()
-            if module_hash(name) != value
-        ]
+        modules = self.modules.items()
+        changed = [name for name, value in modules if module_hash(name) != value]
         if known_data(self.folder).get(self.dataset, self.data) != self.data:
             changed.append("data")
-        if self._other_config():
-            changed.append("config")
-        rerank = self.facts.get("rerank")
-        if rerank and rerank["of_ranks"] != ranks_digest(
-            self.path.with_name(rerank["of"] + ".npz")
-        ):
-            changed.append(rerank["of"])
-        return changed
-
-    def _other_config(self) -> bool:
         try:
             now = config(self.method, self.preset, self.variant, seed=self.seed)
+            # an option that came later was at its default
+            if now.to_dict() != type(now)().to_dict() | self.config:
+                changed.append("config")
         except RsirError:
-            return True
-        # an option that came later was at its default
-        then = type(now)().to_dict() | self.facts["config"]
-        return now.to_dict() != then
+            changed.append("config")
+        if rerank := self.facts.get("rerank"):
+            ranks = self.path.with_name(rerank["of"] + ".npz")
+            if rerank["of_ranks"] != ranks_digest(ranks):
+                changed.append(rerank["of"])
+        return changed
 
 
 def ranks_digest(path: Path) -> str | None:
     """16 hex digits of the ranks at `path`; None: there are none."""
-    if not path.is_file():
-        return None
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return _digest(path.read_bytes()) if path.is_file() else None
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def results_dir() -> Path:
-    """`results/` of this checkout.
-
-    Raises:
-        RsirError: if the package is not run from a checkout.
-    """
+    """`results/` of this checkout; RsirError outside of one."""
     folder = PACKAGE.parent / "results"
     if not (folder.parent / "pyproject.toml").is_file():
         raise RsirError(
@@ -126,11 +107,7 @@ def results_dir() -> Path:
 
 
 def read_record(path: str | Path) -> Record:
-    """One record.
-
-    Raises:
-        RsirError: if it cannot be read or lacks a field.
-    """
+    """One record; RsirError if it cannot be read or lacks a field."""
     path = Path(path)
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
@@ -153,24 +130,27 @@ def load_records(
 ) -> list[Record]:
     """All records that fit, ordered by method, data set, variant, seed.
 
-    Args:
-        method, dataset, variant: None means any.
-        folder: None: `results/` of the checkout.
+    folder: None: `results/` of the checkout; of the others None means any.
     """
     folder = Path(folder) if folder else results_dir()
     wanted = {"method": method, "dataset": dataset, "variant": variant}
     return [
         record
         for record in map(read_record, sorted(folder.glob("*/*/*-s*.json")))
-        if all(v is None or record.facts[k] == v for k, v in wanted.items())
+        if all(v in (None, record.facts[k]) for k, v in wanted.items())
     ]
+
+
+def record_path(folder: Path, facts: Mapping) -> Path:
+    """Where the record of these facts lies."""
+    home = folder / facts["method"] / facts["dataset"]
+    return home / f"{facts['variant']}-s{facts['seed']}.json"
 
 
 def write_record(facts: dict, ranks: Ranks, folder: Path) -> Path:
     """Write ranks first, then the JSON; both whole or not at all."""
-    home = folder / facts["method"] / facts["dataset"]
-    home.mkdir(parents=True, exist_ok=True)
-    path = home / f"{facts['variant']}-s{facts['seed']}.json"
+    path = record_path(folder, facts)
+    path.parent.mkdir(parents=True, exist_ok=True)
     ranks.save(path.with_suffix(".npz"))
     write_facts(path, facts)
     return path
@@ -185,13 +165,8 @@ def write_facts(path: Path, facts: dict) -> None:
 
 def recalls_under_every_rule(ranks: Ranks) -> dict:
     """Recalls and mR per tie rule, rounded to 4 places."""
-
-    def rounded(value):
-        if isinstance(value, dict):
-            return {k: rounded(v) for k, v in value.items()}
-        return round(float(value), 4)
-
-    return {ties: rounded(recalls_from_ranks(ranks, ties, KS)) for ties in TIES}
+    found = json.dumps({ties: recalls_from_ranks(ranks, ties, KS) for ties in TIES})
+    return json.loads(found, parse_float=lambda text: round(float(text), 4))
 
 
 # -- data and code that records rest on ---------------------------------
@@ -199,14 +174,11 @@ def recalls_under_every_rule(ranks: Ranks) -> dict:
 
 def known_data(folder: Path) -> dict[str, dict]:
     """`data.yml`: digests of the splits last measured, by data set."""
-    path = folder / DATA
-    return _read_yaml(path, path.stat().st_mtime_ns) if path.exists() else {}
+    return _read_yaml(folder / DATA) or {}
 
 
 def note_data(folder: Path, dataset: str, digests: Mapping[str, str]) -> None:
     """Write the digests of a data set into `data.yml`."""
-    import yaml
-
     table = known_data(folder)
     if table.get(dataset) != digests:
         table = dict(sorted((table | {dataset: dict(digests)}).items()))
@@ -215,32 +187,29 @@ def note_data(folder: Path, dataset: str, digests: Mapping[str, str]) -> None:
             yaml.safe_dump(table, file)
 
 
-@lru_cache
-def _read_yaml(path: Path, _changed: int):
-    import yaml
-
-    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-
-
-def declarations(folder: str | Path | None = None) -> list[dict]:
-    """`results/declared.yml`: failures that are expected, and why.
-
-    Entries with `claim` (an id, or our own words), `dataset`, `why` and,
-    if not all variants are meant, `variant`.
-    """
-    path = (Path(folder) if folder else results_dir()) / "declared.yml"
-    return _read_yaml(path, path.stat().st_mtime_ns) if path.exists() else []
-
-
 def declared(
     claim: str, dataset: str, variant: str, folder: str | Path | None = None
 ) -> str | None:
-    """Why a claim is expected to fail for a variant, if it is declared."""
-    for entry in declarations(folder):
+    """Why a claim is expected to fail for a variant, if it is declared.
+
+    In `declared.yml` of `results/`: entries with `claim` (an id, or our own
+    words), `dataset`, `why` and, if not all variants are meant, `variant`.
+    """
+    folder = Path(folder) if folder else results_dir()
+    for entry in _read_yaml(folder / "declared.yml") or []:
         named = entry["claim"], entry["dataset"], entry.get("variant", variant)
         if named == (claim, dataset, variant):
             return " ".join(entry["why"].split())
     return None
+
+
+def _read_yaml(path: Path):
+    return _parsed(path, path.stat().st_mtime_ns) if path.exists() else None
+
+
+@lru_cache
+def _parsed(path: Path, _changed: int):
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def used_modules() -> dict[str, str]:
@@ -249,22 +218,17 @@ def used_modules() -> dict[str, str]:
     `__init__` files name things and are left out: what a config holds is
     compared as data.
     """
-    names = (name for name in list(sys.modules) if name.startswith("rsir."))
-    files = [name[len("rsir.") :].replace(".", "/") + ".py" for name in sorted(names)]
-    return {
-        file: module_hash(file)
-        for file in files
-        if (PACKAGE / file).is_file() and not file.startswith(NOT_HASHED)
-    }
+    names = sorted(name for name in list(sys.modules) if name.startswith("rsir."))
+    files = [name[len("rsir.") :].replace(".", "/") + ".py" for name in names]
+    hashes = {f: module_hash(f) for f in files if not f.startswith(NOT_HASHED)}
+    return {file: value for file, value in hashes.items() if value}
 
 
 @lru_cache
 def module_hash(file: str) -> str | None:
     """Hash of the code in a file of the package; None if it is gone."""
     path = PACKAGE / file
-    if not path.is_file():
-        return None
-    return code_hash(path.read_text(encoding="utf-8"))
+    return code_hash(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def code_hash(source: str) -> str:
@@ -273,8 +237,7 @@ def code_hash(source: str) -> str:
     Prose and layout do not count, nor do imports and the tables PRESETS
     and VARIANTS: a record is compared with its config itself.
     """
-    plain = repr(_plain(ast.parse(source)))
-    return hashlib.sha256(plain.encode()).hexdigest()[:16]
+    return _digest(repr(_plain(ast.parse(source))).encode())
 
 
 def _plain(node):
@@ -284,17 +247,18 @@ def _plain(node):
     if not isinstance(node, ast.AST):
         return repr(node)
     fields = ((name, _plain(value)) for name, value in ast.iter_fields(node))
-    full = [x for x in fields if x[1] not in ([], "None")]
-    return [type(node).__name__, *full]
+    return [type(node).__name__, *(x for x in fields if x[1] not in ([], "None"))]
 
 
 def _left_out(node) -> bool:
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        return True
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-        return isinstance(node.value.value, str)
-    targets = getattr(node, "targets", [getattr(node, "target", None)])
-    return isinstance(node, ast.Assign | ast.AnnAssign) and any(
-        isinstance(x, ast.Name) and x.id.endswith(("PRESETS", "VARIANTS"))
-        for x in targets
-    )
+    match node:
+        case ast.Import() | ast.ImportFrom() | ast.Expr(ast.Constant(str())):
+            return True
+        case ast.Assign(targets=names):
+            pass
+        case ast.AnnAssign(target=name):
+            names = [name]
+        case _:
+            return False
+    named = (x.id for x in names if isinstance(x, ast.Name))
+    return any(name.endswith(("PRESETS", "VARIANTS")) for name in named)

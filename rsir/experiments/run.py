@@ -5,12 +5,12 @@ its own. A queue that is killed goes on where it stopped; a run whose
 record stands and is not stale is not made again.
 """
 
-import datetime
 import importlib.metadata
 import json
 import multiprocessing
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -25,19 +25,8 @@ import numpy as np
 from rsir.data import NAMES, Split, Splits, load_dataset
 from rsir.evaluation.metrics import TIES, positions, recalls_from_ranks
 from rsir.evaluation.ranks import Ranks, compute_ranks
-from rsir.experiments.records import (
-    Record,
-    load_records,
-    module_hash,
-    note_data,
-    ranks_digest,
-    read_record,
-    recalls_under_every_rule,
-    results_dir,
-    used_modules,
-    write_facts,
-    write_record,
-)
+from rsir.experiments import records
+from rsir.experiments.records import Record, read_record
 from rsir.models import RERANKS, Config, config, variants
 from rsir.retrieval.rerank import multivariate_rerank
 from rsir.utils.errors import RsirError
@@ -80,8 +69,7 @@ class Job:
 
     def path(self, results: Path) -> Path:
         """Of its record."""
-        home = results / self.method / self.dataset
-        return home / f"{self.variant}-s{self.seed}.json"
+        return records.record_path(results, vars(self))
 
     def run_dir(self) -> Path:
         home = cache_dir() / "runs" / self.method / self.dataset
@@ -108,19 +96,15 @@ def reproduce(
     dry_run: bool = False,
     say: Callable[[str], None] = print,
 ) -> list[Path]:
-    """Train, select on val, score test once, write records.
+    """Train, select on val, score test once, write records; their paths.
 
     Args:
-        wanted: (method, variant) pairs; None: its first (headline).
-        dataset, preset, seeds: one run of each pair for each seed.
+        wanted: (method, variant) pairs, once a seed; None: the headline.
         root: data root, as for `load_dataset`.
         results: where records go; None: `results/`.
         force: make records again that stand already.
         dry_run: only say what it would cost, by the records there are.
         say: gets a line for each run.
-
-    Returns:
-        Paths of all records asked for.
 
     Raises:
         RsirError: for an unknown name, a dirty tree, another queue at
@@ -131,7 +115,7 @@ def reproduce(
             f"data set {dataset!r}: records are for {', '.join(NAMES)}; train on "
             "a folder with rsir train"
         )
-    results = results or results_dir()
+    results = results or records.results_dir()
     jobs = [
         Job(method, dataset, preset, variant or next(iter(variants(method))), seed)
         for method, variant in wanted
@@ -139,13 +123,14 @@ def reproduce(
     ]
     for job in jobs:
         job.config()
+    paths = [job.path(results) for job in jobs]
     if dry_run:
         _tell_cost(jobs, results, force, say)
-        return [job.path(results) for job in jobs]
+        return paths
     commit = clean_commit()  # once: a commit in between stops no queue
     with _alone():
-        note_data(results, dataset, digests(load_dataset(dataset, root)))
-        for job in jobs:
+        records.note_data(results, dataset, digests(load_dataset(dataset, root)))
+        for job, path in zip(jobs, paths):
             if job.record(results, fresh=True) and not force:
                 say(f"{job}: stands")
                 continue
@@ -157,18 +142,19 @@ def reproduce(
                 )
             say(f"{job}: running")
             in_own_process(job, results, commit, root)
-            record = read_record(job.path(results))
+            record = read_record(path)
             say(f"{job}: mR {record.mR:.2f}, {record.seconds['total']:.0f} s")
-    return [job.path(results) for job in jobs]
+    return paths
 
 
 def _tell_cost(jobs, results: Path, force: bool, say) -> None:
     todo = [job for job in jobs if force or not job.record(results, fresh=True)]
-    known = {job: job.record(results) for job in todo}
-    cost = {job: r.seconds["total"] for job, r in known.items() if r}
+    known = [record for job in todo if (record := job.record(results))]
+    costs = {record.path: record.seconds["total"] for record in known}
     for job in todo:
-        say(f"{job}: " + (f"{cost[job]:.0f} s" if job in cost else "never recorded"))
-    hours, unknown = sum(cost.values()) / 3600, len(todo) - len(cost)
+        cost = costs.get(job.path(results))
+        say(f"{job}: " + ("never recorded" if cost is None else f"{cost:.0f} s"))
+    hours, unknown = sum(costs.values()) / 3600, len(todo) - len(costs)
     say(f"at most {hours:.1f} h, and {unknown} runs never recorded")
 
 
@@ -184,15 +170,13 @@ def confirm(
     """Train the headline once more; if its ranks are equal, renew hashes.
 
     Then every record of the method on these data gets the hashes of
-    today's code, and "confirmed": by which run, commit and day.
-
-    Returns:
-        Paths of the records that were renewed.
+    today's code, and "confirmed": by which run, commit and day. Gives the
+    paths of these records.
 
     Raises:
         RsirError: the ranks differ; nothing is changed. Or as `reproduce`.
     """
-    results = results or results_dir()
+    results = results or records.results_dir()
     job = Job(method, dataset, preset, next(iter(variants(method))), seed)
     old = job.record(results)
     if old is None:
@@ -208,18 +192,20 @@ def confirm(
             f"{job}: {differ} of {n} ranks differ, mR {old.mR:.2f} is now "
             f"{new.mR:.2f}; nothing was changed. Make the records anew: rsir reproduce"
         )
-    note_data(results, dataset, new.data)
-    said = {"by": old.path.stem, "commit": commit, "on": _today()}
-    renewed = [
-        record
-        for record in load_records(method, dataset, folder=results)
-        if record.preset == preset
-        and (record.facts.get("data") or new.data) == new.data
-    ]
-    for record in renewed:
-        facts = {"modules": new.modules, "data": new.data, "confirmed": said}
-        write_facts(record.path, record.facts | facts)
-    return [record.path for record in renewed]
+    records.note_data(results, dataset, new.data)
+    said = {
+        "by": old.path.stem,
+        "commit": commit,
+        "on": time.strftime("%Y-%m-%d", time.gmtime()),
+    }
+    facts = {"modules": new.modules, "data": new.data, "confirmed": said}
+    renewed = []
+    for record in records.load_records(method, dataset, folder=results):
+        known = record.facts.get("data") or new.data
+        if (record.preset, known) == (preset, new.data):
+            records.write_facts(record.path, record.facts | facts)
+            renewed.append(record.path)
+    return renewed
 
 
 def _count_other(a: Ranks, b: Ranks) -> tuple[int, int]:
@@ -227,11 +213,9 @@ def _count_other(a: Ranks, b: Ranks) -> tuple[int, int]:
     n = a.n_images + len(a.owner)
     if not np.array_equal(a.owner, b.owner):
         return n, n
-    other = [
-        [positions(x, ties) != positions(y, ties) for ties in TIES]
-        for x, y in ((a.i2t, b.i2t), (a.t2i, b.t2i))
-    ]
-    return int(sum(np.any(x, axis=0).sum() for x in other)), n
+    both = (a.i2t, b.i2t), (a.t2i, b.t2i)
+    other = [[positions(x, t) != positions(y, t) for t in TIES] for x, y in both]
+    return int(sum(np.any(side, axis=0).sum() for side in other)), n
 
 
 def _alone():
@@ -248,8 +232,7 @@ def clean_commit() -> str:
     """The commit of this checkout.
 
     Raises:
-        RsirError: if files differ from it (`results/` may), or there is
-            no commit to name.
+        RsirError: files differ from it (`results/` may), or there is none.
     """
     home = Path(__file__).resolve().parents[2]
 
@@ -273,11 +256,7 @@ def clean_commit() -> str:
 
 
 def in_own_process(job: Job, *args, **options) -> None:
-    """`run_job` in a fresh process.
-
-    Raises:
-        RsirError: it failed.
-    """
+    """`run_job` in a fresh process; RsirError if it fails."""
     process = multiprocessing.get_context("spawn").Process(
         target=run_job, args=(job, *args), kwargs=options
     )
@@ -301,56 +280,51 @@ def run_job(
     seed_everything(job.seed)
     run_dir = run_dir or job.run_dir()
     splits = load_dataset(job.dataset, root)
-    asked = job.config()
-    if job != job.trained:
-        measured = [_reranked(job, splits, run_dir, results)]
+    if job == job.trained:
+        measured = _trained(job, splits, run_dir)
     else:
-        _claim(run_dir, asked, digests(splits))
-        measured = _trained(job, asked, splits, run_dir)
+        measured = [_reranked(job, splits, run_dir, results)]
     for variant, ranks, facts in measured:
         one = replace(job, variant=variant)
-        seconds = facts["seconds"]
-        seconds["total"] = sum(seconds.values())
         own = one.config()
+        seconds = facts.pop("seconds")
+        seconds["total"] = sum(seconds.values())
         facts = {
-            "method": job.method,
-            "dataset": job.dataset,
-            "variant": variant,
-            "preset": job.preset,
-            "seed": job.seed,
+            **vars(one),
             "command": one.command,
             "commit": commit,
             "data": digests(splits),
-            "modules": used_modules(),
+            "modules": records.used_modules(),
             "versions": versions(),
             "hardware": hardware(),
             "peak_memory_gb": round(peak_memory() / 2**30, 2),
-            "recalls": recalls_under_every_rule(ranks),
+            "recalls": records.recalls_under_every_rule(ranks),
             "encoders": {"image": own.image_encoder, "text": own.text_encoder},
             "n_images": splits.test.n_images,
             "n_captions": len(ranks.owner),
             "config": own.to_dict(),
-            "created": _today(),
+            "created": time.strftime("%Y-%m-%d", time.gmtime()),
             **facts,
             "seconds": {k: round(v, 1) for k, v in seconds.items()},
         }
-        write_record(json.loads(json.dumps(facts)), ranks, results)
+        records.write_record(json.loads(json.dumps(facts)), ranks, results)
     # the records stand: keep the weights, not what training needs
     for state in run_dir.glob("state-*"):
         shutil.rmtree(state)
 
 
 def _trained(
-    job: Job, asked: Config, splits: Splits, run_dir: Path
+    job: Job, splits: Splits, run_dir: Path
 ) -> Iterator[tuple[str, Ranks, dict]]:
     """Every variant that is this training: its name, ranks, facts."""
     from rsir.encoders.feature_cache import features_seconds
     from rsir.models import build
-    from rsir.retrieval.two_stage import measure, same_training
     from rsir.training.trainer import train
 
-    # made before the clock starts: "features" counts them
+    asked = job.config()
     model, features = build(asked, splits.train), 0.0
+    _claim(run_dir, asked, digests(splits))  # what trains is loaded, hence hashed
+    # made before the clock starts: "features" counts them
     for split in splits:
         model.encode_split(split)
         if model.reads:
@@ -360,6 +334,8 @@ def _trained(
     if getattr(asked, "selects", "val") == "test":  # the released bug itself
         chosen_on = replace(splits, val=splits.test)
     run = train(asked, chosen_on, run_dir)
+    from rsir.retrieval.two_stage import measure, same_training
+
     same = same_training(asked, job.preset)
     for variant, ranks, evaluate, facts in measure(run.model, splits, asked, same):
         seconds = {
@@ -383,15 +359,11 @@ def _claim(run_dir: Path, asked: Config, data: Mapping[str, str]) -> None:
     facts = {"config": asked.to_dict(), "data": data}
     found = json.loads(mark.read_text()) if mark.exists() else {"modules": {}}
     modules = found.pop("modules")
-    if found == facts and all(module_hash(k) == v for k, v in modules.items()):
+    if found == facts and all(records.module_hash(k) == v for k, v in modules.items()):
         return
     shutil.rmtree(run_dir, ignore_errors=True)
-    from rsir.models import model_class
-    from rsir.training import trainer  # noqa: F401  (loaded, hence hashed)
-
-    model_class(asked.method)
     with atomic_write(mark) as file:
-        json.dump(facts | {"modules": used_modules()}, file)
+        json.dump(facts | {"modules": records.used_modules()}, file)
 
 
 # -- a finished run, looked at a second time (chapter 03) ---------------
@@ -404,8 +376,7 @@ def _reranked(
     from rsir.models.base import score_split
     from rsir.training.checkpoints import load_run
 
-    base = job.trained.path(results)
-    record = read_record(base)
+    record = read_record(job.trained.path(results))
     options = dict(RERANKS[job.variant.partition("+")[2]])
     banked = options.pop("bank")
     model, test = load_run(run_dir), splits.test
@@ -421,20 +392,19 @@ def _reranked(
     found = rerank_both(scores, test.owner, banks, **options)
     took = time.perf_counter() - start
     seconds = {k: v for k, v in record.seconds.items() if k != "total"}
-    kept = {k: record.facts[k] for k in ("precision", "val_mR", "epochs_run")}
-    kept["modules"] = record.modules | used_modules()
-    sizes = {way: int(b.shape[way == "t2i"]) for way, b in banks.items()}
+    seconds["evaluate"] += took
     rerank = {
         "transductive": not banked,
-        "bank": sizes or None,
-        "of": base.stem,
+        "bank": {way: int(b.shape[way == "t2i"]) for way, b in banks.items()} or None,
+        "of": record.path.stem,
         "of_commit": record.commit,
-        "of_ranks": ranks_digest(base.with_suffix(".npz")),
+        "of_ranks": records.ranks_digest(record.path.with_suffix(".npz")),
         "of_mR": record.mR,
         "seconds": round(took, 1),
     }
-    seconds["evaluate"] += took
-    return job.variant, found, kept | {"seconds": seconds, "rerank": options | rerank}
+    kept = {k: record.facts[k] for k in ("precision", "val_mR", "epochs_run")}
+    kept |= {"modules": record.modules | records.used_modules(), "seconds": seconds}
+    return job.variant, found, kept | {"rerank": options | rerank}
 
 
 def rerank_both(
@@ -450,33 +420,32 @@ def rerank_both(
         banks: what `bank_scores` gives; without it MR is transductive.
         options: of `rsir.retrieval.rerank.multivariate_rerank`.
     """
-    found = {}
+    found = []
     for way in ("i2t", "t2i"):
         new = multivariate_rerank(scores, way, bank=(banks or {}).get(way), **options)
-        found[way] = getattr(compute_ranks(new, owner), way)
-    return Ranks(found["i2t"], found["t2i"], np.asarray(owner))
+        found.append(getattr(compute_ranks(new, owner), way))
+    return Ranks(*found, np.asarray(owner))
 
 
 def bank_scores(
-    model, train: Split, test: Split, seed: int = 0, size: int | None = None
+    model, train: Split, test: Split, seed: int = 0
 ) -> dict[str, np.ndarray]:
     """Scores of training queries against the test gallery.
 
     Args:
         model: a `TwoTower`.
-        train: some of its pictures, and their captions, are the queries.
+        train: some of its pictures, drawn with `seed`, as many as `test`
+            has, and their captions are the queries.
         test: the gallery.
-        seed: which pictures are drawn.
-        size: how many; None: as many as `test` has.
 
     Returns:
-        "i2t": training pictures with test captions `[size, n_captions]`;
+        "i2t": training pictures with test captions `[n_images, n_captions]`;
         "t2i": test pictures with training captions `[n_images, n_bank]`.
     """
     from rsir.models.base import encode_sides
 
     draw = np.random.default_rng([seed, 3])
-    size = min(size or test.n_images, train.n_images)
+    size = min(test.n_images, train.n_images)
     rows = np.sort(draw.choice(train.n_images, size, replace=False))
     asked = np.concatenate([train.caption_indices(i) for i in rows])
     gallery, bank = (model.encode_split(s, progress=False) for s in (test, train))
@@ -493,15 +462,10 @@ def bank_scores(
 # -- on what a run was measured -----------------------------------------
 
 
-def _today() -> str:
-    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
-
-
 def versions() -> dict[str, str]:
     """Python and the packages that decide numbers."""
-    return {"python": platform.python_version()} | {
-        name: importlib.metadata.version(name) for name in PACKAGES
-    }
+    found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version()} | found
 
 
 def hardware() -> dict[str, object]:
@@ -509,10 +473,13 @@ def hardware() -> dict[str, object]:
     import psutil  # comes with Accelerate
     import torch
 
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    listed = Path("/proc/cpuinfo")  # Linux only, as is the affinity
+    text = listed.read_text() if listed.exists() else ""
+    name = re.search(r"model name\s*:(.*)", text)
+    affinity = getattr(os, "sched_getaffinity", None)
     gpu = torch.cuda.is_available()
     return {
-        "cpu": _cpu_name(),
+        "cpu": name[1].strip() if name else platform.processor() or platform.machine(),
         "cores": len(affinity(0)) if affinity else os.cpu_count(),
         "simd": torch.backends.cpu.get_cpu_capability(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30),
@@ -527,15 +494,6 @@ def peak_memory() -> int:
     except ImportError:  # Windows
         import psutil
 
-        held = psutil.Process().memory_info()
-        return getattr(held, "peak_wset", held.rss)
+        return psutil.Process().memory_info().peak_wset
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _cpu_name() -> str:
-    if sys.platform == "linux":
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()

@@ -1,14 +1,15 @@
 """What chapters and pages both print: runs, verdicts, paired steps.
 
-One home, so that no two of them can disagree. A recall is never read back
-from a record: it is counted again from the ranks that lie beside it.
+A recall is never read back from a record: it is counted again from the
+ranks that lie beside it.
 """
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
+from itertools import groupby, product
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,7 @@ Key = tuple[str, str]  # method, variant
 
 
 def _key_of(name: str) -> Key:
-    method, _, variant = name.partition(":")
-    return method, variant
+    return tuple(name.split(":"))
 
 
 _STEPS = yaml.safe_load((FOLDER / "steps.yml").read_text(encoding="utf-8"))
@@ -46,10 +46,7 @@ STEPS = [(_key_of(a), _key_of(b), claim) for a, b, claim in _STEPS["steps"]]
 
 
 def queue() -> list[Key]:
-    """What `rsir reproduce --all` runs: headlines, both sides of each step.
-
-    Every training before the re-rankings of it.
-    """
+    """What `rsir reproduce --all` runs: every training before its re-rankings."""
     keys = [*HEADLINES, *(key for step in STEPS for key in step[:2])]
     return sorted(dict.fromkeys(keys), key=lambda key: "+" in key[1])
 
@@ -69,6 +66,10 @@ class Runs:
         return self.method, self.variant
 
     @property
+    def seeds(self) -> list[int]:
+        return [run.seed for run in self.runs]
+
+    @property
     def headline(self) -> bool:
         """Whether it stands for a system, or is a baseline."""
         return self.key in HEADLINES or self.variant == self.method
@@ -79,32 +80,26 @@ class Runs:
         return "+" in self.variant or bool(self.runs[0].config.get("ppsr"))
 
     @property
-    def transductive(self) -> bool:
-        """Whether each query was answered with all the others at hand."""
-        rerank = self.runs[0].facts.get("rerank", {})
-        return self.reranked and rerank.get("transductive", True)
-
-    @property
     def remarks(self) -> list[str]:
-        """What sets it apart from the rows that it stands among."""
-        config = self.runs[0].config
+        """What sets it apart from the rows that it stands among.
+
+        transductive: each query was answered with all the others at hand.
+        """
+        facts = self.runs[0].facts
+        alone = not facts.get("rerank", {}).get("transductive", True)
         words = {
-            "transductive": self.transductive,
-            "selected on test": config.get("selects") == "test",
-            "other gallery": config.get("gallery", "full") != "full",
+            "transductive": self.reranked and not alone,
+            "selected on test": facts["config"].get("selects") == "test",
+            "other gallery": facts["config"].get("gallery", "full") != "full",
         }
         return [word for word, so in words.items() if so]
-
-    @property
-    def seeds(self) -> list[int]:
-        return [run.seed for run in self.runs]
 
     def ranks(self) -> list[Ranks]:
         return [_load(*_key(run)) for run in self.runs]
 
     def recalls(self, ties: str = "expected") -> list[dict]:
         """Of each run, counted from its ranks."""
-        return [_recalls(*_key(run), ties) for run in self.runs]
+        return [_counted(recalls_from_ranks, _key(run), ties=ties) for run in self.runs]
 
     def values(self, ties: str = "expected") -> list[float]:
         """mR of each run, percent."""
@@ -124,7 +119,10 @@ class Runs:
 
     def interval(self) -> tuple[float, float]:
         """95 % interval of the mean mR, from a bootstrap over images."""
-        return _interval(*map(_key, self.runs))
+        try:
+            return _counted(mean_interval, tuple(map(_key, self.runs)))[1:]
+        except ValueError:  # not the same queries
+            return float("nan"), float("nan")
 
     def seconds(self, part: str) -> float:
         return _mean(run.seconds[part] for run in self.runs)
@@ -143,8 +141,7 @@ class Runs:
 
     def stale(self) -> dict[int, list[str]]:
         """{seed: what has changed since} of the runs that are stale."""
-        found = {run.seed: run.stale() for run in self.runs}
-        return {seed: names for seed, names in found.items() if names}
+        return {run.seed: names for run in self.runs if (names := run.stale())}
 
     def declared(self, claim: str) -> str | None:
         """Why the claim is expected to fail here, if it is declared."""
@@ -159,13 +156,9 @@ class Runs:
             run.facts | {"recalls": {"expected": recalls}}
             for run, recalls in zip(self.runs, self.recalls())
         ]
-        ids = [
-            claim.id
-            for claim in load_claims()
-            if (claim.kind, claim.system) == ("range", system)
-            and claim.dataset.lower() == self.dataset
-        ]
-        why = self.declared(ids[0]) if ids else None
+        wanted = "range", system, self.dataset
+        claims = ((c.kind, c.system, c.dataset.lower(), c.id) for c in load_claims())
+        why = next((self.declared(id) for *of, id in claims if (*of,) == wanted), None)
         return check_reported(runs, system, self.dataset, declared=why)
 
 
@@ -178,29 +171,22 @@ def load(
 ) -> list[Runs]:
     """All variants with records, in the order of the book.
 
-    Args:
-        folder: None: `results/` of the checkout.
-        method, dataset, preset: None means any.
+    folder: None: `results/` of the checkout; of the others None means any.
     """
-    groups: dict[tuple, list[Record]] = {}
-    for run in load_records(method, dataset, folder=folder):
-        if preset in (None, run.preset):
-            key = (run.method, run.dataset, run.variant, run.preset)
-            groups.setdefault(key, []).append(run)
-    sets, systems = [*DATASETS], [*SYSTEMS]
+    group = attrgetter("method", "dataset", "variant", "preset")
+    runs = load_records(method, dataset, folder=folder)
+    runs = [run for run in runs if preset in (None, run.preset)]
+    runs.sort(key=lambda run: (group(run), run.seed))
 
     def place(one: Runs):
-        method = methods().get(one.method)
-        names = [*method.variants] if method else []
-        known = (sets, one.dataset), (systems, one.method), (names, one.variant)
-        found = [x.index(name) if name in x else len(x) for x, name in known]
+        known = methods().get(one.method)
+        orders = [*DATASETS], [*SYSTEMS], [*known.variants] if known else []
+        names = one.dataset, one.method, one.variant
+        found = (o.index(x) if x in o else len(o) for o, x in zip(orders, names))
         return *found, one.variant, one.preset
 
-    every = (
-        Runs(*key, tuple(sorted(runs, key=lambda run: run.seed)))
-        for key, runs in groups.items()
-    )
-    return sorted(every, key=place)
+    found = [Runs(*key, tuple(same)) for key, same in groupby(runs, group)]
+    return sorted(found, key=place)
 
 
 def pick(found: Iterable[Runs], key: Key, dataset: str) -> Runs | None:
@@ -225,10 +211,9 @@ def paired(
     if bool(seeds & a.stale().keys()) != bool(seeds & b.stale().keys()):
         return "one of the two is stale"
     sides = [tuple(_key(r) for r in one.runs if r.seed in seeds) for one in (a, b)]
-    owners = {_load(*key).owner.tobytes() for side in sides for key in side}
-    if len(owners) > 1:
+    if len({_load(*key).owner.tobytes() for side in sides for key in side}) > 1:
         return "measured on different test sets"
-    return _compared(*sides)
+    return _counted(compare, *sides)
 
 
 def direction(
@@ -252,10 +237,10 @@ def claim_step(claim: str) -> tuple[Key, Key] | None:
     return next((step[:2] for step in STEPS if step[2] == claim), None)
 
 
-def verdict_line(verdict: Verdict | None, subject: str) -> str:
-    """The line of a verdict that must not fail; without one it says so."""
+def verdict_line(verdict: Verdict | None, subject: str, why: str = "no run yet") -> str:
+    """The line of a verdict that must not fail; `why` there is none."""
     if verdict is None:
-        return f"{subject}: not comparable, no run yet"
+        return f"{subject}: not comparable, {why}"
     return verdict.require().line
 
 
@@ -332,7 +317,7 @@ def steps_table(
     return lines
 
 
-# -- ranks, read once -----------------------------------------------------
+# -- ranks, read and counted once -----------------------------------------
 
 
 def _mean(values: Iterable[float]) -> float:
@@ -350,19 +335,9 @@ def _load(path: Path, _written: int) -> Ranks:
     return Ranks.load(path)
 
 
-@lru_cache(maxsize=2048)
-def _recalls(path: Path, written: int, ties: str) -> dict:
-    return recalls_from_ranks(_load(path, written), ties)
-
-
-@lru_cache(maxsize=512)
-def _compared(a: tuple, b: tuple) -> Comparison:
-    return compare([_load(*k) for k in a], [_load(*k) for k in b])
-
-
-@lru_cache(maxsize=512)
-def _interval(*keys: tuple) -> tuple[float, float]:
-    try:
-        return mean_interval([_load(*key) for key in keys])[1:]
-    except ValueError:  # not the same queries
-        return float("nan"), float("nan")
+@lru_cache(maxsize=4096)
+def _counted(count, *sides: tuple, **options):
+    """`count` of the ranks of some keys; a tuple of keys becomes a list."""
+    one = isinstance(sides[0][0], Path)
+    ranks = [_load(*s) if one else [_load(*key) for key in s] for s in sides]
+    return count(*ranks, **options)

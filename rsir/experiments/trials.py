@@ -1,57 +1,48 @@
 """What was tried on validation before a config was fixed.
 
 `rsir train ... --tried results/tried.csv` adds a line a run, so that the
-book can show which choices were made, and on what. The test split has no
-part in it.
+book can show which choices were made, and on what.
 """
 
 import csv
-from collections.abc import Mapping
 from pathlib import Path
 
-from rsir.models import Config, config
+from rsir.models import config
 from rsir.utils.errors import RsirError
 from rsir.utils.io import atomic_write
 
-COLUMNS = tuple(
-    """
-    method dataset preset variant changes seed val_mR best_epoch seconds commit
-    created
-    """.split()
+COLUMNS = (
+    *"method dataset preset variant changes seed val_mR best_epoch".split(),
+    *"seconds commit created".split(),
 )
-
-
-def changed(asked: Config, preset: str, variant: str | None) -> str:
-    """`lr=0.001 mvsa=False`: where a config leaves its variant, or ""."""
-    usual = config(asked.method, preset, variant, seed=asked.seed).to_dict()
-    return " ".join(f"{k}={v}" for k, v in asked.to_dict().items() if usual[k] != v)
 
 
 def line_of(run, *, dataset: str, preset: str, variant: str | None, **more) -> dict:
     """A line of the table, of a `rsir.training.trainer.Run`.
 
-    Args:
-        run, dataset, preset, variant: what was trained.
-        more: "commit" and "created".
+    "changes" says where its config leaves the variant: `lr=0.001 mvsa=False`.
+    more: "commit" and "created".
     """
-    best = max(run.history, key=lambda entry: entry["val_mR"])
+    asked = run.config
+    usual = config(asked.method, preset, variant, seed=asked.seed).to_dict()
+    changes = [f"{k}={v}" for k, v in asked.to_dict().items() if usual[k] != v]
     return {
-        "method": run.config.method,
+        "method": asked.method,
         "dataset": dataset,
         "preset": preset,
         "variant": variant or "",
-        "changes": changed(run.config, preset, variant),
-        "seed": run.config.seed,
+        "changes": " ".join(changes),
+        "seed": asked.seed,
         "val_mR": f"{run.val_mR:.2f}",
-        "best_epoch": best["epoch"],
+        "best_epoch": max(run.history, key=lambda entry: entry["val_mR"])["epoch"],
         "seconds": round(run.seconds.get("train", 0)),
         **more,
     }
 
 
-def add(path: str | Path, line: Mapping) -> None:
+def add(path: str | Path, line: dict) -> None:
     """Add a line to the table; the file is whole at any time."""
-    lines = [*read(path), {name: str(line[name]) for name in COLUMNS}]
+    lines = [*read(path), line]
     with atomic_write(path) as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
@@ -64,8 +55,7 @@ def read(path: str | Path) -> list[dict]:
     Raises:
         RsirError: the file is another kind of table.
     """
-    path = Path(path)
-    if not path.exists():
+    if not Path(path).exists():
         return []
     with open(path, newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))

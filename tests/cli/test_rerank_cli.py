@@ -28,23 +28,19 @@ PPSR = ["--method", "ppsr"]
 ALL = "--k 11 --w-sig 0.5 --w-rev 0.9 --xi 0.1 --as figure".split()
 
 
+FIGURE = {"k": 11, "w_sig": 0.5, "w_rev": 0.9, "xi": 0.1, "style": "figure"}
+
+
 @pytest.mark.parametrize("direction", ["i2t", "t2i"])
 @pytest.mark.parametrize(
-    "words, options",
-    [
-        ([], {}),
-        (["--as", "released"], {"style": "released"}),
-        (ALL, {"k": 11, "w_sig": 0.5, "w_rev": 0.9, "xi": 0.1, "style": "figure"}),
-    ],
+    "words, options", [([], {}), (["--as", "released"], {}), (ALL, FIGURE)]
 )
 def test_mr_is_the_function(run, tmp_path, direction, words, options):
     code, said, err = run(scores(), *MR[:3], direction, *words)
-    assert code == 0 and err == ""
-    assert "R.npy" in said and "12 x 60" in said
+    assert code == 0 and err == "" and "R.npy" in said and "12 x 60" in said
     got = np.load(tmp_path / "R.npy")
     assert got.dtype == np.float32 and got.shape == (12, 60)
-    want = multivariate_rerank(scores(), direction, **options)
-    assert np.array_equal(got, want)
+    assert np.array_equal(got, multivariate_rerank(scores(), direction, **options))
 
 
 @pytest.mark.parametrize(
@@ -116,17 +112,17 @@ def test_errors_end_with_2(run, tmp_path, matrix, words, said):
     assert out.read_text() == "what stood here"
 
 
-def test_bad_places_end_with_2(called, run, saved, tmp_path):
-    good = saved("S", scores())
-    for out, said in [
-        (tmp_path / "no" / "R.npy", "no folder"),
-        (tmp_path, "is a folder"),
-    ]:
-        code, _, err = called("rerank", *MR, "--scores", good, "--out", out)
-        assert code == 2 and err.count("\n") == 1 and "--out" in err and said in err
+@pytest.mark.parametrize("place, said", [("no/R.npy", "no folder"), (".", "a folder")])
+def test_bad_places_end_with_2(called, saved, tmp_path, place, said):
+    words = ["--scores", saved("S", scores()), "--out", tmp_path / place]
+    code, _, err = called("rerank", *MR, *words)
+    assert code == 2 and err.count("\n") == 1 and "--out" in err and said in err
+    assert [p.name for p in tmp_path.iterdir()] == ["S.npy"]
+
+
+def test_a_bank_must_fit(run, saved):
     code, _, err = run(scores(), *MR, "--bank", saved("B", scores((5, 59))))
     assert code == 2 and "B.npy" in err and "60 captions" in err
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["B.npy", "S.npy"]
 
 
 def test_the_module_answers_and_loads_no_torch(saved, tmp_path):
