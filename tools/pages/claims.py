@@ -23,7 +23,6 @@ from . import (
     wide,
 )
 
-NAMES = ["claims.md"]
 TEST = "tests/book/test_pages.py"
 DATASETS = tuple(tables.DATASETS)
 #: rows that are held to a printed number, by the system it is of

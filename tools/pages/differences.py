@@ -16,7 +16,6 @@ from . import dataset_name, gain, name_of, sentence, stale_sentences, table, wid
 from .claims import PENDING
 from .landing import surprise
 
-NAMES = ["differences.md"]
 KINDS = ("variants", "pending", "exact", "ties", "none")
 
 

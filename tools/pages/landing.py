@@ -10,7 +10,6 @@ from rsir.experiments import tables
 
 from . import badge, dataset_name, name_of, spread, table, unprinted, wide
 
-NAMES = ["landing.md", "systems.md", "chapters.md"]
 WORDS = {
     "pessimistic": "ties against it",
     "released": "the released code's",
@@ -20,9 +19,9 @@ WORDS = {
 
 
 def render(root: Path) -> dict[str, str]:
-    heads = [one for one in tables.load(root / "results") if one.headline]
-    widest = surprise(root, heads)
-    parts = [finding(root, *widest) if widest else "", standing(heads)]
+    found = heads(root)
+    widest = surprise(root, found)
+    parts = [finding(root, *widest) if widest else "", standing(found)]
     return {
         "landing.md": "\n\n".join(part for part in parts if part),
         "systems.md": systems.sentence(root),
@@ -30,7 +29,9 @@ def render(root: Path) -> dict[str, str]:
     }
 
 
-# -- one model, two numbers -------------------------------------------
+def heads(root: Path) -> list:
+    """The rows of records that stand for a system."""
+    return [one for one in tables.load(root / "results") if one.headline]
 
 
 def protocol(root: Path) -> dict[str, dict]:
@@ -105,9 +106,6 @@ No paper's table says which of these it shows. Every number of this book
 does; [the protocol chapter](../notebooks/01_data_and_protocol.ipynb)
 tells why.
 :::::"""
-
-
-# -- where the systems stand ------------------------------------------
 
 
 def standing(heads: list) -> str:

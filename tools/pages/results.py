@@ -28,7 +28,6 @@ from . import (
     wide,
 )
 
-NAMES = ["results.md"]
 ASIDE = (
     " What is *selected on test* or measured on the *other gallery* shows what "
     "such a step does to a recall, and compares with no other row."

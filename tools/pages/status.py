@@ -5,8 +5,6 @@ from pathlib import Path
 
 from . import in_book, table
 
-NAMES = ["status.md"]
-
 
 def costs(root: Path) -> dict[str, dict]:
     """{chapter: what its last execution cost}, of chapters that exist."""

@@ -16,7 +16,6 @@ from . import dataset_name, system_name, table, wide
 from .landing import protocol, surprise
 from .status import costs
 
-NAMES = ["lectures.md", "day.md", "beforehand.md", "questions.md"]
 MISSING = "not in this edition"
 TEXTS = Path(__file__).parents[2] / "book/teach.yml"
 
