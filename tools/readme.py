@@ -68,7 +68,7 @@ def chapters_table(root: Path) -> str:
 
 def finding(root: Path) -> str:
     """What surprises most, in two sentences."""
-    if not (widest := landing.surprise(root, landing.heads(root))):
+    if not (widest := landing.surprise(landing.heads(root))):
         return ""
     dataset, system, values = widest
     return fold(
