@@ -31,7 +31,7 @@ def pictures(split, n=None):
 
 
 def test_a_split_holds_every_kind_and_five_captions(splits):
-    assert set(splits.train.labels) == set(toyscenes.kinds())
+    assert set(splits.train.labels) == set(toyscenes.KINDS)
     for split, n in zip(splits, SIZES):
         assert split.n_images == n and (split.counts() == 5).all()
         assert all(4 <= len(w) <= 6 for w in split.keywords)
@@ -87,9 +87,9 @@ def test_a_wrong_knob_is_named(tmp_path, name, value):
 
 def test_the_contact_sheet_shows_a_picture_of_each_kind(splits):
     sheet = toyscenes.contact_sheet(splits, columns=6, edge=64, gap=4)
-    array, rows = np.asarray(sheet), -(-len(toyscenes.kinds()) // 6)
+    array, rows = np.asarray(sheet), -(-len(toyscenes.KINDS) // 6)
     assert sheet.width == 6 * 68 + 4 and sheet.height > rows * 68
-    for k in range(len(toyscenes.kinds())):
+    for k in range(len(toyscenes.KINDS)):
         x, y = 4 + (k % 6) * 68, 4 + (k // 6) * (sheet.height - 4) // rows
         assert array[y : y + 64, x : x + 64].std() > 3
 

@@ -167,9 +167,7 @@ def forest(s):
         c.woods(gap - clear, radius, 0.22)
     if feature == "house":
         tint = s.pick(("gray", "red", "brown"))
-        turned = s.uniform(0, 3)
-        out = buildings.house(c, cx, cy, 16, 25, turned, roof(s.rng, tint), 6)
-        s.mark("house", out, colour=tint)
+        s.house("house", (cx, cy, 16, 25, s.uniform(0, 3)), tint, 6)
     if feature == "clearing":
         s.mark("clearing", ellipse(cx, cy, r * 0.85, r * 0.7))
     leaves = "brown" if foliage == "brownish" else foliage

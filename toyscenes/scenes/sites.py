@@ -118,11 +118,10 @@ def storage_tanks(s):
 
     for x, y in s.spots(s.number(0, 3) * 5, 24, 232):
         w, h = s.rng.uniform(12, 26, 2)
-        points = rect(x, y, w, h, angle)
-        free = not taken(x, y, 20, 26) and s.clear(points)
+        spot = (x, y, w, h, angle)
+        free = not taken(x, y, 20, 26) and s.clear(rect(*spot))
         if free and s.count("shed") < 3:
-            buildings.hall(c, x, y, w, h, angle, roof(s.rng, "gray"), 5)
-            s.mark("shed", points, colour="gray")
+            s.house("shed", spot, "gray", 5, build=buildings.hall)
     trees = s.chance(0.6)
     if trees:
         near = s.near_marks(5)

@@ -98,11 +98,10 @@ def sparse_residential(s):
         c.line([plot.at(size * 0.3, 0), near], 6, DRIVE)
         if s.rng.random() < 0.6:
             buildings.wing_house(c, x, y, size, facing, roof(s.rng, tint), 6)
-            out = rect(x, y, size, size * 0.8, facing)
+            s.mark("house", rect(x, y, size, size * 0.8, facing), colour=tint)
         else:
             spot = (x, y, size * 0.62, size, facing + math.pi / 2)
-            out = buildings.house(c, *spot, roof(s.rng, tint), 6)
-        s.mark("house", out, colour=tint)
+            s.house("house", spot, tint, 6)
         made += 1
         px, py = plot.at(-size * 0.75, -size * 0.45)
         basin = vehicles.kidney(px, py, 8, facing)
@@ -164,8 +163,7 @@ def church(s):
         u, v = yard.local(x, y)
         free = abs(u) >= 76 or abs(v) >= 92
         if free and road(x, y) >= 24 and s.clear(rect(x, y, w, h, angle), 4):
-            out = buildings.house(c, x, y, w, h, angle, roof(s.rng, name), 7)
-            s.mark("house", out, colour=name)
+            s.house("house", (x, y, w, h, angle), name, 7)
     close = s.near_marks(4)
     s.scatter(60, avoid=lambda x, y: close(x, y) or road(x, y) < 9)
     house = s.seen("church", colour)
