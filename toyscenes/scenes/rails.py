@@ -77,12 +77,10 @@ def railway_station(s):
         for rail in (-1.3, 1.3):
             c.line(frame.row(v + rail), 0.5, (176, 172, 168))
         if k % 2:
-            for d, wide, tint, height in (
-                (10, 9, (188, 184, 176), 1),
-                (6, 0.5, (212, 196, 120), None),
-            ):
-                edge = frame.points((-150, v + d), (150, v + d))
-                c.line(edge, wide, tint, height)
+            edge = frame.points((-150, v + 10), (150, v + 10))
+            c.line(edge, 9, (188, 184, 176), 1)
+            edge = frame.points((-150, v + 6), (150, v + 6))
+            c.line(edge, 0.5, (212, 196, 120))
     for k in s.rng.permutation(8)[:trains]:
         coaches = int(s.rng.integers(4, 8))
         room = max(0, 112 - coaches * 10.5)

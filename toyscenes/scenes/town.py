@@ -19,13 +19,11 @@ def dense_residential(s):
     wide = 11
     step = 2 * depth + 30 + wide
     trees = s.pick(("many", "few"))
-    v = -170 + s.uniform(0, step)
-    cross = s.uniform(-70, 70)
-    streets = []
-    while v < 190:
-        streets.append(v)
+    streets, cross = [-170 + s.uniform(0, step)], s.uniform(-70, 70)
+    while streets[-1] + step < 190:
+        streets.append(streets[-1] + step)
+    for v in streets:
         c.road(frame.row(v), wide, marks=False)
-        v += step
     c.road(frame.column(cross), wide, marks=False)
     for v in streets:
         for way in (-1, 1):
@@ -83,9 +81,8 @@ def sparse_residential(s):
     c.line(line, 11, (112, 111, 110), 0.0)
     c.line(line, 0.6, (196, 172, 92))
     pools = s.chance(0.4)
-    made = 0
     for _ in range(count * 20):
-        if made == count:
+        if s.count("house") == count:
             break
         x, y = s.rng.uniform(38, 218, 2)
         near = min(line, key=lambda p: (p[0] - x) ** 2 + (p[1] - y) ** 2)
@@ -102,7 +99,6 @@ def sparse_residential(s):
         else:
             spot = (x, y, size * 0.62, size, facing + math.pi / 2)
             s.house("house", spot, tint, 6)
-        made += 1
         px, py = plot.at(-size * 0.75, -size * 0.45)
         basin = vehicles.kidney(px, py, 8, facing)
         dry = math.hypot(px - near[0], py - near[1]) > 20
@@ -209,8 +205,7 @@ def resort(s):
             c.disc(x, y, 2.2, paint(s.rng, shade, 5), 2.5)
             s.mark("umbrella", spot, colour=shade)
     walls = [(0, -84, 150, 22, 14), (side * 98, 0, 22, 150, 12)]
-    if s.chance(0.6):
-        walls.append((0, 84, 150, 22, 14))
+    walls += [(0, 84, 150, 22, 14)] if s.chance(0.6) else []
     for u, v, w, h, tall in walls:
         s.block("hotel", *frame.at(u, v), w, h, angle, tint, tall, 6)
     s.street(across(angle, 112), 9, 44)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from toyscenes.drawing import buildings, fields, vehicles
+from toyscenes.drawing.canvas import doubled
 from toyscenes.drawing.geometry import Frame, across, rect
 from toyscenes.drawing.noise import crop, wavy
 from toyscenes.drawing.paint import paint
@@ -83,7 +84,7 @@ def bridge(s):
         c.woods(30 + 8 * crop(s.rng, "mottle") - field, 4.5, 0.25)
     _, v = fields.turned(over.angle)
     for d in offsets:
-        c.fell(np.abs(v - d) > lanes * 0.8 + 4)
+        c.plants *= doubled(np.abs(v - d) > lanes * 0.8 + 4)
     for d in offsets:
         line = across(over.angle, d)
         deck = over.rect(0, d, width + 18, lanes + 4)
