@@ -13,6 +13,7 @@ by more than a tenth are told: their ratios are rough.
 """
 
 import argparse
+import itertools
 import os
 import statistics
 import subprocess
@@ -52,15 +53,9 @@ def child(name: str, limit: float) -> float:
     # empty in place of missing: rsir sets only what is missing
     settings = {key: value or "" for key, value in environment.items()}
     command = [sys.executable, __file__, "--threads", str(threads)]
+    how = {"capture_output": True, "text": True, "check": True, "timeout": limit}
     try:
-        done = subprocess.run(
-            command,
-            env=os.environ | settings,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=limit,
-        )
+        done = subprocess.run(command, env=os.environ | settings, **how)
     except subprocess.TimeoutExpired:
         return limit
     return float(done.stdout.split()[-1])
@@ -69,22 +64,18 @@ def child(name: str, limit: float) -> float:
 def measure(rounds: int, loads: list[int], limit: float) -> dict:
     """{(setting, busy processes): seconds of each round}."""
     found = {(name, busy): [] for busy in loads for name in SETTINGS}
-    for _ in range(rounds):
-        for busy in loads:
-            beside = [
-                subprocess.Popen([sys.executable, "-c", LOOP]) for _ in range(busy)
-            ]
-            try:
-                for name in SETTINGS:
-                    found[name, busy].append(child(name, limit))
-                    print(
-                        f"{busy} busy, {name}: {found[name, busy][-1]:.1f} s",
-                        flush=True,
-                    )
-            finally:
-                for process in beside:
-                    process.kill()
-                    process.wait()
+    loop = [sys.executable, "-c", LOOP]
+    for _, busy in itertools.product(range(rounds), loads):
+        beside = [subprocess.Popen(loop) for _ in range(busy)]
+        try:
+            for name in SETTINGS:
+                seconds = child(name, limit)
+                found[name, busy].append(seconds)
+                print(f"{busy} busy, {name}: {seconds:.1f} s", flush=True)
+        finally:
+            for process in beside:
+                process.kill()
+                process.wait()
     return found
 
 
@@ -101,13 +92,13 @@ def main() -> None:
     print(f"{os.cpu_count()} cores, load before: {os.getloadavg()[0]:.1f}")
     child("own", 10 * asked.limit)  # scenes and features
     found = measure(asked.rounds, asked.busy, asked.limit)
-    quiet = statistics.median(found["own", min(asked.busy)])
+    first = found["own", min(asked.busy)]
+    quiet = statistics.median(first)
     print(f"{'busy':<6}{'setting':<12}{'seconds':>9}{'ratio':>8}   rounds")
     for (name, busy), seconds in found.items():
         middle = statistics.median(seconds)
         rounds = " ".join(f"{s:.1f}" for s in seconds)
         print(f"{busy:<6}{name:<12}{middle:>9.1f}{middle / quiet:>8.2f}   {rounds}")
-    first = found["own", min(asked.busy)]
     if max(first) > 1.1 * min(first):
         print("rough: the quiet times differ by more than a tenth")
 

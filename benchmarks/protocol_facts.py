@@ -53,13 +53,8 @@ def encoder_look(name):
 def tie_facts(scores, owner) -> dict:
     """Recalls of one matrix under every rule, mR with its interval."""
     found = compute_ranks(scores, owner)
-    report = metrics.evaluate_ranks(found)
-    return {
-        "recalls": {
-            rule: metrics.recalls_from_ranks(found, rule) for rule in metrics.TIES
-        },
-        "ci95_mR": report.ci95["mR"],
-    }
+    recalls = {rule: metrics.recalls_from_ranks(found, rule) for rule in metrics.TIES}
+    return {"recalls": recalls, "ci95_mR": metrics.evaluate_ranks(found).ci95["mR"]}
 
 
 def perfect_scores(split) -> np.ndarray:
@@ -73,12 +68,16 @@ def perfect_scores(split) -> np.ndarray:
 def choosing_facts(splits, models) -> dict:
     """Whether val is like test: what train has told of each.
 
-    Returns:
-        For val and test: "captions_in_train", "fresh_images", and mR
-        of each model on all images and on the fresh ones (None where
-        there are fewer than 100).
+    The mR of each model is of all images, and of the fresh ones; None where
+    there are fewer than 100.
     """
     inside, out = set(splits.train.captions), {}
+
+    def mR(model, part):
+        if part.n_images < 100:
+            return None
+        return metrics.evaluate(model.scores(part), part.owner, bootstrap=0).mR
+
     for split in (splits.val, splits.test):
         new = fresh(split, splits.train)
         parts = {"all": split, "fresh": split.subset(new)}
@@ -86,14 +85,7 @@ def choosing_facts(splits, models) -> dict:
             "captions_in_train": sum(c in inside for c in split.captions),
             "fresh_images": int(new.sum()),
             "mR": {
-                name: {
-                    kind: metrics.evaluate(
-                        model.scores(part), part.owner, bootstrap=0
-                    ).mR
-                    if part.n_images >= 100
-                    else None
-                    for kind, part in parts.items()
-                }
+                name: {kind: mR(model, part) for kind, part in parts.items()}
                 for name, model in models.items()
             },
         }
@@ -133,32 +125,27 @@ def show(found) -> None:
     )
     print(f"  mR: random {found['random']['mR']:.2f}, ceiling {top['mR']:.2f}")
     for name, each in found["choosing"].items():
+        inside, new = each["captions_in_train"], each["fresh_images"]
         print(
-            f"  {name}: {each['captions_in_train']} captions in train, "
-            f"{each['fresh_images']} fresh images; mR",
-            each["mR"],
+            f"  {name}: {inside} captions in train, {new} fresh images; mR", each["mR"]
         )
-    named = {"perfect": found["perfect"], **found["systems"]}
-    for name, each in named.items():
+    for name, each in {"perfect": found["perfect"], **found["systems"]}.items():
         row = " ".join(
             f"{rule} {r['mR']:.2f} ({r['i2t']['R@1']:.1f})"
             for rule, r in each["recalls"].items()
         )
         print(f"  {name}, mR (i2t R@1): {row}")
     for batch, each in found["false_negatives"].items():
+        share, batches = each["captions"], each["batches"]
         print(
-            f"  batch {batch:>3}: {each['captions']:.1f} % of the "
-            f"captions, {each['batches']:.1f} % of the batches"
+            f"  batch {batch:>3}: {share:.1f} % of captions, {batches:.1f} % of batches"
         )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument(
-        "dataset",
-        nargs="?",
-        default=os.environ.get("RSIR_DATASET", "toy"),
-    )
+    default = os.environ.get("RSIR_DATASET", "toy")
+    parser.add_argument("dataset", nargs="?", default=default)
     parser.add_argument("--encoder", help="e.g. efficientnet_lite0")
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
@@ -171,12 +158,11 @@ def main():
     show(found)
     if not args.write:
         return
-    words = ["python benchmarks/protocol_facts.py", found["dataset"]]
-    if args.encoder:
-        words.append(f"--encoder {args.encoder}")
+    encoder = f" --encoder {args.encoder}" if args.encoder else ""
     packages = ["numpy", "pillow"] + ["torch"] * bool(args.encoder)
+    command = f"python benchmarks/protocol_facts.py {found['dataset']}{encoder} --write"
     found |= {
-        "command": " ".join([*words, "--write"]),
+        "command": command,
         "versions": {
             "rsir": rsir.__version__,
             "python": platform.python_version(),

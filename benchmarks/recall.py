@@ -44,7 +44,7 @@ def loop_form(scores, owner, kind=None):
     return 100 * np.mean(recalls)
 
 
-def seconds(function, *args, repeats):
+def seconds(function, *args, repeats=1):
     """Best processor time of several calls, and the last result."""
     best = np.inf
     for _ in range(repeats):
@@ -63,9 +63,8 @@ def main():
     n_images = 250 if given.quick else 5000 if given.large else 1000
     repeats = 3 if given.large else 9
     owner = np.repeat(np.arange(n_images), 5)
-    free = np.random.default_rng(0).standard_normal(
-        (n_images, 5 * n_images), dtype=np.float32
-    )
+    shape = n_images, 5 * n_images
+    free = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
     matrices = {
         "no ties": free,
         "many ties": np.round(4 * free),
@@ -76,14 +75,12 @@ def main():
     for name, scores in matrices.items():
         read, _ = seconds(read_once, scores, repeats=repeats)
         count, ranks = seconds(compute_ranks, scores, owner, repeats=repeats)
-        loop, _ = seconds(loop_form, scores, owner, repeats=1)
+        loop, _ = seconds(loop_form, scores, owner)
         want = loop_form(scores, owner, kind="stable")
         got = recalls_from_ranks(ranks, "released")["mR"]
         assert abs(got - want) < 1e-9, (got, want)
-        print(
-            f"{name:>15} {1e3 * read:10.1f} {1e3 * count:9.1f} {1e3 * loop:8.0f}"
-            f" {loop / count:6.0f}"
-        )
+        times = f"{1e3 * read:10.1f} {1e3 * count:9.1f} {1e3 * loop:8.0f}"
+        print(f"{name:>15} {times} {loop / count:6.0f}")
 
 
 if __name__ == "__main__":

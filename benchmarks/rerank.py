@@ -16,9 +16,9 @@ copy of the matrix.
 """
 
 import argparse
-import time
 
 import numpy as np
+from recall import seconds
 
 from rsir.retrieval import rerank
 
@@ -44,16 +44,6 @@ def loop_form(scores, direction, kind=None):
     return new if direction == "i2t" else new.T
 
 
-def seconds(function, *args, repeats=1, **options):
-    """Best processor time of several calls, and the last result."""
-    best = np.inf
-    for _ in range(repeats):
-        start = time.process_time()
-        result = function(*args, **options)
-        best = min(best, time.process_time() - start)
-    return best, result
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a quarter of the images")
@@ -69,17 +59,14 @@ def main():
     totals = np.zeros(2)
     for name, scores in matrices.items():
         for direction in rerank.ANSWERS:
-            ours, got = seconds(
-                rerank.multivariate_rerank, scores, direction, repeats=5
-            )
+            mr = rerank.multivariate_rerank
+            ours, got = seconds(mr, scores, direction, repeats=5)
             loop, _ = seconds(loop_form, scores, direction)
             want = loop_form(scores, direction, kind="stable")
             assert np.allclose(got, want, rtol=1e-5, atol=1e-6), name
             totals += loop, ours
-            print(
-                f"{name:>15} {direction:>4} {1e3 * ours:8.0f}"
-                f" {1e3 * loop:8.0f} {loop / ours:6.0f}"
-            )
+            times = f"{1e3 * ours:8.0f} {1e3 * loop:8.0f}"
+            print(f"{name:>15} {direction:>4} {times} {loop / ours:6.0f}")
     print(f"MR, all: the arrays are {totals[0] / totals[1]:.0f} times faster")
     copy, _ = seconds(np.copy, free, repeats=5)
     ours, _ = seconds(rerank.ppsr, free, repeats=5)

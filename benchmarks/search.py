@@ -85,12 +85,7 @@ def reading(rows):
 
     words = rows.reshape(-1).view(np.uint64)
     floats = torch.from_numpy(words.view(np.float32))
-    readers = (
-        words.sum,
-        words.max,
-        floats.sum,
-        lambda: np.bitwise_xor.reduce(words),
-    )
+    readers = words.sum, words.max, floats.sum, lambda: np.bitwise_xor.reduce(words)
     with np.errstate(all="ignore"):
         return min(best(reader)[0] for reader in readers)
 
@@ -104,16 +99,10 @@ def counting(n, queries):
     query = np.ascontiguousarray(np.resize(queries, (passes, BITS // 8)))
     found = np.zeros(1, np.uintp)
 
+    asked, gallery, out = map(faiss.swig_ptr, (query, rows, found))
+
     def count():
-        faiss.hamming_count_thres(
-            faiss.swig_ptr(query),
-            faiss.swig_ptr(rows),
-            passes,
-            block,
-            0,
-            BITS // 8,
-            faiss.swig_ptr(found),
-        )
+        faiss.hamming_count_thres(asked, gallery, passes, block, 0, BITS // 8, out)
 
     return best(count)[0] * n / (passes * block)
 
@@ -126,10 +115,8 @@ def limits(rows, queries):
     for _ in range(REPEATS):  # in turn: the same conditions
         read = min(read, reading(rows))
         count = min(count, counting(n, queries))
-        one = itertools.cycle(range(len(queries)))
-        scan = min(
-            scan, best(lambda: index.search(queries[[next(one)]], PLANTED), 3)[0]
-        )
+        one = itertools.cycle(queries[:, None])
+        scan = min(scan, best(lambda: index.search(next(one), PLANTED), 3)[0])
     return {
         "n": n,
         "bits": BITS,
@@ -163,21 +150,17 @@ def one_kind(kind, rows, queries, exact):
     built = time.perf_counter() - start
     faiss.omp_set_num_threads(asking)
     each, (_, found) = best(lambda: index.search(queries, PLANTED), 3)
-    one = np.median(
-        [
-            best(  # each query once: none is warmed up
-                lambda: index.search(queries[[i]], PLANTED), 1
-            )[0]
-            for i in range(min(ASKED, len(queries)))
-        ]
-    )
+    singles = [  # each query once: none is warmed up
+        best(lambda query=query: index.search(query[None], PLANTED), 1)[0]
+        for query in queries[:ASKED]
+    ]
     return {
         "kind": kind,
         "n": len(rows),
         "build_seconds": built,
         "queries": len(queries),
         "queries_per_s": len(queries) / each,
-        "one_query_seconds": float(one),
+        "one_query_seconds": float(np.median(singles)),
         "bytes_per_code": index.nbytes() / len(rows),
         "recall_at_10": recall(found, exact),
         "factory": index.factory,
@@ -195,9 +178,8 @@ def scale(sizes, n_queries, graph_limit, float_limit, keep=None):
         facts["limits"].append(limits(rows, queries))
         exact = Index.build("binary-flat", rows).search(queries, PLANTED)[1]
         for kind in KINDS:
-            if n > (graph_limit if kind in GRAPHS else n):
-                continue
-            if n > (n if is_binary(kind) else float_limit):
+            graph, floats = kind in GRAPHS, not is_binary(kind)
+            if graph and n > graph_limit or floats and n > float_limit:
                 continue
             facts["table"].append(one_kind(kind, rows, queries, exact))
             show(facts["table"][-1], facts["limits"][-1])
@@ -208,28 +190,16 @@ def scale(sizes, n_queries, graph_limit, float_limit, keep=None):
 
 def show(row, bound):
     if row["kind"] == "binary-flat":
-        print(
-            f"\n{row['n']:,} codes; {bound['bandwidth_gb_s']:.1f} GB/s "
-            f"read, {bound['codes_counted_per_s'] / 1e6:,.0f} million "
-            "codes/s counted"
-            + (
-                f"; a scan is limited by {bound['limited_by']} and "
-                f"takes {bound['ratio']:.2f} of that"
-                if row["n"] >= 100_000
-                else ""
-            )
-        )
-        print(
-            f"{'':<13}{'queries/s':>10}{'one, ms':>9}{'B/code':>8}"
-            f"{'recall':>8}{'build, s':>9}"
-        )
-    print(
-        f"{row['kind']:<13}{row['queries_per_s']:>10,.0f}"
-        f"{1e3 * row['one_query_seconds']:>9.2f}"
-        f"{row['bytes_per_code']:>8.0f}{row['recall_at_10']:>8.1f}"
-        f"{row['build_seconds']:>9.1f}",
-        flush=True,
-    )
+        read, counted = bound["bandwidth_gb_s"], bound["codes_counted_per_s"] / 1e6
+        print(f"\n{row['n']:,} codes; {read:.1f} GB/s read, ", end="")
+        print(f"{counted:,.0f} million codes/s counted")
+        if row["n"] >= 100_000:
+            limit, ratio = bound["limited_by"], bound["ratio"]
+            print(f"a scan is limited by {limit} and takes {ratio:.2f} of that")
+        print("kind          queries/s  one, ms  B/code  recall build, s")
+    line = "{kind:<13}{queries_per_s:>10,.0f}{ms:>9.2f}{bytes_per_code:>8.0f}"
+    line += "{recall_at_10:>8.1f}{build_seconds:>9.1f}"
+    print(line.format(**row, ms=1e3 * row["one_query_seconds"]), flush=True)
 
 
 def writer(name, script="search.py"):
@@ -243,10 +213,9 @@ def writer(name, script="search.py"):
     from rsir.utils.io import atomic_write
 
     path = results_dir() / "search" / f"{name}.json"
+    words = ["python", f"benchmarks/{script}", *map(unplaced, sys.argv[1:])]
     about = {
-        "command": shlex.join(
-            ["python", f"benchmarks/{script}", *map(unplaced, sys.argv[1:])]
-        ),
+        "command": shlex.join(words),
         "commit": clean_commit(),
         "hardware": hardware(),
         "versions": versions() | {"faiss": load_faiss().__version__},
@@ -269,9 +238,8 @@ def in_large_pages():
     """Start anew with a malloc that asks Linux for large pages."""
     name, wanted = "GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"
     if sys.platform == "linux" and name not in os.environ:
-        os.execve(
-            sys.executable, [sys.executable, *sys.argv], os.environ | {name: wanted}
-        )
+        command = [sys.executable, *sys.argv]
+        os.execve(sys.executable, command, os.environ | {name: wanted})
 
 
 def main():
@@ -281,24 +249,16 @@ def main():
     add("--sizes", type=int, nargs="+", default=None, help="numbers of codes")
     add("--full", action="store_true", help="1,000 to 10,000,000")
     add("--queries", type=int, default=100)
-    add(
-        "--graph-limit",
-        type=int,
-        default=1_000_000,
-        help="no graphs above this size: they take long to build",
-    )
-    add(
-        "--float-limit",
-        type=int,
-        default=100_000,
-        help="no float indexes above this size: 512 bytes a row",
-    )
-    add(
-        "--threads",
-        type=int,
-        default=1,
-        help="to search; an index is built with all there are",
-    )
+    for name, default, meaning in (
+        (
+            "graph-limit",
+            1_000_000,
+            "no graphs above this size: they take long to build",
+        ),
+        ("float-limit", 100_000, "no float indexes above this size: 512 bytes a row"),
+        ("threads", 1, "to search; an index is built with all there are"),
+    ):
+        add(f"--{name}", type=int, default=default, help=meaning)
     add("--write", action="store_true", help="into results/search/")
     asked = parser.parse_args()
     load_faiss().omp_set_num_threads(asked.threads)
@@ -306,13 +266,9 @@ def main():
 
     torch.set_num_threads(asked.threads)  # the limit is of as many
     keep = writer("scale") if asked.write else None
-    scale(
-        asked.sizes or (FULL if asked.full else SIZES),
-        asked.queries,
-        asked.graph_limit,
-        asked.float_limit,
-        lambda facts: keep and keep({"threads": asked.threads} | facts),
-    )
+    sizes = asked.sizes or (FULL if asked.full else SIZES)
+    how = asked.queries, asked.graph_limit, asked.float_limit
+    scale(sizes, *how, lambda facts: keep and keep({"threads": asked.threads} | facts))
 
 
 if __name__ == "__main__":

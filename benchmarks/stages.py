@@ -163,15 +163,11 @@ def mR(ranks):
 def joined(parts):
     """Queries of several subsets as one; each has its own gallery."""
     first = np.cumsum([0] + [x.n_images for x in parts[:-1]])
-    sides = [
-        QueryRanks(
-            *(
-                np.concatenate([getattr(getattr(x, way), name) for x in parts])
-                for name in QueryRanks.__dataclass_fields__
-            )
-        )
-        for way in WAYS
-    ]
+    sides = []
+    for way in WAYS:
+        each = [vars(getattr(x, way)) for x in parts]
+        columns = {name: np.concatenate([x[name] for x in each]) for name in each[0]}
+        sides.append(QueryRanks(**columns))
     owner = [x.owner + n for x, n in zip(parts, first, strict=True)]
     return Ranks(*sides, np.concatenate(owner))
 
@@ -195,9 +191,8 @@ def of_runs(runs, dataset, split, n_images, depths, root=None):
     parts, each, places = subsets(splits, split, n_images), [], []
     for run in runs:
         model = trained(run, splits, dataset)
-        facts, found = zip(
-            *(of_subset(Timed(model, part), depths) for part in parts), strict=True
-        )
+        made = [of_subset(Timed(model, part), depths) for part in parts]
+        facts, found = zip(*made, strict=True)
         each.append(mean(facts))
         places.append({m: joined([x[m] for x in found]) for m in found[0]})
     out = mean(each)
@@ -221,7 +216,6 @@ def trained(run, splits, dataset):
 
 
 def main():
-
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
     runs = "run folders of trained cfitr, one a seed"
@@ -236,14 +230,11 @@ def main():
     load_faiss().omp_set_num_threads(1)
     to = f"{asked.dataset}-{asked.split}"
     keep = writer(to, "stages.py") if asked.write else None
-    facts = of_runs(
-        asked.run, asked.dataset, asked.split, asked.images, asked.depths, asked.root
-    )
+    what = asked.dataset, asked.split, asked.images, asked.depths, asked.root
+    facts = of_runs(asked.run, *what)
+    line = "mean: M = {M:<4} loses {loss:.2f} [{0:.2f}, {1:.2f}], {faster:.1f} times faster"
     for row in facts["coarse_to_fine"]:
-        print(
-            "mean: M = {M:<4} loses {loss:.2f} [{0:.2f}, {1:.2f}], "
-            "{faster:.1f} times faster".format(*row["loss_ci95"], **row)
-        )
+        print(line.format(*row["loss_ci95"], **row))
     if keep:
         keep(facts)
 

@@ -129,9 +129,8 @@ def main() -> None:
     print(f"{'choice':<20}{'img/cpu s':>10}{'time':>8}")
     first = None
     for name, changes in CHOICES.items():
-        found = speed(
-            step_of(changes, asked.size, asked.batch), asked.batch, asked.steps
-        )
+        step = step_of(changes, asked.size, asked.batch)
+        found = speed(step, asked.batch, asked.steps)
         first = first or found
         print(f"{name:<20}{found:>10.1f}{first / found:>7.1f}x")
 

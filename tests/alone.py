@@ -13,11 +13,8 @@ TWO = "-m torch.distributed.run --standalone --nproc-per-node 2".split()
 def start(*words, **env):
     """`python WORDS`, on the CPU, with the tests' helpers at hand."""
     paths = [str(TESTS), str(TESTS.parent), os.environ.get("PYTHONPATH", "")]
-    here = {
-        "CUDA_VISIBLE_DEVICES": "",
-        "PYTHONPATH": os.pathsep.join(paths),
-        "OMP_NUM_THREADS": "1",
-    }
+    here = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    here["PYTHONPATH"] = os.pathsep.join(paths)
     return subprocess.Popen(
         [sys.executable, *map(str, words)],
         cwd=TESTS.parent,

@@ -25,14 +25,11 @@ def facts(method, dataset, variant, seed, ranks, preset="cpu"):
     asked = config(method, preset, variant, seed=seed)
     seconds = {"features": 120.0, "train": 90.0, "evaluate": 1.5, "total": 211.5}
     machine = {"cpu": "a processor", "cores": 2, "simd": "AVX2"}
-    return {
+    given = {"dataset": dataset, "preset": preset, "variant": variant, "seed": seed}
+    options = " ".join(f"--{name} {value}" for name, value in given.items())
+    return given | {
         "method": method,
-        "dataset": dataset,
-        "variant": variant,
-        "preset": preset,
-        "seed": seed,
-        "command": f"rsir reproduce {method} --dataset {dataset} "
-        f"--preset {preset} --variant {variant} --seed {seed}",
+        "command": f"rsir reproduce {method} {options}",
         "commit": "0123456789abcdef",
         "data": {"train": "a", "val": "b", "test": "c"},
         "modules": {},

@@ -8,8 +8,6 @@ baseline looks for the sentence among the test scenes. Both files go to
 """
 
 import io
-import sys
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 from matplotlib.patches import FancyBboxPatch
@@ -27,8 +25,9 @@ EDGE, GAP, TOP = 1.5, 0.12, 0.62  # inches
 INK, FRAME, ACCENT = "#333333", "#b8bec6", "#0173b2"
 
 
-def save(picture: Image.Image, path: Path) -> None:
+def save(picture: Image.Image, name: str) -> None:
     """A PNG of 256 colours, a third of the size."""
+    path = OUT / name
     small = picture.convert("RGB").quantize(
         256, Image.Quantize.MAXCOVERAGE, 3, dither=Image.Dither.FLOYDSTEINBERG
     )
@@ -36,7 +35,7 @@ def save(picture: Image.Image, path: Path) -> None:
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size // 1024} kB")
 
 
-def search_box(fig, sentence: str, width: float, high: float) -> None:
+def search_box(fig, width: float, high: float) -> None:
     """A box with a magnifying glass and what was typed."""
     ax = fig.add_axes((0, 1 - TOP / high, 1, TOP / high))
     ax.set(xlim=(0, width), ylim=(0, TOP))
@@ -49,16 +48,16 @@ def search_box(fig, sentence: str, width: float, high: float) -> None:
     ax.add_patch(plt.Circle((x, y), 0.065, fill=False, ec=ACCENT, lw=2))
     handle = [x + 0.05, x + 0.13], [y - 0.05, y - 0.13]
     ax.plot(*handle, color=ACCENT, lw=2.6, solid_capstyle="round")
-    ax.text(x + 0.28, 0.33, sentence, size=13, color=INK, va="center")
+    ax.text(x + 0.28, 0.33, SENTENCE, size=13, color=INK, va="center")
 
 
-def query_picture(sentence: str, pictures: list) -> Image.Image:
-    """A sentence and the pictures that it finds, best first."""
+def query_picture(pictures: list) -> Image.Image:
+    """The sentence and the pictures that it finds, best first."""
     width = len(pictures) * (EDGE + GAP) + GAP
     high = TOP + EDGE + 2 * GAP
     fig = plt.figure(figsize=(width, high), facecolor="white", dpi=150)
     fig.set_layout_engine("none")
-    search_box(fig, sentence, width, high)
+    search_box(fig, width, high)
     label = {"va": "top", "color": "white", "size": 10, "weight": "bold"}
     circle = {"boxstyle": "circle,pad=0.25", "fc": ACCENT, "ec": "white"}
     for place, pixels in enumerate(pictures):
@@ -76,15 +75,15 @@ def query_picture(sentence: str, pictures: list) -> Image.Image:
     return Image.open(file)
 
 
-def main() -> int:
-    OUT.mkdir(parents=True, exist_ok=True)
+def main() -> None:
     splits = load_dataset("toy")
-    save(contact_sheet(splits, columns=11, edge=128), OUT / "toy_scenes.png")
+    save(contact_sheet(splits, columns=11, edge=128), "toy_scenes.png")
     found = search(baseline(splits), splits.test, SENTENCE, SHOWN)
-    pictures = [open_image(splits.test.images[i]) for i, _ in found]
-    save(query_picture(SENTENCE, pictures), OUT / "query.png")
-    return 0
+    save(
+        query_picture([open_image(splits.test.images[i]) for i, _ in found]),
+        "query.png",
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

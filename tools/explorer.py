@@ -21,6 +21,10 @@ from nbkit import ROOT
 from pages import system_name
 from PIL import Image
 
+from rsir.data import load_dataset, open_image
+from rsir.evaluation.metrics import recalls_from_ranks
+from rsir.experiments.records import load_records
+from rsir.models import config, methods
 from rsir.utils.io import atomic_write
 
 OUT = ROOT / "web/explorer"
@@ -29,7 +33,6 @@ HEAD = "window.rsirExplorer = "
 VERSION = 2
 EDGE, COLUMNS, QUALITY = 112, 15, 72
 TOP = 10
-DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 STAGES = {
     "first": "no second look",
     "joint": "its own second stage",
@@ -40,7 +43,7 @@ STAGES = {
 
 def packed(numbers) -> str:
     """Two digits of base 36 a number, below 1,296."""
-    return "".join(DIGITS[n // 36] + DIGITS[n % 36] for n in map(int, numbers))
+    return "".join(np.base_repr(n, 36).lower().zfill(2) for n in map(int, numbers))
 
 
 def unpacked(text: str) -> list[int]:
@@ -76,17 +79,11 @@ def scene_facts(split) -> dict:
 
 def owners(captions: list[list[int]], n_texts: int) -> list[list[int]]:
     """The pictures that each sentence was written for."""
-    found = [[] for _ in range(n_texts)]
-    for image, texts in enumerate(captions):
-        for text in texts:
-            found[text].append(image)
-    return found
+    return [[i for i, own in enumerate(captions) if t in own] for t in range(n_texts)]
 
 
 def sheet(split) -> Image.Image:
     """All test scenes on one picture, `COLUMNS` in a row."""
-    from rsir.data import open_image
-
     rows = -(-split.n_images // COLUMNS)
     page = Image.new("RGB", (COLUMNS * EDGE, rows * EDGE))
     for number, path in enumerate(split.images):
@@ -97,16 +94,12 @@ def sheet(split) -> Image.Image:
 
 def first_records() -> dict:
     """{method: its record} on toy scenes: fresh, headline, least seed."""
-    from rsir.experiments.records import load_records
-    from rsir.models import methods
-
-    found = {}
+    found, known = {}, methods()
     for run in load_records(dataset="toy"):
-        declared = methods().get(run.method)
-        headline = declared and run.variant == next(iter(declared.variants))
-        if headline and not run.stale():
+        rows = known[run.method].variants if run.method in known else ()
+        if run.variant == next(iter(rows), None) and not run.stale():
             found.setdefault(run.method, run)
-    return {name: found[name] for name in methods() if name in found}
+    return {name: found[name] for name in known if name in found}
 
 
 def stages(model, encoded, m: int) -> tuple[dict, float]:
@@ -115,7 +108,6 @@ def stages(model, encoded, m: int) -> tuple[dict, float]:
     m: candidates that the system's own second stage orders anew. The mR is
         that of its last stage, as in a record.
     """
-    from rsir.evaluation.metrics import recalls_from_ranks
     from rsir.retrieval import rerank
     from rsir.retrieval.two_stage import TwoStage
 
@@ -125,18 +117,15 @@ def stages(model, encoded, m: int) -> tuple[dict, float]:
     if m:
         made["joint"] = both.lists(scores, m)
     # the share term of MR needs scores that are all positive: left out
-    made["mr"] = {
-        side: rerank.multivariate_rerank(scores, side, w_sig=0.0)
-        for side in ("t2i", "i2t")
-    }
-    made["ppsr"] = dict.fromkeys(("t2i", "i2t"), rerank.ppsr(scores))
+    mr = rerank.multivariate_rerank
+    made["mr"] = {side: mr(scores, side, w_sig=0.0) for side in made["first"]}
+    made["ppsr"] = dict.fromkeys(made["first"], rerank.ppsr(scores))
     found = {name: (its["t2i"].T, its["i2t"]) for name, its in made.items()}
     return found, recalls_from_ranks(both.ranks(scores, m))["mR"]
 
 
 def system_facts(record, splits, scenes: dict) -> dict:
     """What the page knows about one system, trained once more."""
-    from rsir.models import config
     from rsir.training.trainer import train
 
     asked = config(record.method, record.preset, record.variant, seed=record.seed)
@@ -144,23 +133,25 @@ def system_facts(record, splits, scenes: dict) -> dict:
     # how far to read was chosen on val when the record was made
     m = record.facts.get("rescored", {}).get("k", 0)
     made, mR = stages(model, model.encode_split(splits.test, progress=False), m)
-    right = owners(scenes["captions"], len(scenes["texts"]))
-    facts = {name: getattr(record, name) for name in ("method", "variant", "seed")}
-    facts |= {"mR": round(mR, 2), "recorded": round(record.mR, 2)}
-    return facts | {
+    i2t = scenes["captions"]
+    t2i = owners(i2t, len(scenes["texts"]))
+    return {
+        "method": record.method,
+        "variant": record.variant,
+        "seed": record.seed,
+        "mR": round(mR, 2),
+        "recorded": round(record.mR, 2),
         "stages": {
-            name: {"t2i": lists(t2i, right), "i2t": lists(i2t, scenes["captions"])}
-            for name, (t2i, i2t) in made.items()
-        }
+            name: {"t2i": lists(both[0], t2i), "i2t": lists(both[1], i2t)}
+            for name, both in made.items()
+        },
     }
 
 
 def load(out: Path = OUT) -> dict | None:
     """What was made before; None if there is nothing of this version."""
     path = out / DATA
-    if not path.exists():
-        return None
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text("utf-8") if path.exists() else "{}"
     known = json.loads(text.removeprefix(HEAD).rstrip(";\n"))
     return known if known.get("version") == VERSION else None
 
@@ -172,14 +163,12 @@ def save(facts: dict, out: Path = OUT) -> None:
 
 def missing(known: dict | None) -> list[str]:
     """Systems with a record on toy scenes that the page lacks."""
-    have = {one["method"] for one in (known or {}).get("systems", ())}
+    have = {one["method"] for one in known["systems"]} if known else ()
     return [name for name in first_records() if name not in have]
 
 
 def make(names: list[str], known: dict | None, out: Path = OUT) -> dict:
     """Train `names`, put them beside what is known, write all."""
-    from rsir.data import load_dataset
-
     splits = load_dataset("toy")
     scenes, records = scene_facts(splits.test), first_records()
     if known and known["scenes"] != scenes:
@@ -187,7 +176,7 @@ def make(names: list[str], known: dict | None, out: Path = OUT) -> dict:
     if known is None or not (out / SHEET).exists():
         with atomic_write(out / SHEET, "wb") as file:
             sheet(splits.test).save(file, "JPEG", quality=QUALITY, optimize=True)
-    made = {one["method"]: one for one in (known or {}).get("systems", ())}
+    made = {one["method"]: one for one in known["systems"]} if known else {}
     for name in names:
         print(f"explorer: {name} ...", flush=True)
         made[name] = system_facts(records[name], splits, scenes)
@@ -208,11 +197,10 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--missing", action="store_true")
     args = parser.parse_args(argv)
     known = load()
-    names = args.systems or list(first_records())
-    if args.missing:
-        names = missing(known)
-        if known and not names and (OUT / SHEET).exists():
-            return 0
+    names = missing(known if args.missing else None)
+    if args.missing and known and not names and (OUT / SHEET).exists():
+        return 0
+    names = names if args.missing else args.systems or names
     facts = make(names, known if args.missing or args.systems else None)
     size = sum(p.stat().st_size for p in (OUT / DATA, OUT / SHEET))
     print(f"explorer: {len(facts['systems'])} systems, {size // 1024} kB")

@@ -16,33 +16,27 @@ import systems
 from nbkit import ROOT, template
 from pages import landing, results, table
 
-from rsir.experiments import tables
 from rsir.utils.io import atomic_write
-
-
-def heads(root: Path) -> list:
-    return [one for one in tables.load(root / "results") if one.headline]
 
 
 def results_table(root: Path) -> str:
     """The small table: headline rows of every data set."""
-    found = heads(root)
+    found = landing.heads(root)
     if not found:
         return results.EMPTY
     head = ["data set", "system", "encoders", "reported mR (range)", "ours, mR"]
-    lines = []
-    for one in found:
-        verdict = one.verdict()
-        lines.append(
-            [
-                pages.dataset_name(one.dataset),
-                pages.name_of(one),
-                pages.encoders(one),
-                pages.printed_range(verdict) if verdict else "–",
-                pages.spread(one),
-                verdict.outcome if verdict else pages.unprinted(one),
-            ]
-        )
+    lines = [
+        [
+            pages.dataset_name(one.dataset),
+            pages.name_of(one),
+            pages.encoders(one),
+            pages.printed_range(verdict) if verdict else "–",
+            pages.spread(one),
+            verdict.outcome if verdict else pages.unprinted(one),
+        ]
+        for one in found
+        for verdict in [one.verdict()]
+    ]
     about = (
         "Ours: mean over runs with different seeds, ± their standard deviation, "
         "number of runs in brackets; ties at their expectation. The encoders are not "
@@ -72,15 +66,9 @@ def chapters_table(root: Path) -> str:
     return table(["", "chapter", "what", "Colab"], lines)
 
 
-def systems_line(root: Path) -> str:
-    """Which of the four are in the book by now."""
-    return fold(systems.sentence(root))
-
-
 def finding(root: Path) -> str:
     """What surprises most, in two sentences."""
-    widest = landing.surprise(root, heads(root))
-    if widest is None:
+    if not (widest := landing.surprise(landing.heads(root))):
         return ""
     dataset, system, values = widest
     return fold(
@@ -102,23 +90,19 @@ def fill(text: str, name: str, body: str) -> str:
     Raises:
         ValueError: the marks are not there, once each.
     """
-    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    begin, end = f"<!-- {name}:begin -->\n", f"\n<!-- {name}:end -->"
     if text.count(begin) != 1 or text.count(end) != 1:
-        raise ValueError(f"README.md: {begin} ... {end} must stand once")
-    before, rest = text.split(begin)
-    after = rest.split(end)[1]
-    return f"{before}{begin}\n{body}\n{end}{after}"
+        raise ValueError(f"README.md: {begin}...{end} must stand once")
+    return text.split(begin)[0] + begin + body + end + text.split(end)[1]
 
 
 def filled(root: Path) -> tuple[str, str]:
     """(the README as it is, as it should be)."""
     text = (root / "README.md").read_text(encoding="utf-8")
     right = fill(text, "results", results_table(root))
-    more = {"chapters": chapters_table, "systems": systems_line, "finding": finding}
-    for name, make in more.items():
-        if f"<!-- {name}:begin -->" in text:
-            right = fill(right, name, make(root))
-    return text, right
+    right = fill(right, "chapters", chapters_table(root))
+    right = fill(right, "systems", fold(systems.sentence(root)))
+    return text, fill(right, "finding", finding(root))
 
 
 def main(argv: list[str]) -> int:

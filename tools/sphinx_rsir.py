@@ -40,28 +40,29 @@ def listed(block: list[str], at: int, always=False) -> list[str]:
     Without `always`, only where at least one item does hang: else a
     sentence with a colon would be taken for one.
     """
-    fits = [depth(line) == at and ITEM.match(line.strip()) for line in block]
-    items = [i for i, fit in enumerate(fits) if fit]
-    hangs = any(i + 1 < len(block) and depth(block[i + 1]) > at for i in items)
+    items = [
+        i
+        for i, line in enumerate(block)
+        if depth(line) == at and ITEM.match(line.strip())
+    ]
+    hangs = any(depth(line) > at for i in items for line in block[i + 1 : i + 2])
     if not items or not (hangs or always):
         return block
     out, inside = [], False
     for i, line in enumerate(block):
-        if depth(line) < at or not inside and i not in items:
-            out.append(line)
-            continue
         if i in items:
-            if not inside:
-                out.append("")
-            inside = True
             name, text = line.strip().split(": ", 1)
             names = ", ".join(f"``{n}``" for n in name.split(", "))
+            out += [] if inside else [""]
             out.append(f"{' ' * at}* {names}: {text}")
-        elif depth(line) > at:
+            inside = True
+        elif inside and depth(line) > at:
             out.append(f"{' ' * at}  {line.strip()}")
-        else:
+        elif inside and depth(line) == at:
             out += ["", line]
             inside = False
+        else:
+            out.append(line)
     return [*out, ""]
 
 
@@ -75,19 +76,15 @@ def joined_names(line: str) -> str:
 
 def chapter_link(line: str) -> str:
     """The file name of a chapter as a link, if the chapter exists."""
-
-    def link(found):
-        there = in_book(ROOT, found.group(1))
-        return f":doc:`/notebooks/{found.group(1)}`" if there else found.group()
-
-    return CHAPTER.sub(link, line)
+    for name in CHAPTER.findall(line):
+        if in_book(ROOT, name):
+            line = line.replace(f"notebooks/{name}.ipynb", f":doc:`/notebooks/{name}`")
+    return line
 
 
 def plain_bars(line: str) -> str:
     """Bars outside of code, which Sphinx would take for its own."""
-    pieces = line.split("`")
-    pieces[::2] = [piece.replace("|", "\\|") for piece in pieces[::2]]
-    return "`".join(pieces)
+    return re.sub(r"`[^`]*`|\|", lambda x: x[0].replace("|", "\\|", x[0] == "|"), line)
 
 
 def hanging_lists(lines: list[str]) -> list[str]:

@@ -36,12 +36,8 @@ def chapters(root: Path) -> list[Chapter]:
     """The chapters of the contents, in its order."""
     toc = root / "_toc.yml"
     known = yaml.safe_load(toc.read_text()) if toc.exists() else {}
-    names = [
-        chapter["file"]
-        for part in known.get("parts", ())
-        for chapter in part["chapters"]
-    ]
-    paths = [root / f"{n}.ipynb" for n in names if n.startswith("notebooks/")]
+    files = [x["file"] for part in known.get("parts", ()) for x in part["chapters"]]
+    paths = [root / f"{x}.ipynb" for x in files if x.startswith("notebooks/")]
     return [read(path) for path in paths if path.exists()]
 
 

@@ -23,15 +23,10 @@ from toyscenes.sheet import contact_sheet
 
 __all__ = [
     "DUPLICATES",
+    "KINDS",
     "SIMILARITY",
     "ToySceneError",
     "contact_sheet",
     "draw",
-    "kinds",
     "read",
 ]
-
-
-def kinds() -> tuple[str, ...]:
-    """The names of the scene kinds."""
-    return KINDS

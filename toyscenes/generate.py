@@ -8,7 +8,6 @@ are started by a command of their own: that needs nothing of the caller's
 notebooks and beside torch alike.
 """
 
-import io
 import json
 import os
 import re
@@ -39,22 +38,23 @@ class ToySceneError(ValueError):
     """A knob out of range, or a folder that cannot be used."""
 
 
-# knobs ----------------------------------------------------------------
 def check_knobs(seed, sizes, duplicates, similarity, size):
     """The knobs as a dict that JSON keeps as it is.
 
     Raises:
         ToySceneError: a knob is out of range.
     """
-    for name, value in (("duplicates", duplicates), ("similarity", similarity)):
-        if not 0 <= value <= 1:
-            _refuse(name, value, "a share from 0 to 1")
-    if len(sizes) != 3 or any(n < 1 or n != int(n) for n in sizes):
-        _refuse("sizes", sizes, "three whole numbers of pictures, each at least 1")
-    if seed < 0 or int(seed) != seed:
-        _refuse("seed", seed, "a whole number from 0 up")
-    if not 32 <= size <= 1024 or int(size) != size:
-        _refuse("size", size, "pixels from 32 to 1024")
+    three = len(sizes) == 3 and all(n >= 1 and n == int(n) for n in sizes)
+    share = "a share from 0 to 1"
+    for name, value, right, remedy in (
+        ("duplicates", duplicates, 0 <= duplicates <= 1, share),
+        ("similarity", similarity, 0 <= similarity <= 1, share),
+        ("sizes", sizes, three, "three whole numbers of pictures, each from 1 up"),
+        ("seed", seed, seed >= 0 and seed == int(seed), "a whole number from 0 up"),
+        ("size", size, 32 <= size <= 1024 and size == int(size), "32 to 1024 pixels"),
+    ):
+        if not right:
+            raise ToySceneError(f"toy scenes: {name} is {value}; give {remedy}")
     return {
         "seed": int(seed),
         "sizes": [int(n) for n in sizes],
@@ -62,10 +62,6 @@ def check_knobs(seed, sizes, duplicates, similarity, size):
         "similarity": float(similarity),
         "size": int(size),
     }
-
-
-def _refuse(name, value, remedy):
-    raise ToySceneError(f"toy scenes: {name} is {value}; give {remedy}")
 
 
 def folder_name(knobs):
@@ -77,7 +73,6 @@ def folder_name(knobs):
     )
 
 
-# one picture ----------------------------------------------------------
 def stream(seed, split, index, purpose):
     """A random generator for one purpose of one picture."""
     return np.random.default_rng([seed, split, index, purpose])
@@ -91,25 +86,18 @@ def kind_of(seed, split, index):
 
 
 def draw_picture(kind, seed, split, index, similarity, duplicates):
-    """Draw one picture and say what is on it.
+    """Draw one picture, and say what is on it.
 
-    Args:
-        kind: a name of `KINDS`.
-        seed, split, index: whole numbers that name the picture.
-        similarity: 0..1, likeness within a kind.
-        duplicates: 0..1, share of general or repeated captions.
-
-    Returns:
-        Pixels, uint8 `[256, 256, 3]`, and a dict with `label`,
-        `captions`, `keywords`, `objects`.
+    `seed`, `split` and `index` are whole numbers that name the picture; the
+    two shares are knobs. Returns pixels, uint8 `[256, 256, 3]`, and a dict
+    with `label`, `captions`, `keywords`, `objects`.
     """
     traits, layout, words = (
         stream(seed, split, index, k) for k in (_TRAITS, _LAYOUT, _WORDS)
     )
     stage = Scenery(kind, similarity, traits, layout)
     SCENES[kind](stage)
-    pixels = stage.c.finish()
-    return pixels, {
+    return stage.c.finish(), {
         "label": kind,
         "captions": describe(stage, words, duplicates),
         "keywords": keywords(stage),
@@ -131,21 +119,19 @@ def _make_one(folder, knobs, split, index):
         image = image.resize((size, size), Image.Resampling.LANCZOS)
         for item in record["objects"]:
             item["box"] = [round(v * size / SIZE, 1) for v in item["box"]]
-    data = io.BytesIO()
-    image.save(data, "JPEG", quality=QUALITY, subsampling=0)
     name = f"{SPLITS[split]}_{index:04d}_{kind.replace(' ', '_')}.jpg"
-    (folder / "images" / name).write_bytes(data.getvalue())
-    record = {**record, "filename": name, "bytes": data.tell()}
+    path = folder / "images" / name
+    image.save(path, "JPEG", quality=QUALITY, subsampling=0)
+    record |= {"filename": name, "bytes": path.stat().st_size}
     path = _record(folder, split, index)
     path.with_suffix(".tmp").write_text(json.dumps(record), encoding="utf-8")
-    os.replace(path.with_suffix(".tmp"), path)
+    path.with_suffix(".tmp").replace(path)
 
 
 def _record(folder, split, index):
     return folder / "records" / f"{split}-{index}.json"
 
 
-# a folder -------------------------------------------------------------
 def read(folder):
     """What is in a folder of toy scenes.
 
@@ -159,13 +145,12 @@ def read(folder):
             annotation, another version, a picture gone or cut short.
     """
     folder = Path(folder).expanduser()
-    notes = _whole(folder)
-    if notes is None:
-        raise ToySceneError(
-            f"{folder} holds no whole set of toy scenes of version "
-            f"{GENERATOR_VERSION}; draw it (again): python -m toyscenes {folder}"
-        )
-    return notes
+    if notes := _whole(folder):
+        return notes
+    raise ToySceneError(
+        f"{folder} holds no whole set of toy scenes of version "
+        f"{GENERATOR_VERSION}; draw it (again): python -m toyscenes {folder}"
+    )
 
 
 def _whole(folder):
@@ -173,12 +158,10 @@ def _whole(folder):
         notes = json.loads((folder / ANNOTATION).read_text(encoding="utf-8"))
         with os.scandir(folder / "images") as entries:
             sizes = {e.name: e.stat().st_size for e in entries}
-        whole = (
-            notes["version"] == GENERATOR_VERSION
-            and len(notes["images"]) == sum(notes["knobs"]["sizes"])
-            and all(sizes.get(r["filename"]) == r["bytes"] for r in notes["images"])
-        )
-        return notes if whole else None
+        same = notes["version"] == GENERATOR_VERSION
+        same &= len(notes["images"]) == sum(notes["knobs"]["sizes"])
+        same &= all(sizes.get(r["filename"]) == r["bytes"] for r in notes["images"])
+        return notes if same else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -224,7 +207,7 @@ def draw(
 def holds(folder, knobs):
     """Whether a folder is whole and was drawn with these knobs."""
     notes = _whole(folder)
-    return notes is not None and notes["knobs"] == knobs
+    return bool(notes) and notes["knobs"] == knobs
 
 
 def _refuse_others(folder):
@@ -245,12 +228,10 @@ def _draw_aside(folder, knobs, workers):
         if left == aside or _left_long_ago(left):
             shutil.rmtree(left, ignore_errors=True)
     jobs = _jobs(knobs)
-    workers = workers or min(_cores(), 8, 1 + len(jobs) // 60)
     try:
         (aside / "images").mkdir(parents=True)
         (aside / "records").mkdir()
-        if workers > 1:
-            _in_processes(aside, knobs, workers, len(jobs))
+        _in_processes(aside, knobs, workers, len(jobs))
         for job in jobs:
             if not _record(aside, *job).exists():  # no process has drawn it
                 _make_one(aside, knobs, *job)
@@ -258,7 +239,7 @@ def _draw_aside(folder, knobs, workers):
         shutil.rmtree(aside / "records")
         if not holds(folder, knobs):  # nobody else was quicker
             shutil.rmtree(folder, ignore_errors=True)
-            os.replace(aside, folder)
+            aside.replace(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     seconds = time.perf_counter() - start
@@ -278,52 +259,38 @@ def _jobs(knobs):
     return [(split, i) for split, n in enumerate(knobs["sizes"]) for i in range(n)]
 
 
-def _cores():
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-# processes ------------------------------------------------------------
-_COMMAND = (
-    "import json, sys; from toyscenes.generate import draw_share; "
-    "draw_share(*json.loads(sys.argv[1]))"
-)
-
-
 def _in_processes(aside, knobs, workers, total):
     """Draw in several processes; what fails is left to the caller."""
+    affinity = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
+    workers = workers or min(len(affinity(0)), 8, 1 + total // 60)
+    if workers < 2:
+        return
     home = str(Path(__file__).resolve().parents[1])
     paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
     threads = dict(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     environment = {**os.environ, **threads, "PYTHONPATH": os.pathsep.join(paths)}
     quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    code = "import toyscenes.generate as g; g.draw_share(*g.json.loads(g.sys.argv[1]))"
+    lively = sys.stdout is not None and sys.stdout.isatty()
     running = []
     try:
         for share in range(workers):
             job = json.dumps([str(aside), knobs, share, workers])
-            command = [sys.executable, "-c", _COMMAND, job]
+            command = [sys.executable, "-c", code, job]
             running.append(subprocess.Popen(command, env=environment, **quiet))
-        _watch(running, aside / "images", total)
+        while any(process.poll() is None for process in running):
+            if lively:
+                done = len(os.listdir(aside / "images"))
+                print(f"\rtoy scenes: {done:,} of {total:,} drawn", end="", flush=True)
+            time.sleep(0.2)
     except OSError:
         pass
     finally:
         for process in running:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-
-
-def _watch(running, images, total):
-    """Wait for the processes; count along on a terminal."""
-    lively = sys.stdout is not None and sys.stdout.isatty()
-    while any(process.poll() is None for process in running):
+            process.kill()
+            process.wait()
         if lively:
-            done = sum(1 for _ in os.scandir(images))
-            print(f"\rtoy scenes: {done:,} of {total:,} drawn", end="", flush=True)
-        time.sleep(0.2)
-    if lively:
-        print("\r", end="")
+            print("\r", end="")
 
 
 def draw_share(folder, knobs, share, shares):
@@ -341,18 +308,13 @@ def _annotate(aside, knobs, jobs):
     for number, (split, index) in enumerate(jobs):
         record = json.loads(_record(aside, split, index).read_text(encoding="utf-8"))
         captions = record.pop("captions")
-        first = number * len(captions)
-        sentences = [
+        ids = [number * len(captions) + k for k in range(len(captions))]
+        record |= {"split": SPLITS[split], "imgid": number, "sentids": ids}
+        record["sentences"] = [
             {"raw": text, "tokens": text.split()[:-1], "imgid": number, "sentid": k}
-            for k, text in enumerate(captions, first)
+            for k, text in zip(ids, captions)
         ]
-        place = {
-            "split": SPLITS[split],
-            "imgid": number,
-            "sentids": [s["sentid"] for s in sentences],
-            "sentences": sentences,
-        }
-        images.append({**record, **place})
+        images.append(record)
     notes = {"dataset": "toy", "version": GENERATOR_VERSION, "knobs": knobs}
     with open(aside / ANNOTATION, "w", encoding="utf-8") as out:
         json.dump({**notes, "images": images}, out, separators=(",", ":"))

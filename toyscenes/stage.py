@@ -25,29 +25,17 @@ class Mark:
 
 @dataclass(frozen=True)
 class Thing:
-    """Something that a caption can name.
+    """Something that a caption can name; adjectives hold for all of it."""
 
-    Attributes:
-        label: a key of `words.NOUNS`.
-        count: number of boxes meant; 0 for stuff (grass, water) and
-            for crowds that nobody counts (trees).
-        colour, size, shape: adjectives that hold for all of them.
-        place: where it is, if it is in one place.
-        row: whether the things stand in a row or in rows.
-        whole: whether these are all the boxes of the label; if not,
-            the colour must be said.
-        crowd: about how many there are, when captions say it vaguely.
-    """
-
-    label: str
-    count: int = 0
+    label: str  # a key of `words.NOUNS`
+    count: int = 0  # boxes meant; 0 for stuff (grass) and for crowds (trees)
     colour: str = ""
     size: str = ""
     shape: str = ""
-    place: str = ""
-    row: bool = False
-    whole: bool = True
-    crowd: int = 0
+    place: str = ""  # where it is, if it is in one place
+    row: bool = False  # whether the things stand in a row or in rows
+    whole: bool = True  # all boxes of the label; if not, the colour must be said
+    crowd: int = 0  # about how many, when captions say it vaguely
 
 
 @dataclass(frozen=True)
@@ -62,27 +50,18 @@ class Link:
 
 @dataclass
 class Stage:
-    """One picture in the making.
-
-    Attributes:
-        kind: the scene kind.
-        similarity: 0..1, how often an attribute takes the value that is
-            typical of the kind.
-        traits: random generator of the attributes.
-        rng: random generator of everything else.
-    """
+    """One picture in the making."""
 
     kind: str
-    similarity: float
-    traits: np.random.Generator
-    rng: np.random.Generator
+    similarity: float  # 0..1: how often an attribute has its typical value
+    traits: np.random.Generator  # of the attributes
+    rng: np.random.Generator  # of everything else
     marks: list = field(default_factory=list)
     things: list = field(default_factory=list)
     links: list = field(default_factory=list)
     cut: dict = field(default_factory=dict)
     c: Canvas | None = None
 
-    # attributes -------------------------------------------------------
     def pick(self, options):
         """One of some options; the first is the typical one."""
         typical = self.traits.random() < self.similarity
@@ -101,7 +80,6 @@ class Stage:
         chosen = bool(self.traits.random() < share)
         return share >= 0.5 if typical else chosen
 
-    # layout -----------------------------------------------------------
     def uniform(self, low, high):
         """A number that no caption speaks of."""
         return float(self.rng.uniform(low, high))
@@ -116,25 +94,21 @@ class Stage:
         self.c = Canvas(self.rng, base, foliage)
         return self.c
 
-    # ground truth -----------------------------------------------------
     def fits(self, points, margin=2.0):
         """Whether all the points lie inside the picture."""
         x0, y0, x1, y1 = bounds(points)
-        low, high = margin, SIZE - margin
-        return x0 >= low and y0 >= low and x1 <= high and y1 <= high
+        return min(x0, y0) >= margin and max(x1, y1) <= SIZE - margin
 
     def mark(self, label, points, **attributes):
         """Record an object, if at least 0.6 of its box can be seen."""
         x0, y0, x1, y1 = bounds(points)
-        u0, v0 = max(x0, 0.0), max(y0, 0.0)
-        u1, v1 = min(x1, float(SIZE)), min(y1, float(SIZE))
-        seen = max(u1 - u0, 0.0) * max(v1 - v0, 0.0)
-        if seen < 0.6 * (x1 - x0) * (y1 - y0) or seen < 4:
-            if seen > 0:
-                self.cut[label] = self.cut.get(label, 0) + 1
-            return
-        box = tuple(round(float(v), 1) for v in (u0, v0, u1, v1))
-        self.marks.append(Mark(label, box, attributes))
+        box = [min(max(float(v), 0.0), float(SIZE)) for v in (x0, y0, x1, y1)]
+        seen = (box[2] - box[0]) * (box[3] - box[1])
+        if seen >= max(0.6 * (x1 - x0) * (y1 - y0), 4):
+            box = tuple(round(v, 1) for v in box)
+            self.marks.append(Mark(label, box, attributes))
+        elif seen > 0:
+            self.cut[label] = self.cut.get(label, 0) + 1
 
     def mark_area(self, label, area, **attributes):
         """Record what lies where the field `area` is negative."""
@@ -157,7 +131,6 @@ class Stage:
             for m in self.marks
         )
 
-    # facts ------------------------------------------------------------
     def seen(self, label, colour="", size="", shape="", row=False):
         """State the marked objects of a label (None if there are none).
 

@@ -29,11 +29,8 @@ REDIRECT = re.compile(r'http-equiv="Refresh" content="0; url=([^"]+)"')
 
 
 def every_page() -> list[str]:
-    return sorted(
-        path.relative_to(HTML).as_posix()
-        for path in HTML.rglob("*.html")
-        if "_static" not in path.relative_to(HTML).parts
-    )
+    names = (path.relative_to(HTML).as_posix() for path in HTML.rglob("*.html"))
+    return sorted(name for name in names if "_static/" not in name)
 
 
 @functools.cache
@@ -50,9 +47,9 @@ def pages() -> list[str]:
 @contextmanager
 def served(folder: Path):
     """The address of `folder`, served on this machine."""
-    quiet = {"log_message": lambda *_: None}
-    handler = type("Quiet", (http.server.SimpleHTTPRequestHandler,), quiet)
-    handler = functools.partial(handler, directory=str(folder))
+    kind = http.server.SimpleHTTPRequestHandler
+    quiet = type("Quiet", (kind,), {"log_message": lambda *_: None})
+    handler = functools.partial(quiet, directory=str(folder))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
@@ -77,17 +74,16 @@ def site(built):
 
 @pytest.fixture(scope="module")
 def browser():
-    found = os.environ.get("RSIR_CHROMIUM") or next(
-        filter(None, map(shutil.which, BROWSERS)), None
-    )
-    if not found:
+    found = [os.environ.get("RSIR_CHROMIUM"), *map(shutil.which, BROWSERS)]
+    if not any(found):
         skip_or_fail("no Chromium or Chrome on this machine")
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
         skip_or_fail("playwright is not installed")
+    path = next(filter(None, found))
     with sync_playwright() as play:
-        one = play.chromium.launch(executable_path=found, args=FLAGS)
+        one = play.chromium.launch(executable_path=path, args=FLAGS)
         yield one
         one.close()
 
@@ -113,10 +109,8 @@ class Visit:
 
 
 LOOK = """() => ({
-  ids: [...document.querySelectorAll('[id],a[name]')]
-    .map(e => e.id || e.name),
-  links: [...document.querySelectorAll('a[href]')]
-    .map(e => e.href),
+  ids: [...document.querySelectorAll('[id],a[name]')].map(e => e.id || e.name),
+  links: [...document.querySelectorAll('a[href]')].map(e => e.href),
   images: [...document.images].map(e => [
     e.currentSrc || e.src,
     e.hasAttribute('alt') && !/\\.(png|jpg|svg)$/.test(e.alt),

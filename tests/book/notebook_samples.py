@@ -5,24 +5,21 @@ import io
 from pathlib import Path
 
 import nbformat
+import numpy as np
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 from nbkit import execute, template
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 NAME = "02_sample.ipynb"
 VERDICT = "mR against its reported range: reached\n"
 
 
-def picture(signed=True) -> str:
-    """A PNG, signed by matplotlib or by nobody."""
-    file = io.BytesIO()
-    image = Image.new("RGB", (4, 4), "green")
-    if signed:
-        import matplotlib.pyplot as plt
-
-        plt.imsave(file, image)
-    else:
-        image.save(file, format="PNG")
+def picture(size=4, signed=True) -> str:
+    """A PNG of noise, signed as matplotlib does or by nobody."""
+    pixels = np.random.default_rng(0).integers(0, 255, (size, size, 3), np.uint8)
+    by, file = PngImagePlugin.PngInfo(), io.BytesIO()
+    by.add_text("Software", "Matplotlib version 3" if signed else "another")
+    Image.fromarray(pixels).save(file, "PNG", pnginfo=by)
     return base64.b64encode(file.getvalue()).decode()
 
 
@@ -89,10 +86,6 @@ def put(out):
     return lambda nb: plain(nb).outputs.append(out)
 
 
-def show(kind, data):
-    return put(shown(kind, data))
-
-
 def add(*cells):
     return lambda nb: nb.cells.extend(cells)
 
@@ -105,28 +98,22 @@ def prose(text):
     return add(new_markdown_cell(text))
 
 
-def of_tag(tag, **changes):
-    return lambda nb: by_tag(nb, tag).update(changes)
+def change(find, **changes):
+    """`find`: a function of the notebook, or the tag of the cell."""
+    tagged = (lambda nb: by_tag(nb, find)) if isinstance(find, str) else find
+    return lambda nb: tagged(nb).update(changes)
 
 
-def of_plain(**changes):
-    return lambda nb: plain(nb).update(changes)
-
-
-def of_first(**changes):
-    return lambda nb: nb.cells[0].update(changes)
+def first(nb):
+    return nb.cells[0]
 
 
 def prints(tag, *texts):
-    return of_tag(tag, outputs=[said(text) for text in texts])
+    return change(tag, outputs=[said(text) for text in texts])
 
 
 def tags(tag, *new):
-    return lambda nb: by_tag(nb, tag).metadata.update(tags=list(new))
-
-
-def metadata(**values):
-    return lambda nb: plain(nb).metadata.update(values)
+    return change(tag, metadata={"tags": list(new)})
 
 
 def python_version(nb):
@@ -176,8 +163,8 @@ OUTPUTS = {
     ],
 }
 BAD = [(rule, put(out)) for rule, outs in OUTPUTS.items() for out in outs] + [
-    ("executed", of_plain(execution_count=None)),
-    ("executed", of_plain(execution_count=40)),
+    ("executed", change(plain, execution_count=None)),
+    ("executed", change(plain, execution_count=40)),
     ("verdicts", tags("verdict-live", "nbval-check-output")),
     ("verdicts", tags("verdict-record", "nbval-check-output")),
     ("verdicts", tags("verdict-live", "verdict-live")),
@@ -189,18 +176,18 @@ BAD = [(rule, put(out)) for rule, outs in OUTPUTS.items() for out in outs] + [
     ("forbidden", prose("![a picture](https://a.io/b.png)")),
     ("forbidden", prose("<img src='a.png'>")),
     ("forbidden", prose("![a](data:image/png;base64,AAAA)")),
-    ("pictures", of_first(attachments={"a.png": {"image/png": "AAAA"}})),
+    ("pictures", change(first, attachments={"a.png": {"image/png": "AAAA"}})),
     ("pictures", undescribed),
-    ("tags", metadata(tags=["nbval-skip"])),
-    ("shared_cells", of_tag("bootstrap", source="!pip install rsir")),
-    ("shared_cells", of_tag("badge", source="[Colab](https://a.io)")),
+    ("tags", change(plain, metadata={"tags": ["nbval-skip"]})),
+    ("shared_cells", change("bootstrap", source="!pip install rsir")),
+    ("shared_cells", change("badge", source="[Colab](https://a.io)")),
     ("shared_cells", tags("bootstrap", "hide-input")),
     ("shared_cells", late_bootstrap),
     ("shared_cells", add(code(template.bootstrap(), tags=["bootstrap"]))),
-    ("quiet_metadata", metadata(execution={"iopub.status.busy": "now"})),
+    ("quiet_metadata", change(plain, metadata={"execution": {}})),
     ("quiet_metadata", python_version),
-    ("anatomy", of_first(source="A chapter")),
-    ("anatomy", of_first(source="# A chapter")),
+    ("anatomy", change(first, source="A chapter")),
+    ("anatomy", change(first, source="# A chapter")),
     ("anatomy", add(*[new_markdown_cell("More.") for _ in range(30)])),
     ("anatomy", tags("knobs")),
     ("anatomy", tags("cost")),

@@ -1,20 +1,16 @@
 """The page "Score your own matrix": its code runs and is right."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-PAGE = Path(__file__).parents[2] / "book" / "evaluate.md"
+from nbkit import ROOT
 
 
 @pytest.fixture(scope="module")
 def names():
-    code = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    space = {}
-    for cell in code:
-        exec(cell, space)
+    page, space = (ROOT / "book/evaluate.md").read_text("utf-8"), {}
+    exec("\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL)), space)
     return space
 
 

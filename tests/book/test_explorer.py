@@ -1,6 +1,7 @@
 """What the explorer shows is what the systems found."""
 
 import re
+from itertools import product
 from types import SimpleNamespace
 
 import explorer
@@ -42,7 +43,7 @@ def test_a_system_joins_those_that_are_there(monkeypatch, tmp_path):
         made.append(record.name)
         return {"method": record.name, "stages": {}}
 
-    monkeypatch.setattr("rsir.data.load_dataset", lambda name: splits)
+    monkeypatch.setattr(explorer, "load_dataset", lambda name: splits)
     monkeypatch.setattr(explorer, "first_records", lambda: records)
     monkeypatch.setattr(explorer, "system_facts", facts)
     assert explorer.missing(None) == ["linear"]
@@ -69,9 +70,6 @@ def test_a_system_joins_those_that_are_there(monkeypatch, tmp_path):
     assert explorer.load(tmp_path / "nowhere") is None
 
 
-# -- what is stored ---------------------------------------------------
-
-
 def test_stored_scenes_are_the_toy_scenes():
     assert KNOWN["systems"], "run make explorer"
     assert KNOWN["scenes"] == explorer.scene_facts(load_dataset("toy").test)
@@ -87,26 +85,22 @@ def test_a_stored_system_is_whole_and_near_its_record(one):
     run = explorer.first_records()[one["method"]]
     known = recalls_from_ranks(run.ranks(), "expected")
     assert abs(one["mR"] - known["mR"]) < 3.0, "run make explorer"
-    scenes = KNOWN["scenes"]
-    items = {"i2t": len(scenes["texts"]), "t2i": len(scenes["kinds"])}
-    right = {
-        "i2t": scenes["captions"],
-        "t2i": explorer.owners(scenes["captions"], items["i2t"]),
-    }
     assert "first" in one["stages"] and set(one["stages"]) <= set(KNOWN["stages"])
-    for name, both in one["stages"].items():
-        for side, good in right.items():
-            rows = np.reshape(explorer.unpacked(both[side]), (len(good), WIDTH))
-            assert rows[:, 0].min() >= 1 and rows[:, 0].max() <= items[side]
-            assert rows[:, 1:].max() < items[side]
-            for (place, *top), own in zip(rows, good, strict=True):
-                assert len(set(top)) == explorer.TOP
-                # a right item in the top ten stands where the place says
-                at = [i for i, x in enumerate(top, 1) if x in own]
-                assert place == at[0] if at else place > explorer.TOP
-            if (name, side) == ("first", "i2t"):
-                ours = 100 * np.mean(rows[:, 0] <= 10)
-                assert abs(ours - known["i2t"]["R@10"]) < 8
+    captions = KNOWN["scenes"]["captions"]
+    of_texts = explorer.owners(captions, len(KNOWN["scenes"]["texts"]))
+    right = {"i2t": (captions, len(of_texts)), "t2i": (of_texts, len(captions))}
+    for name, side in product(one["stages"], right):
+        good, items = right[side]
+        rows = explorer.unpacked(one["stages"][name][side])
+        rows = np.reshape(rows, (len(good), WIDTH))
+        assert 1 <= rows[:, 0].min() <= rows[:, 0].max() <= items > rows[:, 1:].max()
+        for (place, *top), own in zip(rows, good, strict=True):
+            assert len(set(top)) == explorer.TOP
+            # a right item in the top ten stands where the place says
+            at = [i for i, x in enumerate(top, 1) if x in own]
+            assert place == at[0] if at else place > explorer.TOP
+        if (name, side) == ("first", "i2t"):
+            assert abs(100 * np.mean(rows[:, 0] <= 10) - known["i2t"]["R@10"]) < 8
 
 
 def test_the_page_has_what_the_script_asks_for():

@@ -27,9 +27,8 @@ def known():
 
 def answers(known, method, stage, way, query) -> list[int]:
     (one,) = [s for s in known["systems"] if s["method"] == method]
-    numbers = explorer.unpacked(one["stages"][stage][way])
-    width = explorer.TOP + 1
-    return numbers[query * width : (query + 1) * width]
+    width = 2 * (explorer.TOP + 1)  # two digits a number
+    return explorer.unpacked(one["stages"][stage][way][query * width :][:width])
 
 
 def shown(page, method) -> list[str]:
@@ -41,9 +40,8 @@ def shown(page, method) -> list[str]:
 
 
 def test_every_system_answers(page, known):
-    found = page.eval_on_selector_all(
-        ".ex-system", "all => all.map(e => e.dataset.system)"
-    )
+    script = "all => all.map(e => e.dataset.system)"
+    found = page.eval_on_selector_all(".ex-system", script)
     assert found == [one["method"] for one in known["systems"]]
     for method in found:
         assert len(shown(page, method)) == explorer.TOP
@@ -72,10 +70,8 @@ def test_a_second_look_shows_before_and_after(page, known):
     page.select_option("#ex-stage", "ppsr")
     query = int(page.input_value("#ex-sentence"))
     for one in known["systems"]:
-        before, after = (
-            answers(known, one["method"], stage, "t2i", query)[0]
-            for stage in ("first", "ppsr")
-        )
+        before, *_ = answers(known, one["method"], "first", "t2i", query)
+        after, *_ = answers(known, one["method"], "ppsr", "t2i", query)
         said = page.inner_text(f"[data-system={one['method']}] .ex-place")
         assert f"at place {before} before, {after} after" in said
         assert len(shown(page, one["method"])) == 2 * explorer.TOP

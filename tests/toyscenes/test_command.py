@@ -24,16 +24,7 @@ def test_the_package_needs_numpy_and_pillow_only():
 
 def test_a_folder_that_the_readers_of_data_sets_take(tmp_path, capsys):
     out = tmp_path / "scenes"
-    knobs = [
-        "--sizes",
-        "4,2,2",
-        "--duplicates",
-        "0.5",
-        "--size",
-        "64",
-        "--workers",
-        "1",
-    ]
+    knobs = "--sizes 4,2,2 --duplicates 0.5 --size 64 --workers 1".split()
     assert main([str(out), *knobs]) == 0
     assert capsys.readouterr().out.startswith("toy scenes: 8 pictures drawn in")
     assert sorted(p.name for p in out.iterdir()) == ["dataset_toy.json", "images"]

@@ -1,8 +1,8 @@
 """What a notebook of this book must be: one rule, one function.
 
 A rule takes a `Case` and yields short sentences; none means that it is
-kept. `tests/book/test_notebooks_guard.py` runs the rules over every notebook,
-and each rule over a sample that breaks it.
+kept. `tests/book/test_notebooks.py` runs the rules over every notebook, and each
+rule over a sample that breaks it.
 """
 
 import ast
@@ -29,27 +29,18 @@ VERDICT = re.compile(
 )
 ROOTS = "home root Users tmp work content mnt media opt srv usr var private data"
 ROOTS = "|".join([*ROOTS.split(), "scratch", "gpfs", "nfs"])
+PATH = rf"(?<![\w.:/<~-])/(?:{ROOTS})/[\w.-]+|(?-i:\b[A-Z]:\\\w)|file://"
+ELSEWHERE = r"!\[[^\]]*\]\(\s*<?(?:https?:)?//|<img\b"
+LOADED = r"""<(?:script|link|img|iframe)\b[^>]*(?:src|href)=["']?(?:https?:)?//"""
 #: (where it is looked for, pattern, complaint)
 FORBIDDEN = [
-    (
-        "source output",
-        rf"(?<![\w.:/<~-])/(?:{ROOTS})/[\w.-]+|(?-i:\b[A-Z]:\\\w)|file://",
-        "names a path of one machine",
-    ),
+    ("source output", PATH, "names a path of one machine"),
     ("output", r"\bnp\.(?:float|int|bool|str)\w*\(", "prints a bare NumPy scalar"),
     ("output", r"\r", "stores a moving progress bar"),
-    (
-        "markdown",
-        r"!\[[^\]]*\]\(\s*<?(?:https?:)?//|<img\b",
-        "shows a picture from elsewhere",
-    ),
+    ("markdown", ELSEWHERE, "shows a picture from elsewhere"),
     ("source output", r"data:image/|data:application/", "embeds a file"),
     ("output", r"<svg", "embeds a picture in its text"),
-    (
-        "output",
-        r"""<(?:script|link|img|iframe)\b[^>]*(?:src|href)=["']?(?:https?:)?//""",
-        "loads something from outside",
-    ),
+    ("output", LOADED, "loads something from outside"),
 ]
 CELLS, CODE, WORDS, EXERCISES = (25, 45), (12, 25), (800, 2400), (2, 3)
 LONG_CELL, USUAL_CELL, WIDTH = 20, 12, 75
@@ -82,11 +73,14 @@ def where(case: Case, cell) -> str:
     return f"cell {place} ({head[:40]})"
 
 
-def text_of(out) -> str:
-    """All text that an output shows."""
-    data = out.get("data", {})
-    shown = [str(value) for kind, value in data.items() if kind.startswith("text/")]
-    return out.get("text", "") + "\n".join([*out.get("traceback", ()), *shown])
+def printed(cell) -> str:
+    """All text that the outputs of a cell show."""
+    said = []
+    for out in cell.get("outputs", ()):
+        data = out.get("data", {}).items()
+        said += [out.get("text", ""), *out.get("traceback", ())]
+        said += [str(value) for kind, value in data if kind.startswith("text/")]
+    return "\n".join(filter(None, said))
 
 
 def outputs(case: Case) -> Iterator[tuple]:
@@ -96,12 +90,9 @@ def outputs(case: Case) -> Iterator[tuple]:
 
 
 def executed(case: Case) -> Iterator[str]:
-    counts = [c.get("execution_count") for c in case.code]
-    for cell, count in zip(case.code, counts, strict=True):
-        if not count:
-            yield f"{where(case, cell)} has code and was not executed"
-    if all(counts) and counts != list(range(1, len(counts) + 1)):
-        yield "the cells were not executed once each, in order"
+    for number, cell in enumerate(case.code, 1):
+        if (count := cell.get("execution_count")) != number:
+            yield f"{where(case, cell)} has the count {count}, not {number}: run all"
 
 
 def fresh(case: Case) -> Iterator[str]:
@@ -122,11 +113,12 @@ def verdicts(case: Case) -> Iterator[str]:
     if int(case.name[:2]) < 2:
         return
     for tag in ("verdict-live", "verdict-record"):
-        if not case.tagged(tag):
+        cells = case.tagged(tag)
+        if not cells:
             yield f"no cell has the tag {tag}"
-        for cell in case.tagged(tag):
-            said = "\n".join(map(text_of, cell.get("outputs", ())))
-            if "nbval-check-output" not in tags_of(cell):
+        for cell in cells:
+            said = printed(cell)
+            if cell not in checked:
                 yield f"{where(case, cell)} is a verdict nbval skips"
             if not VERDICT.search(said):
                 yield f"{where(case, cell)} prints no verdict line"
@@ -143,8 +135,7 @@ def clean_outputs(case: Case) -> Iterator[str]:
 
 def forbidden(case: Case) -> Iterator[str]:
     for cell in case.nb.cells:
-        said = "\n".join(map(text_of, cell.get("outputs", ())))
-        texts = {"source": cell.source, "output": said}
+        texts = {"source": cell.source, "output": printed(cell)}
         texts["markdown"] = cell.source if cell.cell_type == "markdown" else ""
         for places, pattern, complaint in FORBIDDEN:
             for place in places.split():
@@ -152,10 +143,10 @@ def forbidden(case: Case) -> Iterator[str]:
                     yield f"{where(case, cell)} {complaint}: {found.group()!r}"
 
 
-def drawn_by_us(png: bytes) -> bool:
-    """Whether matplotlib wrote this PNG (it signs its files)."""
+def drawn_by_us(png: str) -> bool:
+    """Whether matplotlib wrote this PNG in base64 (it signs its files)."""
     try:
-        with Image.open(io.BytesIO(png)) as picture:
+        with Image.open(io.BytesIO(base64.b64decode(png))) as picture:
             signed = picture.info.get("Software", "")
             return picture.format == "PNG" and signed.startswith("Matplotlib")
     except (OSError, SyntaxError, ValueError):
@@ -170,7 +161,7 @@ def pictures(case: Case) -> Iterator[str]:
     for cell, out in outputs(case):
         for kind, value in out.get("data", {}).items():
             if kind == "image/png":
-                if not drawn_by_us(base64.b64decode(value)):
+                if not drawn_by_us(value):
                     yield f"{where(case, cell)} holds a foreign picture"
                 alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
                 if len(alt.split()) < 3:
@@ -230,14 +221,14 @@ def anatomy(case: Case) -> Iterator[str]:
 
 def short_cells(case: Case) -> Iterator[str]:
     own = [c for c in case.code if "bootstrap" not in tags_of(c)]
-    lengths = [len(c.source.strip().splitlines()) for c in own]
-    for cell, length in zip(own, lengths, strict=True):
-        if length > LONG_CELL:
-            yield f"{where(case, cell)} has {length} lines"
-        for line in cell.source.splitlines():
-            if len(line) > WIDTH:
-                yield f"{where(case, cell)}: a line of {len(line)}"
-    long = sum(length > USUAL_CELL for length in lengths)
+    long = 0
+    for cell in own:
+        lines = cell.source.strip().splitlines()
+        long += len(lines) > USUAL_CELL
+        if len(lines) > LONG_CELL:
+            yield f"{where(case, cell)} has {len(lines)} lines"
+        if (width := max(map(len, lines))) > WIDTH:
+            yield f"{where(case, cell)}: a line of {width}"
     if long > 0.3 * len(own):
         yield f"{long} of {len(own)} cells have over {USUAL_CELL} lines"
 

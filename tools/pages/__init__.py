@@ -1,9 +1,8 @@
 """Generated parts of the book, one module a page.
 
-A module has `NAMES`, the fragments that it makes, and
-`render(root) -> {name: Markdown text}`. It must work when there is nothing
-to report yet. `tools/book.py` writes the fragments to `book/_generated/`,
-from where the pages in `book/` include them.
+A module has `render(root) -> {name: Markdown text}`, which must work when
+there is nothing to report yet. `tools/book.py` writes these fragments to
+`book/_generated/`, from where the pages in `book/` include them.
 """
 
 from pathlib import Path
@@ -35,6 +34,11 @@ def wide(text: str, column: str = "") -> str:
     return f"{{{kinds}}}\n{text}"
 
 
+def joined(parts) -> str:
+    """The parts that are not empty, as paragraphs."""
+    return "\n\n".join(part for part in parts if part)
+
+
 def sentence(text: str) -> str:
     """Folded to one line, with a capital and a full stop."""
     text = " ".join(text.split()).rstrip(".")
@@ -43,10 +47,9 @@ def sentence(text: str) -> str:
 
 def badge(outcome: str) -> str:
     """An outcome as a coloured word."""
-    kinds = {"reached": "reached", "holds": "reached"} | dict.fromkeys(
-        FAILURES, "below"
-    )
-    return f"[{outcome}]{{.verdict .{kinds.get(outcome, 'incomparable')}}}"
+    kind = "below" if outcome in FAILURES else "incomparable"
+    kind = "reached" if outcome in ("reached", "holds") else kind
+    return f"[{outcome}]{{.verdict .{kind}}}"
 
 
 def linked(source: str, name: str = "") -> str:
@@ -99,10 +102,10 @@ def encoders(runs: tables.Runs) -> str:
     learns = start and config.get("stages_trained", True)
     seen = f"above {start} learns" if learns else "frozen"
     said = {None: "all of it learns", 0: "frozen", 1: "last block learns"}
-    said = said.get(layers, f"last {layers} blocks learn")
-    if config["text_encoder"] in ("gru", "uniskip"):
-        said = "learns"
-    return f"`{config['image_encoder']}` ({seen}), `{config['text_encoder']}` ({said})"
+    read = said.get(layers, f"last {layers} blocks learn")
+    image, text = config["image_encoder"], config["text_encoder"]
+    read = "learns" if text in ("gru", "uniskip") else read
+    return f"`{image}` ({seen}), `{text}` ({read})"
 
 
 def printed_range(verdict: Verdict) -> str:

@@ -7,7 +7,6 @@ the package, not a second time under the part.
 import ast
 from pathlib import Path
 
-NAMES = ["api.md"]
 ROOMS = {
     "data": "Data sets, and a reader's own",
     "encoders": "Encoders: pictures and sentences to vectors",

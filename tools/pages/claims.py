@@ -14,6 +14,7 @@ from . import (
     dataset_name,
     gain,
     in_book,
+    joined,
     linked,
     name_of,
     sentence,
@@ -23,7 +24,6 @@ from . import (
     wide,
 )
 
-NAMES = ["claims.md"]
 TEST = "tests/book/test_pages.py"
 DATASETS = tuple(tables.DATASETS)
 #: rows that are held to a printed number, by the system it is of
@@ -114,18 +114,16 @@ def render(root: Path) -> dict[str, str]:
     found = tables.load(root / "results")
     known = load_claims()
     made = {claim.id: outcomes(found, claim, root) for claim in known}
-    parts = [summary(made)]
-    for method in dict.fromkeys(claim.method for claim in known):
-        parts.append(paper(root, [c for c in known if c.method == method], made))
-    parts += stale_sentences(found)
-    return {"claims.md": "\n\n".join(part for part in parts if part)}
+    papers = [
+        paper(root, [c for c in known if c.method == method], made)
+        for method in dict.fromkeys(claim.method for claim in known)
+    ]
+    return {"claims.md": joined([summary(made), *papers, *stale_sentences(found)])}
 
 
 def summary(made: dict) -> str:
     words = [one.verdict.outcome for found in made.values() for one in found]
-    counts = ", ".join(
-        f"{word} {words.count(word)}" for word in OUTCOMES if word in words
-    )
+    counts = ", ".join(f"{x} {words.count(x)}" for x in OUTCOMES if x in words)
     with_one = sum(bool(found) for found in made.values())
     text = f"{len(made)} claims, {with_one} of them with a verdict from records."
     return f"{text} Verdicts: {counts}." if counts else text
@@ -177,18 +175,15 @@ def printed_numbers(ranges: list[Claim], made: dict) -> str:
         ]
     head = ["claim", "verdict: row, mR", "printed (range)", "data set"]
     notes = [f"- `{c.id}`: {sentence(c.note)}" for c in ranges if c.note]
-    parts = [wide(table(head, lines), "first"), "\n".join(notes)]
-    if why:
-        parts.append("Below its range, and why:\n\n" + "\n".join(dict.fromkeys(why)))
-    return "\n\n".join(part for part in parts if part)
+    below = ["Below its range, and why:", "\n".join(dict.fromkeys(why))] if why else []
+    return joined([wide(table(head, lines), "first"), "\n".join(notes), *below])
 
 
 def statement(root: Path, claim: Claim, found: list[Outcome]) -> str:
     """A claim that one thing is better than another, or on cost."""
     title = claim.line or claim.id.partition("-")[2].replace("-", " ")
-    said = claim.text
-    if claim.value is not None:
-        said += f" Printed: {claim.value:+.2f} {claim.quantity} on {claim.dataset}."
+    printed = f" Printed: {claim.value or 0:+.2f} {claim.quantity} on {claim.dataset}."
+    said = claim.text + ("" if claim.value is None else printed)
     parts = [
         f"(claim-{claim.id})=\n### {title[:1].upper()}{title[1:]}",
         f"{said} Source: {'; '.join(map(linked, claim.sources))}.",
@@ -197,8 +192,7 @@ def statement(root: Path, claim: Claim, found: list[Outcome]) -> str:
         f"*Note:* {sentence(claim.note)}" if claim.note else "",
     ]
     if not found:
-        parts.append(f"*Outcome:* {pending(claim)}.")
-        return "\n\n".join(part for part in parts if part)
+        return joined([*parts, f"*Outcome:* {pending(claim)}."])
     lines = [
         [dataset_name(one.dataset), badge(one.verdict.outcome), one.numbers]
         for one in found
@@ -208,8 +202,7 @@ def statement(root: Path, claim: Claim, found: list[Outcome]) -> str:
         for name in ("rsicd", "ucm", "rsitmd")
         if name not in {one.dataset for one in found}
     ]
-    interval = "" if claim.id == SHORT_LIST else " [95 %]"
-    head = ["data set", "outcome", f"gain{interval}"]
+    head = ["data set", "outcome", "gain" if claim.id == SHORT_LIST else "gain [95 %]"]
     parts += [f"*Rows:* {found[0].row}", wide(table(head, lines))]
     for one in found:
         name = dataset_name(one.dataset)
@@ -217,7 +210,7 @@ def statement(root: Path, claim: Claim, found: list[Outcome]) -> str:
             parts += [f"*{name}:* {sentence(note)}" for note in one.verdict.notes[1:]]
         if one.verdict.declared:
             parts.append(f"*Declared for {name}:* {one.verdict.declared}")
-    return "\n\n".join(part for part in parts if part)
+    return joined(parts)
 
 
 def chapters(root: Path, claim: Claim) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import systems
 import yaml
+from nbkit import ROOT
 
 from rsir.experiments import tables
 
@@ -16,20 +17,16 @@ from . import dataset_name, gain, name_of, sentence, stale_sentences, table, wid
 from .claims import PENDING
 from .landing import surprise
 
-NAMES = ["differences.md"]
 KINDS = ("variants", "pending", "exact", "ties", "none")
 
 
-def load(root: Path) -> list[dict]:
+def load() -> list[dict]:
     """The entries; a test holds them to their form."""
-    path = root / "book/differences.yml"
-    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else []
+    return yaml.safe_load((ROOT / "book/differences.yml").read_text("utf-8"))
 
 
 def render(root: Path) -> dict[str, str]:
-    entries = load(root)
-    if not entries:
-        return {"differences.md": "No difference is listed."}
+    entries = load()
     found = tables.load(root / "results")
     effects = {entry["id"]: gains(entry, found) for entry in entries}
     parts = [counted(entries, effects)]
@@ -77,20 +74,19 @@ def shown(root: Path, entry: dict, found: list, effects: list) -> str:
         *(f"**Effect:** {sentence(known[k])}" for k in ("exact", "none") if k in known),
     ]
     if "ties" in known:
-        parts.append(ties(root, found))
+        parts.append(ties([one for one in found if one.headline]))
     if "pending" in known:
         parts.append(f"**Effect** ({known['pending']}): {PENDING}.")
-    if "variants" in known:
-        says = " ".join(known["says"].split())
+    says = " ".join(known.get("says", "").split())
+    if effects:
         head = ["data set", "gain [95 %]", "seeds"]
-        if effects:
-            parts += [
-                f"**Effect**, {says}, in points of mR with the 95 % interval of the "
-                "paired difference:",
-                wide(table(head, effects, right=head[1:])),
-            ]
-        else:
-            parts.append(f"**Effect** ({says}): {PENDING}.")
+        parts += [
+            f"**Effect**, {says}, in points of mR with the 95 % interval of the "
+            "paired difference:",
+            wide(table(head, effects, right=head[1:])),
+        ]
+    elif "variants" in known:
+        parts.append(f"**Effect** ({says}): {PENDING}.")
     if proof := entry.get("test"):
         parts.append(f"*Proved by* `{proof.removesuffix('::*')}`.")
     return "\n\n".join(parts)
@@ -101,11 +97,9 @@ def gains(entry: dict, found: list) -> list[list[str]]:
 
     A dagger marks a gain with a row of records that are stale.
     """
-    if "variants" not in entry["effect"]:
-        return []
-    sides = [tuple(key) for key in entry["effect"]["variants"]]
+    sides = [tuple(key) for key in entry["effect"].get("variants", ())]
     lines = []
-    for dataset in tables.DATASETS:
+    for dataset in tables.DATASETS if sides else ():
         pair = tables.paired(found, *sides, dataset)
         if not isinstance(pair, str):
             both = [tables.pick(found, key, dataset) for key in sides]
@@ -115,25 +109,20 @@ def gains(entry: dict, found: list) -> list[list[str]]:
     return lines
 
 
-def ties(root: Path, found: list) -> str:
+def ties(heads: list) -> str:
     """What the released rule does to the headline rows."""
-    heads = [one for one in found if one.headline]
-    widest = surprise(root, heads)
+    widest = surprise(heads)
     if widest is None:
         return f"**Effect:** {PENDING}."
     dataset, system, values = widest
-    text = (
-        f"**Effect:** on {dataset_name(dataset)} the rule alone moves the i2t R@1 of "
-        f"{system} from {min(values.values()):.1f} to {max(values.values()):.1f}."
-    )
-    if not heads:
-        return text
     lines = []
     for one in heads:
         both = [f"{one.mean(rule)['mR']:.2f}" for rule in ("expected", "released")]
         lines.append([dataset_name(one.dataset), name_of(one, dagger=False), *both])
     head = ["data set", "system", "mR, expected", "mR, released"]
     return (
-        f"{text} In the mean of the six recalls, and with a stable sort, less is left "
-        "of it:\n\n" + wide(table(head, lines, right=head[2:]))
+        f"**Effect:** on {dataset_name(dataset)} the rule alone moves the i2t R@1 of "
+        f"{system} from {min(values.values()):.1f} to {max(values.values()):.1f}. In "
+        "the mean of the six recalls, and with a stable sort, less is left of it:\n\n"
+        + wide(table(head, lines, right=head[2:]))
     )

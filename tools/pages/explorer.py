@@ -4,7 +4,6 @@ from pathlib import Path
 
 from . import system_name, table
 
-NAMES = ["explorer.md"]
 EMPTY = (
     "No system has a recorded run on toy scenes yet, so there is nothing to explore."
 )

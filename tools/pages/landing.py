@@ -8,9 +8,8 @@ import systems
 from rsir.evaluation.metrics import TIES
 from rsir.experiments import tables
 
-from . import badge, dataset_name, name_of, spread, table, unprinted, wide
+from . import badge, dataset_name, joined, name_of, spread, table, unprinted, wide
 
-NAMES = ["landing.md", "systems.md", "chapters.md"]
 WORDS = {
     "pessimistic": "ties against it",
     "released": "the released code's",
@@ -20,17 +19,19 @@ WORDS = {
 
 
 def render(root: Path) -> dict[str, str]:
-    heads = [one for one in tables.load(root / "results") if one.headline]
-    widest = surprise(root, heads)
-    parts = [finding(root, *widest) if widest else "", standing(heads)]
+    found = heads(root)
+    widest = surprise(found)
+    parts = [finding(root, *widest) if widest else "", standing(found)]
     return {
-        "landing.md": "\n\n".join(part for part in parts if part),
+        "landing.md": joined(parts),
         "systems.md": systems.sentence(root),
         "chapters.md": chapters(root),
     }
 
 
-# -- one model, two numbers -------------------------------------------
+def heads(root: Path) -> list:
+    """The rows of records that stand for a system."""
+    return [one for one in tables.load(root / "results") if one.headline]
 
 
 def protocol(root: Path) -> dict[str, dict]:
@@ -41,35 +42,15 @@ def protocol(root: Path) -> dict[str, dict]:
     }
 
 
-def surprise(root: Path, heads: list):
-    """(data set, system, {rule: i2t R@1}) where the rule moves most.
-
-    From the ranks of headline rows on real data; before there are any,
-    from the facts of chapter 01.
-    """
-    known = [
-        (
-            one.dataset,
-            name_of(one, dagger=False),
-            {rule: one.mean(rule)["i2t"]["R@1"] for rule in TIES},
-        )
-        for one in heads
-        if one.dataset != "toy"
-    ] or [
-        (
-            dataset,
-            "the ridge baseline" if name == "ridge" else f"a linear map on `{name}`",
-            {rule: its["recalls"][rule]["i2t"]["R@1"] for rule in TIES},
-        )
-        for dataset, facts in protocol(root).items()
-        for name, its in facts["systems"].items()
-        if dataset != "toy"
-    ]
-
-    def moved(one):
-        return max(one[2].values()) - min(one[2].values())
-
-    return max(known, key=moved, default=None)
+def surprise(heads: list):
+    """(data set, system, {rule: i2t R@1}) of the row that the rule moves most."""
+    known = []
+    for one in heads:
+        values = {rule: one.mean(rule)["i2t"]["R@1"] for rule in TIES}
+        known.append((one.dataset, name_of(one, dagger=False), values))
+    real = [one for one in known if one[0] != "toy"]
+    moved = [max(one[2].values()) - min(one[2].values()) for one in real]
+    return real[moved.index(max(moved))] if real else None
 
 
 def finding(root: Path, dataset: str, system: str, values: dict) -> str:
@@ -105,9 +86,6 @@ No paper's table says which of these it shows. Every number of this book
 does; [the protocol chapter](../notebooks/01_data_and_protocol.ipynb)
 tells why.
 :::::"""
-
-
-# -- where the systems stand ------------------------------------------
 
 
 def standing(heads: list) -> str:

@@ -3,7 +3,6 @@
 Until there is a record the page says so.
 """
 
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from . import (
     dataset_name,
     encoders,
     gain,
+    joined,
     linked,
     name_of,
     printed_range,
@@ -27,8 +27,8 @@ from . import (
     unprinted,
     wide,
 )
+from .landing import protocol
 
-NAMES = ["results.md"]
 ASIDE = (
     " What is *selected on test* or measured on the *other gallery* shows what "
     "such a step does to a recall, and compares with no other row."
@@ -96,41 +96,34 @@ def data_set(root: Path, found: list) -> str:
         parts += [RERANKED, *recall_tables(root, again)]
     parts += [steps(found), *cost(found), commands(found), runs(found)]
     parts += [attempts(root, found[0].dataset), *stale_sentences(found)]
-    return "\n\n".join(part for part in parts if part)
-
-
-# -- recalls ----------------------------------------------------------
+    return joined(parts)
 
 
 def recall_tables(root: Path, found: list, ranks=None) -> list[str]:
     """mR a row, then its six recalls; `ranks` adds chance and ceiling."""
     if not found:
         return []
-    lines, six = [], []
+    rows = []
     for one in found:
         low, high = one.interval()
         released = f"{one.mean('released')['mR']:.2f}"
-        lines.append([name_of(one), spread(one), f"{low:.2f} to {high:.2f}", released])
-        six.append([name_of(one), *recalls(one.mean())])
+        facts = [spread(one), f"{low:.2f} to {high:.2f}", released]
+        rows.append(([name_of(one), *facts], one.mean()))
     if ranks is not None:  # no run stands behind these
-        chance = {"random ranking": random_baseline(ranks.owner)}
-        best = {"ceiling": ceiling(root, found[0].dataset, ranks)}
-        for name, values in (chance | best).items():
-            at = 0 if name in chance else len(lines)
-            if values:
-                lines.insert(at, [name, f"{values['mR']:.2f}", "–", "–"])
-                six.insert(at, [name, *recalls(values)])
+        chance, best = random_baseline(ranks.owner), ceiling(root, found, ranks)
+        rows.insert(0, (["random ranking", f"{chance['mR']:.2f}", "–", "–"], chance))
+        rows += [(["ceiling", f"{best['mR']:.2f}", "–", "–"], best)] if best else []
+    six = [
+        [line[0], *(f"{known[side][name]:.2f}" for side, name in RECALLS)]
+        for line, known in rows
+    ]
     head = ["system", "mR", "95 %", "mR, released ties"]
     names = [f"{side} {name}" for side, name in RECALLS]
     return [
         encoders_line(found),
-        wide(table(head, lines, right=head[1:])),
+        wide(table(head, [line for line, _ in rows], right=head[1:])),
         wide(table(["system", *names], six, right=names)),
     ]
-
-
-def recalls(known: dict) -> list[str]:
-    return [f"{known[side][name]:.2f}" for side, name in RECALLS]
 
 
 def encoders_line(found: list) -> str:
@@ -145,19 +138,14 @@ def encoders_line(found: list) -> str:
     return f"Encoders of {share}: {'; '.join([common, *parts])}."
 
 
-def ceiling(root: Path, dataset: str, ranks) -> dict | None:
+def ceiling(root: Path, found: list, ranks) -> dict | None:
     """The ceilings of chapter 01, if they are of this test split."""
-    path = root / f"results/protocol/{dataset}.json"
-    if not path.exists():
+    if (known := protocol(root).get(found[0].dataset)) is None:
         return None
-    known = json.loads(path.read_text(encoding="utf-8"))
-    test = known.get("splits", {}).get("test", {})
+    test = known["splits"]["test"]
     sizes = len(ranks.i2t.better), len(ranks.owner)
-    same = (test.get("n_images"), test.get("n_captions")) == sizes
+    same = (test["n_images"], test["n_captions"]) == sizes
     return known["ceilings"] if same else None
-
-
-# -- verdicts ---------------------------------------------------------
 
 
 def against_reported(heads: list) -> list[str]:
@@ -221,9 +209,6 @@ def steps(found: list) -> str:
     )
 
 
-# -- cost and commands ------------------------------------------------
-
-
 def cost(found: list) -> list[str]:
     head = ["system", "features, min", "training, min"]
     head += ["test scores, s", "peak memory, GB"]
@@ -258,19 +243,13 @@ def commands(found: list) -> str:
 
 def runs(found: list) -> str:
     head = ["row", "seed", "test mR", "val mR", "commit", "Python", "torch", "made"]
-    lines = [
-        [
-            name_of(one),
-            run.seed,
-            f"{value:.2f}",
-            f"{run.val_mR:.2f}",
-            f"`{str(run.commit)[:10]}`",
-            *(run.versions.get(name, "–") for name in ("python", "torch")),
-            str(run.created)[:10],
-        ]
-        for one in found
-        for run, value in zip(one.runs, one.values(), strict=True)
-    ]
+    lines = []
+    for one in found:
+        for run, value in zip(one.runs, one.values(), strict=True):
+            numbers = run.seed, f"{value:.2f}", f"{run.val_mR:.2f}"
+            versions = (run.versions.get(name, "–") for name in ("python", "torch"))
+            commit, made = f"`{str(run.commit)[:10]}`", str(run.created)[:10]
+            lines.append([name_of(one), *numbers, commit, *versions, made])
     body = wide(table(head, lines, right=head[1:4]))
     return f"```{{dropdown}} Every run\n\n{body}\n\n```"
 

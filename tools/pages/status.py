@@ -5,15 +5,13 @@ from pathlib import Path
 
 from . import in_book, table
 
-NAMES = ["status.md"]
-
 
 def costs(root: Path) -> dict[str, dict]:
     """{chapter: what its last execution cost}, of chapters that exist."""
     path = root / "notebooks/status.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     return {
-        name: cost
+        name: cost | {"peak_memory_mb": cost["peak_memory_mb"] or "–"}
         for name, cost in sorted(known.items())
         if (root / f"notebooks/{name}.ipynb").exists()
     }
@@ -27,7 +25,7 @@ def render(root: Path) -> dict[str, str]:
     for name, x in status.items():
         link = f"[{name}](../notebooks/{name}.ipynb)"
         link = link if in_book(root, name) else f"`{name}`"
-        lines.append([link, x["seconds"], x["peak_memory_mb"] or "–", x["preset"]])
+        lines.append([link, x["seconds"], x["peak_memory_mb"], x["preset"]])
     names = sorted({n for known in status.values() for n in known["versions"]})
     versions = {
         (known["python"], *(known["versions"].get(n, "–") for n in names))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import systems
 import yaml
+from nbkit import ROOT
 
 from rsir.experiments import tables
 
@@ -16,14 +17,12 @@ from . import dataset_name, system_name, table, wide
 from .landing import protocol, surprise
 from .status import costs
 
-NAMES = ["lectures.md", "day.md", "beforehand.md", "questions.md"]
 MISSING = "not in this edition"
-TEXTS = Path(__file__).parents[2] / "book/teach.yml"
 
 
 def render(root: Path) -> dict[str, str]:
     known = {one.method: one for one in systems.chapters(root)}
-    said = yaml.safe_load(TEXTS.read_text(encoding="utf-8"))
+    said = yaml.safe_load((ROOT / "book/teach.yml").read_text("utf-8"))
     lines = [
         [time, what, link(known, name) if name else "–"]
         for time, what, name in said["day"]
@@ -60,13 +59,11 @@ def lectures(known: dict, plan: list[dict]) -> str:
 def beforehand(root: Path, known: dict) -> str:
     """What the chapters cost here, so that nobody waits in class."""
     status = costs(root)
-    lines = []
-    for one in known.values():
-        if cost := status.get(one.stem):
-            memory = cost["peak_memory_mb"] or "–"
-            lines.append([link(known, one.method), one.title, cost["seconds"], memory])
-    if not lines:
-        return "No chapter has been executed yet."
+    lines = [
+        [link(known, one.method), one.title, cost["seconds"], cost["peak_memory_mb"]]
+        for one in known.values()
+        if (cost := status.get(one.stem))
+    ]
     minutes = max(1, round(sum(line[2] for line in lines) / 60))
     head = ["", "chapter", "seconds", "peak memory, MB"]
     return (
@@ -91,16 +88,14 @@ def numbers(root: Path) -> dict[str, str]:
     """What the answers name, as far as there are records."""
     found = tables.load(root / "results")
     known = {"baselines": baselines(found)}
-    if widest := surprise(root, [one for one in found if one.headline]):
-        dataset, system, values = widest
-        known |= {"dataset": dataset_name(dataset), "system": system}
-        known |= {
-            k: f"{f(values.values()):.1f}" for k, f in (("low", min), ("high", max))
-        }
+    if widest := surprise([one for one in found if one.headline]):
+        dataset, known["system"], values = widest
+        known["dataset"] = dataset_name(dataset)
+        known["low"] = f"{min(values.values()):.1f}"
+        known["high"] = f"{max(values.values()):.1f}"
     if facts := protocol(root).get("ucm"):
-        best = facts["ceilings"]
-        known["ceiling"] = f"{best['i2t']['R@1']:.1f}"
-        known["ceiling_mR"] = f"{best['mR']:.1f}"
+        known["ceiling"] = f"{facts['ceilings']['i2t']['R@1']:.1f}"
+        known["ceiling_mR"] = f"{facts['ceilings']['mR']:.1f}"
     return known
 
 

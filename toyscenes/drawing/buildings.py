@@ -23,15 +23,10 @@ def house(c, x, y, width, length, angle, colour, height, hip=None):
     corners = [(-w, -h), (w, -h), (w, h), (-w, h)]
     top, bottom = (0, -h + inset), (0, h - inset)
     c.poly(f.points(*corners), tone(colour, 0.8), height)
-    faces = [
-        ([corners[0], top, bottom, corners[3]], (-1, 0)),
-        ([corners[1], top, bottom, corners[2]], (1, 0)),
-    ]
+    a, b, e, d = corners
+    faces = [((a, top, bottom, d), (-1, 0)), ((b, top, bottom, e), (1, 0))]
     if inset:
-        faces += [
-            ([corners[0], top, corners[1]], (0, -1)),
-            ([corners[3], bottom, corners[2]], (0, 1)),
-        ]
+        faces += [((a, top, b), (0, -1)), ((d, bottom, e), (0, 1))]
     for face, side in faces:
         light = f.facing(c.sun, *side, 0.24)
         c.poly(f.points(*face), tone(colour, light), None)

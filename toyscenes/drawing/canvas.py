@@ -52,7 +52,6 @@ class Canvas:
         self.rgb = None
         self.plants = np.zeros((FULL, FULL), np.uint8)
 
-    # ground -----------------------------------------------------------
     def lay(self, field, texture, soft):
         """Lay a texture where `field < 0`; its edge is `soft` wide.
 
@@ -65,14 +64,10 @@ class Canvas:
         self.base += (texture - self.base) * cover
 
     def water(self, field, colour, depth, shore=None, beach=8.0):
-        """Water where `field < 0`, paler at the edge than far from it.
+        """Water where `field < 0`, deep at a distance `depth` from its edge.
 
-        Args:
-            field: distance to the water's edge, negative in the water.
-            colour: a key of `WATERS`.
-            depth: distance at which the deep colour is reached.
-            shore: ground along the edge, or None.
-            beach: width of that shore.
+        `colour` is a key of `WATERS`, `shore` a ground along the edge or None,
+        `beach` its width.
         """
         rng = self.rng
         if shore:
@@ -85,10 +80,6 @@ class Canvas:
         wet *= 0.025 * crop(rng, "grain") + 0.74 + 0.26 * rim
         self.lay(field, wet, soft=1.6)
 
-    def relief(self, light):
-        """Multiply the ground by a light `[256, 256]`."""
-        self.base *= light
-
     def start(self):
         """End the ground phase; called by the first stroke."""
         if self.rgb is not None:
@@ -98,7 +89,6 @@ class Canvas:
         self.ink = ImageDraw.Draw(self.rgb)
         self.rise = ImageDraw.Draw(self.lift)
 
-    # strokes ----------------------------------------------------------
     def level(self, height):
         """A height as a length of shadow, in supersampled pixels."""
         return max(0, min(255, round(height * UNIT * self.sun.length)))
@@ -114,8 +104,7 @@ class Canvas:
     def disc(self, x, y, radius, colour, height=0.0):
         """Fill a circle."""
         self.start()
-        corners = (x - radius, y - radius, x + radius, y + radius)
-        box = [v * UNIT for v in corners]
+        box = [v * UNIT for v in (x - radius, y - radius, x + radius, y + radius)]
         self.ink.ellipse(box, fill=rgb8(colour))
         if height is not None:
             self.rise.ellipse(box, fill=self.level(height))
@@ -145,9 +134,8 @@ class Canvas:
         wide = ((x1 - x0) * UNIT, (y1 - y0) * UNIT)
         part = picture(texture[:, y0:y1, x0:x1]).resize(wide, Image.Resampling.NEAREST)
         mask = Image.new("L", wide, 0)
-        ImageDraw.Draw(mask).polygon(
-            [((x - x0) * UNIT, (y - y0) * UNIT) for x, y in points], fill=255
-        )
+        flat = [((x - x0) * UNIT, (y - y0) * UNIT) for x, y in points]
+        ImageDraw.Draw(mask).polygon(flat, fill=255)
         self.rgb.paste(part, (x0 * UNIT, y0 * UNIT), mask)
 
     def dashes(self, points, width, colour, on=3.0, gap=4.0):
@@ -164,43 +152,34 @@ class Canvas:
         if marks:
             self.dashes(points, 0.5, (214, 210, 200))
 
-    # plants -----------------------------------------------------------
     def tree(self, x, y, radius):
         """Plant one tree."""
         plants.stamp(self.plants, self.rng, x * UNIT, y * UNIT, radius * UNIT)
 
     def woods(self, field, radius, clear=0.0):
         """Trees wherever `field < 0`; `clear` is the share of gaps, 0..1."""
-        if clear:
-            return self._thin_woods(field, radius, clear)
-        sizes = (6, 8, 11)  # few tiles: each takes long to make
-        size = min(sizes, key=lambda r: abs(r - radius * UNIT))
-        part = cut(self.rng, plants.canopy(size), FULL)
-        part = np.where(doubled(field < 0), part, 0)
-        np.maximum(self.plants, part, out=self.plants)
-
-    def _thin_woods(self, field, radius, clear):
+        if not clear:
+            sizes = (6, 8, 11)  # few tiles: each takes long to make
+            size = min(sizes, key=lambda r: abs(r - radius * UNIT))
+            part = cut(self.rng, plants.canopy(size), FULL)
+            part = np.where(doubled(field < 0), part, 0)
+            np.maximum(self.plants, part, out=self.plants)
+            return
         clumps = crop(self.rng, "cloud") + 0.4 * crop(self.rng, "mottle")
         count = int((1 - clear) * 1.3 * (SIZE / radius) ** 2 / 3)
         spots = self.rng.uniform(0, SIZE, (count, 2))
         sizes = radius * self.rng.uniform(0.6, 1.3, count)
-        at = spots.astype(int)
-        keep = (field[at[:, 1], at[:, 0]] < -0.5 * radius) & (
-            clumps[at[:, 1], at[:, 0]] > 2.6 * clear - 1.7
-        )
+        x, y = spots.astype(int).T
+        keep = field[y, x] < -0.5 * radius
+        keep &= clumps[y, x] > 2.6 * clear - 1.7
         for (x, y), r in zip(spots[keep], sizes[keep]):
             self.tree(x, y, r)
-
-    def fell(self, stand):
-        """Remove the trees where `stand` `[256, 256]` is False."""
-        self.plants *= doubled(stand)
 
     def finish(self):
         """Light and photograph: uint8 `[256, 256, 3]`."""
         self.start()
-        return develop(
-            self.rgb, np.asarray(self.lift), self.plants, self.sun, self.rng, self.tone
-        )
+        heights = np.asarray(self.lift), self.plants
+        return develop(self.rgb, *heights, self.sun, self.rng, self.tone)
 
 
 def doubled(mask):

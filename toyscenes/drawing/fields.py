@@ -44,25 +44,15 @@ def blob(rng, cx, cy, rx, ry, angle, rough, fray=0.8):
 def band(rng, angle, offset, width, bend, wave, fray=0.6):
     """A winding band right across the picture: a river, a path.
 
-    Args:
-        rng: random generator.
-        angle: direction.
-        offset: distance of its line from the middle.
-        width: its width.
-        bend: how far it swings.
-        wave: length of a swing.
-        fray: raggedness of the edge; 0 for a clean one.
-
-    Returns:
-        The field, and the signed distance to the line.
+    `offset` is the distance of its line from the middle, `bend` how far it
+    swings, `wave` the length of a swing. Returns the field, and the signed
+    distance to the line.
     """
     u, v = turned(angle)
     line, slope = wavy(rng, u, bend, wave, 2)
     across = (v - offset - line) / np.sqrt(1 + slope * slope)
     field = np.abs(across) - width / 2
-    if fray:
-        field = field + fray * crop(rng, "mottle")
-    return field, across
+    return (field + fray * crop(rng, "mottle") if fray else field), across
 
 
 def half(rng, angle, offset, bend, wave):

@@ -7,12 +7,7 @@ MIDDLE = SIZE / 2
 
 
 class Frame:
-    """Local coordinates `(u, v)` about a point, turned by an angle.
-
-    Args:
-        angle: turning in radians.
-        x, y: the origin; by default the middle of the picture.
-    """
+    """Local coordinates `(u, v)` about `(x, y)`, turned by `angle` radians."""
 
     def __init__(self, angle, x=MIDDLE, y=MIDDLE):
         self.angle, self.x, self.y = angle, x, y
@@ -50,6 +45,15 @@ class Frame:
         """A line along v right through the picture."""
         return self.points((u, -200), (u, 200))
 
+    def grid(self, count, columns, wide, high):
+        """The middles of `count` cells of a grid about the origin, row by row."""
+        rows = -(-count // columns)
+        for k in range(count):
+            down, right = divmod(k, columns)
+            yield self.at(
+                (right - (columns - 1) / 2) * wide, (down - (rows - 1) / 2) * high
+            )
+
     def facing(self, sun, nx, ny, *strength):
         """The light on a slope that looks to the local `(nx, ny)`."""
         across = nx * self.cos - ny * self.sin
@@ -57,12 +61,9 @@ class Frame:
 
 
 def across(angle, offset=0.0, bend=0.0):
-    """A line right through the picture, from edge to edge.
+    """A line of 25 points right through the picture, from edge to edge.
 
-    Args:
-        angle: direction in radians.
-        offset: distance of the line from the middle.
-        bend: how far the line bows, in pixels.
+    `offset` is its distance from the middle, `bend` how far it bows, in pixels.
     """
     frame = Frame(angle)
     steps = [-1 + k / 12 for k in range(25)]
@@ -89,10 +90,8 @@ def polar(radius, angle, cx=MIDDLE, cy=MIDDLE):
 
 def ellipse(cx, cy, rx, ry, angle=0.0, steps=28, start=0.0, end=2 * math.pi):
     """Points on an ellipse or on an arc of it (radians)."""
-    out = []
-    for k in range(steps + 1):
-        t = start + (end - start) * k / steps
-        out.append((rx * math.cos(t), ry * math.sin(t)))
+    turns = [start + (end - start) * k / steps for k in range(steps + 1)]
+    out = [(rx * math.cos(t), ry * math.sin(t)) for t in turns]
     return turn(out, cx, cy, angle)
 
 
@@ -102,8 +101,7 @@ def lobed(rng, cx, cy, rx, ry, angle, rough):
         (k, rough * rng.uniform(0.2, 1) * 2 / k, rng.uniform(0, 6.3)) for k in (2, 3, 4)
     ]
     out = []
-    for j in range(30):
-        t = 2 * math.pi * j / 30
+    for t in (2 * math.pi * j / 30 for j in range(30)):
         r = 1 + sum(a * math.cos(k * t + p) for k, a, p in waves)
         out.append((rx * r * math.cos(t), ry * r * math.sin(t)))
     return turn(out, cx, cy, angle)
@@ -123,12 +121,9 @@ def rounded(cx, cy, width, length, radius, angle, steps=5):
 def bezier(*corners):
     """A cubic curve of 25 points from four corners."""
     out = []
-    for k in range(25):
-        t = k / 24
+    for t in (k / 24 for k in range(25)):
         shares = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3)
-        out.append(
-            tuple(sum(a * p[i] for a, p in zip(shares, corners)) for i in (0, 1))
-        )
+        out.append([sum(a * p[i] for a, p in zip(shares, corners)) for i in (0, 1)])
     return out
 
 
@@ -159,8 +154,7 @@ def along(points, step, start=0.0):
 
 def bounds(points):
     """The box `(x0, y0, x1, y1)` around some points."""
-    xs = [p[0] for p in points]
-    ys = [p[1] for p in points]
+    xs, ys = zip(*points)
     return min(xs), min(ys), max(xs), max(ys)
 
 

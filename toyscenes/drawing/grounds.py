@@ -51,15 +51,10 @@ def tennis(c, x, y, scale, angle, apron, surface):
     c.poly(rect(x, y, 2 * w, 2 * h, angle), surface)
     wide = max(0.5, scale / 46)
     a, b = w * 0.75, h * 0.54
-    for line in (
-        [(-w, -h), (w, -h), (w, h), (-w, h), (-w, -h)],
-        [(-a, -h), (-a, h)],
-        [(a, -h), (a, h)],
-        [(-a, -b), (a, -b)],
-        [(-a, b), (a, b)],
-        [(0, -b), (0, b)],
-    ):
-        c.line(f.points(*line), wide, LINE)
+    lines = [(-a, -h, -a, h), (a, -h, a, h), (-a, -b, a, -b), (-a, b, a, b)]
+    c.line(f.points((-w, -h), (w, -h), (w, h), (-w, h), (-w, -h)), wide, LINE)
+    for line in (*lines, (0, -b, 0, b)):
+        c.line(f.points(line[:2], line[2:]), wide, LINE)
     net = f.points((-w * 1.15, 0), (w * 1.15, 0))
     c.line(net, max(0.6, wide), (70, 72, 74), 1.5)
     c.line(outline, 0.5, (96, 102, 96), 2.0, close=True)
@@ -84,9 +79,8 @@ def basketball(c, x, y, scale, angle, apron, surface):
         c.poly(key, apron)
         c.line(key, wide, LINE, close=True)
         start = math.pi if side > 0 else 0.0
-        qx, qy = f.at(0, side * h)
         arc = (angle, 28, start, start + math.pi)
-        c.line(ellipse(qx, qy, w * 0.82, h * 0.5, *arc), wide, LINE)
+        c.line(ellipse(*f.at(0, side * h), w * 0.82, h * 0.5, *arc), wide, LINE)
         c.poly(f.rect(0, side * h * 0.96, w * 0.14, 1.0), (232, 232, 228), 5)
     return outline
 

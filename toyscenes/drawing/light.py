@@ -68,27 +68,16 @@ def halve(field):
 
 
 def develop(rgb, height, plants, sun, rng, tone):
-    """Light the scene and take the picture.
+    """Light the scene and take the picture: uint8 `[256, 256, 3]`.
 
-    Args:
-        rgb: PIL image `[512, 512]`, colours without light.
-        height: uint8 `[512, 512]`, pixels of shadow length.
-        plants: uint8 `[512, 512]`, height of crowns in pixels.
-        sun: the picture's sun.
-        rng: the picture's random generator.
-        tone: colour of foliage, three numbers.
-
-    Returns:
-        uint8 `[256, 256, 3]`.
+    `rgb` is a PIL image of 512 x 512, colours without light. `height` and
+    `plants` are uint8 `[512, 512]`: pixels of shadow length, and the height of
+    crowns. `tone` is the colour of foliage, three numbers.
     """
     image = np.asarray(rgb.reduce(2), np.float32)
     solid = height.astype(np.int16)
-    light = (
-        1
-        + 0.022 * crop(rng, "grain")
-        + 0.018 * crop(rng, "mottle")
-        + 0.02 * crop(rng, "cloud")
-    )
+    light = 1 + 0.022 * crop(rng, "grain")
+    light = light + 0.018 * crop(rng, "mottle") + 0.02 * crop(rng, "cloud")
     if plants.any():
         leaves = plants.astype(np.int16)
         dx, dy = round(sun.dx * 2.6), round(sun.dy * 2.6)
@@ -97,9 +86,8 @@ def develop(rgb, height, plants, sun, rng, tone):
         high = halve(leaves)
         lit = np.clip(0.74 + 0.052 * slope + 0.022 * high, 0.36, 1.5)
         lit = lit * (1 + 0.09 * crop(rng, "mottle") + 0.07 * crop(rng, "grain"))
-        hue = 1 + 0.055 * crop(rng, "cloud")[..., None] * np.array(
-            (1.0, 0.35, -0.3), np.float32
-        )
+        warm = np.array((1.0, 0.35, -0.3), np.float32)
+        hue = 1 + 0.055 * crop(rng, "cloud")[..., None] * warm
         green = np.asarray(tone, np.float32) * lit[..., None] * hue
         image += (green - image) * cover
         solid = np.maximum(solid, (leaves * sun.length).astype(np.int16))

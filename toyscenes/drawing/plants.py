@@ -60,10 +60,9 @@ def canopy(radius):
     The tile is in supersampled pixels and wraps around.
     """
     rng = np.random.default_rng([78, radius])
-    edge = TILE
-    field = np.zeros((edge + 128, edge + 128), np.uint8)
-    count = int(0.8 * (edge / radius) ** 2)
-    spots = rng.uniform(64, edge + 64, (count, 2))
+    field = np.zeros((TILE + 128, TILE + 128), np.uint8)
+    count = int(0.8 * (TILE / radius) ** 2)
+    spots = rng.uniform(64, TILE + 64, (count, 2))
     sizes = radius * rng.uniform(0.6, 1.3, count)
     for (x, y), r in zip(spots, sizes):
         stamp(field, rng, x, y, r)

@@ -107,7 +107,6 @@ def train(c, x, y, angle, coaches, colour):
 
 def kidney(x, y, radius, angle):
     """Outline of a kidney-shaped pool."""
-    out = []
-    for px, py in ellipse(0, 0, 1.0, 0.62, steps=30):
-        out.append((px * radius, (py + 0.28 * px * px) * radius))
-    return turn(out, x, y, angle)
+    oval = ellipse(0, 0, 1.0, 0.62, steps=30)
+    bent = [(px * radius, (py + 0.28 * px * px) * radius) for px, py in oval]
+    return turn(bent, x, y, angle)

@@ -8,27 +8,19 @@ PER_PICTURE = 5
 
 
 def describe(stage, rng, duplicates):
-    """Captions of a picture, specific ones and shared ones.
+    """Five captions of a drawn stage, lower case, each ending in " .".
 
-    Args:
-        stage: the drawn stage.
-        rng: random generator of the captions.
-        duplicates: 0..1, share of captions that are general sentences
-            of the kind, or repeat a sentence of this picture.
-
-    Returns:
-        Five captions, lower case, each ending in " .".
+    `duplicates`, 0..1, is the share of captions that are general sentences of
+    the kind, or repeat a sentence of this picture.
     """
     kind = KIND_WORDS[stage.kind]
     speaker = Speaker(stage, kind, rng)
     draws = rng.random((PER_PICTURE, 3))
     own = []
     for _ in range(PER_PICTURE):
-        text = speaker.sentence()
-        for _ in range(12):
-            if text not in own:
+        for _ in range(13):
+            if (text := speaker.sentence()) not in own:
                 break
-            text = speaker.sentence()
         own.append(text)
     out = []
     for k, (share, which, index) in enumerate(draws):

@@ -20,20 +20,9 @@ from toyscenes.language.words import (
 
 SHORTEST, LONGEST = 6, 19  # words in a sentence
 LOOSE = {2: ("a couple of",), 3: ("a few",), 4: ("a few", "several")}
-VIEWS = (
-    "an aerial view of",
-    "a bird's eye view of",
-    "a look at",
-    "an overhead picture of",
-)
-LEADS = (
-    "we can see",
-    "one can see",
-    "the picture shows",
-    "this image contains",
-    "you can find",
-    "this view shows",
-)
+VIEWS = "an aerial view of,a bird's eye view of,a look at,an overhead picture of"
+LEADS = "we can see,one can see,the picture shows,this image contains,you can find"
+LEADS += ",this view shows"
 
 
 class Phrase(NamedTuple):
@@ -48,20 +37,11 @@ class Phrase(NamedTuple):
 
 
 class Speaker:
-    """Turns the facts of one stage into sentences.
-
-    Args:
-        stage: a `Stage` that a scene has been drawn on.
-        kind: the kind's words, a `kind_words.Kind`.
-        rng: random generator of the captions.
-    """
+    """Turns the facts of a drawn `Stage` into sentences about its `Kind`."""
 
     def __init__(self, stage, kind, rng):
-        self.things = stage.things
-        self.links = stage.links
-        self.kind = kind
-        self.used = []
-        self.rng = rng
+        self.things, self.links = stage.things, stage.links
+        self.kind, self.rng, self.used = kind, rng, []
 
     def sentence(self):
         """One specific caption of about 6 to 19 words, no full stop.
@@ -78,7 +58,6 @@ class Speaker:
                 return text
         return self.say_link()
 
-    # chance -----------------------------------------------------------
     def choose(self, options):
         return options[int(self.rng.integers(len(options)))]
 
@@ -98,16 +77,13 @@ class Speaker:
         weights = [1.0 / (1 + 0.35 * k) for k in range(len(items))]
         return self._weighted(items, weights) if items else None
 
-    # phrases ----------------------------------------------------------
     def quantity(self, thing):
         """A word for how many, exact or vague."""
         n = thing.count
+        loose = [w for w in _vague(n) if w]
         if n < 10:
             loose = list(LOOSE.get(n, ("several", "some")))
-        else:
-            loose = [w for w in _vague(n) if w]
-        if thing.row:
-            loose.append("a row of")
+        loose += ["a row of"] if thing.row else []
         if n < len(NUMBERS) and self.maybe(0.72):
             return NUMBERS[n]
         return self.choose(loose)
@@ -212,13 +188,13 @@ class Speaker:
         return text
 
     def say_view(self):
-        links = [
-            k for k in self.links if not (self._whole(k.first) or self._whole(k.second))
-        ]
-        link = self._early(links)
+        parts = [k for k in self.links if not self._whole(k.first)]
+        link = self._early([k for k in parts if not self._whole(k.second)])
         if link is None:
             return ""
-        return f"{self.choose(VIEWS)} {self.name()} where {self.clause(link)}"
+        return (
+            f"{self.choose(VIEWS.split(','))} {self.name()} where {self.clause(link)}"
+        )
 
     def say_seen(self):
         a, b = self._two_things()
@@ -227,7 +203,7 @@ class Speaker:
         text = self.noun_phrase(a, 0.9).text
         if b is not None:
             text += f" and {self.noun_phrase(b).text}"
-        lead, name = self.choose(LEADS), self.name()
+        lead, name = self.choose(LEADS.split(",")), self.name()
         return _said(lead, text, f"{self.kind.at} {name}" if self.maybe(0.35) else "")
 
     def say_pair(self):
@@ -238,11 +214,11 @@ class Speaker:
         if two is None:
             return first
         if two.first is one.first:
-            if one.relation in VERBS or two.relation in VERBS:
-                plural = self.definite(two.first).plural
-                again = Phrase("they" if plural else "it", plural)
-                return f"{first} , and {self.clause(two, again)}"
-            return f"{first} and {self.where(two)}"
+            if one.relation not in VERBS and two.relation not in VERBS:
+                return f"{first} and {self.where(two)}"
+            plural = self.definite(two.first).plural
+            again = Phrase("they" if plural else "it", plural)
+            return f"{first} , and {self.clause(two, again)}"
         again = known = None
         if two.first in (one.second, one.third):
             again = self.definite(two.first)
@@ -323,14 +299,13 @@ class Speaker:
         (say_count, 1.5),
     )
 
-    # choice of facts --------------------------------------------------
     def _spatial(self):
         """A link with a preposition, or None."""
         return self._early([k for k in self.links if k.relation in PREPOSITIONS])
 
     def _spatial_of(self, thing):
-        links = [k for k in self.links if k.first is thing]
-        links = [k for k in links if k.relation in PREPOSITIONS]
+        own = [k for k in self.links if k.first is thing]
+        links = [k for k in own if k.relation in PREPOSITIONS]
         return self.choose(links) if links else None
 
     def _two_things(self):
@@ -341,10 +316,8 @@ class Speaker:
 
     def _whole(self, thing):
         """Whether a thing is the scene itself rather than a part."""
-        one = NOUNS[thing.label].forms[0][0]
-        return thing.label in SETTINGS or (
-            one and any(one in name for name in self.kind.names)
-        )
+        one, names = NOUNS[thing.label].forms[0][0], self.kind.names
+        return thing.label in SETTINGS or one and any(one in name for name in names)
 
 
 def _vague(n):

@@ -8,17 +8,11 @@ from typing import NamedTuple
 
 
 class Kind(NamedTuple):
-    """Names of a scene kind and sentences that always hold.
+    """Names of a scene kind and sentences that always hold."""
 
-    Attributes:
-        names: singular nouns for the scene.
-        at: the preposition that goes with it ("at an airport").
-        general: sentences without a full stop.
-    """
-
-    names: tuple
-    at: str
-    general: tuple
+    names: tuple  # singular nouns for the scene
+    at: str  # the preposition that goes with it ("at an airport")
+    general: tuple  # sentences without a full stop
 
 
 # kind | preposition | names, then five sentences

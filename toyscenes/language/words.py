@@ -9,15 +9,13 @@ from typing import NamedTuple
 class Noun(NamedTuple):
     """A noun with its synonyms.
 
-    Attributes:
-        forms: pairs of singular and plural; the first is the keyword.
-            A plural of "" marks stuff, which takes no article. A
-            singular of "" marks a noun used in the plural alone.
-        poses: participles that suit it ("parked"); "" means none.
+    Forms are pairs of singular and plural; the first is the keyword. A plural
+    of "" marks stuff, which takes no article; a singular of "" a noun used in
+    the plural alone.
     """
 
     forms: tuple
-    poses: tuple
+    poses: tuple  # participles that suit it ("parked"); "" means none
 
 
 def _entries(table):

@@ -36,6 +36,20 @@ class Scenery(Stage):
         self.c.road(points, width)
         self.traffic(points, width, gap)
 
+    def boat(self, x, y, angle, length, name="white", spread=4, wake=False):
+        """A boat, drawn and recorded."""
+        colour = paint(self.rng, name, spread)
+        self.mark(
+            "boat",
+            vehicles.boat(self.c, x, y, angle, length, colour, wake),
+            colour=name,
+        )
+
+    def house(self, label, spot, name, *shape, build=buildings.house):
+        """A house or a hall at `(x, y, width, length, angle)`, recorded."""
+        build(self.c, *spot, roof(self.rng, name), *shape)
+        self.mark(label, rect(*spot), colour=name)
+
     def block(self, label, x, y, w, h, angle, name, height, units):
         """A flat-roofed building, drawn and recorded.
 
@@ -66,14 +80,10 @@ class Scenery(Stage):
     def near_marks(self, gap, label=""):
         """A test for `scatter`: whether a point is near a recorded box."""
         boxes = [m.box for m in self.marks if m.label == label or not label]
-
-        def near(x, y):
-            return any(
-                b[0] - gap < x < b[2] + gap and b[1] - gap < y < b[3] + gap
-                for b in boxes
-            )
-
-        return near
+        return lambda x, y: any(
+            x0 - gap < x < x1 + gap and y0 - gap < y < y1 + gap
+            for x0, y0, x1, y1 in boxes
+        )
 
     def tree_row(self, points, step, radius):
         """Trees planted along a line."""

@@ -167,9 +167,7 @@ def forest(s):
         c.woods(gap - clear, radius, 0.22)
     if feature == "house":
         tint = s.pick(("gray", "red", "brown"))
-        turned = s.uniform(0, 3)
-        out = buildings.house(c, cx, cy, 16, 25, turned, roof(s.rng, tint), 6)
-        s.mark("house", out, colour=tint)
+        s.house("house", (cx, cy, 16, 25, s.uniform(0, 3)), tint, 6)
     if feature == "clearing":
         s.mark("clearing", ellipse(cx, cy, r * 0.85, r * 0.7))
     leaves = "brown" if foliage == "brownish" else foliage
@@ -193,7 +191,7 @@ def meadow(s):
     c = s.canvas(name, s.pick(("green", "dark green")))
     s.uniform(0, 3)  # keeps the random numbers in step with earlier versions
     swathes = rows(s.rng, s.uniform(0, 3), s.uniform(14, 22), 6.0)
-    c.relief(1 + 0.025 * swathes + 0.05 * crop(s.rng, "cloud"))
+    c.base *= 1 + 0.025 * swathes + 0.05 * crop(s.rng, "cloud")
     path, field = s.chance(0.6), fields.nowhere()
     if path:
         angle = s.pick((0.0, math.pi / 2, 0.7, -0.7)) + s.uniform(-0.2, 0.2)
@@ -244,7 +242,7 @@ def desert(s):
         light = light - 0.05 * smooth(crop(s.rng, "mottle"), 0.8, 2.2)
         wash = np.abs(crop(s.rng, "swell") + 0.12 * crop(s.rng, "cloud")) - 0.05
         light = light + 0.10 * (1 - smooth(wash, 0, 0.05))
-    c.relief(light)
+    c.base *= light
     road = s.chance(0.4)
     if road:
         angle = s.pick((0.0, math.pi / 2, 0.8, -0.8)) + s.uniform(-0.1, 0.1)
@@ -280,7 +278,7 @@ def mountain(s):
     if cover == "green":
         bare = smooth(ridged + 0.2 * crop(s.rng, "mottle"), 0.55, 0.9)
         c.base += (ground(s.rng, "dry grass") - c.base) * bare
-    c.relief(hillshade(relief, c.sun))
+    c.base *= hillshade(relief, c.sun)
     feature = s.pick(("none", "valley road", "lake"))
     if feature == "lake":
         cx, cy = 128 + 50 * s.pick((-1, 0, 1)), 128 + 50 * s.pick((-1, 0, 1))

@@ -77,12 +77,10 @@ def railway_station(s):
         for rail in (-1.3, 1.3):
             c.line(frame.row(v + rail), 0.5, (176, 172, 168))
         if k % 2:
-            for d, wide, tint, height in (
-                (10, 9, (188, 184, 176), 1),
-                (6, 0.5, (212, 196, 120), None),
-            ):
-                edge = frame.points((-150, v + d), (150, v + d))
-                c.line(edge, wide, tint, height)
+            edge = frame.points((-150, v + 10), (150, v + 10))
+            c.line(edge, 9, (188, 184, 176), 1)
+            edge = frame.points((-150, v + 6), (150, v + 6))
+            c.line(edge, 0.5, (212, 196, 120))
     for k in s.rng.permutation(8)[:trains]:
         coaches = int(s.rng.integers(4, 8))
         room = max(0, 112 - coaches * 10.5)
@@ -96,8 +94,7 @@ def railway_station(s):
         sheet = (8, 120, angle + math.pi / 2, roof(s.rng, tint))
         buildings.hall(c, *spot, *sheet, 7, 9)
     hall = (*frame.at(s.uniform(-20, 20), 88), 130, 30, angle)
-    buildings.hall(c, *hall, roof(s.rng, tint), 12)
-    s.mark("station", rect(*hall), colour=tint)
+    s.house("station", hall, tint, 12, build=buildings.hall)
     s.street(frame.row(116), 11, 34)
     s.tree_row(frame.row(-72), 10, 4)
     name = s.pick(("red", "gray", "brown"))
@@ -106,8 +103,7 @@ def railway_station(s):
         w, h = s.rng.uniform(16, 34, 2)
         spot = (*frame.at(u, v), w, h, angle)
         if v + h / 2 < -78 and s.clear(rect(*spot), 4):
-            buildings.house(c, *spot, roof(s.rng, name), 7)
-            s.mark("house", rect(*spot), colour=name)
+            s.house("house", spot, name, 7)
     cars = s.seen("train", colour)
     rails = s.stuff("rails")
     s.link(cars, "on", rails)

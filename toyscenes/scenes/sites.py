@@ -20,7 +20,7 @@ def airport(s):
         return frame.points(*((u, v * side) for u, v in local))
 
     def row(v):
-        return points((-200, v), (200, v))
+        return frame.row(v * side)
 
     c.line(row(-72), 34, (132, 130, 126))
     c.line(row(-72), 26, (98, 98, 99))
@@ -98,11 +98,7 @@ def storage_tanks(s):
     c.patch(plot(12, 6), "concrete")
     c.patch(plot(0, 4), s.pick(("bare soil", "asphalt", "paved")))
     c.line(plot(2, 5), 1.6, (176, 172, 162), 2, close=True)
-    spots = []
-    for k in range(count):
-        down, right = divmod(k, columns)
-        u, v = (right - (columns - 1) / 2) * step, (down - (rows - 1) / 2) * step
-        spots.append(yard.at(u, v))
+    spots = list(yard.grid(count, columns, step, step))
     floating = s.chance(0.3)
     tint = paint(s.rng, colour, 4)
     for x, y in spots:
@@ -118,11 +114,10 @@ def storage_tanks(s):
 
     for x, y in s.spots(s.number(0, 3) * 5, 24, 232):
         w, h = s.rng.uniform(12, 26, 2)
-        points = rect(x, y, w, h, angle)
-        free = not taken(x, y, 20, 26) and s.clear(points)
+        spot = (x, y, w, h, angle)
+        free = not taken(x, y, 20, 26) and s.clear(rect(*spot))
         if free and s.count("shed") < 3:
-            buildings.hall(c, x, y, w, h, angle, roof(s.rng, "gray"), 5)
-            s.mark("shed", points, colour="gray")
+            s.house("shed", spot, "gray", 5, build=buildings.hall)
     trees = s.chance(0.6)
     if trees:
         near = s.near_marks(5)
@@ -144,7 +139,7 @@ def solar_farm(s):
     frame = Frame(angle)
     parts = s.number(1, 4)
     colour = s.pick(("blue", "black"))
-    panel = (46, 62, 104) if colour == "blue" else (40, 42, 50)
+    panel = {"blue": (46, 62, 104), "black": (40, 42, 50)}[colour]
     blocks = {
         1: [(0, 0, 190, 180)],
         2: [(-56, 0, 96, 190), (56, 0, 96, 190)],

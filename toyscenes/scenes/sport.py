@@ -125,10 +125,10 @@ def stadium(s):
 
 
 def _courts(s, label, draw, most, sizes, long):
-    """A group of equal courts in a row or in two rows.
+    """Equal courts in a row or in two rows.
 
-    `sizes` is the width of a court by how many are side by side (or one
-    above the other, times two), `long` its length over its width.
+    `sizes`: width of a court by the number side by side, or twice that of the
+    rows; `long`: its length over its width.
     """
     c = s.canvas(s.pick(("grass", "paved", "dry grass")))
     count = s.number(1, most)
@@ -146,10 +146,8 @@ def _courts(s, label, draw, most, sizes, long):
     s.outskirts(angle, 0.4)
     s.street(across(angle + math.pi / 2, road), 10, 44)
     c.poly(pad.rect(0, 0, wide + 8, tall + 8), (160, 158, 150))
-    for k in range(count):
-        down, right = divmod(k, columns)
-        u, v = (right - (columns - 1) / 2) * step, (down - (rows - 1) / 2) * high
-        out = draw(c, *pad.at(u, v), scale, angle, edge, floor)
+    for x, y in pad.grid(count, columns, step, high):
+        out = draw(c, x, y, scale, angle, edge, floor)
         s.mark(label, out, colour=colour)
 
     def taken(x, y, *gaps):
@@ -194,12 +192,10 @@ def baseball_field(s):
     trees = s.chance(0.6)
     r = {1: 178, 2: 108, 4: 92}[count]
     base = s.uniform(-0.15, 0.15)
+    angles = [base + 0.785 + k * 2 * math.pi / count for k in range(count)]
     if count == 1:
-        a = s.pick((0.0, math.pi / 2, math.pi, -math.pi / 2)) + base + 0.785
-        homes = [Frame(a, *polar(-0.5 * r, a))]
-    else:
-        angles = [base + 0.785 + k * 2 * math.pi / count for k in range(count)]
-        homes = [Frame(a, *polar(16, a)) for a in angles]
+        angles = [s.pick((0.0, math.pi / 2, math.pi, -math.pi / 2)) + base + 0.785]
+    homes = [Frame(a, *polar(-0.5 * r if count == 1 else 16, a)) for a in angles]
     for home in homes:
         _diamond(c, home, r)
     for home in homes:
@@ -221,10 +217,8 @@ def baseball_field(s):
     s.chance(0.5)  # keeps the random numbers in step with earlier versions
 
     def avoid(x, y):
-        for home in homes:
-            u, v = home.local(x, y)
-            far = math.hypot(u, v)
-            if (far < r + 10 and u > abs(v) - 26) or far < 46:
+        for u, v in (home.local(x, y) for home in homes):
+            if math.hypot(u, v) < (r + 10 if u > abs(v) - 26 else 46):
                 return True
         return False
 
@@ -313,25 +307,22 @@ def golf_course(s):
         c.water(lakes, water, 20)
         s.mark_area("pond", lakes, colour=water)
     count = s.number(2, 7)
-    bunkers = greens = 0
     for x, y in s.spots(80, 22, 234):
         if fields.value(lakes, x, y) < 24 or not s.clear(rect(x, y, 26, 20), 5):
             continue
         edge = min(fields.value(f, x, y) for f in fairways)
-        if greens < 2 and edge < -8:
+        if s.count("green") < 2 and edge < -8:
             out = lobed(s.rng, x, y, 14, 11, s.uniform(0, 3), 0.1)
             c.poly(out, (116, 150, 82))
             c.poly(lobed(s.rng, x, y, 11, 8.5, 0, 0.1), (126, 160, 92))
             c.disc(x + 2, y, 0.7, (236, 236, 230), 3)
             s.mark("green", out)
-            greens += 1
-        elif bunkers < count and edge < 6:
+        elif s.count("bunker") < count and edge < 6:
             shape = (s.uniform(9, 12), s.uniform(6, 8), s.uniform(0, 3), 0.3)
             out = lobed(s.rng, x, y, *shape)
             c.poly(out, (222, 208, 172))
             c.line(out, 0.8, (98, 122, 66), close=True)
             s.mark("bunker", out, colour="white")
-            bunkers += 1
     close = s.near_marks(5)
 
     def avoid(x, y):

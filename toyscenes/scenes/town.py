@@ -19,13 +19,11 @@ def dense_residential(s):
     wide = 11
     step = 2 * depth + 30 + wide
     trees = s.pick(("many", "few"))
-    v = -170 + s.uniform(0, step)
-    cross = s.uniform(-70, 70)
-    streets = []
-    while v < 190:
-        streets.append(v)
+    streets, cross = [-170 + s.uniform(0, step)], s.uniform(-70, 70)
+    while streets[-1] + step < 190:
+        streets.append(streets[-1] + step)
+    for v in streets:
         c.road(frame.row(v), wide, marks=False)
-        v += step
     c.road(frame.column(cross), wide, marks=False)
     for v in streets:
         for way in (-1, 1):
@@ -83,9 +81,8 @@ def sparse_residential(s):
     c.line(line, 11, (112, 111, 110), 0.0)
     c.line(line, 0.6, (196, 172, 92))
     pools = s.chance(0.4)
-    made = 0
     for _ in range(count * 20):
-        if made == count:
+        if s.count("house") == count:
             break
         x, y = s.rng.uniform(38, 218, 2)
         near = min(line, key=lambda p: (p[0] - x) ** 2 + (p[1] - y) ** 2)
@@ -98,12 +95,10 @@ def sparse_residential(s):
         c.line([plot.at(size * 0.3, 0), near], 6, DRIVE)
         if s.rng.random() < 0.6:
             buildings.wing_house(c, x, y, size, facing, roof(s.rng, tint), 6)
-            out = rect(x, y, size, size * 0.8, facing)
+            s.mark("house", rect(x, y, size, size * 0.8, facing), colour=tint)
         else:
             spot = (x, y, size * 0.62, size, facing + math.pi / 2)
-            out = buildings.house(c, *spot, roof(s.rng, tint), 6)
-        s.mark("house", out, colour=tint)
-        made += 1
+            s.house("house", spot, tint, 6)
         px, py = plot.at(-size * 0.75, -size * 0.45)
         basin = vehicles.kidney(px, py, 8, facing)
         dry = math.hypot(px - near[0], py - near[1]) > 20
@@ -164,8 +159,7 @@ def church(s):
         u, v = yard.local(x, y)
         free = abs(u) >= 76 or abs(v) >= 92
         if free and road(x, y) >= 24 and s.clear(rect(x, y, w, h, angle), 4):
-            out = buildings.house(c, x, y, w, h, angle, roof(s.rng, name), 7)
-            s.mark("house", out, colour=name)
+            s.house("house", (x, y, w, h, angle), name, 7)
     close = s.near_marks(4)
     s.scatter(60, avoid=lambda x, y: close(x, y) or road(x, y) < 9)
     house = s.seen("church", colour)
@@ -211,8 +205,7 @@ def resort(s):
             c.disc(x, y, 2.2, paint(s.rng, shade, 5), 2.5)
             s.mark("umbrella", spot, colour=shade)
     walls = [(0, -84, 150, 22, 14), (side * 98, 0, 22, 150, 12)]
-    if s.chance(0.6):
-        walls.append((0, 84, 150, 22, 14))
+    walls += [(0, 84, 150, 22, 14)] if s.chance(0.6) else []
     for u, v, w, h, tall in walls:
         s.block("hotel", *frame.at(u, v), w, h, angle, tint, tall, 6)
     s.street(across(angle, 112), 9, 44)

@@ -5,9 +5,10 @@ import math
 import numpy as np
 
 from toyscenes.drawing import buildings, fields, vehicles
+from toyscenes.drawing.canvas import doubled
 from toyscenes.drawing.geometry import Frame, across, rect
 from toyscenes.drawing.noise import crop, wavy
-from toyscenes.drawing.paint import paint, roof
+from toyscenes.drawing.paint import paint
 from toyscenes.drawing.texture import ground, mix, smooth
 
 SIDES = {"lower": 0.0, "left": math.pi / 2, "right": -math.pi / 2, "upper": math.pi}
@@ -40,11 +41,8 @@ def harbor(s):
                 c.line(arm, 0.7, (196, 188, 172), 0.5)
                 if s.rng.random() < full:
                     spot = frame.at(a + way * (length / 2 + 3.4), b)
-                    size = length * s.uniform(0.78, 1.0)
                     facing = angle + (0 if way > 0 else math.pi)
-                    hull = paint(s.rng, colour, 5)
-                    body = vehicles.boat(c, *spot, facing, size, hull)
-                    s.mark("boat", body, colour=colour)
+                    s.boat(*spot, facing, length * s.uniform(0.78, 1.0), colour, 5)
             b += s.uniform(7.2, 8.4)
     s.street(frame.row(quay - 22), 9, 40)
     tint = s.pick(("gray", "red", "white"))
@@ -53,8 +51,7 @@ def harbor(s):
         w, h = s.uniform(28, 50), s.uniform(16, 24)
         spot = (*frame.at(u + w / 2, quay - 45), w, h, angle)
         build = buildings.hall if s.rng.random() < 0.4 else buildings.house
-        build(c, *spot, roof(s.rng, tint), 8)
-        s.mark("building", rect(*spot), colour=tint)
+        s.house("building", spot, tint, 8, build=build)
         u += w + s.uniform(8, 20)
     for _ in range(16):
         x, y = frame.at(s.uniform(-150, 150), quay - s.uniform(9, 13))
@@ -87,7 +84,7 @@ def bridge(s):
         c.woods(30 + 8 * crop(s.rng, "mottle") - field, 4.5, 0.25)
     _, v = fields.turned(over.angle)
     for d in offsets:
-        c.fell(np.abs(v - d) > lanes * 0.8 + 4)
+        c.plants *= doubled(np.abs(v - d) > lanes * 0.8 + 4)
     for d in offsets:
         line = across(over.angle, d)
         deck = over.rect(0, d, width + 18, lanes + 4)
@@ -115,8 +112,7 @@ def bridge(s):
             free = s.fits(hull, 8) and s.clear(hull, 10)
             beside = all(abs(u - d) > lanes + 26 for d in offsets)
             if free and beside and fields.value(field, x, y) < -10:
-                vehicles.boat(c, x, y, angle, 22, paint(s.rng, "white", 4), wake=True)
-                s.mark("boat", hull, colour="white")
+                s.boat(x, y, angle, 22, wake=True)
                 break
     close = s.near_marks(8)
     if not trees:
@@ -198,9 +194,7 @@ def lake(s):
             if fields.value(field, x, y) < -18:
                 facing = s.uniform(0, 6.28)
                 if len(s.marks) == 1 or s.clear(rect(x, y, 13, 13, facing), 6):
-                    white = paint(s.rng, "white", 4)
-                    hull = vehicles.boat(c, x, y, facing, 13, white)
-                    s.mark("boat", hull, colour="white")
+                    s.boat(x, y, facing, 13)
                     break
     pond = s.seen("lake", water, size)
     s.link(pond, "surrounded", "forest" if woods else banks)
@@ -249,9 +243,7 @@ def beach(s):
     for x, y in s.spots(boats * 8, 16, 240):
         free = fields.value(field, x, y) < -45 and s.clear(rect(x, y, 16, 16), 8)
         if free and s.count("boat") < boats:
-            facing, white = s.uniform(0, 6.28), paint(s.rng, "white", 4)
-            hull = vehicles.boat(c, x, y, facing, 14, white)
-            s.mark("boat", hull, colour="white")
+            s.boat(x, y, s.uniform(0, 6.28), 14)
     place = {"lower": "bottom", "upper": "top"}.get(side, side)
     sea = s.stuff("sea", water, place=place)
     shore = s.stuff("beach", size=width)

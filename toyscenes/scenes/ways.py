@@ -26,12 +26,9 @@ def parking_lot(s):
     c = s.canvas("asphalt")
     frame = Frame(s.pick((0.0, math.pi / 2)) + s.uniform(-0.15, 0.15))
     full = s.pick(("many", "few", "half"))
-    taken = set()
     bays, step = 24, 8.0
-    if full == "few":
-        for _ in range(s.number(2, 9)):
-            lane = int(s.traits.integers(8))
-            taken.add((lane, int(s.traits.integers(3, bays - 3))))
+    cars, draw = s.number(2, 9) if full == "few" else 0, s.traits.integers
+    taken = {(int(draw(8)), int(draw(3, bays - 3))) for _ in range(cars)}
     colour = s.pick(("mixed", "white", "red", "black"))
     building = s.chance(0.5)
     tint = s.pick(("gray", "white", "brown"))
@@ -253,12 +250,10 @@ def overpass(s):
 
     def avoid(x, y):
         u, v = frame.local(x, y)
-        if abs(u) < 26 + abs(v) * 0.28 or abs(v) < 26:
-            return True
-        for sx, sy in loops:
-            if abs(math.hypot(u - sx * 52, v - sy * 52) - 34) < 12:
-                return True
-        return abs(abs(u * v) - 2600) < 1500
+        rings = (math.hypot(u - sx * 52, v - sy * 52) for sx, sy in loops)
+        road = abs(u) < 26 + abs(v) * 0.28 or abs(v) < 26
+        bow = abs(abs(u * v) - 2600) < 1500
+        return road or bow or any(abs(far - 34) < 12 for far in rings)
 
     s.scatter(90, avoid=avoid)
     s.mark("overpass", rect(128, 128, 60, 60))

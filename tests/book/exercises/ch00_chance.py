@@ -24,5 +24,3 @@ def chance_at_10(n, c):
     i2t = 1 - comb(n * c - c, 10) / comb(n * c, 10)
     return {"t2i": 100 * t2i, "i2t": 100 * i2t}
 """
-
-NOTEBOOK = True

@@ -13,5 +13,3 @@ SOLUTION = """
 def lie(text, swap):
     return " ".join(swap.get(word, word) for word in text.split())
 """
-
-NOTEBOOK = True

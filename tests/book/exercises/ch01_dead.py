@@ -19,5 +19,3 @@ for rule, value in guess.items():
 SOLUTION = """
 guess = {"expected": floor["mR"], "optimistic": 100, "pessimistic": 0}
 """
-
-NOTEBOOK = True

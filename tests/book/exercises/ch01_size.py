@@ -19,5 +19,3 @@ SOLUTION = """
 def best_size(values, sizes):
     return max(sizes, key=lambda n: fits(values, n))
 """
-
-NOTEBOOK = True

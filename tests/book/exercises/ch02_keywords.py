@@ -35,5 +35,3 @@ def mixed(s, k, balance):
     w = torch.sigmoid(balance(torch.cat(unit, dim=-1)))    # (26)
     return s * w + k * (1 - w)                             # (27)
 """
-
-NOTEBOOK = True

@@ -23,5 +23,3 @@ def without_gate(model):
         torch.nn.init.zeros_(parameter)
     return model
 """
-
-NOTEBOOK = True

@@ -26,5 +26,3 @@ def undynamic(model):
         torch.nn.init.zeros_(parameter)
     return model
 """
-
-NOTEBOOK = True

@@ -31,5 +31,3 @@ def in_reach(scores, owner, k):
     own = scores[owner, np.arange(len(owner))]
     return np.mean((scores > own).sum(axis=0) < k)
 """
-
-NOTEBOOK = True

@@ -17,5 +17,3 @@ SOLUTION = """
 def knows(pairs):
     return (owner[pairs[:, 1]] == pairs[:, 0]) * 1.0
 """
-
-NOTEBOOK = True

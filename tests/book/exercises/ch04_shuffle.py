@@ -19,5 +19,3 @@ def misread(images):
     tokens = images["image_tokens"]
     return images | {"image_tokens": tokens.roll(len(tokens) // 2, 0)}
 """
-
-NOTEBOOK = True

@@ -17,5 +17,3 @@ SOLUTION = """
 def shorter(code, q):
     return pack(np.asarray(code)[:, :q])
 """
-
-NOTEBOOK = True

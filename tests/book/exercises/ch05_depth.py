@@ -1,8 +1,6 @@
 """ch05-depth: what the short list has lost."""
 
-SETUP = """
-import numpy as np
-"""
+SETUP = "import numpy as np"
 STUB = """
 def missed(coarse, owner, m):
     place = ...    # of the own picture, for each caption
@@ -18,5 +16,3 @@ def missed(coarse, owner, m):
     place = (coarse > own).sum(0)          # how many stand before it
     return 100 * (place >= m).mean()
 """
-
-NOTEBOOK = True

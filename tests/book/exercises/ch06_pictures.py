@@ -1,8 +1,6 @@
 """ch06-pictures: how many pictures an interval needs."""
 
-SETUP = """
-import numpy as np
-"""
+SETUP = "import numpy as np"
 STUB = """
 def pictures_needed(n, low, high, wanted):
     return ...
@@ -15,5 +13,3 @@ SOLUTION = """
 def pictures_needed(n, low, high, wanted):
     return int(np.ceil(n * ((high - low) / wanted) ** 2 - 1e-9))
 """
-
-NOTEBOOK = True

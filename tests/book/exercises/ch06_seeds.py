@@ -1,8 +1,6 @@
 """ch06-seeds: how many runs a difference needs."""
 
-SETUP = """
-import numpy as np
-"""
+SETUP = "import numpy as np"
 STUB = """
 def seeds_needed(d, s):
     return ...    # the next whole number
@@ -15,5 +13,3 @@ SOLUTION = """
 def seeds_needed(d, s):
     return int(np.ceil(8 * (s / d) ** 2 - 1e-9))   # d = 2 sqrt(2 s²/n)
 """
-
-NOTEBOOK = True
