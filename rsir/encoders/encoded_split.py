@@ -25,7 +25,6 @@ class EncodedSplit:
         reads_text: features of texts, some of "pooled", "tokens", "mask".
         extra_texts: strings beside each caption, such as keywords, by name.
             Then no two queries are the same, and each stands for itself.
-        progress: print progress.
 
     Attributes:
         features: of the pictures, `[n_images, ...]` each.
@@ -74,10 +73,8 @@ class EncodedSplit:
 
     def images(self, rows: Sequence[int]) -> dict[str, Tensor]:
         """Features of some images, as they are stored."""
-        return {
-            name: torch.from_numpy(np.asarray(array).take(rows, axis=0))
-            for name, array in self.features.items()
-        }
+        found = {k: np.asarray(v).take(rows, 0) for k, v in self.features.items()}
+        return {k: torch.from_numpy(v) for k, v in found.items()}
 
     def text_rows(self, rows) -> dict[str, Tensor]:
         """Text inputs of some texts."""

