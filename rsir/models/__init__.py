@@ -23,15 +23,15 @@ from pathlib import Path
 
 from rsir.utils.errors import RsirError
 
-#: re-rankings of a finished run, named after its variant: "midf+mr".
-#: bank: training queries take the place of the other test queries
+#: re-rankings of a finished run, named after its variant ("midf+mr"); with a
+#: bank, training queries take the place of the other test queries
 RERANKS: dict[str, dict] = {
     "mr": {"style": "released", "bank": False},
     "mr-figure": {"style": "figure", "bank": False},
     "mr-bank": {"style": "released", "bank": True},
 }
 
-#: a preset "paper" where no paper names sizes: two transformers, all of which learn
+#: two transformers that learn from end to end, where no paper names sizes
 END_TO_END = {
     "image_encoder": "vit_base",
     "start": "f1",
@@ -56,7 +56,7 @@ class Config:
     #: `ImageEncoder`
     tta_views: tuple[int, ...] = (0,)
     text_encoder: str = "minilm"  #: "gru", "uniskip", "minilm" or a hub id
-    #: last blocks of a sentence transformer that learn; 0: none; None: all
+    #: last blocks of a sentence transformer that learn (None for all)
     text_layers: int | None = 3
     vocabulary_threshold: int = 5  #: a word must occur as often in train
     word_dropout: float = 0.0  #: on word vectors of the GRU
@@ -66,15 +66,15 @@ class Config:
     text_lr: float = 1e-4  #: of a pretrained text encoder
     image_lr: float = 1e-4  #: of pretrained image stages
     weight_decay: float = 0.01  #: of AdamW
-    schedule: str = "cosine"  #: with warm-up, or "step": x0.7 every 20 epochs
+    schedule: str = "cosine"  #: with warm-up, or "step" (x0.7 every 20 epochs)
     warmup: float = 0.1  #: share of all steps
-    clip: float = 5.0  #: largest gradient norm; 0: none
+    clip: float = 5.0  #: largest gradient norm (0 for any)
     accumulate: int = 1  #: micro-batches in a step
     eval_every: int = 1  #: epochs between validations
     patience: int = 6  #: validations without a gain before stopping
-    precision: str = "auto"  #: "no", "bf16" or "auto": bf16 where it is faster
+    precision: str = "auto"  #: "no", "bf16" or "auto" (where it is faster)
     #: M, how many candidates of each list a cross-encoder orders anew when the
-    #: model is measured; 0: the list stands
+    #: model is measured (0 for none)
     rerank_top: int = 0
     seed: int = 0  #: of weights, order, captions and dropout
 

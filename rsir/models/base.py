@@ -16,7 +16,7 @@ from rsir.encoders.base import FEATURES
 from rsir.encoders.encoded_split import EncodedSplit, over_texts, text_features
 from rsir.models import Config
 
-#: features, or what `encode_images` or `encode_texts` gave: `[n, ...]` by name
+#: features, or what `encode_images` or `encode_texts` gave, `[n, ...]` by name
 Sides = Mapping[str, Tensor]
 
 
@@ -44,11 +44,11 @@ class TwoTower(nn.Module):
         self.config = config
 
     def train(self, mode: bool = True) -> "TwoTower":
-        """As usual, but image stages keep the statistics they came with."""
+        """As usual, but the image side keeps the statistics it came with."""
         super().train(mode)
-        for stages in (self.image_encoder, getattr(self, "stages", None)):
-            if stages is not None:
-                stages.eval()
+        for name in ("image_encoder", "stages"):
+            if hasattr(self, name):
+                getattr(self, name).eval()
         return self
 
     def encode_split(

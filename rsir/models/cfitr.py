@@ -40,13 +40,13 @@ from rsir.models.layers import Standardise
 from rsir.models.losses import triplet_hard
 from rsir.utils.errors import RsirError
 
-#: what the released code does by mistake. table: the codes that h is drawn to
-#: are random in the first epoch and zeros after it; lfem: the call of LFEM is
-#: commented out; patches: tokens come in a new random order at every call;
-#: false: a false sentence may be a copy of the true one
+#: what the released code does by mistake. "table", the codes that h is drawn to
+#: are random in the first epoch and zeros after it; "lfem", the call of LFEM is
+#: commented out; "patches", tokens come in a new random order at every call;
+#: "false", a false sentence may be a copy of the true one
 RELEASED_BUGS = ("table", "lfem", "patches", "false")
 MARGIN = 0.2  # of the triplet loss, as released
-#: pictures in the authors' micro-batch: hash losses are sums over so many, and
+#: pictures in the authors' micro-batch; hash losses are sums over so many, and
 #: the hardest negative is one of so many. Among a hundred, codes collapse
 MICRO = 8
 
@@ -58,21 +58,21 @@ class CFITRConfig(Config):
     method: str = "cfitr"
     bits: int = 128  #: of a code
     hidden: int = 4096  #: units of DSHM's heads
-    #: of DSHM: "position" (as released: a weight for each place) or "mean"
+    #: of DSHM, "position" (as released, a weight for each place) or "mean"
     pool: str = "position"
-    grid: int = 0  #: tokens on a side of the picture; 0: as many as the map has
+    grid: int = 0  #: tokens on a side of the picture (0, as many as the map has)
     image_blocks: int = 6  #: that picture and sentence share, one at a time
-    joint_blocks: int = 6  #: of the SSM (with a ViLT: all that are left)
-    ssm: bool = True  #: False: train the codes alone
+    joint_blocks: int = 6  #: of the SSM (with a ViLT all that are left)
+    ssm: bool = True  #: whether to train more than the codes
     false_texts: int = 15  #: wrong sentences a picture in the SSM's loss
-    #: of these, drawn by the coarse scores; ours: others teach what codes know
+    #: of these, drawn by the coarse scores; ours, others teach what codes know
     hard_texts: int = 5
-    joint_share: float = 1.0  #: of a batch, read by the SSM; ours: reading is slow
+    joint_share: float = 1.0  #: of a batch, read by the SSM; ours, reading is slow
     quantise: float = 0.001  #: weight of this loss
     balance: float = 0.01  #: weight of this loss
-    dropout: float = 0.0  #: on pooled tokens; ours: frozen ones are learnt by heart
+    dropout: float = 0.0  #: on pooled tokens; ours, frozen ones are learnt by heart
     released_bugs: tuple[str, ...] = ()  #: some of `RELEASED_BUGS`
-    coarse: str = "hash"  #: makes the list; or "float": cosines of h
+    coarse: str = "hash"  #: makes the list; or "float", cosines of h
     #: neighbours of PPSR, which looks at all queries at once; as released 10
     ppsr: int = 0
     #: a name in `rsir.evaluation.metrics`; as released "deduplicated"

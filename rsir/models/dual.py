@@ -35,7 +35,7 @@ class DualConfig(Config):
     method: str = "dual"
     dim: int = 512  #: length of the vectors that are compared
     hidden: int = 2048  #: units of each head
-    #: map where image stages that learn begin, "f1" to "f4"; "": the picture
+    #: map where image stages that learn begin, "f1" to "f4"; with "" the picture
     #: stays the frozen encoder's
     start: str = ""
     #: these stages see a map in a random symmetry of the square in training, in
@@ -44,7 +44,7 @@ class DualConfig(Config):
     dropout: float = 0.5  #: on the picture's vectors
     text_dropout: float = 0.2  #: on the sentence's
     temperature: float = 0.07  #: divides cosines in InfoNCE
-    second_head: float = 0.5  #: weight of the second pair of heads; 0: none
+    second_head: float = 0.5  #: weight of the second pair of heads (0 for none)
     #: epochs in which heads alone learn on stored vectors, before anything else
     head_epochs: int = 0
 

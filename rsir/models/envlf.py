@@ -45,21 +45,21 @@ class EnVLFConfig(Config):
     """EnVLF. All sizes are ours: the abstract names none."""
 
     method: str = "envlf"
-    dim: int = 256  #: length of the vectors that are compared; ours: ALBEF's
-    #: map where the image stages that learn begin, "f1" to "f4"; ours: below
+    dim: int = 256  #: length of the vectors that are compared; ours, as ALBEF's
+    #: map where the image stages that learn begin, "f1" to "f4"; ours, below
     #: it a convolution fits aerial pictures as it is
     start: str = "f3"
     image_blocks: int = 2  #: transformer blocks on the cells of the picture
     joint_blocks: int = 2  #: blocks of the multi-modal encoder
     dropout: float = 0.1  #: in all new blocks
-    #: divides cosines, in the loss and in the draw of hard negatives; ours:
+    #: divides cosines, in the loss and in the draw of hard negatives; ours,
     #: where ALBEF's starts
     temperature: float = 0.07
     #: some of `TASKS`, "contrastive" among them, for it makes the list; each
     #: has weight 1; ours: the abstract says "multitask"
     tasks: tuple[str, ...] = TASKS
-    masked: float = 0.15  #: share of the words that are hidden; ours: BERT's
-    #: share of a batch that the multi-modal encoder reads; ours: reading pairs
+    masked: float = 0.15  #: share of the words that are hidden; ours, as BERT's
+    #: share of a batch that the multi-modal encoder reads; ours, reading pairs
     #: is the expensive part
     joint_share: float = 1.0
     #: how far down a list the multi-modal encoder may read; how far it does is

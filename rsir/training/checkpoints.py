@@ -69,7 +69,7 @@ def load_run(run_dir: str | Path) -> TwoTower:
     words = path.with_name(VOCABULARY)
     vocabulary = Vocabulary.load(words) if words.exists() else None
     model = build(config, vocabulary=vocabulary)
-    _load_best(model, path.with_name(BEST))
+    _read_weights(model, path.with_name(BEST))
     return model.eval()
 
 
@@ -80,7 +80,7 @@ def _learned(model: TwoTower) -> dict[str, Tensor]:
     return {k: v.detach().cpu().contiguous().clone() for k, v in own.items()}
 
 
-def _load_best(model: TwoTower, path: Path) -> None:
+def _read_weights(model: TwoTower, path: Path) -> None:
     if not path.is_file():
         raise RsirError(f"{path}: no weights here; train first")
     try:
@@ -154,4 +154,4 @@ class Checkpoints:
         if self.run_dir is None:
             model.load_state_dict(self._best, strict=False)
         elif (self.run_dir / BEST).exists():
-            _load_best(model, self.run_dir / BEST)
+            _read_weights(model, self.run_dir / BEST)

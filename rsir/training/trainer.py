@@ -40,7 +40,7 @@ class Run:
 
     model: TwoTower  #: with the weights of the best validation epoch
     config: Config  #: as asked for
-    #: a row per validation: epoch, losses, val recalls
+    #: a row per validation with epoch, losses, val recalls
     history: list[dict] = field(default_factory=list)
     val_mR: float = float("nan")  #: the best validation mR, percent
     #: wall time of "features" and "train"
