@@ -64,7 +64,6 @@ def cmd_sync(args) -> int:
 def cmd_address(args) -> int:
     for path in template.set_address(args.url, args.branch):
         print(f"changed {path.relative_to(ROOT)}")
-    args.notebooks = chapters()
     return cmd_sync(args)
 
 
@@ -81,9 +80,9 @@ def main() -> int:
     sub = commands.add_parser("address")
     sub.add_argument("url")
     sub.add_argument("branch", nargs="?", default="main")
+    sub.set_defaults(notebooks=())
     args = parser.parse_args()
-    if args.command != "address":
-        args.notebooks = [p.resolve() for p in args.notebooks] or chapters()
+    args.notebooks = [p.resolve() for p in args.notebooks] or chapters()
     return globals()[f"cmd_{args.command}"](args)
 
 

@@ -22,9 +22,7 @@ def load(root: Path) -> dict:
     found = {}
     for path in sorted([*root.glob("*.json"), *root.glob("*/*.json")]):
         data = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(data, dict):
-            continue
-        for image in data.get("images", ()):
+        for image in data.get("images", ()) if isinstance(data, dict) else ():
             for sentence in image.get("sentences", ()):
                 whole = words(sentence.get("raw", ""))
                 if len(whole) >= LONG:

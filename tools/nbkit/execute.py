@@ -100,26 +100,19 @@ def sync(nb, name: str) -> None:
         found[0].metadata["tags"] = tags
 
 
-def peak_memory(pid) -> int | None:
-    """Peak resident memory of a process in MB, where the system tells."""
-    try:
-        text = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return None
-    found = re.search(r"VmHWM:\s+(\d+) kB", text)
-    return round(int(found.group(1)) / 1024) if found else None
-
-
 class Client(NotebookClient):
     """Looks at the kernel's memory before it is stopped, and stops it
     once (nbclient tries again when Python ends, and trips)."""
 
-    peak = None
+    peak = None  # MB, where the system tells
 
     async def _async_cleanup_kernel(self):
         if self.km is None:
             return
-        self.peak = peak_memory(getattr(self.km.provisioner, "pid", None))
+        status = Path(f"/proc/{self.km.provisioner.pid}/status")
+        text = status.read_text() if status.exists() else ""
+        if found := re.search(r"VmHWM:\s+(\d+) kB", text):
+            self.peak = round(int(found[1]) / 1024)
         await super()._async_cleanup_kernel()
 
     _cleanup_kernel = run_sync(_async_cleanup_kernel)

@@ -20,13 +20,11 @@ def smaller(encoded: str) -> str:
     with Image.open(io.BytesIO(data)) as picture:
         if picture.mode == "P":
             return encoded
-        said = PngImagePlugin.PngInfo()
+        said, out = PngImagePlugin.PngInfo(), io.BytesIO()
         for name, text in picture.text.items():
             said.add_text(name, text)
-        out = io.BytesIO()
-        picture.convert("RGB").quantize(256).save(
-            out, "PNG", optimize=True, pnginfo=said, dpi=picture.info.get("dpi")
-        )
+        how = {"optimize": True, "pnginfo": said, "dpi": picture.info.get("dpi")}
+        picture.convert("RGB").quantize(256).save(out, "PNG", **how)
     if out.tell() >= len(data):
         return encoded
     return base64.b64encode(out.getvalue()).decode()

@@ -17,10 +17,8 @@ from . import ROOT
 # looks for the import, so that nothing is installed that is there already.
 IMPORT_NAMES = {"faiss-cpu": "faiss"}
 # Colab has these in versions that fit each other: never to be touched.
-NEVER = set(
-    "numpy scipy pandas pillow torch torchvision transformers matplotlib pyyaml tqdm"
-    "".split()
-)
+NEVER = set("numpy scipy pandas pillow torch torchvision transformers".split())
+NEVER |= {"matplotlib", "pyyaml", "tqdm"}
 
 BOOTSTRAP = """\
 # The same in every notebook. On your machine it only finds rsir; on
@@ -58,8 +56,6 @@ elif not importlib.util.find_spec("rsir"):
 import rsir  # noqa: F401
 """
 
-BADGE = "[Open this chapter in Colab]({URL})"
-
 
 def repository() -> tuple[str, str]:
     """Address and branch, from the one place where they stand."""
@@ -70,8 +66,9 @@ def repository() -> tuple[str, str]:
 def colab_url(name: str) -> str:
     """Where Colab opens the notebook called `name` (a file name)."""
     url, branch = repository()
-    place = url.replace("https://", "https://colab.research.google.com/")
-    place = place.replace("github.com/", "github/")
+    place = url.replace(
+        "https://github.com", "https://colab.research.google.com/github"
+    )
     return f"{place}/blob/{branch}/notebooks/{name}"
 
 
@@ -87,15 +84,14 @@ def bootstrap() -> str:
     """Source of the bootstrap cell."""
     url, branch = repository()
     rows = textwrap.wrap(" ".join(needs()), 62)
-    body = "\n".join(f'        "{row}{" " if row != rows[-1] else ""}"' for row in rows)
+    body = ' "\n'.join(f'        "{row}' for row in rows) + '"'
     text = BOOTSTRAP.replace("{NEEDS}", body)
-    text = text.replace("{URL}", url).replace("{BRANCH}", branch)
-    return text.strip()
+    return text.replace("{URL}", url).replace("{BRANCH}", branch).strip()
 
 
 def badge(name: str) -> str:
     """Source of the badge cell of the notebook called `name`."""
-    return BADGE.replace("{URL}", colab_url(name))
+    return f"[Open this chapter in Colab]({colab_url(name)})"
 
 
 def set_address(url: str, branch: str, root: Path = ROOT) -> list[Path]:
@@ -104,9 +100,8 @@ def set_address(url: str, branch: str, root: Path = ROOT) -> list[Path]:
     url, begin = url.rstrip("/"), "https://github.com/"
     was, now = (x.removeprefix(begin) for x in (old["url"], url))
     changed = []
-    for path in [*sorted(root.glob("*")), *sorted(root.glob("book/*"))]:
-        if path.suffix not in {".md", ".yml", ".cff", ".toml"}:
-            continue
+    paths = [*sorted(root.glob("*")), *sorted(root.glob("book/*"))]
+    for path in [x for x in paths if x.suffix in {".md", ".yml", ".cff", ".toml"}]:
         before = path.read_text()
         after = before.replace(f"{was}/blob/{old['branch']}/", f"{now}/blob/{branch}/")
         after = after.replace(old["url"], url)

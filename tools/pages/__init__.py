@@ -64,9 +64,6 @@ def in_book(root: Path, name: str) -> bool:
     return toc.exists() and f"notebooks/{name}\n" in toc.read_text()
 
 
-# -- runs, as tables show them ---------------------------------------------
-
-
 def dataset_name(dataset: str) -> str:
     return tables.DATASETS.get(dataset, dataset)
 
@@ -125,11 +122,11 @@ def stale_sentences(found: list[tables.Runs]) -> list[str]:
     lines = []
     for runs in found:
         if stale := runs.stale():
-            changed = sorted({name for names in stale.values() for name in names})
+            changed = sorted({f"`{x}`" for names in stale.values() for x in names})
             lines.append(
                 f"† {dataset_name(runs.dataset)}, {name_of(runs, dagger=False)}: "
-                f"{len(stale)} of {len(runs.runs)} runs were made before a change "
-                f"of {', '.join(f'`{name}`' for name in changed)}. They are shown, "
-                "but count as stale until they are made again."
+                f"{len(stale)} of {len(runs.runs)} runs were made before a change of "
+                f"{', '.join(changed)}. They are shown, but count as stale until they "
+                "are made again."
             )
     return lines

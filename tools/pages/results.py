@@ -165,8 +165,7 @@ def against_reported(heads: list) -> list[str]:
         sources = "; ".join(map(linked, verdict.sources))
         said = f"{' '.join(map(sentence, texts))} Source: {sources}."
         ranges.setdefault(said, []).append(name_of(one))
-        if verdict.declared:
-            mine.append(f"declared: {verdict.declared}")
+        mine += [f"declared: {verdict.declared}"] if verdict.declared else []
         own.append(f"- {name_of(one)}: {' '.join(map(sentence, mine))}")
     own += [f"- Range of {' and '.join(who)}: {said}" for said, who in ranges.items()]
     head = ["system", "ours, mR", "reported (range)", "verdict"]
@@ -210,20 +209,17 @@ def steps(found: list) -> str:
 
 
 def cost(found: list) -> list[str]:
-    head = ["system", "features, min", "training, min"]
-    head += ["test scores, s", "peak memory, GB"]
+    head = "system|features, min|training, min|test scores, s|peak memory, GB".split(
+        "|"
+    )
     lines = []
     for one in found:
         minutes = [one.seconds(part) / 60 for part in ("features", "train")]
         numbers = [*minutes, one.seconds("evaluate"), one.memory()]
         lines.append([name_of(one), *(f"{x:.1f}" for x in numbers)])
     words = "{cores} cores of {cpu}, {memory_gb} GB, "
-    kinds = {
-        words.format(**known) + (known["gpu"] or "no GPU")
-        for one in found
-        for run in one.runs
-        if (known := run.hardware)
-    }
+    known = [run.hardware for one in found for run in one.runs if run.hardware]
+    kinds = {words.format(**x) + (x["gpu"] or "no GPU") for x in known}
     machines = f" Measured on {'; '.join(sorted(kinds))}." if kinds else ""
     return [
         "**Cost** of one run, a mean over runs. Features of frozen encoders are "

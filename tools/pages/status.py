@@ -28,8 +28,8 @@ def render(root: Path) -> dict[str, str]:
         lines.append([link, x["seconds"], x["peak_memory_mb"], x["preset"]])
     names = sorted({n for known in status.values() for n in known["versions"]})
     versions = {
-        (known["python"], *(known["versions"].get(n, "–") for n in names))
-        for known in status.values()
+        (x["python"], *(x["versions"].get(n, "–") for n in names))
+        for x in status.values()
     }
     head = ["chapter", "seconds", "peak memory, MB", "preset"]
     parts = [
