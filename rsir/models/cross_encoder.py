@@ -5,7 +5,7 @@ compares stored vectors and makes the list; `score_pairs` reads the tokens of
 chosen pairs and orders the top of it. Explained in chapters 04 and 05.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -13,10 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn.functional import pad
 
-from rsir.models.base import TwoTower
-
-#: what `encode_images` or `encode_texts` gave: tensors `[n, ...]` by name
-Sides = Mapping[str, Tensor]
+from rsir.models.base import Sides, TwoTower
 
 
 class CrossEncoder(TwoTower):
