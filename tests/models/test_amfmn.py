@@ -11,7 +11,7 @@ from torch import nn
 from tower_samples import features, make, pairs
 
 from rsir.models import _mvsa_fast, build
-from rsir.models.amfmn import ALL_RELEASED, AMFMN, FORMS, MVSA
+from rsir.models.amfmn import ALL_RELEASED, AMFMN, FORMS, MVSA, Soft
 from rsir.models.base import in_chunks
 from rsir.models.layers import up2
 from rsir.utils.errors import RsirError
@@ -155,6 +155,24 @@ def test_a_query_has_the_keywords_of_its_picture(splits, cached):
     assert torch.equal(encoded.inputs["keywords_ids"], told)
     scores = model(encoded.images(range(8)), encoded.inputs)
     assert scores.shape == (8, 16) and scores.isfinite().all()
+
+
+def test_soft_needs_no_tensor_of_all_pairs():
+    """2,000 x 3,000 pairs: their [B, T, dim] would be 0.4 GB."""
+    vgmf = Soft(16)
+    v, t = torch.randn(2000, 16), torch.randn(3000, 16)
+    largest = []
+
+    class Watch(torch.overrides.TorchFunctionMode):
+        def __torch_function__(self, call, types, args=(), kwargs=None):
+            out = call(*args, **(kwargs or {}))
+            if isinstance(out, torch.Tensor):
+                largest.append(out.numel())
+            return out
+
+    with torch.no_grad(), Watch():
+        vgmf.score({"v": v} | vgmf.image_side(v), vgmf.text_side(t))
+    assert max(largest) == 2000 * 3000
 
 
 @pytest.mark.parametrize("mvsa", [True, False])

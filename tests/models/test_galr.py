@@ -10,7 +10,7 @@ from tower_samples import features, make, pairs
 
 from rsir.models import build
 from rsir.models.base import score_split
-from rsir.models.galr import ALL_RELEASED, Attention, GaLR, LayerNorm
+from rsir.models.galr import ALL_RELEASED, GCN, Attention, GaLR, LayerNorm
 from rsir.utils.errors import RsirError
 
 DIM = 16
@@ -40,6 +40,23 @@ def test_layer_norm_is_the_released_one(scale):
     x = torch.tensor([[1.0, 2.0, 3.0, 6.0]]) * scale
     std = (14 / 3) ** 0.5 * scale  # unbiased; the small number is added to it
     torch.testing.assert_close(norm(x), (x - 3 * scale) / (std + 1e-6) * 2 + 0.5)
+
+
+def test_gcn_is_its_equations_node_by_node():
+    torch.manual_seed(0)
+    gcn = GCN(nodes=4, width=6, dim=5)
+    A, X = torch.rand(2, 4, 4), torch.randn(2, 4, 6)
+    for b in range(2):
+        x = X[b]
+        for layer in (gcn.fc1, gcn.fc2, gcn.fc3):
+            rows = []
+            for i in range(4):
+                heard = sum(A[b, i, j] * x[j] for j in range(4))
+                rows.append((layer.weight @ heard).clamp(min=0))
+            x = torch.stack(rows)
+        expected = gcn.out.weight @ x.reshape(-1) + gcn.out.bias
+        torch.testing.assert_close(gcn(A, X)[b], expected)
+    assert gcn.fc2.out_features == 3
 
 
 @pytest.mark.parametrize("fusion", [*BOTH, "global", "local"])
@@ -117,3 +134,19 @@ def test_the_released_head_gets_no_gradient(bugs, learns):
     graph = model.gcn.fc1.weight.grad.abs().max()
     assert graph > 1e-3
     assert (max(grads) > 1e-3 * graph) if learns else (max(grads) < 1e-5 * graph)
+
+
+def test_attention_over_one_item_is_a_linear_map():
+    torch.manual_seed(0)
+    attention = Attention(DIM, heads=4).eval()
+    x = torch.randn(5, 1, DIM)
+    one, two = torch.randn(5, 1, DIM), torch.randn(5, 1, DIM)
+    read = attention(x, one)
+    torch.testing.assert_close(read, attention.merge(attention.value(one)))
+    torch.testing.assert_close(read, attention(torch.randn_like(x), one))
+    mixed = attention(x, 0.3 * one + 0.7 * two)
+    torch.testing.assert_close(mixed, 0.3 * read + 0.7 * attention(x, two))
+    read.pow(2).sum().backward()
+    for idle in (attention.query, attention.key):
+        assert idle.weight.grad.abs().max() < 1e-6
+    assert attention.value.weight.grad.abs().max() > 1e-3
