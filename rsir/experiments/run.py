@@ -169,9 +169,9 @@ def confirm(
 ) -> list[Path]:
     """Train the headline once more; if its ranks are equal, renew hashes.
 
-    Then every record of the method on these data gets the hashes of
-    today's code, and "confirmed": by which run, commit and day. Gives the
-    paths of these records.
+    Then every record of the method on these data, made by the code that the
+    headline was made by, gets the hashes of today's code, and "confirmed": by
+    which run, commit and day. Gives the paths of these records.
 
     Raises:
         RsirError: the ranks differ; nothing is changed. Or as `reproduce`.
@@ -198,11 +198,11 @@ def confirm(
         "commit": commit,
         "on": time.strftime("%Y-%m-%d", time.gmtime()),
     }
-    facts = {"modules": new.modules, "data": new.data, "confirmed": said}
     renewed = []
     for record in records.load_records(method, dataset, folder=results):
-        known = record.facts.get("data") or new.data
-        if (record.preset, known) == (preset, new.data):
+        alike = record.modules.items() >= old.modules.items()
+        if alike and (record.preset, record.facts.get("data")) == (preset, new.data):
+            facts = {"modules": record.modules | new.modules, "confirmed": said}
             records.write_facts(record.path, record.facts | facts)
             renewed.append(record.path)
     return renewed

@@ -274,10 +274,16 @@ def here(small, checkout, monkeypatch):
 
 def test_equal_ranks_confirm_a_method(here, splits):
     reproduce([("stub", "plain")], "toy", "toy", range(2), results=here)
-    others = ("toy", "wild"), ("ucm", "plain"), ("toy", "deep")
-    for name, data in zip(others, (None, None, {"train": "another"})):
-        more = {"preset": "toy", "data": data, "modules": {"gone.py": "0"}}
-        result_samples.record(here.parent, "stub", *name, 1.0, **more)
+    plain = read_record(here / "stub" / "toy" / "plain-s0.json")
+    same, other = plain.facts["data"], {"train": "another"}
+    for *name, seed, data, modules in (
+        ("toy", "wild", 0, same, plain.modules),
+        ("ucm", "plain", 0, same, plain.modules),
+        ("toy", "deep", 0, other, plain.modules),
+        ("toy", "wild", 1, same, {"gone.py": "0"}),
+    ):
+        more = {"preset": "toy", "data": data, "modules": modules}
+        result_samples.record(here.parent, "stub", *name, 1.0, seed, **more)
     paths = confirm("stub", "toy", "toy", 0, results=here)
     names = ["deep-s1", "plain-s0", "plain-s1", "wild-s0"]
     assert [p.stem for p in paths] == names
@@ -285,9 +291,8 @@ def test_equal_ranks_confirm_a_method(here, splits):
         record = read_record(path)
         assert record.confirmed["by"] == "plain-s0" and not record.stale()
         assert record.confirmed["commit"] == clean_commit()
-    for dataset, variant in others[1:]:
-        record = read_record(here / "stub" / dataset / f"{variant}-s0.json")
-        assert "gone.py" in record.modules and "confirmed" not in record.facts
+    for name in ("ucm/plain-s0", "toy/deep-s0", "toy/wild-s1"):
+        assert "confirmed" not in read_record(here / f"stub/{name}.json").facts
 
 
 def test_other_ranks_confirm_nothing(here, monkeypatch):
