@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rsir.data.caption_statistics import duplicate_facts
-from rsir.data.catalog import Entry, entry
+from rsir.data.catalog import CATALOG, Entry, entry
 from rsir.data.images import ImageFolder, PixelOptions, image_hashes, in_threads
 from rsir.data.readers import Located, Record, find_dataset, some, with_pixels
 from rsir.data.split import DataRepairWarning, Splits
@@ -90,12 +90,26 @@ def verify(
         str(w.message) for w in caught if issubclass(w.category, DataRepairWarning)
     ]
     seen.identity = "a reader's own"
-    if place.entry:
-        _compare(seen, place, place.entry)
+    what = place.entry or _known_by_counts(seen)
+    if what:
+        _compare(seen, place, what)
     _look_at_captions(seen)
     if decode:
-        _look_at_images(seen, place)
+        _look_at_images(seen, place, what)
     return seen
+
+
+def _known_by_counts(seen: Verification) -> Entry | None:
+    """A known set that lies in a folder of another name."""
+    images, captions = (
+        sum(getattr(s, f"n_{side}") for s in seen.splits)
+        for side in ("images", "captions")
+    )
+    for what in CATALOG.values():
+        if (images, captions) == (what.images, what.captions):
+            seen.notes.append(f"as many images and captions as {what.title} has")
+            return what
+    return None
 
 
 def record_hashes(records: Iterable[Record]) -> dict[str, str]:
@@ -179,7 +193,7 @@ def _look_at_captions(seen: Verification) -> None:
         seen.notes.append(text)
 
 
-def _look_at_images(seen: Verification, place: Located) -> None:
+def _look_at_images(seen: Verification, place: Located, what: Entry | None) -> None:
     """Unreadable, of another size, unlisted, twice under two names."""
     listed = {
         path: (f"{s.name}/{s.ids[i]}", s, i)
@@ -205,16 +219,16 @@ def _look_at_images(seen: Verification, place: Located) -> None:
     count = Counter(good.values())
     shown = [f"{w}x{h} ({n:,})" for (w, h), n in count.most_common()]
     seen.notes.append(f"sizes in pixels: {some(shown, 3) or 'none'}")
-    if place.entry:
-        want = [int(n) for n in re.findall(r"\d+", place.entry.pixels)]
+    if what:
+        want = [int(n) for n in re.findall(r"\d+", what.pixels)]
         other = sum(
             any(abs(a / b - 1) > 0.1 for a, b in zip(s, want, strict=True))
             for s in good.values()
         )
         if other:
             seen.problems.append(
-                f"{other:,} pictures are of another size than {place.entry.title} "
-                f"has ({place.entry.pixels}); are they of another data set?"
+                f"{other:,} pictures are of another size than {what.title} has "
+                f"({what.pixels}); are they of another data set?"
             )
 
     there = ImageFolder(place.images).images
@@ -223,7 +237,7 @@ def _look_at_images(seen: Verification, place: Located) -> None:
         f"{len(unlisted):,} of {len(there):,} pictures in {place.images} are in no "
         f"split ({some(unlisted, 3)})"
     )
-    if unlisted and place.entry:
+    if unlisted and what:
         seen.problems.append(f"{text}; are they, or the captions, of another data set?")
     elif unlisted:
         seen.notes.append(text)

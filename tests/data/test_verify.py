@@ -73,11 +73,14 @@ def test_what_is_wrong_is_listed(rsicd):
     assert "5 stand in train word for word" in notes
 
 
-def test_captions_of_one_set_beside_pictures_of_another(rsicd):
-    """Numbered names fit any set: sizes and counts tell."""
+@pytest.mark.parametrize("named", [True, False])
+def test_captions_of_one_set_beside_pictures_of_another(rsicd, named):
+    """Numbered names fit any set: sizes and counts tell, whatever the folder."""
     for i, name in enumerate([*NAMES, "extra_1", "extra_2"]):
         picture(rsicd / "RSICD_images" / f"{name}.jpg", i, 16)
-    first, second = verify("rsicd", rsicd).problems
+    own = rsicd.rename(rsicd.with_name("my pictures"))
+    seen = verify("rsicd", own) if named else verify(own)
+    first, second = seen.problems
     assert "10 pictures are of another size" in first
     assert "2 of 12 pictures" in second and "extra_1.jpg" in second
 
