@@ -1,10 +1,8 @@
 """The layouts, the order they keep, names and roots."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
+from alone import alone
 from small_data import NAMES, PARTS, karpathy, picture, sentences, table, tiles, write
 
 from rsir.data import PixelOptions, Split, Splits, data_root, load_dataset
@@ -286,5 +284,4 @@ def test_data_imports_no_torch():
         "import sys, rsir.data.text, rsir.data.download, rsir.data.verify,"
         "rsir.cli.data; print('torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.strip() == "False", done.stderr
+    assert alone("-c", code).strip() == "False"

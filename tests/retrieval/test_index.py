@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from alone import alone
 
 from rsir.retrieval.index import KINDS, Index, factory_string, hamming, pack
 from rsir.utils.errors import RsirError
@@ -40,7 +41,7 @@ def test_torch_is_loaded_before_faiss():
         "assert 'torch' in sys.modules and 'faiss' not in sys.modules;"
         "room.Index.build('flat', np.eye(4));"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    alone("-c", code)
 
 
 def test_pack_keeps_signs_and_hamming_counts_bits_that_differ():

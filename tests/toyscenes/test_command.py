@@ -1,10 +1,9 @@
 """`python -m toyscenes`, and what the package needs."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from alone import alone
 
 import toyscenes
 from rsir.data import load_dataset
@@ -16,8 +15,7 @@ def test_the_package_needs_numpy_and_pillow_only():
         "import sys, toyscenes.__main__; print([m for m in sys.modules if m.split('.')"
         "[0] in ('rsir', 'torch', 'pooch', 'scipy', 'pandas', 'filelock', 'tqdm')])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.strip() == "[]", done.stderr
+    assert alone("-c", code).strip() == "[]"
     files = Path(toyscenes.__file__).parent.rglob("*.py")
     assert all(path.with_name("__init__.py").exists() for path in files)
 
