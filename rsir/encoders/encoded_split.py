@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from rsir.data import Split
-from rsir.encoders.feature_cache import cached_features
+from rsir.encoders.feature_cache import cached_features, cached_pixels
 from rsir.encoders.image import ImageEncoder
 from rsir.encoders.text import TextEncoder, trim
 
@@ -18,16 +18,18 @@ class EncodedSplit:
 
     Args:
         split: pictures and captions.
-        image_encoder: frozen; its features come from the disk store.
+        image_encoder: if it is frozen, its features come from the disk store;
+            if a part of it learns, pixels do.
         text_encoder: if all of it is frozen, its features are kept; if its
             lower blocks are, the states that these give; else token ids.
         reads: features of pictures, some of "f1" to "f4" and "pooled".
         reads_text: features of texts, some of "pooled", "tokens", "mask".
         extra_texts: strings beside each caption, such as keywords, by name.
             Then no two queries are the same, and each stands for itself.
+        kept_size: side of the pixels; the encoder's, unless told otherwise.
 
     Attributes:
-        features: of the pictures, `[n_images, ...]` each.
+        features: of the pictures, `[n_images, ...]` each, or their "pixels".
         texts: the different captions, `[n_texts]`.
         text_id: `[n_captions]`, the text of each caption.
         texts_of, captions_of: `[n_images, most]`, texts and captions of an
@@ -46,11 +48,15 @@ class EncodedSplit:
         reads_text: Sequence[str] = ("pooled",),
         *,
         extra_texts: Mapping[str, Sequence[str]] | None = None,
+        kept_size: int | None = None,
         progress: bool = True,
     ) -> None:
         self.split = split
         self.features: dict[str, np.ndarray] = {}
-        if reads:
+        if reads and image_encoder.learns:
+            size = kept_size or image_encoder.size
+            self.features["pixels"] = cached_pixels(split, size, progress=progress)
+        elif reads:
             self.features = cached_features(
                 image_encoder, split, reads, progress=progress
             )

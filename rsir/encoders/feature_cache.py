@@ -22,7 +22,7 @@ import torch
 from rsir.data import Split, cache_dir
 from rsir.data.images import image_hashes, in_threads
 from rsir.encoders.base import FEATURES
-from rsir.encoders.image import ImageEncoder
+from rsir.encoders.image import ImageEncoder, square
 from rsir.utils.errors import RsirError
 from rsir.utils.io import atomic_write, locked
 from rsir.utils.progress import track
@@ -167,6 +167,18 @@ def cached_features(
 
     what = encoder.name, encoder.identity(), split
     return stored(*what, names, compute, progress=progress)
+
+
+def cached_pixels(split: Split, size: int, *, progress: bool = True) -> np.ndarray:
+    """The pictures of a split, decoded once: uint8 `[n_images, 3, size, size]`."""
+
+    def compute(rows: range, _) -> dict[str, np.ndarray]:
+        pixels = in_threads(lambda i: square(split.open(i), size), rows)
+        return {"pixels": np.array(pixels, np.uint8).reshape(-1, 3, size, size)}
+
+    identity = {"size": size, "resize": "bicubic"}
+    what = "pixels", identity, split, ["pixels"], compute
+    return stored(*what, progress=progress)["pixels"]
 
 
 def features_seconds(

@@ -2,7 +2,7 @@
 
 `efficientnet_lite0` carries its ImageNet weights in an installable package;
 `resnet18` is what the papers use; any network of timm works as `timm:NAME`.
-All are frozen. Explained in chapters 00 and 02.
+What learns is a choice, see `ImageEncoder.learn`. Explained in chapters 00 and 02.
 """
 
 import copy
@@ -26,7 +26,8 @@ OFFLINE = "connect once, it is kept then, or use efficientnet_lite0"
 
 
 class ImageEncoder(nn.Module):
-    """A network seen as four maps and a vector; it stays in evaluation mode.
+    """A network seen as four maps and a vector; what is frozen stays in
+    evaluation mode.
 
     Args:
         size: side of the square input, in pixels.
@@ -38,6 +39,7 @@ class ImageEncoder(nn.Module):
         channels, strides: of the four maps.
         dim: length of the pooled vector.
         mean, std: normalisation of pixels in [0, 1], per channel; ImageNet's.
+        learns: whether a part of it does, see `learn`.
     """
 
     name: str
@@ -46,6 +48,9 @@ class ImageEncoder(nn.Module):
     dim: int
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    learns: bool = False
+    _learning: Sequence[nn.Module] = ()
+    _fixed: bool = True
 
     def __init__(self, size: int = 224, tta_views: Sequence[int] = (0,)) -> None:
         super().__init__()
@@ -79,8 +84,29 @@ class ImageEncoder(nn.Module):
         mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
         return Encoded(tokens, mask, pooled, tuple(maps))
 
+    def learn(self, trained: str = "none", batch_norm: str = "fixed") -> None:
+        """Say what learns: "none", "all", or "f1" to "f3", what stands above a map.
+
+        Statistics of batch norm are those of the weights ("fixed"), or "learnt".
+        """
+        self.learns = trained != "none"
+        self._fixed = batch_norm == "fixed"
+        self._learning = list(self.children()) if trained == "all" else []
+        if trained in MAPS:
+            self._learning = self.upper(MAPS.index(trained))
+        self.requires_grad_(False)
+        for part in self._learning:
+            part.requires_grad_(True)
+        self.eval()
+
     def train(self, mode: bool = True) -> "ImageEncoder":
-        return super().train(False)
+        super().train(False)
+        for part in self._learning:
+            part.train(mode)
+        for module in self.modules() if self._fixed else ():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
 
     def map_sizes(self) -> list[tuple[int, int, int]]:
         """Shapes (C, H, W) of the four maps at this input size."""
@@ -89,9 +115,7 @@ class ImageEncoder(nn.Module):
 
     def pixels(self, picture: Image.Image) -> np.ndarray:
         """A picture of any size, RGB, as uint8 `[3, size, size]`."""
-        if picture.size != (self.size, self.size):
-            picture = picture.resize((self.size, self.size), Image.Resampling.BICUBIC)
-        return np.ascontiguousarray(np.asarray(picture).transpose(2, 0, 1))
+        return square(picture, self.size)
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """uint8 pixels `[B, 3, H, W]` to network input, float32."""
@@ -111,6 +135,13 @@ class ImageEncoder(nn.Module):
             "resize": "bicubic",
             "views": list(self.tta_views),
         }
+
+
+def square(picture: Image.Image, size: int) -> np.ndarray:
+    """A picture of any size, RGB, as uint8 `[3, size, size]`."""
+    if picture.size != (size, size):
+        picture = picture.resize((size, size), Image.Resampling.BICUBIC)
+    return np.ascontiguousarray(np.asarray(picture).transpose(2, 0, 1))
 
 
 def dihedral(images: Tensor, view: int) -> Tensor:
@@ -171,7 +202,7 @@ class TimmEncoder(ImageEncoder):
     Its maps are the last ones of strides 4, 8, 16 and 32. A network without
     these strides, such as a vision transformer, gives the maps at the
     quarters of its depth; the vector is the mean of the last one's cells.
-    An EfficientNet has its normalisation folded into its convolutions.
+    A frozen EfficientNet has its normalisation folded into its convolutions.
 
     Args:
         name: "timm:NAME", with weights of the hub; or a key of `PACKAGED`,
@@ -199,8 +230,6 @@ class TimmEncoder(ImageEncoder):
             self.mean, self.std = (127 / 255,) * 3, (128 / 255,) * 3
             if pretrained:
                 load_packaged(name, net)
-        if type(net).__name__ == "EfficientNet":
-            fold_normalisation(net)
         self.dim = getattr(net, "head_hidden_size", net.num_features)
         info = net.feature_info
         last = {f["reduction"]: i for i, f in enumerate(info)}
@@ -209,6 +238,11 @@ class TimmEncoder(ImageEncoder):
         self.places = quarters if None in strided else strided
         self.channels = tuple(info[i]["num_chs"] for i in self.places)
         self.strides = tuple(info[i]["reduction"] for i in self.places)
+
+    def learn(self, trained: str = "none", batch_norm: str = "fixed") -> None:
+        if trained == "none" and type(self.net).__name__ == "EfficientNet":
+            fold_normalisation(self.net)
+        super().learn(trained, batch_norm)
 
     def pyramid(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
         last, maps = self.net.forward_intermediates(images, indices=self.places)
@@ -311,11 +345,14 @@ IMAGE_ENCODERS = {
 }
 
 
-def image_encoder(name: str, **options) -> ImageEncoder:
-    """Build a frozen image encoder by name.
+def image_encoder(
+    name: str, *, trained: str = "none", batch_norm: str = "fixed", **options
+) -> ImageEncoder:
+    """Build an image encoder by name.
 
     Args:
         name: a key of `IMAGE_ENCODERS`, or "timm:NAME".
+        trained, batch_norm: what learns, see `ImageEncoder.learn`.
         options: `size`, `tta_views`, `pretrained`.
     """
     if name not in IMAGE_ENCODERS and not name.startswith("timm:"):
@@ -324,7 +361,9 @@ def image_encoder(name: str, **options) -> ImageEncoder:
             f"{', '.join(IMAGE_ENCODERS)}, or timm:NAME"
         )
     make = IMAGE_ENCODERS.get(name) or partial(TimmEncoder, name)
-    return make(**options).eval().requires_grad_(False)
+    encoder = make(**options)
+    encoder.learn(trained, batch_norm)
+    return encoder
 
 
 # -- upper stages that learn on maps kept on disk (chapter 04) -------------

@@ -327,7 +327,7 @@ def _trained(
     # made before the clock starts: "features" counts them
     for split in splits:
         model.encode_split(split)
-        if model.reads:
+        if model.reads and not model.image_encoder.learns:
             features += features_seconds(model.image_encoder, split, model.reads)
     del model
     chosen_on = splits

@@ -34,7 +34,7 @@ RERANKS: dict[str, dict] = {
 #: two transformers that learn from end to end, where no paper names sizes
 END_TO_END = {
     "image_encoder": "vit_base",
-    "start": "f1",
+    "image_trained": "all",
     "text_encoder": "google-bert/bert-base-uncased",
     "text_layers": None,
     "epochs": 30,
@@ -55,6 +55,12 @@ class Config:
     #: symmetries of the square over which pooled vectors are averaged, see
     #: `ImageEncoder`
     tta_views: tuple[int, ...] = (0,)
+    #: what of the image encoder learns, see `ImageEncoder.learn`: "none" (features
+    #: are computed once), "all", or "f1" to "f3", what stands above a map
+    image_trained: str = "none"
+    batch_norm: str = "fixed"  #: statistics while it learns, or "learnt"
+    #: what training pictures go through, see `rsir.training.augment`
+    augment: str = "none"
     text_encoder: str = "minilm"  #: "gru", "uniskip", "minilm" or a hub id
     #: last blocks of a sentence transformer that learn (None for all)
     text_layers: int | None = 3
@@ -64,7 +70,7 @@ class Config:
     batch: int = 256  #: images in a batch, over all processes
     lr: float = 1e-3  #: peak rate of new layers
     text_lr: float = 1e-4  #: of a pretrained text encoder
-    image_lr: float = 1e-4  #: of pretrained image stages
+    image_lr: float = 1e-4  #: of pretrained image stages or encoder
     weight_decay: float = 0.01  #: of AdamW
     schedule: str = "cosine"  #: with warm-up, or "step" (x0.7 every 20 epochs)
     warmup: float = 0.1  #: share of all steps
@@ -89,6 +95,14 @@ class Config:
             if isinstance(value, list):  # JSON has lists for tuples
                 object.__setattr__(self, name, tuple(value))
         self.check("schedule", ("cosine", "step"))
+        self.check("image_trained", ("none", "all", "f1", "f2", "f3"))
+        self.check("batch_norm", ("fixed", "learnt"))
+        self.check("augment", ("none", "crop", "crop-rotate", "randaugment"))
+        if self.image_trained == "none" and self.augment != "none":
+            raise RsirError(
+                f"augment is {self.augment!r}, but image_trained is 'none': features "
+                "of a frozen encoder are computed once; set image_trained='all'"
+            )
 
     def to_dict(self) -> dict:
         """Every option, as JSON has it."""
@@ -228,7 +242,11 @@ def build(config: Config, train=None, vocabulary=None):
         if vocabulary is None and train is not None:
             vocabulary = Vocabulary.build(train.captions, config.vocabulary_threshold)
     images = image_encoder(
-        config.image_encoder, size=config.image_size, tta_views=config.tta_views
+        config.image_encoder,
+        trained=config.image_trained,
+        batch_norm=config.batch_norm,
+        size=config.image_size,
+        tta_views=config.tta_views,
     )
     texts = text_encoder(name, vocabulary, **options)
     return model_class(config.method)(images, texts, config)

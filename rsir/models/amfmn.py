@@ -321,14 +321,14 @@ class AMFMN(TripletTower):
             self.guidance_k = form(dim, config.released_bugs)
             self.balance = nn.Linear(2 * dim, dim)
 
-    def encode_split(self, split: Split, *, progress: bool = True) -> EncodedSplit:
+    def encode_split(self, split: Split, **options) -> EncodedSplit:
         """A split; with the keyword branch, a query has its picture's keywords."""
-        words = {}
         if self.config.keywords:
             if split.keywords is None:
                 raise RsirError(f"{split.dataset}: no keywords; set keywords=False")
-            words["keywords"] = [" ".join(split.keywords[i]) for i in split.owner]
-        return super().encode_split(split, progress=progress, **words)
+            words = [" ".join(split.keywords[i]) for i in split.owner]
+            options["extra_texts"] = {"keywords": words}
+        return super().encode_split(split, **options)
 
     def encode_images(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """F_v, and what guidance needs of it: `[B, dim]` each."""
@@ -387,9 +387,20 @@ PRESETS = {
     | {"lr": 3e-4, "dropout": 0.3, "batch": 64}
     | {"epochs": 30, "eval_every": 3, "patience": 10},
     "paper": {"image_encoder": "resnet18", "image_size": 256, "text_encoder": "gru"}
+    | {"image_trained": "all", "batch_norm": "learnt", "augment": "crop-rotate"}
     | {"gamma": 0.6, "lr": 1e-4, "text_lr": 1e-4, "weight_decay": 0.0}
     | {"schedule": "step", "warmup": 0.0, "clip": 0.0, "dropout": 0.0}
     | {"batch": 128, "epochs": 150, "patience": 150},
+}
+
+_SMALL = {"image_size": 160, "tta_views": (0,)}
+#: also GaLR's: the encoder learns, at a size that two cores can train, and the
+#: same without that
+AT_160 = {
+    "end-to-end": _SMALL
+    | {"image_trained": "all", "augment": "crop-rotate", "image_lr": 1e-4}
+    | {"epochs": 8, "eval_every": 1},
+    "frozen-same-size": _SMALL,
 }
 
 VARIANTS = {
@@ -404,4 +415,5 @@ VARIANTS = {
     "abl-one-view": {"tta_views": (0,)},
     "tuned-minilm": {"text_layers": 2, "text_lr": 2e-4, "lr": 1e-3, "dropout": 0.1}
     | {"epochs": 8, "eval_every": 1},
+    **AT_160,
 }

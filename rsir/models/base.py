@@ -5,7 +5,7 @@ and scores any block of pairs from these. What reads both sides at once
 (`rsir.models.cross_encoder`) comes on top.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ class TwoTower(nn.Module):
     the scale of pooled vectors.
 
     Args:
-        image_encoder: frozen while new layers train on stored features.
+        image_encoder: if it is frozen, new layers train on stored features.
         text_encoder: learns with them, unless it is frozen.
         config: every option of the method.
     """
@@ -44,29 +44,34 @@ class TwoTower(nn.Module):
         self.config = config
 
     def train(self, mode: bool = True) -> "TwoTower":
-        """As usual, but the image side keeps the statistics it came with."""
+        """As usual, but stages keep the statistics they came with."""
         super().train(mode)
-        for name in ("image_encoder", "stages"):
-            if hasattr(self, name):
-                getattr(self, name).eval()
+        if hasattr(self, "stages"):
+            self.stages.eval()
         return self
 
-    def encode_split(
-        self, split: Split, *, progress: bool = True, **extra_texts: Sequence[str]
-    ) -> EncodedSplit:
-        """A split as this model reads it; `extra_texts` as in `EncodedSplit`."""
+    def encode_split(self, split: Split, **options) -> EncodedSplit:
+        """A split as this model reads it; `options` of `EncodedSplit`."""
         encoders = self.image_encoder, self.text_encoder
-        options = {"extra_texts": extra_texts, "progress": progress}
         return EncodedSplit(split, *encoders, self.reads, self.reads_text, **options)
 
     def fit_statistics(self, train: EncodedSplit) -> None:
         """Measure means and deviations of frozen features on train."""
-        if hasattr(self, "standardise"):
+        if hasattr(self, "standardise") and not self.image_encoder.learns:
             self.standardise.fit(torch.tensor(np.array(train.features["pooled"])))
 
-    def image_features(self, images: Tensor) -> dict[str, Tensor]:
-        """What `encode_images` reads, from pictures `[B, 3, H, W]`."""
-        return self.image_encoder(images).features(self.reads)
+    def image_features(self, inputs: Tensor | Sides) -> dict[str, Tensor]:
+        """What `encode_images` reads, from pictures `[B, 3, H, W]`, normalised, or
+        from a mapping with "pixels", uint8; features pass as they are.
+        """
+        if isinstance(inputs, Tensor):
+            return self.image_encoder(inputs).features(self.reads)
+        if "pixels" not in inputs:
+            return dict(inputs)
+        rest = {k: v for k, v in inputs.items() if k != "pixels"}
+        images = self.image_encoder.normalise(inputs["pixels"])
+        images = images.contiguous(memory_format=torch.channels_last)
+        return self.image_features(images) | rest
 
     def text_features(self, inputs: Tensor | Sides) -> dict[str, Tensor]:
         """What `encode_texts` reads, from ids `[T, L]`, padded with 0, or from a
@@ -108,11 +113,11 @@ class TwoTower(nn.Module):
         """Losses of a batch, negatives gathered from all processes.
 
         Args:
-            batch: "images" features, "texts" as `text_features` takes them,
-                and "pairs", see `losses`.
+            batch: "images" and "texts" as `image_features` and `text_features`
+                take them, and "pairs", see `losses`.
             gather: joins a tensor over processes, with gradients.
         """
-        images = self.encode_images(batch["images"])
+        images = self.encode_images(self.image_features(batch["images"]))
         texts = self.encode_texts(self.text_features(batch["texts"]))
         images = {k: gather(v).float() for k, v in images.items()}
         texts = {k: gather(v).float() for k, v in texts.items()}
@@ -122,12 +127,10 @@ class TwoTower(nn.Module):
             return self.losses_of_sides(images, texts, batch["pairs"])
 
     def forward(self, images: Tensor | Sides, texts: Tensor | Sides) -> Tensor:
-        """Scores `[B, T]` of pictures `[B, 3, H, W]`, normalised, or what
-        `image_features` gave, and texts as `text_features` takes them.
+        """Scores `[B, T]` of pictures and texts, as `image_features` and
+        `text_features` take them.
         """
-        if isinstance(images, Tensor):
-            images = self.image_features(images)
-        texts = self.text_features(texts)
+        images, texts = self.image_features(images), self.text_features(texts)
         return self.score(self.encode_images(images), self.encode_texts(texts))
 
 
@@ -142,9 +145,10 @@ def encode_sides(
     model.eval()
     device = next(model.parameters()).device
     n, parts = encoded.split.n_images, []
-    for rows in np.split(np.arange(n), range(256, n, 256)):
-        found = encoded.images(rows)
-        parts.append(model.encode_images({k: v.to(device) for k, v in found.items()}))
+    many = 64 if "pixels" in encoded.features else 256
+    for rows in np.split(np.arange(n), range(many, n, many)):
+        found = {k: v.to(device) for k, v in encoded.images(rows).items()}
+        parts.append(model.encode_images(model.image_features(found)))
     images = {k: torch.cat([p[k] for p in parts]) for k in parts[0]}
     if not texts:
         return images, {}

@@ -304,11 +304,11 @@ class CFITR(CrossEncoder):
         self.ssm = SSM(upper, copy.deepcopy(self.norm), dim) if config.ssm else None
 
     def fit_statistics(self, train: EncodedSplit) -> None:
-        """Measure the scale of cells, and how many pictures an epoch has."""
+        """Measure the scale of frozen cells, and the pictures of an epoch."""
         super().fit_statistics(train)
         n = train.split.n_images
         self.dshm.epoch.fill_(n)
-        if not self.vilt:
+        if not self.vilt and not self.image_encoder.learns:
             cells = self._cells(train.images(range(0, n, max(1, n // 512))))
             self.cells.fit(cells.flatten(0, 1).to(self.places.device))
 
@@ -387,7 +387,7 @@ class CFITR(CrossEncoder):
 
     def training_losses(self, batch, gather) -> dict[str, Tensor]:
         """L_tri, L_quant, L_bal, L_ssm; each process has its own negatives."""
-        images = self.encode_images(batch["images"])
+        images = self.encode_images(self.image_features(batch["images"]))
         texts = self.encode_texts(self.text_features(batch["texts"]))
         h_i, h_t = images["h"].float(), texts["h"].float()
         rows = own_rows(len(h_i))
@@ -457,11 +457,13 @@ PRESETS = {
         "batch": 128,
         "eval_every": 2,
     },
-    # as released, but for the frozen patch projection, and for the false texts:
-    # they are drawn from the batch, which must hold enough (released: 8 x 32)
+    # as released, but for the false texts: they are drawn from the batch, which
+    # must hold enough (released: 8 x 32)
     "paper": {
         "image_encoder": "vilt_patches",
+        "image_trained": "all",
         "image_size": 384,
+        "augment": "randaugment",
         "text_encoder": "dandelin/vilt-b32-mlm",
         "text_layers": None,
         "epochs": 50,

@@ -203,7 +203,7 @@ PRESETS = {
         "lr": 3e-4,
         "image_lr": 2e-4,
     },
-    "paper": END_TO_END | {"dihedral": False},
+    "paper": END_TO_END | {"start": "", "dihedral": False, "head_epochs": 0},
 }
 
 VARIANTS = {

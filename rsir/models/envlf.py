@@ -173,7 +173,9 @@ class EnVLF(CrossEncoder):
         self.word_bias = nn.Parameter(torch.zeros(bert.config.vocab_size))
 
     def fit_statistics(self, train: EncodedSplit) -> None:
-        """Measure the scale of cells on 512 pictures of train."""
+        """Measure the scale of frozen cells on 512 pictures of train."""
+        if self.image_encoder.learns:
+            return
         n = train.split.n_images
         maps = train.images(range(0, n, max(1, n // 512)))[self.config.start]
         with torch.no_grad():
@@ -225,7 +227,7 @@ class EnVLF(CrossEncoder):
         Each process contrasts the whole batch, and matches its own pairs with
         partners from all of it.
         """
-        images = self.encode_images(batch["images"])
+        images = self.encode_images(self.image_features(batch["images"]))
         texts = self.encode_texts(self.text_features(batch["texts"]))
         n = len(images["v"])
         first = own_rows(n).start
@@ -343,7 +345,7 @@ PRESETS = {
         "eval_every": 2,
         "rerank_top": 16,
     },
-    "paper": END_TO_END | {"image_blocks": 0, "joint_blocks": 6},
+    "paper": END_TO_END | {"start": "f4", "image_blocks": 0, "joint_blocks": 6},
 }
 
 _FROZEN = {"image_lr": 0.0, "text_lr": 0.0}

@@ -26,9 +26,10 @@ from torch import Tensor, nn
 from rsir.data import Split
 from rsir.encoders import object_graph as objects
 from rsir.encoders.encoded_split import EncodedSplit
+from rsir.encoders.image import image_encoder
 from rsir.encoders.object_graph import CONTENT, NODES, WIDTH, Regions
+from rsir.models.amfmn import AT_160, TripletConfig, TripletTower
 from rsir.models.amfmn import PRESETS as AMFMN
-from rsir.models.amfmn import TripletConfig, TripletTower
 from rsir.utils.errors import RsirError
 
 #: what the released code does otherwise: as in AMFMN, and "gamma": MIDF takes
@@ -301,14 +302,21 @@ class GaLR(TripletTower):
             self.midf = MIDF(config.dim, config.heads, config.released_bugs)
         self.build_text()
 
-    def encode_split(self, split: Split, *, progress: bool = True) -> EncodedSplit:
-        """A split as this model reads it, with the graphs of its pictures."""
-        encoded = super().encode_split(split, progress=progress)
+    def encode_split(self, split: Split, **options) -> EncodedSplit:
+        """A split as this model reads it, with the graphs of its pictures.
+
+        Objects are those that the encoder sees before it learns.
+        """
+        encoded = super().encode_split(split, **options)
         if self.reads_local:
             drea = DREA() if self.config.drea else None
             how = partial(graph_of, drea=drea), {"drea": drea and asdict(drea)}
-            where = self.source, self.image_encoder, split
-            graphs = objects.cached_graphs(*where, *how, progress=progress)
+            eye = self.image_encoder
+            if eye.learns and self.source.reads:
+                eye = image_encoder(self.config.image_encoder, size=eye.size)
+            where = self.source, eye, split
+            show = {"progress": options.get("progress", True)}
+            graphs = objects.cached_graphs(*where, *how, **show)
             encoded.features |= {k: graphs[k] for k in self.reads_local}
         return encoded
 
@@ -372,7 +380,7 @@ PRESETS = {
     "cpu": AMFMN["cpu"] | {"look_width": 192, "local_dropout": 0.3, "epochs": 20},
     # as released
     "paper": AMFMN["paper"]
-    | {"text_encoder": "uniskip", "lr": 2e-4, "text_lr": 2e-4}
+    | {"text_encoder": "uniskip", "lr": 2e-4, "text_lr": 2e-4, "image_lr": 2e-4}
     | {"loss": "all", "margin": 0.2, "batch": 100, "epochs": 70, "patience": 70},
 }
 
@@ -384,4 +392,5 @@ VARIANTS = {
     "local": {"fusion": "local"},
     "drea-off": {"drea": False},
     "paper-nodes": {"look_width": 0},
+    **AT_160,
 }

@@ -43,7 +43,7 @@ def word_looks(model, encoded: EncodedSplit, image: int, caption: str) -> list[L
     model.eval()
     encoder = model.text_encoder
     ids = encoder.tokenize([caption])
-    images = model.encode_images(encoded.images([image]))
+    images = model.encode_images(model.image_features(encoded.images([image])))
     texts = model.encode_texts(model.text_features(ids))
     pairs = torch.zeros(1, 2, dtype=torch.long)
     maps = model.attention(images, texts, pairs)[0]  # (L, P)

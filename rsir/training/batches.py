@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from rsir.encoders.encoded_split import EncodedSplit
 from rsir.models.caption_similarity import CaptionSimilarity
+from rsir.training.augment import augmented
 from rsir.utils.errors import RsirError
 
 
@@ -22,10 +23,19 @@ class PairDataset(Dataset):
     Order and captions are drawn from (seed, epoch): a resumed run sees what the
     killed one would have seen. While a batch is learned from, a thread reads the
     next, `stride` places further: images of a batch, over all processes.
+    Pixels are changed by `augment`, see there, to squares of `size`.
     """
 
-    def __init__(self, encoded: EncodedSplit, seed: int, stride: int = 0) -> None:
+    def __init__(
+        self,
+        encoded: EncodedSplit,
+        seed: int,
+        stride: int = 0,
+        augment: str = "none",
+        size: int = 0,
+    ) -> None:
         self.encoded, self.seed, self.stride = encoded, seed, stride
+        self.augment, self.size = augment, size
         self._reader = ThreadPoolExecutor(1)
         split = encoded.split
         empty = np.flatnonzero(encoded.n_captions_of == 0)
@@ -39,6 +49,7 @@ class PairDataset(Dataset):
     # not set_epoch: Accelerate calls that, and counts from 0 in a resumed run
     def draw(self, epoch: int) -> None:
         """Draw order and captions of an epoch."""
+        self.epoch = epoch
         draw = np.random.default_rng([self.seed, epoch])
         self.order = draw.permutation(self.encoded.split.n_images)
         share = draw.random(len(self))
@@ -64,8 +75,12 @@ class PairDataset(Dataset):
         text = self.encoded.text_id[caption]
         ids = {"image": image, "caption": caption, "text": text}
         ids["texts_of"] = self.encoded.texts_of[image]
+        images = self.encoded.images(image)
+        if "pixels" in images:
+            drawn = self.augment, self.size, self.seed, self.epoch, image
+            images["pixels"] = augmented(images["pixels"], *drawn)
         return {
-            "images": self.encoded.images(image),
+            "images": images,
             "texts": self.encoded.text_rows(text),
             **{name: torch.from_numpy(np.asarray(x)) for name, x in ids.items()},
         }

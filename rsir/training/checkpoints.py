@@ -74,9 +74,10 @@ def load_run(run_dir: str | Path) -> TwoTower:
 
 
 def _learned(model: TwoTower) -> dict[str, Tensor]:
-    """Copies of all weights but the image encoder's."""
+    """Copies of all weights but those of a frozen image encoder."""
+    frozen = "image_encoder." if not model.image_encoder.learns else "-"
     state = model.state_dict().items()
-    own = {k: v for k, v in state if not k.startswith("image_encoder.")}
+    own = {k: v for k, v in state if not k.startswith(frozen)}
     return {k: v.detach().cpu().contiguous().clone() for k, v in own.items()}
 
 

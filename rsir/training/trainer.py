@@ -26,6 +26,7 @@ from rsir.encoders.encoded_split import EncodedSplit
 from rsir.evaluation.metrics import evaluate
 from rsir.models import Config, build
 from rsir.models.base import TwoTower, score_encoded
+from rsir.training.augment import kept_size
 from rsir.training.batches import PairDataset, PositivePairs
 from rsir.training.checkpoints import VOCABULARY, Checkpoints, start_run
 from rsir.training.distributed import gather_with_grad, on_cpu
@@ -90,13 +91,14 @@ def train(
     torch.set_flush_denormal(True)
     start = time.perf_counter()
     model = build(config, splits.train).to(accelerator.device)
-    model.image_encoder.requires_grad_(False).eval()
     words = getattr(model.text_encoder, "vocabulary", None)
     if words is not None and run_dir is not None and main:
         words.save(run_dir / VOCABULARY)
     with accelerator.main_process_first():
-        encoded = model.encode_split(splits.train, progress=progress and main)
-        val = model.encode_split(splits.val, progress=progress and main)
+        side = kept_size(config.augment, config.image_size)
+        show = {"progress": progress and main}
+        encoded = model.encode_split(splits.train, kept_size=side, **show)
+        val = model.encode_split(splits.val, **show)
     model.fit_statistics(encoded)
     run = Run(model, config, precision=accelerator.mixed_precision)
     run.seconds["features"] = time.perf_counter() - start
@@ -104,7 +106,8 @@ def train(
     # not more than there are, and the same for each process
     size, each = min(config.batch, splits.train.n_images), accelerator.num_processes
     size = max(each, size - size % each)
-    dataset = PairDataset(encoded, config.seed, stride=size)
+    how = config.augment, config.image_size
+    dataset = PairDataset(encoded, config.seed, size, *how)
     loader = DataLoader(
         dataset, batch_size=size, drop_last=True, collate_fn=lambda batch: batch
     )
@@ -212,8 +215,8 @@ def _validate(accelerator, model: TwoTower, val: EncodedSplit) -> dict:
 def parameter_groups(model: TwoTower, config: Config) -> list[dict]:
     """What learns, in groups with a rate each; vectors do not decay.
 
-    Pretrained image stages (`stages`) take `image_lr`, a pretrained text
-    encoder `text_lr`, all else `lr`.
+    Pretrained image stages (`stages`, or the image encoder itself) take
+    `image_lr`, a pretrained text encoder `text_lr`, all else `lr`.
     """
     decay = config.weight_decay
     groups = {
@@ -226,7 +229,7 @@ def parameter_groups(model: TwoTower, config: Config) -> list[dict]:
         kind = "plain" if parameter.ndim < 2 else "new"
         if name.startswith("text_encoder.") and model.text_encoder.pretrained:
             kind = "text"
-        elif name.startswith("stages."):
+        elif name.startswith(("stages.", "image_encoder.")):
             kind = "image"
         if parameter.requires_grad:
             groups[kind]["params"].append(parameter)
