@@ -1,8 +1,8 @@
 """Text encoders: one vector for each word, one for each sentence.
 
 `gru` is the bidirectional GRU of the AMFMN paper; `uniskip` the skip-thought
-GRU of the released code; `minilm` a sentence transformer that an installable
-package carries. Explained in chapter 02.
+GRU of the released code, `skip_thoughts` the same with its public weights;
+`minilm` a sentence transformer that an installable package carries. Explained in chapter 02.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from rsir.data.text import Vocabulary
 from rsir.encoders.base import Encoded, check_sha256, loading
-from rsir.encoders.skip_thoughts import UniSkipGRU
+from rsir.encoders.skip_thoughts import UniSkipGRU, load_tables
 from rsir.utils.errors import RsirError
+from rsir.utils.io import cache_dir
 
 #: captions that a CPU encodes together, see `SentenceEncoder`
 GROUP = 32
@@ -144,6 +145,21 @@ class UniSkip(TextEncoder):
         return Encoded(states, token_mask(ids), states[rows, last])
 
 
+class SkipThoughts(UniSkip):
+    """`UniSkip` that starts from the public skip-thought weights.
+
+    Their three files lie in `skip-thoughts` of the cache (`RSIR_CACHE`).
+    """
+
+    name = "skip_thoughts"
+    pretrained = True
+
+    def __init__(self, vocabulary: Vocabulary, embed=620, hidden=2400) -> None:
+        super().__init__(vocabulary, embed, hidden)
+        folder = cache_dir() / "skip-thoughts"
+        load_tables(self.embedding, self.rnn, folder, vocabulary)
+
+
 class SentenceEncoder(TextEncoder):
     """A sentence transformer: mean of the last layer's real tokens.
 
@@ -247,7 +263,9 @@ def bundled_minilm() -> str:
     return str(path.parent)
 
 
-TEXT_ENCODERS = {"gru": BiGRU, "uniskip": UniSkip, "minilm": SentenceEncoder}
+TEXT_ENCODERS = {e.name: e for e in (BiGRU, UniSkip, SkipThoughts)} | {
+    "minilm": SentenceEncoder
+}
 
 
 def text_encoder(
@@ -256,8 +274,8 @@ def text_encoder(
     """Build a text encoder by name.
 
     Args:
-        name: "gru", "uniskip", "minilm", or a hub id or folder (has a slash).
-        vocabulary: needed by "gru" and "uniskip".
+        name: a key of `TEXT_ENCODERS`, or a hub id or folder (has a slash).
+        vocabulary: needed by all but "minilm" and the hub's.
         options: passed on to the encoder.
     """
     if name == "minilm" or "/" in name:

@@ -142,9 +142,10 @@ def load_records(
 
 
 def record_path(folder: Path, facts: Mapping) -> Path:
-    """Where the record of these facts lies."""
+    """Where the record of these facts lies; preset `paper` has names of its own."""
     home = folder / facts["method"] / facts["dataset"]
-    return home / f"{facts['variant']}-s{facts['seed']}.json"
+    paper = "paper-" * (facts["preset"] == "paper")
+    return home / f"{paper}{facts['variant']}-s{facts['seed']}.json"
 
 
 def write_record(facts: dict, ranks: Ranks, folder: Path) -> Path:

@@ -61,7 +61,8 @@ class Config:
     batch_norm: str = "fixed"  #: statistics while it learns, or "learnt"
     #: what training pictures go through, see `rsir.training.augment`
     augment: str = "none"
-    text_encoder: str = "minilm"  #: "gru", "uniskip", "minilm" or a hub id
+    #: "gru", "uniskip", "skip_thoughts", "minilm" or a hub id
+    text_encoder: str = "minilm"
     #: last blocks of a sentence transformer that learn (None for all)
     text_layers: int | None = 3
     vocabulary_threshold: int = 5  #: a word must occur as often in train
@@ -72,7 +73,8 @@ class Config:
     text_lr: float = 1e-4  #: of a pretrained text encoder
     image_lr: float = 1e-4  #: of pretrained image stages or encoder
     weight_decay: float = 0.01  #: of AdamW
-    schedule: str = "cosine"  #: with warm-up, or "step" (x0.7 every 20 epochs)
+    #: "cosine" or "linear" after a warm-up, or "step" (x0.7 every 20 epochs)
+    schedule: str = "cosine"
     warmup: float = 0.1  #: share of all steps
     clip: float = 5.0  #: largest gradient norm (0 for any)
     accumulate: int = 1  #: micro-batches in a step
@@ -94,7 +96,7 @@ class Config:
         for name, value in vars(self).items():
             if isinstance(value, list):  # JSON has lists for tuples
                 object.__setattr__(self, name, tuple(value))
-        self.check("schedule", ("cosine", "step"))
+        self.check("schedule", ("cosine", "linear", "step"))
         self.check("image_trained", ("none", "all", "f1", "f2", "f3"))
         self.check("batch_norm", ("fixed", "learnt"))
         self.check("augment", ("none", "crop", "crop-rotate", "randaugment"))
@@ -237,7 +239,7 @@ def build(config: Config, train=None, vocabulary=None):
     from rsir.encoders import image_encoder, text_encoder
 
     name, options = config.text_encoder, {"layers_trained": config.text_layers}
-    if name in ("gru", "uniskip"):
+    if name in ("gru", "uniskip", "skip_thoughts"):
         options = {"dropout": config.word_dropout} if name == "gru" else {}
         if vocabulary is None and train is not None:
             vocabulary = Vocabulary.build(train.captions, config.vocabulary_threshold)

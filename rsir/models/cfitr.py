@@ -471,6 +471,7 @@ PRESETS = {
         "batch": 32,
         "accumulate": 8,
         "lr": 1e-4,
+        "schedule": "linear",
         "ppsr": 10,
     },
 }

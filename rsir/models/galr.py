@@ -380,7 +380,7 @@ PRESETS = {
     "cpu": AMFMN["cpu"] | {"look_width": 192, "local_dropout": 0.3, "epochs": 20},
     # as released
     "paper": AMFMN["paper"]
-    | {"text_encoder": "uniskip", "lr": 2e-4, "text_lr": 2e-4, "image_lr": 2e-4}
+    | {"text_encoder": "skip_thoughts", "lr": 2e-4, "text_lr": 2e-4, "image_lr": 2e-4}
     | {"loss": "all", "margin": 0.2, "batch": 100, "epochs": 70, "patience": 70},
 }
 

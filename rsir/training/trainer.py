@@ -246,7 +246,9 @@ def rate_factor(config: Config, steps: int) -> Callable[[int], float]:
     def factor(s: int) -> float:
         if s < warm:
             return (s + 1) / warm
-        done = (s - warm) / max(1, steps - warm)
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+        done = min(1.0, (s - warm) / max(1, steps - warm))
+        if config.schedule == "linear":
+            return 1 - done
+        return 0.5 * (1 + math.cos(math.pi * done))
 
     return factor

@@ -2,6 +2,7 @@
 
 import sys
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
@@ -10,6 +11,7 @@ from transformers import BertTokenizerFast as Tokenizer
 from rsir.data.text import Vocabulary
 from rsir.encoders import text as text_module
 from rsir.encoders import text_encoder
+from rsir.encoders.skip_thoughts import load_tables
 from rsir.encoders.text import BiGRU, UniSkip
 from rsir.utils.errors import RsirError
 
@@ -187,3 +189,60 @@ def test_groups_of_like_length_change_nothing(minilm, monkeypatch):
         whole = minilm(ids).pooled
         monkeypatch.setattr(text_module, "GROUP", 2)
         torch.testing.assert_close(minilm(ids).pooled, whole, **CLOSE)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Small files in the public layout: 5 words, 3-d, 2 units."""
+    draw = np.random.default_rng(0)
+    # a sign at which str.splitlines would part the line
+    (tmp_path / "dictionary.txt").write_bytes(
+        "<eos>\nUNK\nodd\x85word\nroof\nred\n".encode()
+    )
+    table = draw.normal(size=(5, 3)).astype("float32")
+    np.save(tmp_path / "utable.npy", table)
+    shapes = {"W": (3, 4), "U": (2, 4), "b": 4, "Wx": (3, 2), "Ux": (2, 2), "bx": 2}
+    arrays = {f"encoder_{k}": draw.normal(size=s) for k, s in shapes.items()}
+    np.savez(tmp_path / "uni_skip.npz", **arrays)
+    return tmp_path, table, arrays
+
+
+def fill(folder, words):
+    encoder = UniSkip(words, embed=3, hidden=2).eval()
+    load_tables(encoder.embedding, encoder.rnn, folder, words)
+    return encoder
+
+
+def test_skip_thought_files_are_read_by_line(files, words):
+    folder, table, a = files
+    encoder = fill(folder, words)
+    ids = encoder.tokenize(["red roof"])
+    # Kiros' formulas: r and u from W, U, b; candidate from Wx, Ux, bx
+    h = np.zeros(2)
+    for row in (4, 3):  # lines of "red" and "roof"
+        x = table[row].astype(float)
+        gates = x @ a["encoder_W"] + h @ a["encoder_U"] + a["encoder_b"]
+        r, u = np.split(1 / (1 + np.exp(-gates)), 2)
+        n = np.tanh(x @ a["encoder_Wx"] + a["encoder_bx"] + r * (h @ a["encoder_Ux"]))
+        h = u * h + (1 - u) * n
+    with torch.no_grad():
+        found = encoder(ids).pooled[0].numpy()
+    np.testing.assert_allclose(found, h, atol=1e-6)
+
+
+def test_faults_of_skip_thought_files_are_named(files, words, monkeypatch):
+    folder, table, arrays = files
+
+    def refused(says):
+        with pytest.raises(RsirError, match=says):
+            fill(folder, words)
+
+    np.save(folder / "utable.npy", table[:4])
+    refused(r"utable.*\(4, 3\).*5 words")
+    np.save(folder / "utable.npy", table)
+    del arrays["encoder_Ux"]
+    np.savez(folder / "uni_skip.npz", **arrays)
+    refused("encoder_Ux")
+    monkeypatch.setenv("RSIR_CACHE", str(folder))
+    with pytest.raises(RsirError, match="skip-thoughts.dictionary.txt: not found"):
+        text_encoder("skip_thoughts", words)
