@@ -207,15 +207,15 @@ def files(tmp_path):
     return tmp_path, table, arrays
 
 
-def fill(folder, words):
-    encoder = UniSkip(words, embed=3, hidden=2).eval()
-    load_tables(encoder.embedding, encoder.rnn, folder, words)
+def fill(folder):
+    encoder = UniSkip(WORDS, embed=3, hidden=2).eval()
+    load_tables(encoder.embedding, encoder.rnn, folder, WORDS)
     return encoder
 
 
-def test_skip_thought_files_are_read_by_line(files, words):
+def test_skip_thought_files_are_read_by_line(files):
     folder, table, a = files
-    encoder = fill(folder, words)
+    encoder = fill(folder)
     ids = encoder.tokenize(["red roof"])
     # Kiros' formulas: r and u from W, U, b; candidate from Wx, Ux, bx
     h = np.zeros(2)
@@ -230,12 +230,12 @@ def test_skip_thought_files_are_read_by_line(files, words):
     np.testing.assert_allclose(found, h, atol=1e-6)
 
 
-def test_faults_of_skip_thought_files_are_named(files, words, monkeypatch):
+def test_faults_of_skip_thought_files_are_named(files, monkeypatch):
     folder, table, arrays = files
 
     def refused(says):
         with pytest.raises(RsirError, match=says):
-            fill(folder, words)
+            fill(folder)
 
     np.save(folder / "utable.npy", table[:4])
     refused(r"utable.*\(4, 3\).*5 words")
@@ -245,4 +245,4 @@ def test_faults_of_skip_thought_files_are_named(files, words, monkeypatch):
     refused("encoder_Ux")
     monkeypatch.setenv("RSIR_CACHE", str(folder))
     with pytest.raises(RsirError, match="skip-thoughts.dictionary.txt: not found"):
-        text_encoder("skip_thoughts", words)
+        text_encoder("skip_thoughts", WORDS)
