@@ -1,0 +1,51 @@
+"""What the presets `paper` cost, from `benchmarks/training.py`."""
+
+import json
+from pathlib import Path
+
+from rsir.data.catalog import CATALOG
+
+from . import system_name, table
+
+#: a GPU of Colab, as its maker prints it: float32 operations a second
+PEAK = 8.1e12
+SHARE = 0.4  # of the peak that a training step reaches; an assumption
+LEARNS = {"frozen": "nothing", "upper": "what stands above `f3`", "all": "all of it"}
+
+
+def render(root: Path) -> dict[str, str]:
+    path = root / "results" / "training.json"
+    if not path.exists():
+        return {"cost.md": "Not counted yet.", "speeds.md": "Not measured yet."}
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    n = CATALOG["rsicd"].splits[0]
+    rows = []
+    for one in facts["operations"]:
+        total = one["gflop"] * 1e9 * n * one["epochs"]
+        hours = total / (PEAK * SHARE) / 3600
+        cells = system_name(one["method"]), f"{one['gflop']:.0f}", one["epochs"]
+        rows.append([*cells, f"{total / 1e15:.0f}", f"{hours:.1f}"])
+    head = ["system", "GFLOP a picture", "epochs", "PFLOP", "hours"]
+    cost = table(head, rows, right=head[1:])
+    cost += (
+        f"\n\nCounted, not measured: forward and backward for the {n:,} training "
+        f"pictures of RSICD, then divided by {SHARE:.0%} of the {PEAK / 1e12:.1f} "
+        "TFLOP/s that a T4 has in float32. Validation comes on top."
+    )
+    speeds = facts["speeds"]
+    frozen = {(x["size"], x["precision"]): x["images_per_s"] for x in speeds[::-1]
+              if x["learns"] == "frozen"}  # fmt: skip
+    rows = []
+    for x in speeds:
+        times = frozen[x["size"], x["precision"]] / x["images_per_s"]
+        precision = {"no": "float32"}.get(x["precision"], x["precision"])
+        cells = LEARNS[x["learns"]], x["size"], precision
+        rows.append([*cells, f"{x['images_per_s']:.1f}", f"{times:.1f}"])
+    head = ["learns", "pixels", "precision", "pictures a second", "times frozen"]
+    hardware = facts["hardware"]
+    measured = table(head, rows, right=[head[1], *head[3:]])
+    measured += (
+        f"\n\nOne step of AMFMN with EfficientNet-Lite0, {facts['batch']} pictures, "
+        f"on {hardware['cpu']}, {hardware['cores']} cores."
+    )
+    return {"cost.md": cost, "speeds.md": measured}
