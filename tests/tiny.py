@@ -130,6 +130,12 @@ class StubText(nn.Module):
         return Encoded(tokens, mask, tokens.sum(1) / mask.sum(1, keepdim=True))
 
 
+class StubImages(nn.BatchNorm2d):
+    """Frozen, and never asked."""
+
+    learns = False
+
+
 class Stub(TwoTower):
     """Means of an 8 x 8 grid and of word vectors, under one matrix."""
 
@@ -138,12 +144,12 @@ class Stub(TwoTower):
     wants_similarity = True
 
     def __init__(self, vocabulary, config):
-        super().__init__(nn.BatchNorm2d(1), StubText(vocabulary), config)
+        super().__init__(StubImages(1), StubText(vocabulary), config)
         self.project = nn.Linear(192, 16)
         self.scale = nn.Parameter(torch.tensor(10.0))
         self.dropout = nn.Dropout(config.dropout)
 
-    def encode_split(self, split, *, progress=True):
+    def encode_split(self, split, *, progress=True, kept_size=None):
         encoded = EncodedSplit(split, None, self.text_encoder, ())
         small = (Image.open(p).convert("RGB").resize((8, 8)) for p in split.images)
         pooled = np.stack([np.asarray(x, "f4").ravel() / 255 for x in small])

@@ -13,6 +13,7 @@ The knobs of `draw`:
 * `similarity`: 0..1, how alike the pictures of a kind are: the chance
   that an attribute has the kind's typical value.
 * `size`: edge of the stored pictures in pixels, 32..1024.
+* `world`: one of `WORLDS`, see `toyscenes.worlds`, in place of all kinds.
 
 Chapter: book/toyscenes.md.
 """
@@ -20,11 +21,13 @@ Chapter: book/toyscenes.md.
 from toyscenes.generate import DUPLICATES, SIMILARITY, ToySceneError, draw, read
 from toyscenes.scenes import KINDS
 from toyscenes.sheet import contact_sheet
+from toyscenes.worlds import WORLDS
 
 __all__ = [
     "DUPLICATES",
     "KINDS",
     "SIMILARITY",
+    "WORLDS",
     "ToySceneError",
     "contact_sheet",
     "draw",

@@ -24,6 +24,7 @@ from toyscenes.drawing.geometry import SIZE
 from toyscenes.language.captions import describe, keywords
 from toyscenes.scenes import KINDS, SCENES
 from toyscenes.scenes.common import Scenery
+from toyscenes.worlds import WORLDS, draw_world
 
 GENERATOR_VERSION = 2
 ANNOTATION = "dataset_toy.json"
@@ -38,7 +39,7 @@ class ToySceneError(ValueError):
     """A knob out of range, or a folder that cannot be used."""
 
 
-def check_knobs(seed, sizes, duplicates, similarity, size):
+def check_knobs(seed, sizes, duplicates, similarity, size, world=""):
     """The knobs as a dict that JSON keeps as it is.
 
     Raises:
@@ -52,23 +53,25 @@ def check_knobs(seed, sizes, duplicates, similarity, size):
         ("sizes", sizes, three, "three whole numbers of pictures, each from 1 up"),
         ("seed", seed, seed >= 0 and seed == int(seed), "a whole number from 0 up"),
         ("size", size, 32 <= size <= 1024 and size == int(size), "32 to 1024 pixels"),
+        ("world", world, world in ("", *WORLDS), f"one of {', '.join(WORLDS)}"),
     ):
         if not right:
             raise ToySceneError(f"toy scenes: {name} is {value}; give {remedy}")
-    return {
+    knobs = {
         "seed": int(seed),
         "sizes": [int(n) for n in sizes],
         "duplicates": float(duplicates),
         "similarity": float(similarity),
         "size": int(size),
     }
+    return knobs | ({"world": world} if world else {})
 
 
 def folder_name(knobs):
     """A name for the folder of these knobs: the version and all of them."""
     sizes = "-".join(str(n) for n in knobs["sizes"])
     return (
-        f"v{GENERATOR_VERSION}_seed{knobs['seed']}_{sizes}"
+        f"v{GENERATOR_VERSION}_{knobs.get('world', '')}seed{knobs['seed']}_{sizes}"
         f"_d{knobs['duplicates']:g}_s{knobs['similarity']:g}_{knobs['size']}px"
     )
 
@@ -88,19 +91,23 @@ def kind_of(seed, split, index):
 def draw_picture(kind, seed, split, index, similarity, duplicates):
     """Draw one picture, and say what is on it.
 
-    `seed`, `split` and `index` are whole numbers that name the picture; the
-    two shares are knobs. Returns pixels, uint8 `[256, 256, 3]`, and a dict
+    `kind` is one of `KINDS` or of `WORLDS`; `seed`, `split` and `index` are whole
+    numbers that name the picture; the two shares are knobs. Returns pixels, uint8 `[256, 256, 3]`, and a dict
     with `label`, `captions`, `keywords`, `objects`.
     """
     traits, layout, words = (
         stream(seed, split, index, k) for k in (_TRAITS, _LAYOUT, _WORDS)
     )
     stage = Scenery(kind, similarity, traits, layout)
-    SCENES[kind](stage)
+    if kind in WORLDS:
+        captions, keys = draw_world(stage, kind, words, duplicates), []
+    else:
+        SCENES[kind](stage)
+        captions, keys = describe(stage, words, duplicates), keywords(stage)
     return stage.c.finish(), {
         "label": kind,
-        "captions": describe(stage, words, duplicates),
-        "keywords": keywords(stage),
+        "captions": captions,
+        "keywords": keys,
         "objects": [
             {"label": m.label, "box": list(m.box), "attributes": m.attributes}
             for m in stage.marks
@@ -111,7 +118,7 @@ def draw_picture(kind, seed, split, index, similarity, duplicates):
 def _make_one(folder, knobs, split, index):
     """Draw one picture into `folder/images`, then keep its record."""
     seed, size = knobs["seed"], knobs["size"]
-    kind = kind_of(seed, split, index)
+    kind = knobs.get("world") or kind_of(seed, split, index)
     shares = (knobs["similarity"], knobs["duplicates"])
     pixels, record = draw_picture(kind, seed, split, index, *shares)
     image = Image.fromarray(pixels)
@@ -174,6 +181,7 @@ def draw(
     duplicates=DUPLICATES,
     similarity=SIMILARITY,
     size=256,
+    world="",
     workers=None,
 ):
     """Draw a data set into a folder, unless it is there already.
@@ -184,14 +192,14 @@ def draw(
 
     Args:
         folder: to be made, or to be filled.
-        seed, sizes, duplicates, similarity, size: as in `toyscenes`.
+        seed, sizes, duplicates, similarity, size, world: as in `toyscenes`.
         workers: processes to draw with; by default one a core.
 
     Raises:
         ToySceneError: a knob out of range, a folder that holds other
             files, or one that cannot be written.
     """
-    knobs = check_knobs(seed, sizes, duplicates, similarity, size)
+    knobs = check_knobs(seed, sizes, duplicates, similarity, size, world)
     folder = Path(folder).expanduser().resolve()
     if not holds(folder, knobs):
         _refuse_others(folder)

@@ -44,7 +44,8 @@ def load_dataset(
     """Train, val and test of a data set, in the order of the files.
 
     Args:
-        name: "toy", "ucm", "rsicd", "rsitmd", "sydney", or a folder
+        name: "toy", "ucm", "rsicd", "rsitmd", "sydney", a world such as
+            "world-relations" (`rsir.data.toy.WORLDS`), or a folder
             with images and captions; book/bring_your_own.md tells how.
         root: the data root, or the data set's own folder. Default:
             `RSIR_DATA`, else the user cache. Toy scenes are drawn there.
@@ -69,11 +70,12 @@ def load_dataset(
         DataRepairWarning: a fault was repaired, and how.
     """
     from rsir.data.readers import check_readable, find_dataset, with_pixels
+    from rsir.data.toy import WORLDS, load_toy, load_world
 
     if isinstance(name, str) and name == "toy":
-        from rsir.data.toy import load_toy
-
         splits = load_toy(root, seed=seed, **options)
+    elif isinstance(name, str) and name in WORLDS:
+        splits = load_world(name, root, seed=seed, **options)
     else:
         splits = find_dataset(name, root, images).read(seed=seed, **options)
     splits = with_pixels(splits, pixels)

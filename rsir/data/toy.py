@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,10 @@ from rsir.data.split import SPLIT_NAMES, Box, Split, Splits
 from rsir.utils.errors import RsirError
 from rsir.utils.io import cache_dir
 from toyscenes.generate import check_knobs, folder_name, holds
+from toyscenes.worlds import RECIPE
+
+WORLD = "world-"  # begins the name of a world among the data sets
+WORLDS = tuple(f"{WORLD}{name}" for name in toyscenes.WORLDS)
 
 
 def load_toy(
@@ -26,13 +31,14 @@ def load_toy(
     duplicates: float = toyscenes.DUPLICATES,
     similarity: float = toyscenes.SIMILARITY,
     size: int = 256,
+    world: str = "",
     workers: int | None = None,
 ) -> Splits:
     """The toy scenes, with labels, objects and keywords; drawn if not there.
 
     Args:
         root: folder to keep them in; by default the user cache.
-        seed, sizes, duplicates, similarity, size: see `toyscenes`.
+        seed, sizes, duplicates, similarity, size, world: see `toyscenes`.
         workers: processes to draw with; by default one a core.
 
     Raises:
@@ -41,7 +47,7 @@ def load_toy(
     from filelock import FileLock
 
     try:
-        knobs = check_knobs(seed, sizes, duplicates, similarity, size)
+        knobs = check_knobs(seed, sizes, duplicates, similarity, size, world)
     except toyscenes.ToySceneError as error:
         raise RsirError(str(error)) from None
     base = Path(root).expanduser() if root is not None else cache_dir()
@@ -59,12 +65,12 @@ def load_toy(
             f"cannot keep the toy scenes in {folder}: {error}; "
             "set RSIR_CACHE to a folder that can be written"
         ) from error
-    parts = {}
+    parts, set_name = {}, f"{WORLD}{world}" if world else "toy"
     for name in SPLIT_NAMES:
         rows = [r for r in notes["images"] if r["split"] == name]
         counts = [len(r["sentences"]) for r in rows]
         parts[name] = Split(
-            dataset="toy",
+            dataset=set_name,
             name=name,
             images=tuple(folder / "images" / r["filename"] for r in rows),
             captions=tuple(s["raw"] for r in rows for s in r["sentences"]),
@@ -80,4 +86,25 @@ def load_toy(
             ),
             keywords=tuple(tuple(r["keywords"]) for r in rows),
         )
-    return Splits(name="toy", root=folder, **parts)
+    return Splits(name=set_name, root=folder, **parts)
+
+
+def load_world(
+    name: str, root: str | os.PathLike | None = None, *, seed: int = 0, **knobs
+) -> Splits:
+    """A world by its recipe: 6,000 pictures to learn from, 1,000 to choose on.
+
+    The 1,000 test pictures are drawn from a seed of their own.
+
+    Args:
+        name: one of `WORLDS`.
+        root, seed: as for `load_toy`.
+        knobs: of `load_toy`, where not the recipe's; `sizes` as there.
+    """
+    world = name.removeprefix(WORLD)
+    train, val, test = knobs.pop("sizes", RECIPE["sizes"])
+    knobs = {"duplicates": RECIPE["duplicates"], "world": world} | knobs
+    learned = load_toy(root, seed=seed, sizes=(train, val, 1), **knobs)
+    held_out = seed + RECIPE["test_seed"]
+    asked = load_toy(root, seed=held_out, sizes=(1, 1, test), **knobs)
+    return replace(learned, test=asked.test)

@@ -22,11 +22,12 @@ from rsir.utils.errors import RsirError
 from rsir.utils.io import atomic_write
 
 PACKAGE = Path(__file__).resolve().parents[1]
-#: files, or folders, that do not decide a number
+#: files, or folders, that do not decide a number; what the toy scenes are is in
+#: the digest of the data
 NOT_HASHED = (
     *("cli/", "plots/", "experiments/", "utils/errors.py", "utils/io.py"),
     *("utils/progress.py", "data/catalog.py", "data/download.py", "data/verify.py"),
-    *("evaluation/bootstrap.py", "evaluation/compare.py"),
+    *("evaluation/bootstrap.py", "evaluation/compare.py", "data/toy.py"),
 )
 FIELDS = (
     *"method dataset variant preset seed command commit modules versions".split(),
@@ -68,8 +69,11 @@ class Record:
         """
         if not self.facts.get("data"):
             return ["data"]
-        modules = self.modules.items()
-        changed = [name for name, value in modules if module_hash(name) != value]
+        changed = [
+            name
+            for name, value in self.modules.items()
+            if module_hash(name) != value and not name.startswith(NOT_HASHED)
+        ]
         if known_data(self.folder).get(self.dataset, self.data) != self.data:
             changed.append("data")
         try:

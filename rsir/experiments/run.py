@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from rsir.data import NAMES, Split, Splits, load_dataset
+from rsir.data.toy import WORLDS
 from rsir.evaluation.metrics import TIES, positions, recalls_from_ranks
 from rsir.evaluation.ranks import Ranks, compute_ranks
 from rsir.experiments import records
@@ -110,7 +111,7 @@ def reproduce(
         RsirError: for an unknown name, a dirty tree, another queue at
             work, or a run that failed.
     """
-    if dataset not in NAMES:
+    if dataset not in (*NAMES, *WORLDS):
         raise RsirError(
             f"data set {dataset!r}: records are for {', '.join(NAMES)}; train on "
             "a folder with rsir train"

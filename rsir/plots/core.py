@@ -15,6 +15,7 @@ import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
 from rsir.data.split import Split
+from rsir.data.toy import WORLDS
 
 COLOURS = tuple(sns.color_palette("colorblind").as_hex())
 BLUE, ORANGE, GREEN, RED = COLOURS[:4]
@@ -53,7 +54,8 @@ def may_show(split: Split) -> bool:
     Toy scenes always; no licence lets a page carry those of the public data
     sets. `RSIR_SHOW=1` in the environment shows them on your own machine.
     """
-    return split.dataset == "toy" or os.environ.get("RSIR_SHOW", "") not in ("", "0")
+    ours = split.dataset in ("toy", *WORLDS)
+    return ours or os.environ.get("RSIR_SHOW", "") not in ("", "0")
 
 
 def pictures_of(split: Split, indices: Sequence[int]) -> list:

@@ -118,7 +118,7 @@ class Encoded:
         owner = np.repeat(range(12), 2)
         self.split = Split("own", name, images, captions, owner, images)
         self.text_id = self.split.unique_texts()[1]
-        self.inputs = {"row": torch.arange(22)}
+        self.inputs, self.features = {"row": torch.arange(22)}, {}
 
     def images(self, rows):
         return {"row": torch.as_tensor(rows)}
