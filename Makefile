@@ -9,6 +9,8 @@ NOTEBOOKS ?= $(sort $(wildcard notebooks/[0-9]*.ipynb))
 PYTEST    ?=
 # INSTALL=no uses $(VENV) as it is.
 INSTALL   ?= yes
+# processes that tests and chapters are spread over, each with one thread
+JOBS      ?= 2
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -23,6 +25,7 @@ export PYTHONUTF8 := 1
 offline = HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 \
   HF_DATASETS_OFFLINE=1 TOKENIZERS_PARALLELISM=false \
   OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2}
+one_each = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1}
 rsir_env = RSIR_DATASET=$(DATASET) RSIR_PRESET=$(PRESET) \
   $(if $(DATA),RSIR_DATA="$(abspath $(DATA))")
 PRESET ?= $(if $(filter toy,$(DATASET)),toy,cpu)
@@ -58,10 +61,11 @@ lint: setup ## style, and which room imports which
 
 test: setup ## unit tests, then every notebook on toy scenes
 ifeq ($(DATASET),toy)
-	@$(offline) $(if $(DATA),RSIR_DATA="$(abspath $(DATA))") \
-	  $(PY) -m pytest tests -m "not pages" $(PYTEST)
+	@$(offline) $(one_each) $(if $(DATA),RSIR_DATA="$(abspath $(DATA))") \
+	  $(PY) -m pytest tests -m "not pages" -n $(JOBS) $(PYTEST)
 endif
-	@$(offline) $(rsir_env) $(PY) tools/notebooks.py verify $(NOTEBOOKS)
+	@$(offline) $(one_each) $(rsir_env) \
+	  $(PY) tools/notebooks.py verify -n $(JOBS) $(NOTEBOOKS)
 
 pages: setup ## walk the built book in headless Chromium
 	@$(PY) -m pytest tests -m pages $(PYTEST)

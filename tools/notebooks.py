@@ -1,7 +1,7 @@
 """Work on the book's notebooks.
 
     python tools/notebooks.py execute [--missing] [NOTEBOOK ...]
-    python tools/notebooks.py verify  [NOTEBOOK ...]
+    python tools/notebooks.py verify  [-n JOBS] [NOTEBOOK ...]
     python tools/notebooks.py check   [NOTEBOOK ...]
     python tools/notebooks.py sync    [NOTEBOOK ...]
     python tools/notebooks.py address URL [BRANCH]
@@ -39,6 +39,7 @@ def cmd_execute(args) -> int:
 
 def cmd_verify(args) -> int:
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env"]
+    command += ["-n", args.jobs, "--dist", "loadfile"]  # a chapter stays whole
     command += ["--durations=5", "-q", f"--nbval-cell-timeout={CELL_TIMEOUT}"]
     command += [f"--nbval-sanitize-with={ROOT / 'tests/nbval_sanitize.cfg'}"]
     env = dict(os.environ, JUPYTER_PREFER_ENV_PATH="1")
@@ -77,6 +78,8 @@ def main() -> int:
         sub.add_argument("notebooks", nargs="*", type=Path)
         if name == "execute":
             sub.add_argument("--missing", action="store_true")
+        if name == "verify":
+            sub.add_argument("-n", dest="jobs", default="1")
     sub = commands.add_parser("address")
     sub.add_argument("url")
     sub.add_argument("branch", nargs="?", default="main")

@@ -121,8 +121,8 @@ def counts(stage, control):
     *others, last = said
     first, rest = said[0], " and ".join(said[1:])
     return [
-        f"there are {' and '.join(said)} on {ground}",
-        f"{last} are beside {' and '.join(others)} on {ground}",
+        f"{' and '.join(said)} stand on {ground}",
+        f"{last} beside {' and '.join(others)} on {ground}",
         f"{ground} with {first} and {rest}",
         f"{first} on {ground}",
         f"{last} on {ground}",

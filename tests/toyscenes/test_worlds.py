@@ -1,0 +1,106 @@
+"""Worlds: each caption is true, and says what the world is about."""
+
+import re
+
+import numpy as np
+import pytest
+
+from rsir.data import load_dataset
+from rsir.data.toy import WORLDS, load_toy
+from toyscenes.generate import draw_picture
+from toyscenes.worlds import FORMS, GROUNDS, MIRRORED, NUMBERS
+
+THING = rf"(?:an?|{'|'.join(NUMBERS[2:])}) (?:\w+) (?:{'|'.join(FORMS)}|lorrie)s?"
+
+
+@pytest.fixture(scope="module")
+def told():
+    """16 pictures of a world, as they are recorded."""
+    kept = {}
+
+    def look(world):
+        if world not in kept:
+            kept[world] = [draw_picture(world, 3, 0, i, 0, 0)[1] for i in range(16)]
+        return kept[world]
+
+    return look
+
+
+def parsed(text):
+    """(count, colour, form) of "three red tanks"."""
+    count, colour, form = text.split()
+    number = 1 if count in ("a", "an") else NUMBERS.index(count)
+    return number, colour, form.replace("lorries", "lorry").removesuffix("s")
+
+
+@pytest.mark.parametrize("world", [w.removeprefix("world-") for w in WORLDS])
+def test_captions_name_the_objects_that_are_there(told, world):
+    for record in told(world):
+        assert len(set(record["captions"])) == 5
+        boxes = [(o["attributes"]["colour"], o["label"]) for o in record["objects"]]
+        for caption in record["captions"]:
+            assert any(ground in caption for ground in GROUNDS.values()) or (
+                world == "relations"
+            )
+            things = [parsed(t) for t in re.findall(THING, caption)]
+            assert things and caption.endswith(" .")
+            for number, *thing in things:
+                assert boxes.count(tuple(thing)) == number, (caption, boxes)
+
+
+def middle(record, colour, form):
+    boxes = {
+        (o["attributes"]["colour"], o["label"]): o["box"] for o in record["objects"]
+    }
+    x0, y0, x1, y1 = boxes[colour, form]
+    return (x0 + x1) / 2, (y0 + y1) / 2
+
+
+def test_relations_hold(told):
+    words = "|".join(MIRRORED)
+    for record in told("relations"):
+        for caption in record["captions"]:
+            one, relation, other = re.search(
+                rf"({THING}) (?:is |stands )?({words}) ({THING})", caption
+            ).groups()
+            (x, y), (u, v) = (middle(record, *parsed(t)[1:]) for t in (one, other))
+            side = {"left of": u - x, "right of": x - u, "above": v - y, "below": y - v}
+            assert side[relation] > 40
+            assert side[relation] == max(side.values())
+
+
+def test_tiny_things_are_tiny_and_where_they_are_said_to_be(told):
+    for record in told("scales"):
+        for item in record["objects"]:
+            x0, y0, x1, y1 = item["box"]
+            assert max(x1 - x0, y1 - y0) < 20
+        for thing, where in re.findall(
+            rf"({THING}) (?:in|at) the (\w+(?: \w+)?) (?:and|on|stand|is|\.)",
+            record["captions"][0],
+        ):
+            x, y = middle(record, *parsed(thing)[1:])
+            assert ("left" in where) == (x < 96) and ("right" in where) == (x > 160)
+            assert ("upper" in where or "top" in where) == (y < 96)
+    large = [o["box"] for r in told("scales-control") for o in r["objects"]]
+    assert min(max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in large) > 30
+
+
+def test_a_world_is_a_data_set_whose_test_pictures_have_a_seed_of_their_own(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("RSIR_CACHE", str(tmp_path))
+    splits = load_dataset("world-counts", sizes=(3, 2, 2))
+    assert [s.n_images for s in splits] == [3, 2, 2]
+    assert {s.dataset for s in splits} == {"world-counts"}
+    other = load_toy(world="counts", sizes=(3, 2, 2), duplicates=0.0)
+    assert other.train.captions == splits.train.captions
+    assert other.test.captions != splits.test.captions
+    assert splits.test.objects and splits.test.owner.tolist() == [0] * 5 + [1] * 5
+
+
+def test_duplicates_say_the_ground_alone():
+    general = [draw_picture("scales", 0, 0, i, 0, 1)[1]["captions"] for i in range(9)]
+    assert not any(form in c for row in general for c in row for form in FORMS)
+    again = draw_picture("scales", 0, 0, 4, 0, 1)
+    assert again[1]["captions"] == general[4]
+    assert np.array_equal(again[0], draw_picture("scales", 0, 0, 4, 0, 0)[0])
