@@ -1,9 +1,9 @@
-"""Draw the pictures of the landing page and of the README.
+"""Draw the pictures of the landing page, of the README and of the toy scenes.
 
 Usage: python tools/draw_figures.py
 
 Toy scenes only. The search in `query.png` is a real one: the frozen
-baseline looks for the sentence among the test scenes. Both files go to
+baseline looks for the sentence among the test scenes. All files go to
 `book/images/`.
 """
 
@@ -17,6 +17,8 @@ from PIL import Image
 from rsir.data import load_dataset, open_image
 from rsir.retrieval.search import baseline, search
 from toyscenes import contact_sheet
+from toyscenes.generate import draw_picture
+from toyscenes.worlds import SCENES
 
 OUT = ROOT / "book/images"
 SENTENCE = "boats along the piers of a harbor"
@@ -75,7 +77,37 @@ def query_picture(pictures: list) -> Image.Image:
     return Image.open(file)
 
 
+def worlds_picture(each: int = 3) -> Image.Image:
+    """Some pictures of each world, and beside them some of its control."""
+    edge = (7.2 - (2 * each + 1) * 0.06 - 0.2) / (2 * each)
+    high = len(SCENES) * (edge + 0.45)
+    fig = plt.figure(figsize=(7.2, high), facecolor="white", dpi=150)
+    fig.set_layout_engine("none")
+    for row, name in enumerate(SCENES):
+        top = 0.25 + row * (edge + 0.45)
+        for half, world in enumerate((name, f"{name}-control")):
+            begin = 0.06 + half * (each * (edge + 0.06) + 0.14)
+            for k in range(each):
+                pixels, facts = draw_picture(world, 0, 0, 10 + 2 * k, 0, 0)
+                place = begin + k * (edge + 0.06), high - top - edge
+                left, low = place[0] / 7.2, place[1] / high
+                ax = fig.add_axes((left, low, edge / 7.2, edge / high))
+                ax.imshow(pixels, interpolation="lanczos")
+                ax.set_axis_off()
+                if k == 0:
+                    at = {"x": left, "ha": "left", "color": INK}
+                    y = (high - top) / high
+                    fig.text(y=y + 0.01, s=world, weight="bold", size=9, **at)
+                    said = facts["captions"][0].removesuffix(" .")
+                    fig.text(y=low - 0.032, s=f"“{said}”", size=6.2, **at)
+    file = io.BytesIO()
+    fig.savefig(file, format="png")
+    plt.close(fig)
+    return Image.open(file)
+
+
 def main() -> None:
+    save(worlds_picture(), "worlds.png")
     splits = load_dataset("toy")
     save(contact_sheet(splits, columns=11, edge=128), "toy_scenes.png")
     found = search(baseline(splits), splits.test, SENTENCE, SHOWN)

@@ -32,6 +32,7 @@ GROUNDS = {
     "red soil": "red soil",
 }
 NUMBERS = "no one two three four five six seven eight nine ten eleven twelve".split()
+PREPOSITIONS = {"top": "at", "bottom": "at", "left": "on", "right": "on"}
 MIRRORED = {"left of": "right of", "above": "below"} | {
     "right of": "left of", "below": "above"
 }  # fmt: skip
@@ -85,9 +86,8 @@ def scales(stage, control):
         if control:  # both must fit
             x, y = SIZE * (0.28 + 0.44 * len(said)), rng.uniform(60, SIZE - 60)
         place_object(stage, form, colour, x, y, size, rng.uniform(0, 2 * math.pi))
-        at = {"top": "at the top", "bottom": "at the bottom"}
         where = place_of(*spots[spot])
-        where = at.get(where, f"in the {where}")
+        where = f"{PREPOSITIONS.get(where, 'in')} the {where}"
         thing = named(colour, form)
         said.append(thing if control else f"{thing} {where}")
     one, other = said

@@ -75,7 +75,7 @@ def test_tiny_things_are_tiny_and_where_they_are_said_to_be(told):
             x0, y0, x1, y1 = item["box"]
             assert max(x1 - x0, y1 - y0) < 20
         for thing, where in re.findall(
-            rf"({THING}) (?:in|at) the (\w+(?: \w+)?) (?:and|on|stand|is|\.)",
+            rf"({THING}) (?:in|at|on) the (\w+(?: \w+)?) (?:and|on|stand|is|\.)",
             record["captions"][0],
         ):
             x, y = middle(record, *parsed(thing)[1:])
