@@ -17,6 +17,12 @@ from rsir.experiments import records
 from rsir.experiments.run import digests, hardware, peak_memory, versions
 
 
+def variant_of(model: str, prompt: str = "{}") -> str:
+    """The variant of a record, which names its file: `hf-NAME-PROMPT`."""
+    said = f"{model} {prompt.replace('{}', '')}"
+    return re.sub(r"[^\w.]+", "-", said).strip("-")
+
+
 def write(
     report: Report,
     splits: Splits,
@@ -38,14 +44,13 @@ def write(
         seconds: "features" and "evaluate".
         results: the folder of all records.
     """
-    said = f"{config['model']} {config['prompt'].replace('{}', '')}"
     seconds = {"features": 0.0, "train": 0.0, **seconds}
     seconds["total"] = sum(seconds.values())
     data = digests(splits)
     facts = {
         "method": records.BENCH,
         "dataset": splits.name,
-        "variant": re.sub(r"[^\w.]+", "-", said).strip("-"),
+        "variant": variant_of(config["model"], config["prompt"]),
         "preset": "none",
         "seed": 0,
         "command": command,

@@ -16,6 +16,7 @@ import importlib
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -163,10 +164,17 @@ def _open_clip(name: str, device: str) -> DualEncoder:
             f"{label}: open_clip has no weights {weights!r} for {architecture}; it "
             f"has {', '.join(tags) or 'none'}; or give the path of a .pt file"
         )
-    with _loading(label):
-        model, _, transform = library.create_model_and_transforms(
-            architecture, pretrained=str(path) if file else weights, device=device
-        )
+    with _loading(label), warnings.catch_warnings():
+        warnings.filterwarnings("error", "QuickGELU mismatch")
+        try:
+            model, _, transform = library.create_model_and_transforms(
+                architecture, pretrained=str(path) if file else weights, device=device
+            )
+        except UserWarning as warning:
+            raise RsirError(
+                f"{label}: these weights have another activation than "
+                f"{architecture}; use {_twin(architecture)}/{weights}"
+            ) from warning
         tokenizer = library.get_tokenizer(architecture)
     model.float().eval()
 
@@ -189,6 +197,12 @@ def _open_clip(name: str, device: str) -> DualEncoder:
     }
     counts = too_long if hasattr(tokenizer, "encode") else None
     return DualEncoder(label, facts, images, texts, counts)
+
+
+def _twin(architecture: str) -> str:
+    """The architecture with the other of open_clip's two activations."""
+    bare = architecture.removesuffix("-quickgelu")
+    return bare if bare != architecture else f"{bare}-quickgelu"
 
 
 def _sentence_transformers(name: str, device: str) -> DualEncoder:

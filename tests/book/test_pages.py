@@ -22,7 +22,9 @@ from result_samples import record
 import book
 from rsir.evaluation.metrics import evaluate_ranks, random_baseline
 from rsir.experiments import tables
+from rsir.experiments.bench import variant_of
 from rsir.experiments.claims import load_claims
+from rsir.experiments.records import BENCH
 from rsir.models import methods
 
 CLAIMS = {claim.id: claim for claim in load_claims()}
@@ -261,7 +263,19 @@ def test_claim(name, stored):
 def test_without_records_every_claim_is_pending(tmp_path):
     assert f"{len(CLAIMS)} claims, 0 of them" in claims.render(tmp_path)["claims.md"]
     assert not any(claims.outcomes([], one, tmp_path) for one in CLAIMS.values())
-    assert {one.method.lower() for one in CLAIMS.values()} <= set(methods())
+    built = {one.method.lower() for one in CLAIMS.values()} & set(methods())
+    assert built == {"amfmn", "galr", "envlf", "cfitr"}
+
+
+def test_claims_on_published_weights_name_the_command_of_their_record(tmp_path):
+    scored = [one for one in CLAIMS.values() if one.check.startswith("rsir bench")]
+    assert {one.method for one in scored} == {"RemoteCLIP", "GeoRSCLIP"}
+    text = claims.render(tmp_path)["claims.md"]
+    for one in scored:
+        assert f"`{one.check}`" in text
+        ((method, variant),) = claims.RANGE_ROWS[one.system]
+        model = one.check.split()[2]
+        assert (method, variant) == (BENCH, variant_of(model)), one.id
 
 
 def test_a_claim_on_time_gets_the_verdict_of_its_benchmark(tmp_path):

@@ -2,8 +2,10 @@
 
 import json
 import logging
+import re
 import sys
 import types
+import warnings
 
 import httpx
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 import torch
 import transformers
 from huggingface_hub import errors
+from nbkit import ROOT
 from pages import results as results_page
 from PIL import Image
 from tiny import cache, cached, draw  # noqa: F401
@@ -364,6 +367,15 @@ def test_scores_embeddings_and_functions_are_scored_alike(bench, saved, splits, 
     }
 
 
+def test_the_example_of_the_page_runs(bench, splits, here):
+    page = (ROOT / "book/bench.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (here / "my_model.py").write_text(code)
+    code, out, err = bench("python:my_model:embed", "--no-record", "--json")
+    assert code == 0, err
+    assert json.loads(out)["n_captions"] == splits.test.n_captions
+
+
 # -- libraries that need not be installed --------------------------------------
 
 
@@ -410,6 +422,8 @@ def libraries(monkeypatch):
     def create(architecture, *, pretrained, device):
         asked.append((architecture, pretrained, device))
         logging.warning("noise")
+        if pretrained == "openai" and "quickgelu" not in architecture:
+            warnings.warn("QuickGELU mismatch between this and that", stacklevel=1)
         return FakeModel(), None, transform
 
     open_clip = types.ModuleType("open_clip")
@@ -479,6 +493,7 @@ def test_sentence_transformers_may_name_a_revision(libraries, splits):
         ("open_clip:ViT-B-32/none.pt", "no file none.pt; check the path"),
         ("open_clip:ViT-Q-9/laion", "near are ViT-B-32, ViT-B-16 (open_clip.list"),
         ("open_clip:RN50/tag", "no weights 'tag' for RN50; it has openai, laion"),
+        ("open_clip:RN50/openai", "activation than RN50; use RN50-quickgelu/openai"),
         ("scores:none.npy", "none.npy: scores: no such file"),
         ("scores:S.npy --prompt x{}", "--prompt: scores has read its sentences"),
         ("scores:S.npy", "shape (3, 5), but squares test has 8 images and 16"),
