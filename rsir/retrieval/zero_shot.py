@@ -134,7 +134,7 @@ def _transformers(name: str, device: str) -> DualEncoder:
     prepared = processor.to_json_string(), words.to_str() if words else "", padding
     facts = {
         "library": f"transformers {transformers.__version__}",
-        "revision": getattr(model.config, "_commit_hash", None),
+        "revision": _commit(place, revision, "config.json"),
         "weights": weights_hash(model),
         "prepared": _digest(prepared),
     }
@@ -214,7 +214,7 @@ def _sentence_transformers(name: str, device: str) -> DualEncoder:
     encode = partial(model.encode, convert_to_tensor=True, show_progress_bar=False)
     facts = {
         "library": f"sentence-transformers {library.__version__}",
-        "revision": revision,
+        "revision": _commit(place, revision, "modules.json"),
         "weights": weights_hash(model),
         "prepared": None,
     }
@@ -237,6 +237,18 @@ def _place(kind: str, name: str) -> tuple[str, str | None, str]:
         raise RsirError(f"{kind}:{folder.name}: no folder {folder}; check the path")
     place, _, revision = name.partition("@")
     return place, revision or None, f"{kind}:{name}"
+
+
+def _commit(place: str, revision: str | None, file: str) -> str | None:
+    """The commit of the hub's cache that a model came from; None for a folder."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if Path(place).is_dir():
+        return None
+    short = "/" not in place  # sentence-transformers has an owner for its own
+    name = f"sentence-transformers/{place}" if short else place
+    found = try_to_load_from_cache(name, file, revision=revision)
+    return Path(found).parent.name if isinstance(found, str) else revision
 
 
 def _optional(module: str, package: str):

@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import shutil
 import sys
 import types
 import warnings
@@ -166,6 +167,24 @@ def evaluated(scores, owner=None):
     report = evaluate(scores, owner).to_dict()
     del report["median_rank"]
     return json.loads(json.dumps(report))
+
+
+def test_the_revision_is_the_commit_that_the_hub_resolved(hub, tmp_path, monkeypatch):
+    from huggingface_hub import constants, file_download
+    from transformers.utils import hub as of_transformers
+
+    commit, home = "0123456789" * 4, tmp_path / "models--some--clip"
+    (home / "refs").mkdir(parents=True)
+    (home / "refs/main").write_text(commit)
+    shutil.copytree(hub / "clip", home / "snapshots" / commit)
+    for module in (constants, file_download, of_transformers):
+        if hasattr(module, "HF_HUB_CACHE"):
+            monkeypatch.setattr(module, "HF_HUB_CACHE", str(tmp_path))
+    for name in ("hf:some/clip", f"hf:some/clip@{commit}"):
+        encoder = zero_shot.load(name)
+        assert encoder.name == name and encoder.facts["revision"] == commit
+    with pytest.raises(RsirError, match="connect once"):
+        zero_shot.load("hf:some/clip@v9")
 
 
 # -- records ---------------------------------------------------------------
