@@ -11,7 +11,9 @@ from importlib import import_module
 
 import typer
 
-COMMANDS = "data train search index evaluate rerank reproduce records cache".split()
+COMMANDS = (
+    "data train search index evaluate bench rerank reproduce records cache".split()
+)
 
 app = typer.Typer(
     name="rsir",

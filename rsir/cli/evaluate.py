@@ -87,6 +87,11 @@ def evaluate_command(
         given = [scores, scores_t2i, owner, captions]
         files = ", ".join(str(path) for path in given if path is not None)
         raise RsirError(f"{files}: {error}") from error
+    print_report(report, as_json)
+
+
+def print_report(report, as_json: bool) -> None:
+    """A `Report` as a table, or as one JSON object for a script."""
     if as_json:
         full = report.to_dict()
         del full["median_rank"]

@@ -34,6 +34,9 @@ FIELDS = (
     *"hardware seconds peak_memory_gb recalls val_mR config created".split(),
 )
 DATA = "data.yml"
+#: method of a record of somebody else's model: nothing was trained, and its
+#: config only tells what was scored (`rsir bench`)
+BENCH = "bench"
 
 
 @dataclass(frozen=True)
@@ -76,18 +79,22 @@ class Record:
         ]
         if known_data(self.folder).get(self.dataset, self.data) != self.data:
             changed.append("data")
-        try:
-            now = config(self.method, self.preset, self.variant, seed=self.seed)
-            # an option that came later was at its default
-            if now.to_dict() != type(now)().to_dict() | self.config:
-                changed.append("config")
-        except RsirError:
+        if self.method != BENCH and self._other_config():
             changed.append("config")
         if rerank := self.facts.get("rerank"):
             ranks = self.path.with_name(rerank["of"] + ".npz")
             if rerank["of_ranks"] != ranks_digest(ranks):
                 changed.append(rerank["of"])
         return changed
+
+    def _other_config(self) -> bool:
+        """Whether its variant is gone, or has another config now."""
+        try:
+            now = config(self.method, self.preset, self.variant, seed=self.seed)
+        except RsirError:
+            return True
+        # an option that came later was at its default
+        return now.to_dict() != type(now)().to_dict() | self.config
 
 
 def ranks_digest(path: Path) -> str | None:

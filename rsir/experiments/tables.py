@@ -124,6 +124,11 @@ class Runs:
         except ValueError:  # not the same queries
             return float("nan"), float("nan")
 
+    def val(self) -> float:
+        """The mR on val by which they were selected; NaN: nothing was."""
+        values = [run.val_mR for run in self.runs]
+        return float("nan") if None in values else _mean(values)
+
     def seconds(self, part: str) -> float:
         return _mean(run.seconds[part] for run in self.runs)
 
@@ -267,7 +272,7 @@ def runs_table(found: Iterable[Runs], ties: Sequence[str] = TIES[-1:]):
                 "high": high,
                 "std": one.std(),
                 "runs": len(one.runs),
-                "val": _mean(run.val_mR for run in one.runs),
+                "val": one.val(),
                 **{rule: _mean(one.values(rule)) for rule in ties},
                 "minutes": one.seconds("total") / 60,
                 "GB": one.memory(),

@@ -20,9 +20,16 @@ from PIL import Image
 from result_samples import record
 
 import book
-from rsir.evaluation.metrics import evaluate_ranks, random_baseline
+from rsir.evaluation.metrics import (
+    evaluate_ranks,
+    random_baseline,
+    recalls_from_ranks,
+)
+from rsir.evaluation.ranks import Ranks
 from rsir.experiments import tables
+from rsir.experiments.bench import variant_of
 from rsir.experiments.claims import load_claims
+from rsir.experiments.records import BENCH, write_record
 from rsir.models import methods
 
 CLAIMS = {claim.id: claim for claim in load_claims()}
@@ -261,7 +268,36 @@ def test_claim(name, stored):
 def test_without_records_every_claim_is_pending(tmp_path):
     assert f"{len(CLAIMS)} claims, 0 of them" in claims.render(tmp_path)["claims.md"]
     assert not any(claims.outcomes([], one, tmp_path) for one in CLAIMS.values())
-    assert {one.method.lower() for one in CLAIMS.values()} <= set(methods())
+    built = {one.method.lower() for one in CLAIMS.values()} & set(methods())
+    assert built == {"amfmn", "galr", "envlf", "cfitr"}
+
+
+def test_claims_on_published_weights_name_the_command_of_their_record(tmp_path):
+    scored = [one for one in CLAIMS.values() if one.check.startswith("rsir bench")]
+    assert {one.method for one in scored} == {"RemoteCLIP", "GeoRSCLIP"}
+    text = claims.render(tmp_path)["claims.md"]
+    for one in scored:
+        assert f"`{one.check}`" in text
+        ((method, variant),) = claims.RANGE_ROWS[one.system]
+        model = one.check.split()[2]
+        assert (method, variant) == (BENCH, variant_of(model)), one.id
+
+
+def test_a_record_of_published_weights_gets_its_verdict(tmp_path):
+    path = record(tmp_path, "linear", "rsicd", "linear", 1.0, n_images=1093)
+    weights = {"model": "open_clip:RN50/RemoteCLIP-RN50.pt", "prompt": "{}"}
+    facts = json.loads(path.read_text()) | {"method": BENCH, "val_mR": None}
+    facts |= {"variant": variant_of(weights["model"]), "config": weights}
+    made = Ranks.load(path.with_suffix(".npz"))
+    assert write_record(facts, made, tmp_path / "results").parent.parent.name == BENCH
+    found = tables.load(tmp_path / "results")
+    (one,) = claims.outcomes(found, CLAIMS["remoteclip-rn50-rsicd"], tmp_path)
+    ours = recalls_from_ranks(made)["mR"]
+    assert one.verdict.ours == pytest.approx(ours)
+    low = CLAIMS["remoteclip-rn50-rsicd"].low
+    assert one.verdict.outcome == ("below" if ours < low else "reached")
+    assert one.verdict.reported == 30.58 and one.row.startswith("bench `open_clip")
+    assert claims.outcomes(found, CLAIMS["remoteclip-b32-rsicd"], tmp_path) == []
 
 
 def test_a_claim_on_time_gets_the_verdict_of_its_benchmark(tmp_path):

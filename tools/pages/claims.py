@@ -1,4 +1,4 @@
-"""The claims page: what four papers say, and what became of it here."""
+"""The claims page: what papers say, and what became of it here."""
 
 import json
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rsir.experiments import tables
 from rsir.experiments.claims import Claim, Verdict, check_short_list, load_claims
-from rsir.experiments.records import declared
+from rsir.experiments.records import BENCH, declared
 from rsir.models import methods
 
 from . import (
@@ -34,6 +34,14 @@ RANGE_ROWS = {
     "AMFMN-sim": [("amfmn", "abl-sim")],
     "GaLR": [("galr", "midf")],
     "GaLR with MR": [("galr", "midf+mr")],
+    # published weights, by the file that `rsir bench` was given
+    "RemoteCLIP RN50": [(BENCH, "open_clip-RN50-RemoteCLIP-RN50.pt")],
+    "RemoteCLIP ViT-B/32": [(BENCH, "open_clip-ViT-B-32-RemoteCLIP-ViT-B-32.pt")],
+    "RemoteCLIP ViT-L/14": [(BENCH, "open_clip-ViT-L-14-RemoteCLIP-ViT-L-14.pt")],
+    "GeoRSCLIP-B/32 zero-shot": [
+        (BENCH, "open_clip-ViT-B-32-quickgelu-RS5M_ViT-B-32.pt")
+    ],
+    "GeoRSCLIP-H/14 zero-shot": [(BENCH, "open_clip-ViT-H-14-RS5M_ViT-H-14.pt")],
 }
 PENDING = "not measured yet"
 OUTCOMES = ("reached", "below", "holds", "does not hold", "smaller than printed")
@@ -99,10 +107,12 @@ def short_lists(root: Path) -> list[Outcome]:
 
 def pending(claim: Claim) -> str:
     """Why a claim without an outcome has none."""
-    if claim.method.lower() not in methods():
+    if claim.method.lower() not in methods() and claim.system not in RANGE_ROWS:
         return f"{PENDING}: {claim.method} is not in the book yet"
     if "quoted" in claim.check:
         return "quoted, not measured"
+    if claim.check.startswith("rsir bench"):
+        return f"{PENDING}: `{claim.check}`"
     if claim.kind == "qualitative":
         return f"{PENDING} by a record; see how it is checked"
     if tables.claim_step(claim.id) or claim.system in RANGE_ROWS:
@@ -133,7 +143,12 @@ def paper(root: Path, mine: list[Claim], made: dict) -> str:
     """One paper: its printed numbers, then its statements."""
     method = mine[0].method
     parts = [f"(claims-{method.lower()})=\n## {method}"]
-    if method.lower() not in methods():
+    if mine[0].check.startswith("rsir bench"):
+        parts.append(
+            f"{method} is not built here. Its published weights can be scored under "
+            "the book's protocol ([how](bench.md)); a verdict is on such a record."
+        )
+    elif method.lower() not in methods():
         parts.append(
             f"{method} is not in the book yet: its claims are listed with their "
             "sources, and nothing of them is measured."

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rsir.evaluation.metrics import KS, random_baseline
 from rsir.experiments import tables, trials
+from rsir.experiments.records import BENCH
 from rsir.models import variants
 
 from . import (
@@ -38,6 +39,11 @@ RERANKED = (
     "row was answered with all test queries at hand, so it must not be compared "
     "with rows above. Rows named *bank* ask training queries instead, and answer "
     "each test query alone."
+)
+OTHERS_MODELS = (
+    "**Models of others, as they are**: scored by `rsir bench`, and nothing was "
+    "trained here. What they have seen before is for their authors to say: some "
+    "have learned from these data sets. [How](bench.md)."
 )
 #: data sets that have a tab even before they are measured
 PLANNED = ("rsicd", "ucm", "rsitmd", "toy")
@@ -73,7 +79,8 @@ def data_set(root: Path, found: list) -> str:
     """All of one data set: recalls, verdicts, steps, cost, commands."""
     heads = [one for one in found if one.headline]
     again = [one for one in found if one.reranked]
-    others = [one for one in found if one not in heads + again]
+    models = [one for one in found if one.method == BENCH]
+    others = [one for one in found if one not in heads + again + models]
     ranks = found[0].ranks()[0]
     parts = [
         f"Test split: {len(ranks.i2t.better):,} images, {len(ranks.owner):,} captions.",
@@ -94,6 +101,8 @@ def data_set(root: Path, found: list) -> str:
         ]
     if again:
         parts += [RERANKED, *recall_tables(root, again)]
+    if models:
+        parts += [OTHERS_MODELS, *recall_tables(root, models)]
     parts += [steps(found), *cost(found), commands(found), runs(found)]
     parts += [attempts(root, found[0].dataset), *stale_sentences(found)]
     return joined(parts)
@@ -242,7 +251,8 @@ def runs(found: list) -> str:
     lines = []
     for one in found:
         for run, value in zip(one.runs, one.values(), strict=True):
-            numbers = run.seed, f"{value:.2f}", f"{run.val_mR:.2f}"
+            val = "–" if run.val_mR is None else f"{run.val_mR:.2f}"
+            numbers = run.seed, f"{value:.2f}", val
             versions = (run.versions.get(name, "–") for name in ("python", "torch"))
             commit, made = f"`{str(run.commit)[:10]}`", str(run.created)[:10]
             lines.append([name_of(one), *numbers, commit, *versions, made])

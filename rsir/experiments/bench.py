@@ -1,0 +1,73 @@
+"""Records of models that others have trained (`rsir bench`).
+
+They lie beside the others, under the method `bench`, with what was scored in
+the place of a config. Nothing was trained and nothing selected, so there is
+no val mR. Page: book/bench.md.
+"""
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from rsir.data import Splits
+from rsir.evaluation.metrics import Report
+from rsir.experiments import records
+from rsir.experiments.run import digests, hardware, peak_memory, versions
+
+
+def variant_of(model: str, prompt: str = "{}") -> str:
+    """The variant of a record, which names its file: `hf-NAME-PROMPT`."""
+    said = f"{model} {prompt.replace('{}', '')}"
+    return re.sub(r"[^\w.]+", "-", said).strip("-")
+
+
+def write(
+    report: Report,
+    splits: Splits,
+    config: Mapping[str, object],
+    *,
+    command: str,
+    commit: str,
+    seconds: Mapping[str, float],
+    results: Path,
+) -> Path:
+    """Write the record of a scored test split; its path.
+
+    Args:
+        report: of the test split, with its ranks.
+        config: "model", named without a path of this machine, "prompt", and what
+            else decides the scores; JSON.
+        command: what makes it again.
+        commit: of this checkout.
+        seconds: "features" and "evaluate".
+        results: the folder of all records.
+    """
+    seconds = {"features": 0.0, "train": 0.0, **seconds}
+    seconds["total"] = sum(seconds.values())
+    data = digests(splits)
+    facts = {
+        "method": records.BENCH,
+        "dataset": splits.name,
+        "variant": variant_of(config["model"], config["prompt"]),
+        "preset": "none",
+        "seed": 0,
+        "command": command,
+        "commit": commit,
+        "data": data,
+        "modules": records.used_modules(),
+        "versions": versions(),
+        "hardware": hardware(),
+        "seconds": {name: round(value, 1) for name, value in seconds.items()},
+        "peak_memory_gb": round(peak_memory() / 2**30, 2),
+        "recalls": records.recalls_under_every_rule(report.ranks),
+        "val_mR": None,
+        "encoders": {"image": config["model"], "text": config["model"]},
+        "n_images": report.n_images,
+        "n_captions": report.n_captions,
+        "config": dict(config),
+        "created": time.strftime("%Y-%m-%d", time.gmtime()),
+    }
+    records.note_data(results, splits.name, data)
+    return records.write_record(json.loads(json.dumps(facts)), report.ranks, results)
