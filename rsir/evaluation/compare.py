@@ -5,15 +5,10 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+from scipy.special import ndtri, stdtrit
 
-from rsir.evaluation.bootstrap import intervals, p_values, resample
-from rsir.evaluation.metrics import (
-    KS,
-    hits,
-    mean_recalls,
-    per_image_hits,
-    recalls_from_ranks,
-)
+from rsir.evaluation.bootstrap import by_name, intervals, p_values, resample
+from rsir.evaluation.metrics import KS, hits, mean_recalls, per_image_hits
 from rsir.evaluation.ranks import Ranks
 
 Runs = Sequence[Ranks]
@@ -23,7 +18,8 @@ Runs = Sequence[Ranks]
 class Comparison:
     """A paired comparison: a minus b, in percent points.
 
-    ci95 is of images, not of runs.
+    ci95 is of images and, where both have the same number of runs and more
+    than one, of seeds: run s of a and of b is then a pair.
     """
 
     a: dict  # {"i2t": {"R@1": ..}, "t2i": {..}, "mR": ..}
@@ -34,50 +30,171 @@ class Comparison:
     ties: str
     n_images: int
     runs: tuple[int, int]  # how many stand behind a and behind b
-    run_se: float | None  # standard error of the difference from run to run
+    run_se: float | None  # standard error of the difference from seed to seed
+    seeds: tuple[int, ...] = (1,)  # pairs of runs a set; 1: of images alone
+
+    @property
+    def over(self) -> str:
+        """What was resampled: "210 images and 3 seeds", "210 images alone", ..."""
+        if max(self.seeds) == 1:
+            runs = " and ".join(map(str, self.runs))
+            return f"{self.n_images} images alone, {runs} runs"
+        alone = "" if min(self.seeds) > 1 else " (1: images alone)"
+        said = " + ".join(map(str, self.seeds))
+        return f"{self.n_images} images and {said} seeds{alone}"
 
     def __str__(self) -> str:
         low, high = self.ci95["mR"]
         return (
             f"mR {self.a['mR']:.2f} against {self.b['mR']:.2f}: "
             f"{self.difference['mR']:+.2f} [{low:+.2f}, {high:+.2f}], "
-            f"p = {self.p['mR']:.2g} ({self.n_images} images, "
-            f"{self.runs[0]} and {self.runs[1]} runs)"
+            f"p = {self.p['mR']:.2g} ({self.over})"
         )
 
 
 def compare(
     a: Ranks | Runs, b: Ranks | Runs, *, ties="expected", ks=KS, draws=10_000, seed=0
 ) -> Comparison:
-    """Is a better than b on the same test set? Paired, over images.
+    """Is a better than b on the same test set? Paired, over images and seeds.
 
-    Several runs (seeds) of a system are averaged query by query first.
+    Several runs are taken for pairs in their order: give both the same
+    seeds. Of unequal numbers of runs, or of one, the interval is of images
+    alone: runs are averaged query by query first.
     `ties` and `ks` as in `rsir.evaluation.metrics.evaluate`.
 
     Raises:
         ValueError: the two were not measured on the same queries.
     """
-    a, b = ([x] if isinstance(x, Ranks) else list(x) for x in (a, b))
-    _check_same_queries(a, b)
-    *mean_a, captions = _mean_hits(a, ties, ks)
-    *mean_b, _ = _mean_hits(b, ties, ks)
-    gap = [x - y for x, y in zip(mean_a, mean_b)]
-    drawn = resample(*gap, captions, draws, seed)
-    run_se = None
-    if min(len(a), len(b)) > 1:
-        mRs = [[recalls_from_ranks(x, ties, ks)["mR"] for x in runs] for runs in (a, b)]
-        run_se = float(np.sqrt(sum(np.var(x, ddof=1) / len(x) for x in mRs)))
+    return pool([(a, b)], ties=ties, ks=ks, draws=draws, seed=seed)
+
+
+def pool(
+    pairs: Sequence[tuple[Ranks | Runs, Ranks | Runs]],
+    *,
+    ties="expected",
+    ks=KS,
+    draws=10_000,
+    seed=0,
+) -> Comparison:
+    """`compare` over several test sets at once, one pair (a, b) a set.
+
+    A set weighs as much as it has pictures with captions. Images are drawn
+    within their set, and seeds within theirs.
+
+    Raises:
+        ValueError: no pair, or one was not measured on the same queries.
+    """
+    if not pairs:
+        raise ValueError("pairs: none; give the ranks of one test set or more.")
+    pairs = [[[x] if isinstance(x, Ranks) else list(x) for x in ab] for ab in pairs]
+    for a, b in pairs:
+        _check_same_queries(a, b)
+    sizes = np.array([len(np.unique(a[0].owner[a[0].owner >= 0])) for a, _ in pairs])
+    shares = sizes / sizes.sum()
+    drawn, means, seeds, noise = 0, [], [], []
+    for number, ((a, b), share) in enumerate(zip(pairs, shares)):
+        *hits_a, captions = _mean_hits(a, ties, ks)
+        *hits_b, _ = _mean_hits(b, ties, ks)
+        gaps = _gaps(a, b, ties, ks)
+        every = hits_a, hits_b, [gap.mean(axis=0) for gap in gaps]
+        means.append([mean_recalls(*one, captions, ks) for one in every])
+        # rounded, so that equal hits differ by 0 and by no crumb of it
+        one = resample(*gaps, captions, draws, [seed, number]).round(9)
+        drawn = drawn + share * one
+        mRs = [mean_recalls(*gap, captions, ks)["mR"] for gap in zip(*gaps)]
+        seeds.append(len(mRs))
+        if len(mRs) > 1:
+            noise.append((share**2 * np.var(mRs, ddof=1) / len(mRs), len(mRs)))
+    mean_a, mean_b, difference = (_weighted(x, shares, ks) for x in zip(*means))
+    middle = drawn.mean(axis=0)
+    # by the noise of mR, for the recalls, too
+    factor = _student_stretch(drawn.mean(axis=1).var(), noise)
+    drawn = middle + factor * (drawn - middle)
     return Comparison(
-        a=mean_recalls(*mean_a, captions, ks),
-        b=mean_recalls(*mean_b, captions, ks),
-        difference=mean_recalls(*gap, captions, ks),
+        a=mean_a,
+        b=mean_b,
+        difference=difference,
         ci95=intervals(drawn, ks),
         p=p_values(drawn, ks),
         ties=ties,
-        n_images=len(captions),
-        runs=(len(a), len(b)),
-        run_se=run_se,
+        n_images=int(sizes.sum()),
+        runs=tuple(sum(map(len, side)) for side in zip(*pairs)),
+        run_se=float(np.sqrt(sum(part for part, _ in noise))) if noise else None,
+        seeds=tuple(seeds),
     )
+
+
+def _student_stretch(variance: float, seeds: Sequence[tuple[float, int]]) -> float:
+    """By how much an interval grows since its seeds are few, 1 or more.
+
+    Few seeds know their spread badly, as Student's t says: of 95 % and two
+    degrees of freedom it is 4.30, not 1.96. The degrees of freedom are those
+    of the whole variance, in which images know their part well
+    (Satterthwaite 1946).
+
+    Args:
+        variance: of the resampled differences, images and seeds together.
+        seeds: of each part, the variance of its mean from seed to seed, and
+            how many seeds; [] where there is one.
+    """
+    known = sum(part**2 / (n - 1) for part, n in seeds)
+    if not known:
+        return 1.0
+    free = max(variance, sum(part for part, _ in seeds)) ** 2 / known
+    return float(stdtrit(free, 0.975) / ndtri(0.975))
+
+
+def _gaps(a: Runs, b: Runs, ties, ks) -> list[np.ndarray]:
+    """Hits of a minus those of b, twice [n_pairs, n_images, n_k]."""
+    if len(a) != len(b):
+        means = [_mean_hits(side, ties, ks) for side in (a, b)]
+        return [(x - y)[None] for x, y in zip(means[0][:2], means[1][:2])]
+    each = [[per_image_hits(run, ties, ks)[:2] for run in side] for side in (a, b)]
+    gaps = [[x - y for x, y in zip(*one)] for one in zip(*each)]
+    return [np.stack(part) for part in zip(*gaps)]
+
+
+def _weighted(recalls: Sequence[dict], shares, ks) -> dict:
+    """The mean of some `by_name` dicts, each with its share."""
+    flat = [[*one["i2t"].values(), *one["t2i"].values(), one["mR"]] for one in recalls]
+    return by_name((shares @ np.array(flat)).tolist(), ks)
+
+
+def deviations(a: Runs, b: Runs) -> tuple[float, float | None]:
+    """How a paired difference of mR varies: (from image to image, from seed to seed).
+
+    Standard deviations in points: of one run, over images, a mean over the
+    runs; and over seeds, None where there is one pair of runs.
+    """
+    a, b = list(a), list(b)
+    _check_same_queries(a, b)
+    count = _mean_hits(a)[2]
+    i2t, t2i = _gaps(a, b, "expected", KS)
+    each = 50 * (i2t.mean(axis=2) + t2i.mean(axis=2) / count.mean())  # (runs, images)
+    between = float(each.mean(axis=1).std(ddof=1)) if len(each) > 1 else None
+    return float(each.std(axis=1, ddof=1).mean()), between
+
+
+def needed(
+    step: float, images: float, seeds: float, power: float = 0.8
+) -> tuple[int, int]:
+    """How many (test pictures, seeds) a gain of `step` takes to be told from 0.
+
+    So many that, of a true gain of `step`, a share `power` of such experiments
+    has its 95 % interval above 0. Pictures and seeds bring half of the
+    variance each: with more of the one, fewer of the other will do.
+
+    Args:
+        step: points of mR.
+        images, seeds: the two standard deviations, as `deviations` gives them.
+    """
+    if not (step > 0 and 0 < power < 1):
+        raise ValueError(
+            f"step: {step}, power: {power}; give a step above 0, a power within 0..1."
+        )
+    allowed = step / (ndtri(0.975) + ndtri(power))  # the standard error
+    found = (2 * (each / allowed) ** 2 for each in (images, seeds))
+    return tuple(max(1, int(np.ceil(x - 1e-9))) for x in found)
 
 
 def _mean_hits(runs: Runs, ties="expected", ks=KS) -> list[np.ndarray]:
