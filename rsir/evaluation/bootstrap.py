@@ -11,43 +11,49 @@ def by_name(values, ks) -> dict:
 
 
 def resample(i2t, t2i, captions, draws=1000, seed=0) -> np.ndarray:
-    """Recalls of resampled images, and seeds, [draws, 2 * n_k], i2t then t2i.
+    """Recalls of resampled images [draws, 2 * n_k], i2t then t2i.
 
     Images are drawn with replacement, each with its caption queries,
     which stand or fall together. The gallery stays as it is. Equal seeds
     draw equal images, which makes a comparison paired.
 
-    Of several runs, one a seed, each draw also takes seeds with replacement,
-    one fewer than there are: so the variance has no bias (Rao and Wu 1988),
-    which matters where seeds are few. All images of a draw share its seeds.
-
     Args:
-        i2t, t2i, captions: as `rsir.evaluation.metrics.per_image_hits`; the
-            first two may have runs in front, [n_runs, n_images, n_k].
+        i2t, t2i, captions: as `rsir.evaluation.metrics.per_image_hits`.
         draws: number of resamples.
         seed: of the generator.
     """
     if draws < 1:
         raise ValueError(f"draws: {draws}; give 1 or more.")
-    both = np.concatenate([i2t, t2i], axis=-1)
-    both = both.reshape(-1, *both.shape[-2:])  # (n_runs, n_images, 2 n_k)
-    n_runs, n_images, width = both.shape
+    n_images, n_k = i2t.shape
     rng = np.random.default_rng(seed)
-    chosen = rng.spawn(1)[0].integers(0, n_runs, (draws, max(1, n_runs - 1)))
-    weights = np.array([np.bincount(pick, minlength=n_runs) for pick in chosen])
-    sums = np.column_stack([*both, captions])  # (n_images, n_runs 2 n_k + 1)
+    sums = np.column_stack([i2t, t2i, captions])  # (n_images, 2 n_k + 1)
     out = []
     step = max(1, 4_000_000 // n_images)  # bounds the memory of a draw
     for start in range(0, draws, step):
         picks = rng.integers(0, n_images, (min(step, draws - start), n_images))
         counts = np.array([np.bincount(pick, minlength=n_images) for pick in picks])
         total = counts @ sums
-        recalls = total[:, :-1].reshape(-1, n_runs, width)
-        recalls[..., : width // 2] /= n_images
-        recalls[..., width // 2 :] /= total[:, -1, None, None]
-        share = weights[start : start + step] / chosen.shape[1]
-        out.append(np.einsum("dr,drk->dk", share, recalls))
+        images, asked = total[:, :n_k] / n_images, total[:, n_k:-1] / total[:, -1:]
+        out.append(np.hstack([images, asked]))
     return 100 * np.concatenate(out)
+
+
+def resample_seeds(runs, own, draws=1000, seed=0) -> np.ndarray:
+    """How far the mean of resampled seeds lies from that of all [draws, width].
+
+    Seeds are drawn with replacement, one fewer than there are: so the variance
+    has no bias (Rao and Wu 1988), which matters where seeds are few.
+
+    Args:
+        runs: values of each seed [n_seeds, width], two seeds or more.
+        own: 0..1, the share of their variance that is not of single images;
+            the rest is in what `resample` draws already.
+        draws, seed: as there.
+    """
+    runs = np.asarray(runs)
+    rng = np.random.default_rng(seed)
+    picks = rng.integers(0, len(runs), (draws, len(runs) - 1))
+    return np.sqrt(own) * (runs[picks].mean(axis=1) - runs.mean(axis=0))
 
 
 def intervals(draws, ks) -> dict:

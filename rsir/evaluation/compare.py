@@ -3,11 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from rsir.evaluation.bootstrap import by_name, intervals, p_values, resample
+from rsir.evaluation.bootstrap import (
+    by_name,
+    intervals,
+    p_values,
+    resample,
+    resample_seeds,
+)
 from rsir.evaluation.metrics import KS, hits, mean_recalls, per_image_hits
 from rsir.evaluation.ranks import Ranks
 
@@ -79,7 +86,8 @@ def pool(
     """`compare` over several test sets at once, one pair (a, b) a set.
 
     A set weighs as much as it has pictures with captions. Images are drawn
-    within their set, and seeds within theirs.
+    within their set, and seeds within theirs. What one seed does to one image
+    is in the draws of images; those of seeds add what a seed does to all.
 
     Raises:
         ValueError: no pair, or one was not measured on the same queries.
@@ -98,14 +106,20 @@ def pool(
         gaps = _gaps(a, b, ties, ks)
         every = hits_a, hits_b, [gap.mean(axis=0) for gap in gaps]
         means.append([mean_recalls(*one, captions, ks) for one in every])
+        one = resample(*every[2], captions, draws, [seed, number])
+        runs = np.array([_flat(mean_recalls(*gap, captions, ks)) for gap in zip(*gaps)])
+        seeds.append(len(runs))
+        if len(runs) > 1:
+            total = runs[:, -1].var(ddof=1)  # of mR, its last column
+            noise.append((share**2 * total / len(runs), len(runs)))
+            of_images = _spread(gaps, captions).both ** 2 / len(captions)
+            own = max(0.0, 1 - of_images / total) if total else 0.0
+            one = one + resample_seeds(runs[:, :-1], own, draws, [seed, number, 1])
         # rounded, so that equal hits differ by 0 and by no crumb of it
-        one = resample(*gaps, captions, draws, [seed, number]).round(9)
-        drawn = drawn + share * one
-        mRs = [mean_recalls(*gap, captions, ks)["mR"] for gap in zip(*gaps)]
-        seeds.append(len(mRs))
-        if len(mRs) > 1:
-            noise.append((share**2 * np.var(mRs, ddof=1) / len(mRs), len(mRs)))
-    mean_a, mean_b, difference = (_weighted(x, shares, ks) for x in zip(*means))
+        drawn = drawn + share * one.round(9)
+    mean_a, mean_b, difference = (
+        by_name((shares @ np.array([*map(_flat, x)])).tolist(), ks) for x in zip(*means)
+    )
     middle = drawn.mean(axis=0)
     # by the noise of mR, for the recalls, too
     factor = _student_stretch(drawn.mean(axis=1).var(), noise)
@@ -129,12 +143,12 @@ def _student_stretch(variance: float, seeds: Sequence[tuple[float, int]]) -> flo
 
     Few seeds know their spread badly, as Student's t says: of 95 % and two
     degrees of freedom it is 4.30, not 1.96. The degrees of freedom are those
-    of the whole variance, in which images know their part well
+    of the whole variance, of which images know their part well
     (Satterthwaite 1946).
 
     Args:
         variance: of the resampled differences, images and seeds together.
-        seeds: of each part, the variance of its mean from seed to seed, and
+        seeds: of each set, the variance of its mean from seed to seed, and
             how many seeds; [] where there is one.
     """
     known = sum(part**2 / (n - 1) for part, n in seeds)
@@ -154,47 +168,81 @@ def _gaps(a: Runs, b: Runs, ties, ks) -> list[np.ndarray]:
     return [np.stack(part) for part in zip(*gaps)]
 
 
-def _weighted(recalls: Sequence[dict], shares, ks) -> dict:
-    """The mean of some `by_name` dicts, each with its share."""
-    flat = [[*one["i2t"].values(), *one["t2i"].values(), one["mR"]] for one in recalls]
-    return by_name((shares @ np.array(flat)).tolist(), ks)
+def _flat(recalls: dict) -> list[float]:
+    """The values of a `by_name` dict, in its order, mR last."""
+    return [*recalls["i2t"].values(), *recalls["t2i"].values(), recalls["mR"]]
 
 
-def deviations(a: Runs, b: Runs) -> tuple[float, float | None]:
-    """How a paired difference of mR varies: (from image to image, from seed to seed).
+class Spread(NamedTuple):
+    """How a paired difference of mR varies: standard deviations in points."""
 
-    Standard deviations in points: of one run, over images, a mean over the
-    runs; and over seeds, None where there is one pair of runs.
+    images: float  # what an image does under every seed
+    seeds: float  # what a seed does to every image
+    both: float  # the rest, which is of one image under one seed
+
+
+def spread(a: Runs, b: Runs) -> Spread:
+    """How the difference of two systems varies over images and seeds.
+
+    From the mean squares of the table [seed, image] (two-way analysis of
+    variance); a variance that comes out below 0 is 0.
+
+    Raises:
+        ValueError: not two runs or more of each, or not of the same queries.
     """
-    a, b = list(a), list(b)
     _check_same_queries(a, b)
-    count = _mean_hits(a)[2]
-    i2t, t2i = _gaps(a, b, "expected", KS)
-    each = 50 * (i2t.mean(axis=2) + t2i.mean(axis=2) / count.mean())  # (runs, images)
-    between = float(each.mean(axis=1).std(ddof=1)) if len(each) > 1 else None
-    return float(each.std(axis=1, ddof=1).mean()), between
+    if not len(a) == len(b) > 1:
+        raise ValueError(
+            f"runs: {len(a)} and {len(b)}; give two seeds or more, the same of both."
+        )
+    return _spread(_gaps(a, b, "expected", KS), per_image_hits(a[0])[2])
+
+
+def _spread(gaps: Sequence[np.ndarray], captions: np.ndarray) -> Spread:
+    i2t, t2i = gaps
+    table = 50 * (i2t.mean(axis=2) + t2i.mean(axis=2) / captions.mean())
+    n_seeds, n_images = table.shape  # each image's part of mR
+    by_image, by_seed = table.mean(axis=0), table.mean(axis=1)
+    rest = table - by_image - by_seed[:, None] + table.mean()
+    both = (rest**2).sum() / ((n_seeds - 1) * (n_images - 1))
+    images = by_image.var(ddof=1) - both / n_seeds
+    seeds = by_seed.var(ddof=1) - both / n_images
+    return Spread(*np.sqrt(np.maximum([images, seeds, both], 0)).tolist())
 
 
 def needed(
-    step: float, images: float, seeds: float, power: float = 0.8
-) -> tuple[int, int]:
-    """How many (test pictures, seeds) a gain of `step` takes to be told from 0.
+    step: float,
+    varies: Spread,
+    *,
+    images: int | None = None,
+    seeds: int | None = None,
+    power: float = 0.8,
+) -> int | None:
+    """How many seeds, of so many images, tell a gain of `step` from none.
 
-    So many that, of a true gain of `step`, a share `power` of such experiments
-    has its 95 % interval above 0. Pictures and seeds bring half of the
-    variance each: with more of the one, fewer of the other will do.
+    Or, given the seeds, how many test images: so many that, of a true gain of
+    `step`, a share `power` of such experiments has its 95 % interval above 0.
+    None: no number is enough. Student's stretch is not in it: it assumes that
+    what varies is known.
 
     Args:
         step: points of mR.
-        images, seeds: the two standard deviations, as `deviations` gives them.
+        varies: of the paired difference.
+        images, seeds: the one of the two that is given.
     """
-    if not (step > 0 and 0 < power < 1):
+    if not (step > 0 and 0 < power < 1 and (images is None) != (seeds is None)):
         raise ValueError(
-            f"step: {step}, power: {power}; give a step above 0, a power within 0..1."
+            f"step: {step}, power: {power}, images: {images}, seeds: {seeds}; give a "
+            "step above 0, a power within 0..1, and either images or seeds."
         )
-    allowed = step / (ndtri(0.975) + ndtri(power))  # the standard error
-    found = (2 * (each / allowed) ** 2 for each in (images, seeds))
-    return tuple(max(1, int(np.ceil(x - 1e-9))) for x in found)
+    allowed = (step / (ndtri(0.975) + ndtri(power))) ** 2  # squared standard error
+    stays, falls = varies.images, varies.seeds
+    if images is None:
+        stays, falls, images = falls, stays, seeds
+    left = allowed - stays**2 / images
+    if left <= 0:
+        return None
+    return max(1, int(np.ceil((falls**2 + varies.both**2 / images) / left - 1e-9)))
 
 
 def _mean_hits(runs: Runs, ties="expected", ks=KS) -> list[np.ndarray]:
