@@ -11,7 +11,7 @@ from importlib import import_module
 
 import typer
 
-COMMANDS = "data train search index evaluate rerank reproduce records cache".split()
+COMMANDS = "data train search index evaluate rerank reproduce records claims cache"
 
 app = typer.Typer(
     name="rsir",
@@ -27,7 +27,7 @@ def _root() -> None:
     """Find satellite images by a sentence, and sentences by an image."""
 
 
-for _name in COMMANDS:
+for _name in COMMANDS.split():
     _module = import_module(f"rsir.cli.{_name}")
     if hasattr(_module, "app"):  # a group of commands
         app.add_typer(_module.app, name=_name)

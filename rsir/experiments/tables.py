@@ -4,6 +4,7 @@ A recall is never read back from a record: it is counted again from the
 ranks that lie beside it.
 """
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -26,21 +27,25 @@ from rsir.evaluation.compare import (
 from rsir.evaluation.metrics import TIES, recalls_from_ranks
 from rsir.evaluation.ranks import Ranks
 from rsir.experiments.claims import (
+    FAILURES,
     FOLDER,
     Claim,
     Verdict,
     check_direction,
     check_reported,
+    check_short_list,
     load_claims,
     reported_range,
 )
-from rsir.experiments.records import Record, declared, load_records
+from rsir.experiments.records import Record, declared, load_records, results_dir
 from rsir.models import methods
 
 SYSTEMS = {name: m.config.TITLE or name for name, m in methods().items()}
 Key = tuple[str, str]  # method, variant
 #: stands for all data sets of a pool in declared.yml
 POOLED = "pooled"
+#: a claim on time, and not on two rows of records; measured on these splits
+SHORT_LIST, SPLITS = "cfitr-real-time", ("val", "test")
 
 
 def _key_of(name: str) -> Key:
@@ -417,25 +422,26 @@ def steps_table(
     return lines
 
 
-def claims_table(found: Sequence[Runs]) -> list[dict]:
+def claims_table(found: Sequence[Runs], folder: str | Path | None = None) -> list[dict]:
     """Every claim, a dict each; a direction has the verdict of its pool.
+
+    folder: as for `load`; what is measured of time lies there, too.
 
     "verdict" is an outcome, or None, and "why" then says why. "gain", "low",
     "high" are points of mR, "sets", "images", "seeds" what they rest on.
     "per_set" has these of each data set, and "why" a set takes no part; of a
     printed number, the rows that are held to it.
     """
-    return [
-        {
-            "id": claim.id,
-            "system": claim.method,
-            "kind": claim.kind,
-            "claim": claim.line or " ".join(claim.text.split()),
-            "printed": claim.value,
-            **(_held if claim.kind == "range" else _pooled)(found, claim),
-        }
-        for claim in load_claims()
-    ]
+    made = []
+    for claim in load_claims():
+        if claim.id == SHORT_LIST:
+            facts = _timed(claim, folder)
+        else:
+            facts = (_held if claim.kind == "range" else _pooled)(found, claim)
+        head = {"id": claim.id, "system": claim.method, "kind": claim.kind}
+        text = claim.line or " ".join(claim.text.split())
+        made.append(head | {"claim": text, "printed": claim.value} | facts)
+    return made
 
 
 _NOTHING = {
@@ -478,6 +484,33 @@ def _held(found: Sequence[Runs], claim: Claim) -> dict:
         rows.setdefault(one.dataset, []).append(line | {"stale": stale})
     why = "" if outcome else "no fresh run that compares" if rows else pending(claim)
     return _NOTHING | {"verdict": outcome, "why": why, "per_set": rows}
+
+
+def _timed(claim: Claim, folder: str | Path | None) -> dict:
+    verdicts = short_lists(folder)
+    lines = {
+        name: {"faster": one.ours, "verdict": one.outcome, "why": ""}
+        for name, one in verdicts.items()
+    }
+    failed = any(one.outcome in FAILURES for one in verdicts.values())
+    outcome = ("does not hold" if failed else "holds") if verdicts else None
+    why = "" if verdicts else pending(claim)
+    return _NOTHING | {"verdict": outcome, "why": why, "per_set": lines}
+
+
+def short_lists(folder: str | Path | None = None) -> dict[str, Verdict]:
+    """{data set: whether a short list is as good and much faster}.
+
+    By what `benchmarks/stages.py` has measured on val and on test.
+    """
+    folder, made = Path(folder) if folder else results_dir(), {}
+    for dataset in DATASETS:
+        paths = [folder / "search" / f"{dataset}-{split}.json" for split in SPLITS]
+        if all(path.exists() for path in paths):
+            both = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+            why = declared(SHORT_LIST, dataset, "coarse-to-fine", folder)
+            made[dataset] = check_short_list(SHORT_LIST, *both, declared=why)
+    return made
 
 
 def held(found: Sequence[Runs], claim: Claim) -> list[tuple[Runs, Verdict]]:

@@ -6,14 +6,7 @@ from pathlib import Path
 
 from rsir.evaluation.compare import needed
 from rsir.experiments import tables
-from rsir.experiments.claims import (
-    OUTCOMES,
-    Claim,
-    Verdict,
-    check_short_list,
-    load_claims,
-)
-from rsir.experiments.records import declared
+from rsir.experiments.claims import OUTCOMES, Claim, Verdict, load_claims
 from rsir.models import methods
 
 from . import (
@@ -32,11 +25,10 @@ from . import (
 )
 
 TEST = "tests/book/test_pages.py"
+PENDING = "not measured yet"
 ALL = ("reached", "below", *OUTCOMES, "not comparable")
 #: the step of which the page says what it takes to be seen, points of mR
 STEP = 0.5
-#: is of time, and not of two rows of records
-SHORT_LIST = "cfitr-real-time"
 
 
 @dataclass(frozen=True)
@@ -51,7 +43,7 @@ class Outcome:
 
 def outcomes(found: list, claim: Claim, root: Path) -> list[Outcome]:
     """The verdicts on a claim; [] where nothing of it is measured."""
-    if claim.id == SHORT_LIST:
+    if claim.id == tables.SHORT_LIST:
         return short_lists(root)
     if claim.kind == "range":
         made = []
@@ -69,14 +61,8 @@ def outcomes(found: list, claim: Claim, root: Path) -> list[Outcome]:
 
 def short_lists(root: Path) -> list[Outcome]:
     """What `benchmarks/stages.py` measured, a data set a line."""
-    made, home = [], root / "results" / "search"
-    for dataset in tables.DATASETS:
-        paths = [home / f"{dataset}-{split}.json" for split in ("val", "test")]
-        if not all(path.exists() for path in paths):
-            continue
-        both = [json.loads(path.read_text("utf-8")) for path in paths]
-        why = declared(SHORT_LIST, dataset, "coarse-to-fine", root / "results")
-        verdict = check_short_list(SHORT_LIST, *both, declared=why)
+    made = []
+    for dataset, verdict in tables.short_lists(root / "results").items():
         notes = verdict.notes[0].replace("; ", "<br>")
         numbers = f"{verdict.ours:.1f} times as fast<br>{notes}"
         names = "a short list of `coarse-to-fine` against all pairs"
@@ -163,7 +149,7 @@ def printed_numbers(ranges: list[Claim], made: dict) -> str:
         printed = f"{claim.value:.2f}<br>({claim.low:.2f}–{claim.high:.2f})"
         ours = [
             [badge(one.verdict.outcome), one.row, one.numbers] for one in made[claim.id]
-        ] or [[badge("not measured yet"), tables.pending(claim).partition(": ")[2]]]
+        ] or [[badge(PENDING), tables.pending(claim).partition(": ")[2]]]
         for number, parts in enumerate(ours):
             said = "<br>".join(filter(None, parts))
             lines.append(["" if number else text, said, printed, claim.dataset])
