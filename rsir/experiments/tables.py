@@ -234,18 +234,24 @@ def pick(found: Iterable[Runs], key: Key, dataset: str) -> Runs | None:
 def paired(
     found: Sequence[Runs], better: Key, worse: Key, dataset: str
 ) -> Comparison | str:
-    """One variant minus another, on the seeds that both have.
+    """One variant minus another, on the seeds that both have: fresh ones, if any.
 
     Returns a text that says why there is no comparison, if so.
     """
     a, b = (pick(found, key, dataset) for key in (better, worse))
-    sides = _sides(a, b)
+    sides, fresh = _fresh_sides(a, b)
     if isinstance(sides, str):
         return sides
     seeds = {*a.seeds} & {*b.seeds}
-    if bool(seeds & a.stale().keys()) != bool(seeds & b.stale().keys()):
+    if not fresh and bool(seeds & a.stale().keys()) != bool(seeds & b.stale().keys()):
         return "one of the two is stale"
     return _counted(compare, *sides)
+
+
+def _fresh_sides(a: Runs | None, b: Runs | None) -> tuple[tuple | str, bool]:
+    """`_sides` of fresh runs, True; where there is no pair of them of all, False."""
+    fresh = _sides(_fresh(a), _fresh(b))
+    return (fresh, True) if isinstance(fresh, tuple) else (_sides(a, b), False)
 
 
 def _sides(a: Runs | None, b: Runs | None) -> tuple | str:
@@ -291,17 +297,14 @@ def pooled(found: Sequence[Runs], better: Key, worse: Key, claim: str) -> Pooled
     """
     parts, sides = [], []
     for dataset in CAMPAIGN:
-        a, b = (pick(found, key, dataset) for key in (better, worse))
-        fresh = _sides(_fresh(a), _fresh(b))
-        if isinstance(fresh, tuple):
-            sides += fresh
-            parts.append(Part(dataset, _counted(compare, *fresh)))
+        both = (pick(found, key, dataset) for key in (better, worse))
+        found_here, fresh = _fresh_sides(*both)
+        if isinstance(found_here, str):
+            parts.append(Part(dataset, None, found_here))
             continue
-        every = _sides(a, b)
-        if isinstance(every, str):
-            parts.append(Part(dataset, None, every))
-        else:
-            parts.append(Part(dataset, _counted(compare, *every), "no fresh pair"))
+        why = "" if fresh else "no fresh pair"
+        parts.append(Part(dataset, _counted(compare, *found_here), why))
+        sides += found_here if fresh else ()
     if not sides:
         return Pooled(None, None, tuple(parts))
     pair = _counted(_pool, *sides)

@@ -112,6 +112,23 @@ def test_runs_that_do_not_fit_are_not_compared(found, tmp_path):
         assert tables.paired(found, key, PLAIN, data) == why
 
 
+def test_fresh_seeds_are_compared_and_stale_ones_only_without_them(stub, tmp_path):
+    old = {"modules": {"gone.py": "0"}}
+
+    def seeds(plain, wild):
+        """Of the comparison of rows with these stale seeds, of 0, 1, 2."""
+        for seed in range(3):
+            stale = {"plain": seed in plain, "wild": seed in wild}
+            for name, so in stale.items():
+                record(tmp_path, "stub", "ucm", name, 1.0, seed, **(old if so else {}))
+        pair = tables.paired(tables.load(tmp_path / "results"), WILD, PLAIN, "ucm")
+        return pair if isinstance(pair, str) else pair.seeds
+
+    assert seeds([], []) == (3,) and seeds([0], []) == (2,) and seeds([0], [1]) == (1,)
+    assert seeds([0, 1, 2], []) == "one of the two is stale"
+    assert seeds([0, 1, 2], [0, 1, 2]) == (3,)
+
+
 def test_a_failure_needs_a_declared_reason(found):
     steps = [(PLAIN, WILD, "amfmn-mvsa")]
     (line,) = tables.steps_table(found, steps)
