@@ -54,4 +54,9 @@ def _set(facts: dict | list) -> str:
     if "faster" in facts:
         return "{faster:.1f} times as fast, {verdict}".format(**facts)
     dagger = f" † {facts['why']}" if facts["why"] else ""
-    return f"{_gain(facts)}{dagger}" if "gain" in facts else facts["why"]
+    if "gain" not in facts:
+        return facts["why"]
+    seeds = (
+        f"{facts['seeds']} seeds" if facts["seeds"] > 1 else "one seed: images alone"
+    )
+    return f"{_gain(facts)}, {facts['images']} images, {seeds}{dagger}"

@@ -198,39 +198,36 @@ def _spread(gaps: Sequence[np.ndarray], captions: np.ndarray) -> Spread:
     return Spread(*np.sqrt(np.maximum([images, seeds, both], 0)).tolist())
 
 
-def needed(
-    step: float,
-    varies: Spread,
-    *,
-    images: int | None = None,
-    seeds: int | None = None,
-    power: float = 0.8,
-) -> int | None:
-    """How many seeds, of so many images, tell a gain of `step` from none.
+def told(varies: Spread, images: int, seeds: int, power: float = 0.8) -> float:
+    """The gain in points of mR that so many test images and seeds tell from 0.
 
-    Or, given the seeds, how many test images: so many that, of a true gain of
-    `step`, a share `power` of such experiments has its 95 % interval above 0.
-    None: no number is enough. Student's stretch is not in it: it assumes that
-    what varies is known.
+    Of such a true gain a share `power` of experiments has its 95 % interval
+    above 0. What varies is taken for known: Student's t is not in it.
 
     Args:
-        step: points of mR.
-        varies: of the paired difference.
-        images, seeds: the one of the two that is given.
+        varies: of the paired difference, see `spread`.
+        images, seeds: how many.
     """
-    if not (step > 0 and 0 < power < 1 and (images is None) != (seeds is None)):
+    images_part = (varies.images**2 + varies.both**2 / seeds) / images
+    error = np.sqrt(images_part + varies.seeds**2 / seeds)
+    return float((ndtri(0.975) + ndtri(power)) * error)
+
+
+def needed(step: float, varies: Spread, power: float = 0.8) -> tuple[int, int]:
+    """How many (test images, seeds) tell a gain of `step` points, as `told` says.
+
+    Seeds are so many that half of the variance is left to the images. With
+    more of the one, fewer of the other will do.
+    """
+    if not (step > 0 and 0 < power < 1):
         raise ValueError(
-            f"step: {step}, power: {power}, images: {images}, seeds: {seeds}; give a "
-            "step above 0, a power within 0..1, and either images or seeds."
+            f"step: {step}, power: {power}; give a step above 0, a power within 0..1."
         )
     allowed = (step / (ndtri(0.975) + ndtri(power))) ** 2  # squared standard error
-    stays, falls = varies.images, varies.seeds
-    if images is None:
-        stays, falls, images = falls, stays, seeds
-    left = allowed - stays**2 / images
-    if left <= 0:
-        return None
-    return max(1, int(np.ceil((falls**2 + varies.both**2 / images) / left - 1e-9)))
+    seeds = max(1, int(np.ceil(2 * varies.seeds**2 / allowed)))
+    left = allowed - varies.seeds**2 / seeds
+    images = np.ceil((varies.images**2 + varies.both**2 / seeds) / left)
+    return max(1, int(images)), seeds
 
 
 def _mean_hits(runs: Runs, ties="expected", ks=KS) -> list[np.ndarray]:

@@ -549,8 +549,8 @@ def pending(claim: Claim) -> str:
 def noise(found: Sequence[Runs]) -> dict[str, tuple[Spread, int, int]]:
     """{data set: how steps vary over images and seeds, test images, steps}.
 
-    Medians over the steps with several seeds, and how many these are. Stale
-    runs count: a spread does not date as a mean does.
+    Quadratic means over the steps with several seeds, and how many these are.
+    Stale runs count: a spread does not date as a mean does.
     """
     made = {}
     for dataset in CAMPAIGN:
@@ -559,9 +559,10 @@ def noise(found: Sequence[Runs]) -> dict[str, tuple[Spread, int, int]]:
         ]
         several = [x for x in steps if isinstance(x, tuple) and len(x[0]) > 1]
         if several:
-            middle = np.median([_counted(spread, *x) for x in several], axis=0)
-            images = _counted(compare, *several[0]).n_images
-            made[dataset] = Spread(*middle.tolist()), images, len(several)
+            each = np.square([_counted(spread, *sides) for sides in several])
+            images = len(_load(*several[0][0][0]).i2t.better)
+            varies = Spread(*np.sqrt(each.mean(axis=0)).tolist())
+            made[dataset] = varies, images, len(several)
     return made
 
 

@@ -179,7 +179,7 @@ def test_steps_have_the_outcome_of_their_interval(some):
     assert low <= 0 <= high < 3.21 / 2
     assert smaller[3] == "+3.21 on RSITMD"
     assert "[does not hold]" in cells(text, "the dynamic margin")[1]
-    assert cells(text, "the modules beat the linear")[3:5] == ["–", "1"]
+    assert cells(text, "the modules beat the linear")[3:5] == ["–", "1, images alone"]
     assert "the soft gate beats fusion" not in text  # no such row
 
 
@@ -283,8 +283,8 @@ def test_sets_have_gains_and_their_pool_has_the_verdict(tmp_path):
     assert mvsa.count("{.verdict") == 1 and rows[2][1].endswith("†")
     assert all(re.match(r"\+\d+\.\d+ \[\+\d", row[1]) for row in rows)
     takes = text.split("**What a gain of 0.5 mR takes**")[1]
-    assert "(with 5 seeds)" in cells(takes, "UCM-Captions")[4]
-    assert "(with 60 pictures)" in cells(takes, "RSICD")[5]
+    assert re.fullmatch(r"[\d,]+ pictures, \d+ seeds", cells(takes, "RSICD")[5])
+    assert cells(takes, "UCM-Captions")[6].endswith(" (60 pictures, 5 seeds)")
     assert "RSITMD" not in takes.split("(claims-")[0]  # one seed
 
 

@@ -238,19 +238,28 @@ def test_a_pool_weighs_sets_by_their_pictures_and_draws_within_them():
         compare.pool([])
 
 
-def test_what_a_step_takes_is_what_an_experiment_needs():
+def test_what_is_told_is_seen_in_as_many_experiments_as_it_says():
     varies = compare.Spread(images=8.0, seeds=0.5, both=14.0)
     rng = np.random.default_rng(0)
-    seeds = compare.needed(0.8, varies, images=1500)
-    images = compare.needed(0.8, varies, seeds=5)
-    for n, s, told in ((1500, seeds, 0.8), (1500, seeds - 1, 0), (images, 5, 0.8)):
-        se = np.sqrt(8.0**2 / n + 0.5**2 / s + 14.0**2 / (n * s))
-        share = np.mean(rng.normal(0.8, se, 40_000) > 1.96 * se)
-        assert share > 0.79 if told else share < 0.8
-    assert compare.needed(0.5, varies, images=100) is None  # 8 / 10 is too much
-    assert compare.needed(0.5, compare.Spread(0.0, 0.0, 0.0), seeds=1) == 1
-    for wrong in ({"step": 0, "seeds": 1}, {"step": 1}, {"step": 1, "power": 1}):
-        with pytest.raises(ValueError, match="either images or seeds"):
+    se = np.sqrt(8.0**2 / 900 + 0.5**2 / 4 + 14.0**2 / (900 * 4))
+    for power in (0.5, 0.8):
+        gain = compare.told(varies, 900, 4, power)
+        seen = rng.normal(gain, se, 40_000) > 1.96 * se
+        assert seen.mean() == pytest.approx(power, abs=0.01)
+
+
+@pytest.mark.parametrize("seeds", [0.0, 0.2, 3.0])
+def test_what_a_step_takes_tells_it_and_one_image_less_does_not(seeds):
+    varies = compare.Spread(images=8.0, seeds=seeds, both=14.0)
+    images, runs = compare.needed(0.8, varies)
+    assert compare.told(varies, images, runs) <= 0.8
+    assert compare.told(varies, images - 1, runs) > 0.8
+    # half of the variance is left to the images, and not with one seed less
+    half = (0.8 / 2.8016) ** 2 / 2
+    assert seeds**2 / runs <= half and (runs == 1 or seeds**2 / (runs - 1) > half)
+    assert compare.needed(0.8, compare.Spread(0.0, 0.0, 0.0)) == (1, 1)
+    for wrong in ({"step": 0}, {"step": 1, "power": 1}):
+        with pytest.raises(ValueError, match="a step above 0"):
             compare.needed(varies=varies, **wrong)
 
 

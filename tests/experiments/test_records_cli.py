@@ -144,7 +144,11 @@ def test_claims_are_told_with_and_without_records(tmp_path, called, monkeypatch)
     head, sets = line_of(out, "amfmn-mvsa")
     assert re.search(r"AMFMN +holds +\+\S+ \[\+\S+, \+\S+\] +1 +60 +2$", head)
     assert sets[0].startswith("ucm: +") and sets[1] == "rsitmd-part: not measured yet"
-    assert sets[2] == "rsicd: +0.00 [+0.00, +0.00] † no fresh pair"
+    assert sets[0].endswith("], 60 images, 2 seeds")
+    alone = (
+        "rsicd: +0.00 [+0.00, +0.00], 60 images, one seed: images alone † no fresh pair"
+    )
+    assert sets[2] == alone
     assert line_of(out, "amfmn-rsicd")[1][0].startswith("rsicd: plain ")
     assert out.endswith("45 claims, 1 decided: holds 1\n")
     code, out, _ = called("claims", "--json", "--results", tmp_path / "results")

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from rsir.evaluation.compare import needed
+from rsir.evaluation.compare import needed, told
 from rsir.experiments import tables
 from rsir.experiments.claims import OUTCOMES, Claim, Verdict, load_claims
 from rsir.models import methods
@@ -95,22 +95,22 @@ def power(found: list) -> str:
     lines = []
     for dataset, (varies, images, steps) in tables.noise(found).items():
         seeds = tables.CAMPAIGN[dataset]
-        takes = needed(STEP, varies, seeds=seeds), needed(STEP, varies, images=images)
-        said = [f"{n:,}" if n else "none is enough" for n in takes]
-        cells = [f"{x:.1f}" for x in (varies.images, varies.both)]
-        cells += [f"{varies.seeds:.2f}", f"{said[0]} (with {seeds} seeds)"]
-        cells += [f"{said[1]} (with {images:,} pictures)", steps]
-        lines.append([dataset_name(dataset), *cells])
+        takes = "{:,} pictures, {} seeds".format(*needed(STEP, varies))
+        here = f"{told(varies, images, seeds):.1f} ({images:,} pictures, {seeds} seeds)"
+        spreads = f"{varies.images:.1f}", f"{varies.both:.1f}", f"{varies.seeds:.2f}"
+        lines.append([dataset_name(dataset), *spreads, steps, takes, here])
     if not lines:
         return ""
-    head = ["data set", "image", "image and seed", "seed"]
-    head += ["pictures it takes", "seeds it takes", "steps"]
+    head = ["data set", "image", "image and seed", "seed", "steps"]
     return (
         f"**What a gain of {STEP} mR takes** to be told from none in four of five "
-        "experiments. How much the difference of two rows varies, in points: from "
-        "image to image under every seed, from image to image under one, from seed "
-        "to seed over all images; a median of the steps that have several seeds.\n\n"
-        + wide(table(head, lines, right=[*head[1:4], "steps"]))
+        "experiments, and what the pictures and seeds of this book can tell. How "
+        "much the difference of two rows varies, in points: from image to image "
+        "under every seed, from image to image under one, from seed to seed over "
+        "all images; a quadratic mean of the steps with several seeds.\n\n"
+        + wide(
+            table([*head, f"{STEP} mR takes", "can be told, mR"], lines, right=head[1:])
+        )
     )
 
 

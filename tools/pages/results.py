@@ -191,7 +191,7 @@ def steps(found: list) -> str:
         if claim and claim.value is not None:
             paper = f"{claim.value:+.2f} on {claim.dataset}"
         verdict, pair = step["verdict"], step["pair"]
-        seeds = ", ".join(map(str, dict.fromkeys(pair.runs)))
+        seeds = pair.seeds[0] if max(pair.seeds) > 1 else "1, images alone"
         rows = f"`{step['step'].replace(' − ', '` − `')}`"
         said = badge(verdict.outcome), gain(pair)
         lines.append([verdict.subject, *said, paper, seeds, rows])
