@@ -11,9 +11,8 @@ from importlib import import_module
 
 import typer
 
-COMMANDS = (
-    "data train search index evaluate bench rerank reproduce records cache".split()
-)
+COMMANDS = "data train search index evaluate bench rerank reproduce records claims"
+COMMANDS += " cache"
 
 app = typer.Typer(
     name="rsir",
@@ -29,7 +28,7 @@ def _root() -> None:
     """Find satellite images by a sentence, and sentences by an image."""
 
 
-for _name in COMMANDS:
+for _name in COMMANDS.split():
     _module = import_module(f"rsir.cli.{_name}")
     if hasattr(_module, "app"):  # a group of commands
         app.add_typer(_module.app, name=_name)

@@ -17,7 +17,12 @@ def option(text: str, *names: str, **more):
     return typer.Option(*names, help=text, **more)
 
 
-Dataset = Annotated[str, option("toy, ucm, rsicd, rsitmd, sydney, or a folder.")]
+SETS = "toy, ucm, rsicd, rsitmd, rsitmd-part, sydney, or a folder."
+Dataset = Annotated[str, option(SETS)]
+Part = Annotated[
+    str | None,
+    option("rebuilt: of rsitmd the part that RSICD and UCM show, too (rsitmd-part)."),
+]
 Root = Annotated[Path | None, option("Data root; default RSIR_DATA, else the cache.")]
 Preset = Annotated[str, option("toy, cpu or paper.")]
 Method = typer.Argument(help="linear, amfmn, galr, ...")
@@ -50,6 +55,17 @@ def pixel_options(bands: str | None, scale: str | None):
     from rsir.data.images import PixelOptions
 
     return PixelOptions.parse(bands, scale)
+
+
+def part_of(dataset: str, part: str | None) -> str:
+    """The name of a part of a data set: rsitmd and "rebuilt", or no part."""
+    if part is None:
+        return dataset
+    if part != "rebuilt" or dataset not in ("rsitmd", "rsitmd-part"):
+        raise RsirError(
+            f"--part {part} of {dataset}: there is --dataset rsitmd --part rebuilt"
+        )
+    return "rsitmd-part"
 
 
 def changes(pairs: list[str]) -> dict:

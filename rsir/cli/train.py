@@ -13,6 +13,7 @@ def train_command(
     dataset: Dataset = "toy",
     preset: Preset = "toy",
     variant: Annotated[str | None, option("A named variant of the method.")] = None,
+    part: options.Part = None,
     root: Root = None,
     run: Annotated[
         Path | None, option("Run folder; default runs/METHOD-DATASET-sSEED.")
@@ -36,6 +37,7 @@ def train_command(
     from rsir.models import config
     from rsir.utils.seed import seed_everything
 
+    dataset = options.part_of(dataset, part)
     changed = {"seed": seed} | options.changes(change or [])
     asked = config(method, preset, variant, **changed)
     pixels = options.pixel_options(bands, scale)

@@ -38,6 +38,23 @@ def resample(i2t, t2i, captions, draws=1000, seed=0) -> np.ndarray:
     return 100 * np.concatenate(out)
 
 
+def resample_seeds(runs, scale=1.0, draws=1000, seed=0) -> np.ndarray:
+    """How far the mean of resampled seeds lies from that of all [draws, width].
+
+    Seeds are drawn with replacement, one fewer than there are: so the variance
+    has no bias (Rao and Wu 1988), which matters where seeds are few.
+
+    Args:
+        runs: values of each seed [n_seeds, width], two seeds or more.
+        scale: of what is drawn.
+        draws, seed: as for `resample`.
+    """
+    runs = np.asarray(runs)
+    rng = np.random.default_rng(seed)
+    picks = rng.integers(0, len(runs), (draws, len(runs) - 1))
+    return scale * (runs[picks].mean(axis=1) - runs.mean(axis=0))
+
+
 def intervals(draws, ks) -> dict:
     """95 % percentile intervals of resampled recalls [draws, 2 * n_k].
 

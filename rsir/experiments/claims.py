@@ -26,8 +26,9 @@ COLUMNS = {
 NOT_AT_HAND = ("EnVLF", "CFITR")
 #: outcomes that fail, unless they are declared
 FAILURES = ("below", "does not hold")
-#: where nothing is printed: a gain within so many points of mR is none
-NO_EFFECT = 0.5
+#: outcomes of a direction, in their order, and what two of them allow
+OUTCOMES: list[str] = _FILE["outcomes"]
+MARGINS: dict[str, float] = _FILE["margins"]
 NO_RUN = "no fresh run"
 #: a short list may lose so many points of mR, and must be so many times faster
 MAY_LOSE, FASTER = 0.5, 10.0
@@ -323,32 +324,36 @@ def check_direction(
         declared: why "does not hold" is expected; it does not fail.
 
     Returns:
-        By the paired 95 % interval, the first that is true: "holds"
-        (above 0), "does not hold" (below 0), "smaller than printed" (it
-        ends below half the printed gain), "no effect here" (nothing is
-        printed, and it lies within half a point of mR), "not decided".
+        By the paired 95 % interval, the first of `OUTCOMES` that is true:
+        "holds" (above 0), "does not hold" (below 0), "smaller than printed"
+        (it ends below half the printed gain), "no effect here" (nothing is
+        printed, and it lies within half a point of mR, or is exactly 0),
+        "not decided". How much half is, `MARGINS` say.
     """
     known, of_mR = _known(claim), quantity == "mR"
     low, high = _pick(comparison.ci95, quantity)
     printed = known.value if known.quantity == quantity else None
-    outcome = "not decided"
-    if low > 0:
-        outcome = "holds"
-    elif high < 0:
-        outcome = "does not hold"
-    elif printed is not None:
-        outcome = "smaller than printed" if high < printed / 2 else outcome
-    elif of_mR and -NO_EFFECT < low and high < NO_EFFECT:
-        outcome = "no effect here"
-    p, runs = _pick(comparison.p, quantity), comparison.runs
-    notes = [f"p = {p:.2g}, {comparison.n_images} images, {runs[0]} and {runs[1]} runs"]
+    near = MARGINS["no effect here"] if of_mR else 0.0
+    within = low == high == 0 or -near < low <= high < near
+    true = {
+        "holds": low > 0,
+        "does not hold": high < 0,
+        "smaller than printed": (
+            printed is not None and high < MARGINS["smaller than printed"] * printed
+        ),
+        "no effect here": printed is None and within,
+        "not decided": True,
+    }
+    outcome = next(name for name in OUTCOMES if true[name])
+    notes = [f"p = {_pick(comparison.p, quantity):.2g}, {comparison.over}"]
     if comparison.run_se is not None:
-        notes.append(f"standard error from run to run, in mR: {comparison.run_se:.2f}")
+        notes.append(f"standard error from seed to seed, mR: {comparison.run_se:.2f}")
     if known.note:
         notes.append(known.note)
     subject = (known.line or claim) + ("" if of_mR else f" ({quantity})")
     limits = _pick(comparison.difference, quantity), printed, low, high
-    why = "95 % interval of the paired difference over images"
+    also = "alone" if comparison.run_se is None else "and seeds"
+    why = f"95 % interval of the paired difference over images {also}"
     return Verdict(
         subject, outcome, *limits, why, known.sources, tuple(notes), declared
     )

@@ -22,12 +22,13 @@ from rsir.utils.errors import RsirError
 from rsir.utils.io import atomic_write
 
 PACKAGE = Path(__file__).resolve().parents[1]
-#: files, or folders, that do not decide a number; what the toy scenes are is in
-#: the digest of the data
+#: files, or folders, that do not decide a number; what the toy scenes and a part
+#: of a data set are is in the digest of the data
 NOT_HASHED = (
     *("cli/", "plots/", "experiments/", "utils/errors.py", "utils/io.py"),
     *("utils/progress.py", "data/catalog.py", "data/download.py", "data/verify.py"),
     *("evaluation/bootstrap.py", "evaluation/compare.py", "data/toy.py"),
+    "data/part.py",
 )
 FIELDS = (
     *"method dataset variant preset seed command commit modules versions".split(),

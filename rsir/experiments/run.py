@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -85,11 +86,34 @@ class Job:
         return found
 
 
-def reproduce(
+def jobs_of(
     wanted: Sequence[tuple[str, str | None]],
     dataset: str,
     preset: str = "cpu",
     seeds: Sequence[int] = (0,),
+) -> list[Job]:
+    """A job for each (method, variant) and seed; variant None: the headline.
+
+    Raises:
+        RsirError: an unknown name.
+    """
+    if dataset not in (*NAMES, *WORLDS):
+        raise RsirError(
+            f"data set {dataset!r}: records are for {', '.join(NAMES)}; train on "
+            "a folder with rsir train"
+        )
+    jobs = [
+        Job(method, dataset, preset, variant or next(iter(variants(method))), seed)
+        for method, variant in wanted
+        for seed in seeds
+    ]
+    for job in jobs:
+        job.config()
+    return jobs
+
+
+def work(
+    jobs: Sequence[Job],
     *,
     root: str | Path | None = None,
     results: Path | None = None,
@@ -100,7 +124,7 @@ def reproduce(
     """Train, select on val, score test once, write records; their paths.
 
     Args:
-        wanted: (method, variant) pairs, once a seed; None: the headline.
+        jobs: of `jobs_of`, in this order, of one data set or several.
         root: data root, as for `load_dataset`.
         results: where records go; None: `results/`.
         force: make records again that stand already.
@@ -108,29 +132,22 @@ def reproduce(
         say: gets a line for each run.
 
     Raises:
-        RsirError: for an unknown name, a dirty tree, another queue at
-            work, or a run that failed.
+        RsirError: for a dirty tree, another queue at work, data that are not
+            there, or a run that failed.
     """
-    if dataset not in (*NAMES, *WORLDS):
-        raise RsirError(
-            f"data set {dataset!r}: records are for {', '.join(NAMES)}; train on "
-            "a folder with rsir train"
-        )
     results = results or records.results_dir()
-    jobs = [
-        Job(method, dataset, preset, variant or next(iter(variants(method))), seed)
-        for method, variant in wanted
-        for seed in seeds
-    ]
-    for job in jobs:
-        job.config()
     paths = [job.path(results) for job in jobs]
     if dry_run:
         _tell_cost(jobs, results, force, say)
         return paths
     commit = clean_commit()  # once: a commit in between stops no queue
     with _alone():
-        records.note_data(results, dataset, digests(load_dataset(dataset, root)))
+        known = {
+            dataset: digests(load_dataset(dataset, root))
+            for dataset in dict.fromkeys(job.dataset for job in jobs)
+        }
+        for dataset, found in known.items():
+            records.note_data(results, dataset, found)
         for job, path in zip(jobs, paths):
             if job.record(results, fresh=True) and not force:
                 say(f"{job}: stands")
@@ -148,15 +165,58 @@ def reproduce(
     return paths
 
 
+def reproduce(
+    wanted: Sequence[tuple[str, str | None]],
+    dataset: str,
+    preset: str = "cpu",
+    seeds: Sequence[int] = (0,),
+    **options,
+) -> list[Path]:
+    """`work` on `jobs_of` one data set; options as there."""
+    return work(jobs_of(wanted, dataset, preset, seeds), **options)
+
+
 def _tell_cost(jobs, results: Path, force: bool, say) -> None:
-    todo = [job for job in jobs if force or not job.record(results, fresh=True)]
-    known = [record for job in todo if (record := job.record(results))]
-    costs = {record.path: record.seconds["total"] for record in known}
-    for job in todo:
-        cost = costs.get(job.path(results))
-        say(f"{job}: " + ("never recorded" if cost is None else f"{cost:.0f} s"))
-    hours, unknown = sum(costs.values()) / 3600, len(todo) - len(costs)
-    say(f"at most {hours:.1f} h, and {unknown} runs never recorded")
+    """The hours of what is to do, each run as long as its like took.
+
+    That is its own record, stale or not; else the longest of its variant on
+    this data set, else on any. What another job of the queue trains is free.
+    """
+    from rsir.retrieval.two_stage import same_training
+
+    every = records.load_records(folder=results)
+
+    def like(job: Job, *names: str) -> list[float]:
+        names = "method", "variant", "preset", *names
+        wanted = {name: getattr(job, name) for name in names}
+        fit = (x for x in every if all(x.facts[k] == v for k, v in wanted.items()))
+        return [
+            x.facts.get("rerank", {}).get("seconds", x.seconds["total"]) for x in fit
+        ]
+
+    made: set[Job] = set()
+    runs, unknown, hours = Counter(), Counter(), Counter()
+    for job in jobs:
+        if job.record(results, fresh=True) and not force:
+            continue
+        runs[job.dataset] += 1
+        if job in made:
+            say(f"{job}: made with another")
+            continue
+        if job == job.trained:
+            same = same_training(job.config(), job.preset)
+            made |= {replace(job, variant=name) for name in same}
+        own, here = like(job, "dataset", "seed"), like(job, "dataset")
+        cost = max(own or here or like(job), default=None)
+        source = "" if own else ", as another seed" if here else ", as on another set"
+        say(f"{job}: {'never recorded' if cost is None else f'{cost:.0f} s{source}'}")
+        unknown[job.dataset] += cost is None
+        hours[job.dataset] += (cost or 0) / 3600
+    for name, count in runs.items():
+        say(
+            f"{name}: {count} runs, {hours[name]:.1f} h, {unknown[name]} never recorded"
+        )
+    say(f"at most {hours.total():.1f} h, and {unknown.total()} runs never recorded")
 
 
 def confirm(

@@ -4,9 +4,10 @@ A recall is never read back from a record: it is counted again from the
 ranks that lie beside it.
 """
 
+import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby, product
 from operator import attrgetter
@@ -15,22 +16,36 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from rsir.evaluation.compare import Comparison, compare, mean_interval
+from rsir.evaluation.compare import (
+    Comparison,
+    Spread,
+    compare,
+    mean_interval,
+    pool,
+    spread,
+)
 from rsir.evaluation.metrics import TIES, recalls_from_ranks
 from rsir.evaluation.ranks import Ranks
 from rsir.experiments.claims import (
+    FAILURES,
     FOLDER,
+    Claim,
     Verdict,
     check_direction,
     check_reported,
+    check_short_list,
     load_claims,
     reported_range,
 )
-from rsir.experiments.records import Record, declared, load_records
+from rsir.experiments.records import Record, declared, load_records, results_dir
 from rsir.models import methods
 
 SYSTEMS = {name: m.config.TITLE or name for name, m in methods().items()}
 Key = tuple[str, str]  # method, variant
+#: stands for all data sets of a pool in declared.yml
+POOLED = "pooled"
+#: a claim on time, and not on two rows of records; measured on these splits
+SHORT_LIST, SPLITS = "cfitr-real-time", ("val", "test")
 
 
 def _key_of(name: str) -> Key:
@@ -41,14 +56,31 @@ _STEPS = yaml.safe_load((FOLDER / "steps.yml").read_text(encoding="utf-8"))
 DATASETS: dict[str, str] = _STEPS["datasets"]
 #: (method, variant) that stands for a published system: its name
 HEADLINES = {_key_of(k): system for k, system in _STEPS["headlines"].items()}
+#: a part of a data set: the whole, of which numbers are printed
+PARTS: dict[str, str] = _STEPS["parts"]
+#: data sets that verdicts on claims pool, and how many seeds each has
+CAMPAIGN: dict[str, int] = _STEPS["campaign"]
+#: variants that are held to a printed number, by the system it is of
+RANGES = {name: [*map(_key_of, keys)] for name, keys in _STEPS["ranges"].items()}
 #: (with the thing, without it, a claim's id or a text of our own)
 STEPS = [(_key_of(a), _key_of(b), claim) for a, b, claim in _STEPS["steps"]]
 
 
 def queue() -> list[Key]:
-    """What `rsir reproduce --all` runs: every training before its re-rankings."""
-    keys = [*HEADLINES, *(key for step in STEPS for key in step[:2])]
+    """What `rsir reproduce --all` runs: every training before its re-rankings.
+
+    Headlines, baselines, and the two rows of each claim of a paper.
+    """
+    papers = {claim.id for claim in load_claims()}
+    keys = [*HEADLINES]
+    for *both, claim in STEPS:
+        keys += [key for key in both if claim in papers or _headline(key)]
     return sorted(dict.fromkeys(keys), key=lambda key: "+" in key[1])
+
+
+def _headline(key: Key) -> bool:
+    """Whether it stands for a system, or is a baseline."""
+    return key in HEADLINES or key[0] == key[1]
 
 
 @dataclass(frozen=True)
@@ -72,7 +104,7 @@ class Runs:
     @property
     def headline(self) -> bool:
         """Whether it stands for a system, or is a baseline."""
-        return self.key in HEADLINES or self.variant == self.method
+        return _headline(self.key)
 
     @property
     def reranked(self) -> bool:
@@ -153,18 +185,22 @@ class Runs:
         return declared(claim, self.dataset, self.variant, self.runs[0].folder)
 
     def verdict(self, system: str | None = None) -> Verdict | None:
-        """Against the printed range; None where nothing is printed."""
+        """Against the printed range; None where nothing is printed.
+
+        A part of a data set is "not comparable" with the range of the whole.
+        """
         system = system or HEADLINES.get(self.key)
-        if not system or not reported_range(system, self.dataset):
+        dataset = PARTS.get(self.dataset, self.dataset)
+        if not system or not reported_range(system, dataset):
             return None
         runs = [
             run.facts | {"recalls": {"expected": recalls}}
             for run, recalls in zip(self.runs, self.recalls())
         ]
-        wanted = "range", system, self.dataset
+        wanted = "range", system, dataset
         claims = ((c.kind, c.system, c.dataset.lower(), c.id) for c in load_claims())
         why = next((self.declared(id) for *of, id in claims if (*of,) == wanted), None)
-        return check_reported(runs, system, self.dataset, declared=why)
+        return check_reported(runs, system, dataset, declared=why)
 
 
 def load(
@@ -203,22 +239,94 @@ def pick(found: Iterable[Runs], key: Key, dataset: str) -> Runs | None:
 def paired(
     found: Sequence[Runs], better: Key, worse: Key, dataset: str
 ) -> Comparison | str:
-    """One variant minus another, on the seeds that both have.
+    """One variant minus another, on the seeds that both have: fresh ones, if any.
 
     Returns a text that says why there is no comparison, if so.
     """
     a, b = (pick(found, key, dataset) for key in (better, worse))
+    sides, fresh = _fresh_sides(a, b)
+    if isinstance(sides, str):
+        return sides
+    seeds = {*a.seeds} & {*b.seeds}
+    if not fresh and bool(seeds & a.stale().keys()) != bool(seeds & b.stale().keys()):
+        return "one of the two is stale"
+    return _counted(compare, *sides)
+
+
+def _fresh_sides(a: Runs | None, b: Runs | None) -> tuple[tuple | str, bool]:
+    """`_sides` of fresh runs, True; where there is no pair of them of all, False."""
+    fresh = _sides(_fresh(a), _fresh(b))
+    return (fresh, True) if isinstance(fresh, tuple) else (_sides(a, b), False)
+
+
+def _sides(a: Runs | None, b: Runs | None) -> tuple | str:
+    """The ranks of both on the seeds that both have, or why there are none."""
     if a is None or b is None:
         return "not measured yet"
-    seeds = set(a.seeds) & set(b.seeds)
+    seeds = {*a.seeds} & {*b.seeds}
     if not seeds or a.preset != b.preset:
         return "no seed of one preset in common"
-    if bool(seeds & a.stale().keys()) != bool(seeds & b.stale().keys()):
-        return "one of the two is stale"
     sides = [tuple(_key(r) for r in one.runs if r.seed in seeds) for one in (a, b)]
     if len({_load(*key).owner.tobytes() for side in sides for key in side}) > 1:
         return "measured on different test sets"
-    return _counted(compare, *sides)
+    return tuple(sides)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A step on one data set of a pool."""
+
+    dataset: str
+    pair: Comparison | None  # of fresh runs, else of stale ones; None: no pair
+    why: str = ""  # it takes no part; "" if it does
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """A step over all data sets of `CAMPAIGN` that have a fresh pair of rows."""
+
+    verdict: Verdict | None
+    pair: Comparison | None
+    parts: tuple[Part, ...]  # of each set of `CAMPAIGN`
+
+    @property
+    def taking_part(self) -> list[Part]:
+        return [part for part in self.parts if not part.why]
+
+
+def pooled(found: Sequence[Runs], better: Key, worse: Key, claim: str) -> Pooled:
+    """The verdict on a claim: images are drawn within their set, seeds, too.
+
+    Sets weigh as much as they have test pictures. Stale runs take no part.
+    In declared.yml, "dataset: pooled" declares such a verdict.
+    """
+    parts, sides = [], []
+    for dataset in CAMPAIGN:
+        both = (pick(found, key, dataset) for key in (better, worse))
+        found_here, fresh = _fresh_sides(*both)
+        if isinstance(found_here, str):
+            parts.append(Part(dataset, None, found_here))
+            continue
+        why = "" if fresh else "no fresh pair"
+        parts.append(Part(dataset, _counted(compare, *found_here), why))
+        sides += found_here if fresh else ()
+    if not sides:
+        return Pooled(None, None, tuple(parts))
+    pair = _counted(_pool, *sides)
+    first = next(one for one in found if one.key == better)
+    why = declared(claim, POOLED, better[1], first.runs[0].folder)
+    return Pooled(check_direction(claim, pair, declared=why), pair, tuple(parts))
+
+
+def _pool(*sides) -> Comparison:
+    """`pool` of a, b of the first set, a, b of the second, ..."""
+    return pool([*zip(sides[::2], sides[1::2])])
+
+
+def _fresh(one: Runs | None) -> Runs | None:
+    """Without the runs that are stale; None if all are."""
+    runs = tuple(run for run in one.runs if not run.stale()) if one else ()
+    return replace(one, runs=runs) if runs else None
 
 
 def direction(
@@ -320,6 +428,149 @@ def steps_table(
             line |= {"claim": claim, "quantity": quantity}
             lines.append(line | {"verdict": verdict, "pair": pair})
     return lines
+
+
+def claims_table(found: Sequence[Runs], folder: str | Path | None = None) -> list[dict]:
+    """Every claim, a dict each; a direction has the verdict of its pool.
+
+    folder: as for `load`; what is measured of time lies there, too.
+
+    "verdict" is an outcome, or None, and "why" then says why. "gain", "low",
+    "high" are points of mR, "sets", "images", "seeds" what they rest on.
+    "per_set" has these of each data set, and "why" a set takes no part; of a
+    printed number, the rows that are held to it.
+    """
+    made = []
+    for claim in load_claims():
+        if claim.id == SHORT_LIST:
+            facts = _timed(claim, folder)
+        else:
+            facts = (_held if claim.kind == "range" else _pooled)(found, claim)
+        head = {"id": claim.id, "system": claim.method, "kind": claim.kind}
+        text = claim.line or " ".join(claim.text.split())
+        made.append(head | {"claim": text, "printed": claim.value} | facts)
+    return made
+
+
+_NOTHING = {
+    "verdict": None,
+    **dict.fromkeys(("gain", "low", "high")),
+    **dict.fromkeys(("sets", "images", "seeds"), 0),
+}
+
+
+def _numbers(pair: Comparison | None) -> dict:
+    """Gain and interval of a pair, and what they rest on."""
+    if pair is None:
+        return {}
+    low, high = pair.ci95["mR"]
+    numbers = {"gain": pair.difference["mR"], "low": low, "high": high}
+    return numbers | {"images": pair.n_images, "seeds": sum(pair.seeds)}
+
+
+def _pooled(found: Sequence[Runs], claim: Claim) -> dict:
+    step = claim_step(claim.id)
+    if step is None:
+        return _NOTHING | {"why": pending(claim), "per_set": {}}
+    result = pooled(found, *step, claim.id)
+    made = _NOTHING | _numbers(result.pair) | {"sets": len(result.taking_part)}
+    if result.verdict:
+        made["verdict"] = result.verdict.outcome
+    return made | {
+        "why": "" if result.verdict else "no fresh pair of rows on any data set",
+        "per_set": {x.dataset: _numbers(x.pair) | {"why": x.why} for x in result.parts},
+    }
+
+
+def _held(found: Sequence[Runs], claim: Claim) -> dict:
+    rows, outcome = {}, None
+    for one, verdict in held(found, claim):
+        stale = bool(one.stale())
+        if not stale and outcome is None and verdict.outcome != "not comparable":
+            outcome = verdict.outcome
+        line = {"row": one.variant, "mR": verdict.ours, "verdict": verdict.outcome}
+        rows.setdefault(one.dataset, []).append(line | {"stale": stale})
+    why = "" if outcome else "no fresh run that compares" if rows else pending(claim)
+    return _NOTHING | {"verdict": outcome, "why": why, "per_set": rows}
+
+
+def _timed(claim: Claim, folder: str | Path | None) -> dict:
+    verdicts = short_lists(folder)
+    lines = {
+        name: {"faster": one.ours, "verdict": one.outcome, "why": ""}
+        for name, one in verdicts.items()
+    }
+    failed = any(one.outcome in FAILURES for one in verdicts.values())
+    outcome = ("does not hold" if failed else "holds") if verdicts else None
+    why = "" if verdicts else pending(claim)
+    return _NOTHING | {"verdict": outcome, "why": why, "per_set": lines}
+
+
+def short_lists(folder: str | Path | None = None) -> dict[str, Verdict]:
+    """{data set: whether a short list is as good and much faster}.
+
+    By what `benchmarks/stages.py` has measured on val and on test.
+    """
+    folder, made = Path(folder) if folder else results_dir(), {}
+    for dataset in DATASETS:
+        paths = [folder / "search" / f"{dataset}-{split}.json" for split in SPLITS]
+        if all(path.exists() for path in paths):
+            both = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+            why = declared(SHORT_LIST, dataset, "coarse-to-fine", folder)
+            made[dataset] = check_short_list(SHORT_LIST, *both, declared=why)
+    return made
+
+
+def held(found: Sequence[Runs], claim: Claim) -> list[tuple[Runs, Verdict]]:
+    """The rows that are held to a printed number, and their verdicts.
+
+    Those on a part of the data set stand at the end, "not comparable".
+    """
+    whole = claim.dataset.lower()
+    sets = [whole, *(part for part, of in PARTS.items() if of == whole)]
+    rows = [
+        pick(found, key, dataset)
+        for dataset in sets
+        for key in RANGES.get(claim.system, [])
+    ]
+    verdicts = [(one, one.verdict(claim.system)) for one in rows if one]
+    return [(one, verdict) for one, verdict in verdicts if verdict]
+
+
+def pending(claim: Claim) -> str:
+    """Why a claim without an outcome has none."""
+    none = "not measured yet"
+    if claim.method.lower() not in methods() and claim.system not in RANGES:
+        return f"{none}: {claim.method} is not in the book yet"
+    if "quoted" in claim.check:
+        return "quoted, not measured"
+    if claim.check.startswith("rsir bench"):
+        return f"{none}: `{claim.check}`"
+    if claim_step(claim.id) or claim.system in RANGES:
+        return none
+    if claim.kind == "qualitative":
+        return f"{none} by a record; see how it is checked"
+    return f"{none}: no row of the book measures it"
+
+
+def noise(found: Sequence[Runs]) -> dict[str, tuple[Spread, int, int]]:
+    """{data set: how steps vary over images and seeds, test images, steps}.
+
+    Quadratic means over the steps with several seeds, and how many these are.
+    Stale runs count: a spread does not date as a mean does.
+    """
+    made = {}
+    for dataset in CAMPAIGN:
+        steps = [
+            _sides(*(pick(found, key, dataset) for key in step[:2])) for step in STEPS
+        ]
+        several = [x for x in steps if isinstance(x, tuple) and len(x[0]) > 1]
+        if several:
+            each = np.square([_counted(spread, *sides) for sides in several])
+            images = len(_load(*several[0][0][0]).i2t.better)
+            varies = Spread(*np.sqrt(each.mean(axis=0)).tolist())
+            made[dataset] = varies, images, len(several)
+    return made
 
 
 # -- ranks, read and counted once -----------------------------------------

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from rsir.evaluation.metrics import evaluate
+from rsir.experiments import claims
 from rsir.experiments.claims import (
     Range,
     check_direction,
@@ -295,13 +296,13 @@ def test_another_protocol_is_not_comparable(ours, why):
 # ---- verdicts on directions ----------------------------------------
 
 
-def gain(low, high, quantity="mR"):
+def gain(low, high, quantity="mR", run_se=None):
     """A comparison of which only the interval matters."""
     every, middle = (low, high), (low + high) / 2
     for key in reversed(quantity.split(" ")):
         every, middle = {key: every}, {key: middle}
     return types.SimpleNamespace(
-        ci95=every, difference=middle, p=middle, n_images=9, runs=(3, 3), run_se=None
+        ci95=every, difference=middle, p=middle, over="9 images alone", run_se=run_se
     )
 
 
@@ -315,6 +316,9 @@ def gain(low, high, quantity="mR"):
         ("galr-midf", -0.4, 0.49, "no effect here"),  # nothing is printed
         ("galr-midf", -0.4, 0.5, "not decided"),
         ("galr-midf", -0.5, 0.1, "not decided"),
+        ("galr-midf", 0, 0, "no effect here"),  # equal ranks
+        ("amfmn-mvsa", 0, 0, "smaller than printed"),
+        ("amfmn-mvsa", 0, 0.84, "not decided"),  # half of 1.68
         ("more helps more", -0.1, 0.1, "no effect here"),
         ("more helps more", 0.1, 0.2, "holds"),
     ],
@@ -335,5 +339,28 @@ def test_half_a_point_of_a_recall_is_not_half_a_point_of_mR():
     found = gain(-0.1, 0.1, "t2i R@1")
     verdict = check_direction("galr-midf", found, quantity="t2i R@1")
     assert verdict.line == "dynamic fusion (MIDF) helps (t2i R@1): not decided"
+    none = check_direction("galr-midf", gain(0, 0, "t2i R@1"), quantity="t2i R@1")
+    assert none.outcome == "no effect here"  # whatever half a point is worth
     # what is printed of mR says nothing on another recall
     assert check_direction("amfmn-mvsa", found, quantity="t2i R@1").reported is None
+
+
+def test_a_verdict_says_what_its_interval_is_of():
+    alone = check_direction("galr-midf", gain(-1, 1)).details()
+    assert "difference over images alone" in alone and "9 images alone" in alone
+    both = check_direction("galr-midf", gain(-1, 1, run_se=0.25)).details()
+    assert "over images and seeds" in both
+    assert "standard error from seed to seed, mR: 0.25" in both
+
+
+def test_order_and_margins_are_read_from_the_file(monkeypatch):
+    assert claims.OUTCOMES == (
+        "holds|does not hold|smaller than printed|no effect here|not decided".split("|")
+    )
+    assert claims.MARGINS == {"smaller than printed": 0.5, "no effect here": 0.5}
+    monkeypatch.setitem(claims.MARGINS, "smaller than printed", 0.1)
+    monkeypatch.setitem(claims.MARGINS, "no effect here", 2)
+    assert check_direction("amfmn-mvsa", gain(-1, 0.3)).outcome == "not decided"
+    assert check_direction("galr-midf", gain(-1, 1)).outcome == "no effect here"
+    monkeypatch.setattr(claims, "OUTCOMES", claims.OUTCOMES[::-1])
+    assert check_direction("galr-midf", gain(1, 2)).outcome == "not decided"

@@ -25,7 +25,15 @@ from rsir.experiments.records import (
     read_record,
     recalls_under_every_rule,
 )
-from rsir.experiments.run import Job, clean_commit, confirm, reproduce, run_job
+from rsir.experiments.run import (
+    Job,
+    clean_commit,
+    confirm,
+    jobs_of,
+    reproduce,
+    run_job,
+    work,
+)
 from rsir.models.base import score_split
 from rsir.retrieval.rerank import multivariate_rerank
 from rsir.training.checkpoints import load_run
@@ -170,8 +178,32 @@ def test_a_dry_run_tells_the_cost(jobs, checkout):
     _, done, said = jobs(
         ["plain", "wild"], "toy", "toy", range(2), dry_run=True, force=True
     )
-    assert done == [] and "stub toy wild-s0: 212 s" in said
-    assert said[-1] == "at most 0.1 h, and 3 runs never recorded"
+    assert done == [] and said[:4] == [
+        "stub toy plain-s0: never recorded",
+        "stub toy plain-s1: never recorded",
+        "stub toy wild-s0: 212 s",
+        "stub toy wild-s1: 212 s, as another seed",
+    ]
+    assert said[4:] == [
+        "toy: 4 runs, 0.1 h, 2 never recorded",
+        "at most 0.1 h, and 2 runs never recorded",
+    ]
+    _, _, said = jobs(["plain", "deep", "wild"], "ucm", "toy", [0], dry_run=True)
+    assert said[1] == "stub ucm deep-s0: made with another"  # in one training
+    assert said[2] == "stub ucm wild-s0: 212 s, as on another set"
+
+
+def test_one_queue_may_hold_several_data_sets(jobs, small, splits, monkeypatch):
+    both = [*jobs_of([("stub", "plain")], "ucm"), *jobs_of([("stub", None)], "toy")]
+    asked, said = [], []
+    monkeypatch.setattr(
+        queue, "load_dataset", lambda name, root: asked.append(name) or splits
+    )
+    paths = work(both, results=small, say=said.append)
+    assert [path.parent.name for path in paths] == asked == ["ucm", "toy"]
+    assert {*known_data(small)} == {"ucm", "toy"} and all(x.exists() for x in paths)
+    work(both, results=small, say=said.append)
+    assert [x.partition(": ")[2] for x in said[-2:]] == ["stands", "stands"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import yaml
 from result_samples import ranks_of_strength, record
 from tiny import stub  # noqa: F401
 
-from rsir.evaluation.compare import compare
+from rsir.evaluation.compare import compare, spread
 from rsir.evaluation.metrics import recalls_from_ranks
 from rsir.experiments import tables
 from rsir.experiments.claims import check_direction, check_reported, load_claims
@@ -112,6 +112,23 @@ def test_runs_that_do_not_fit_are_not_compared(found, tmp_path):
         assert tables.paired(found, key, PLAIN, data) == why
 
 
+def test_fresh_seeds_are_compared_and_stale_ones_only_without_them(stub, tmp_path):
+    old = {"modules": {"gone.py": "0"}}
+
+    def seeds(plain, wild):
+        """Of the comparison of rows with these stale seeds, of 0, 1, 2."""
+        for seed in range(3):
+            stale = {"plain": seed in plain, "wild": seed in wild}
+            for name, so in stale.items():
+                record(tmp_path, "stub", "ucm", name, 1.0, seed, **(old if so else {}))
+        pair = tables.paired(tables.load(tmp_path / "results"), WILD, PLAIN, "ucm")
+        return pair if isinstance(pair, str) else pair.seeds
+
+    assert seeds([], []) == (3,) and seeds([0], []) == (2,) and seeds([0], [1]) == (1,)
+    assert seeds([0, 1, 2], []) == "one of the two is stale"
+    assert seeds([0, 1, 2], [0, 1, 2]) == (3,)
+
+
 def test_a_failure_needs_a_declared_reason(found):
     steps = [(PLAIN, WILD, "amfmn-mvsa")]
     (line,) = tables.steps_table(found, steps)
@@ -135,6 +152,73 @@ def test_headlines_are_held_to_what_is_printed(found):
     assert first["verdict"].outcome == same.outcome
     assert first["ours"] == pytest.approx(same.ours, abs=1e-3)
     assert last["verdict"] is None
+
+
+# -- pools -----------------------------------------------------------------
+
+
+def test_a_pool_has_the_verdict_and_stale_sets_take_no_part(found, tmp_path):
+    for seed in range(3):
+        record(tmp_path, "stub", "rsicd", "plain", 1.5, seed, n=80)
+        record(tmp_path, "stub", "rsicd", "wild", 1.5, seed, n=80)
+    home = found[0].runs[0].folder
+    both = tables.pooled(tables.load(home), WILD, PLAIN, "amfmn-mvsa")
+    ucm, part, rsicd = both.parts
+    assert [x.dataset for x in both.taking_part] == ["ucm", "rsicd"]
+    assert (ucm.pair.seeds, rsicd.pair.seeds) == ((2,), (3,))
+    assert part.pair is None and part.why == "not measured yet"
+    gains = [x.pair.difference["mR"] for x in (ucm, rsicd)]
+    assert gains[1] == 0 and rsicd.pair.ci95["mR"] == [0, 0]
+    mean = (60 * gains[0] + 80 * gains[1]) / 140
+    assert both.pair.difference["mR"] == pytest.approx(mean)
+    assert both.pair.n_images == 140 and both.pair.seeds == (2, 3)
+    assert both.verdict == check_direction("amfmn-mvsa", both.pair)
+    # one stale seed: the others stay; one stale row: the set takes no part
+    old = {"modules": {"gone.py": "0"}}
+    record(tmp_path, "stub", "ucm", "wild", 2.5, 1, **old)
+    for seed in range(3):
+        record(tmp_path, "stub", "rsicd", "wild", 1.5, seed, n=80, **old)
+    less = tables.pooled(tables.load(home), WILD, PLAIN, "amfmn-mvsa")
+    ucm, _, rsicd = less.parts
+    assert less.pair.seeds == (1,) and less.pair == ucm.pair
+    assert rsicd.why == "no fresh pair" and rsicd.pair.n_images == 80
+    record(tmp_path, "stub", "ucm", "wild", 2.5, 0, **old)
+    none = tables.pooled(tables.load(home), WILD, PLAIN, "amfmn-mvsa")
+    assert none.verdict is None and none.pair is None and not none.taking_part
+
+
+def test_a_pooled_failure_is_declared_as_pooled(found):
+    home = found[0].runs[0].folder
+    words = "- {claim: amfmn-mvsa, dataset: DATA, variant: plain, why: it is so}"
+    for dataset, says in (("ucm", None), ("pooled", "it is so")):
+        (home / "declared.yml").write_text(words.replace("DATA", dataset))
+        result = tables.pooled(found, PLAIN, WILD, "amfmn-mvsa")
+        assert result.verdict.outcome == "does not hold"
+        assert result.verdict.declared == says
+
+
+def test_a_part_of_a_data_set_compares_with_no_printed_number(tmp_path):
+    record(tmp_path, "amfmn", "rsitmd-part", "soft-minilm", 9.0)
+    one = tables.load(tmp_path / "results")[0]
+    verdict = one.verdict("AMFMN")
+    assert verdict.outcome == "not comparable" and verdict.reported == 31.66
+    assert "measured on rsitmd-part" in verdict.why
+    claims = {x["id"]: x for x in tables.claims_table([one], tmp_path)}
+    facts = claims["amfmn-rsitmd"]
+    assert facts["verdict"] is None and facts["why"] == "no fresh run that compares"
+    (row,) = facts["per_set"]["rsitmd-part"]
+    assert (row["verdict"], row["stale"]) == ("not comparable", False)
+    assert tables.DATASETS["rsitmd-part"] == "RSITMD (rebuilt part)"
+
+
+def test_noise_is_of_steps_with_several_seeds(found, monkeypatch):
+    monkeypatch.setattr(
+        tables, "STEPS", [(WILD, PLAIN, "a text"), (PLAIN, WILD, "x y")]
+    )
+    ((varies, images, steps),) = tables.noise(found).values()
+    sides = [tables.pick(found, key, "ucm").ranks()[:2] for key in (WILD, PLAIN)]
+    assert (images, steps) == (60, 2) and varies == pytest.approx(spread(*sides))
+    assert tables.noise(found[:1]) == {}
 
 
 # -- the records of this checkout ------------------------------------------
@@ -172,8 +256,15 @@ def test_declarations_name_claims_and_reasons():
     path = results_dir() / "declared.yml"
     for entry in yaml.safe_load(path.read_text("utf-8")):
         assert set(entry) <= {"claim", "dataset", "variant", "why"}
-        assert entry["claim"] in claims and entry["dataset"] in tables.DATASETS
+        assert entry["claim"] in claims
+        assert entry["dataset"] in (*tables.DATASETS, tables.POOLED)
         assert len(entry["why"].split()) >= 5
+
+
+@pytest.mark.parametrize("claim", [x for *_, x in tables.STEPS if x in CLAIMS])
+def test_no_pooled_verdict_of_ours_fails_undeclared(ours, claim):
+    if verdict := tables.pooled(ours, *tables.claim_step(claim), claim).verdict:
+        verdict.require()
 
 
 def test_every_step_with_an_id_is_a_claim():

@@ -4,9 +4,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from rsir.evaluation.compare import needed, told
 from rsir.experiments import tables
-from rsir.experiments.claims import Claim, Verdict, check_short_list, load_claims
-from rsir.experiments.records import BENCH, declared
+from rsir.experiments.claims import OUTCOMES, Claim, Verdict, load_claims
 from rsir.models import methods
 
 from . import (
@@ -25,29 +25,10 @@ from . import (
 )
 
 TEST = "tests/book/test_pages.py"
-DATASETS = tuple(tables.DATASETS)
-#: rows that are held to a printed number, by the system it is of
-RANGE_ROWS = {
-    "AMFMN": [("amfmn", "soft-minilm"), ("amfmn", "soft-gru")],
-    "AMFMN-soft": [("amfmn", "soft-minilm"), ("amfmn", "soft-gru")],
-    "AMFMN-fusion": [("amfmn", "abl-fusion")],
-    "AMFMN-sim": [("amfmn", "abl-sim")],
-    "GaLR": [("galr", "midf")],
-    "GaLR with MR": [("galr", "midf+mr")],
-    # published weights, by the file that `rsir bench` was given
-    "RemoteCLIP RN50": [(BENCH, "open_clip-RN50-RemoteCLIP-RN50.pt")],
-    "RemoteCLIP ViT-B/32": [(BENCH, "open_clip-ViT-B-32-RemoteCLIP-ViT-B-32.pt")],
-    "RemoteCLIP ViT-L/14": [(BENCH, "open_clip-ViT-L-14-RemoteCLIP-ViT-L-14.pt")],
-    "GeoRSCLIP-B/32 zero-shot": [
-        (BENCH, "open_clip-ViT-B-32-quickgelu-RS5M_ViT-B-32.pt")
-    ],
-    "GeoRSCLIP-H/14 zero-shot": [(BENCH, "open_clip-ViT-H-14-RS5M_ViT-H-14.pt")],
-}
 PENDING = "not measured yet"
-OUTCOMES = ("reached", "below", "holds", "does not hold", "smaller than printed")
-OUTCOMES += ("no effect here", "not decided", "not comparable")
-#: is of time, and not of two rows of records
-SHORT_LIST = "cfitr-real-time"
+ALL = ("reached", "below", *OUTCOMES, "not comparable")
+#: the step of which the page says what it takes to be seen, points of mR
+STEP = 0.5
 
 
 @dataclass(frozen=True)
@@ -62,42 +43,26 @@ class Outcome:
 
 def outcomes(found: list, claim: Claim, root: Path) -> list[Outcome]:
     """The verdicts on a claim; [] where nothing of it is measured."""
-    if claim.id == SHORT_LIST:
+    if claim.id == tables.SHORT_LIST:
         return short_lists(root)
     if claim.kind == "range":
-        dataset = claim.dataset.lower()
-        keys = RANGE_ROWS.get(claim.system, [])
-        held = [tables.pick(found, key, dataset) for key in keys]
-        return [
-            Outcome(dataset, verdict, name_of(one), spread(one))
-            for one in held
-            if one and (verdict := one.verdict(claim.system))
-        ]
+        made = []
+        for one, verdict in tables.held(found, claim):
+            part = one.dataset != claim.dataset.lower()
+            row = name_of(one) + (f" on {dataset_name(one.dataset)}" if part else "")
+            made.append(Outcome(one.dataset, verdict, row, spread(one)))
+        return made
     step = tables.claim_step(claim.id)
-    if step is None:
+    result = tables.pooled(found, *step, claim.id) if step else None
+    if result is None or result.verdict is None:
         return []
-    (_, better), (_, worse) = step
-    return [
-        Outcome(
-            one["data"],
-            one["verdict"],
-            f"`{better}` against `{worse}`",
-            f"{gain(one['pair'])} mR, seeds: {one['pair'].runs[0]}",
-        )
-        for one in tables.steps_table(found, [(*step, claim.id)], DATASETS)
-    ]
+    return [Outcome(tables.POOLED, result.verdict, "", gain(result.pair))]
 
 
 def short_lists(root: Path) -> list[Outcome]:
     """What `benchmarks/stages.py` measured, a data set a line."""
-    made, home = [], root / "results" / "search"
-    for dataset in DATASETS:
-        paths = [home / f"{dataset}-{split}.json" for split in ("val", "test")]
-        if not all(path.exists() for path in paths):
-            continue
-        both = [json.loads(path.read_text("utf-8")) for path in paths]
-        why = declared(SHORT_LIST, dataset, "coarse-to-fine", root / "results")
-        verdict = check_short_list(SHORT_LIST, *both, declared=why)
+    made = []
+    for dataset, verdict in tables.short_lists(root / "results").items():
         notes = verdict.notes[0].replace("; ", "<br>")
         numbers = f"{verdict.ours:.1f} times as fast<br>{notes}"
         names = "a short list of `coarse-to-fine` against all pairs"
@@ -105,41 +70,51 @@ def short_lists(root: Path) -> list[Outcome]:
     return made
 
 
-def pending(claim: Claim) -> str:
-    """Why a claim without an outcome has none."""
-    if claim.method.lower() not in methods() and claim.system not in RANGE_ROWS:
-        return f"{PENDING}: {claim.method} is not in the book yet"
-    if "quoted" in claim.check:
-        return "quoted, not measured"
-    if claim.check.startswith("rsir bench"):
-        return f"{PENDING}: `{claim.check}`"
-    if claim.kind == "qualitative":
-        return f"{PENDING} by a record; see how it is checked"
-    if tables.claim_step(claim.id) or claim.system in RANGE_ROWS:
-        return PENDING
-    return f"{PENDING}: no row of the book measures it"
-
-
 def render(root: Path) -> dict[str, str]:
     found = tables.load(root / "results")
     known = load_claims()
     made = {claim.id: outcomes(found, claim, root) for claim in known}
     papers = [
-        paper(root, [c for c in known if c.method == method], made)
+        paper(root, found, [c for c in known if c.method == method], made)
         for method in dict.fromkeys(claim.method for claim in known)
     ]
-    return {"claims.md": joined([summary(made), *papers, *stale_sentences(found)])}
+    head = summary(made), power(found)
+    return {"claims.md": joined([*head, *papers, *stale_sentences(found)])}
 
 
 def summary(made: dict) -> str:
     words = [one.verdict.outcome for found in made.values() for one in found]
-    counts = ", ".join(f"{x} {words.count(x)}" for x in OUTCOMES if x in words)
+    counts = ", ".join(f"{x} {words.count(x)}" for x in ALL if x in words)
     with_one = sum(bool(found) for found in made.values())
     text = f"{len(made)} claims, {with_one} of them with a verdict from records."
     return f"{text} Verdicts: {counts}." if counts else text
 
 
-def paper(root: Path, mine: list[Claim], made: dict) -> str:
+def power(found: list) -> str:
+    """How many pictures and seeds a small step takes, by the records there are."""
+    lines = []
+    for dataset, (varies, images, steps) in tables.noise(found).items():
+        seeds = tables.CAMPAIGN[dataset]
+        takes = "{:,} pictures, {} seeds".format(*needed(STEP, varies))
+        here = f"{told(varies, images, seeds):.1f} ({images:,} pictures, {seeds} seeds)"
+        spreads = f"{varies.images:.1f}", f"{varies.both:.1f}", f"{varies.seeds:.2f}"
+        lines.append([dataset_name(dataset), *spreads, steps, takes, here])
+    if not lines:
+        return ""
+    head = ["data set", "image", "image and seed", "seed", "steps"]
+    return (
+        f"**What a gain of {STEP} mR takes** to be told from none in four of five "
+        "experiments, and what the pictures and seeds of this book can tell. How "
+        "much the difference of two rows varies, in points: from image to image "
+        "under every seed, from image to image under one, from seed to seed over "
+        "all images; a quadratic mean of the steps with several seeds.\n\n"
+        + wide(
+            table([*head, f"{STEP} mR takes", "can be told, mR"], lines, right=head[1:])
+        )
+    )
+
+
+def paper(root: Path, records: list, mine: list[Claim], made: dict) -> str:
     """One paper: its printed numbers, then its statements."""
     method = mine[0].method
     parts = [f"(claims-{method.lower()})=\n## {method}"]
@@ -161,7 +136,7 @@ def paper(root: Path, mine: list[Claim], made: dict) -> str:
             printed_numbers(ranges, made),
         ]
     parts += [
-        statement(root, claim, made[claim.id])
+        statement(root, records, claim, made[claim.id])
         for claim in mine
         if claim.kind != "range"
     ]
@@ -179,7 +154,7 @@ def printed_numbers(ranges: list[Claim], made: dict) -> str:
         printed = f"{claim.value:.2f}<br>({claim.low:.2f}–{claim.high:.2f})"
         ours = [
             [badge(one.verdict.outcome), one.row, one.numbers] for one in made[claim.id]
-        ] or [[badge(PENDING), pending(claim).removeprefix(PENDING).strip(": ")]]
+        ] or [[badge(PENDING), tables.pending(claim).partition(": ")[2]]]
         for number, parts in enumerate(ours):
             said = "<br>".join(filter(None, parts))
             lines.append(["" if number else text, said, printed, claim.dataset])
@@ -194,7 +169,7 @@ def printed_numbers(ranges: list[Claim], made: dict) -> str:
     return joined([wide(table(head, lines), "first"), "\n".join(notes), *below])
 
 
-def statement(root: Path, claim: Claim, found: list[Outcome]) -> str:
+def statement(root: Path, records: list, claim: Claim, found: list[Outcome]) -> str:
     """A claim that one thing is better than another, or on cost."""
     title = claim.line or claim.id.partition("-")[2].replace("-", " ")
     printed = f" Printed: {claim.value or 0:+.2f} {claim.quantity} on {claim.dataset}."
@@ -206,26 +181,53 @@ def statement(root: Path, claim: Claim, found: list[Outcome]) -> str:
         f"`{claim.id}`{chapters(root, claim)}.",
         f"*Note:* {sentence(claim.note)}" if claim.note else "",
     ]
+    if step := tables.claim_step(claim.id):
+        return joined([*parts, *pool_of(records, claim, step)])
     if not found:
-        return joined([*parts, f"*Outcome:* {pending(claim)}."])
+        return joined([*parts, f"*Outcome:* {tables.pending(claim)}."])
     lines = [
         [dataset_name(one.dataset), badge(one.verdict.outcome), one.numbers]
         for one in found
     ]
-    lines += [
-        [dataset_name(name), badge(PENDING), "–"]
-        for name in ("rsicd", "ucm", "rsitmd")
-        if name not in {one.dataset for one in found}
+    parts += [
+        f"*Rows:* {found[0].row}",
+        wide(table(["data set", "outcome", "gain"], lines)),
     ]
-    head = ["data set", "outcome", "gain" if claim.id == SHORT_LIST else "gain [95 %]"]
-    parts += [f"*Rows:* {found[0].row}", wide(table(head, lines))]
     for one in found:
         name = dataset_name(one.dataset)
-        if claim.id == SHORT_LIST:
-            parts += [f"*{name}:* {sentence(note)}" for note in one.verdict.notes[1:]]
+        parts += [f"*{name}:* {sentence(note)}" for note in one.verdict.notes[1:]]
         if one.verdict.declared:
             parts.append(f"*Declared for {name}:* {one.verdict.declared}")
     return joined(parts)
+
+
+def pool_of(records: list, claim: Claim, step) -> list[str]:
+    """Gain and interval on each data set, and the verdict on all of them."""
+    (_, better), (_, worse) = step
+    result = tables.pooled(records, *step, claim.id)
+    lines = []
+    for part in result.parts:
+        numbers = ["–", "–", "–"]
+        if part.pair:
+            seeds = max(part.pair.seeds)
+            dagger = " †" if part.why else ""
+            alone = "1, images alone" if seeds == 1 else seeds
+            numbers = [gain(part.pair) + dagger, f"{part.pair.n_images:,}", alone]
+        role = f"no: {part.why}" if part.why else "yes"
+        lines.append([dataset_name(part.dataset), *numbers, role])
+    said = "*Outcome:* not comparable, no fresh pair of rows on any data set."
+    if pair := result.pair:
+        verdict, seeds = badge(result.verdict.outcome), " + ".join(map(str, pair.seeds))
+        numbers = [gain(pair), f"{pair.n_images:,}", seeds]
+        lines.append(["**pooled**", *numbers, verdict])
+        said = ""
+    elif all(part.pair is None for part in result.parts):
+        return [f"*Outcome:* {tables.pending(claim)}."]
+    head = ["data set", "gain in mR [95 %]", "images", "seeds", "takes part"]
+    parts = [f"*Rows:* `{better}` against `{worse}`", wide(table(head, lines)), said]
+    if result.verdict and result.verdict.declared:
+        parts.append(f"*Declared:* {result.verdict.declared}")
+    return parts
 
 
 def chapters(root: Path, claim: Claim) -> str:

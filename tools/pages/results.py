@@ -46,7 +46,7 @@ OTHERS_MODELS = (
     "have learned from these data sets. [How](bench.md)."
 )
 #: data sets that have a tab even before they are measured
-PLANNED = ("rsicd", "ucm", "rsitmd", "toy")
+PLANNED = ("rsicd", "ucm", "rsitmd-part", "toy")
 RECALLS = [(side, f"R@{k}") for side in ("i2t", "t2i") for k in KS]
 #: how a note on our run, not on the printed range, begins
 OWN_NOTES = ("above the range", "encoders:")
@@ -68,8 +68,9 @@ def render(root: Path) -> dict[str, str]:
 
 def unmeasured(dataset: str) -> str:
     preset = "toy" if dataset == "toy" else "cpu"
+    whole = tables.PARTS.get(dataset, dataset)
     return (
-        f"Not measured yet. With the files at hand (`rsir data fetch {dataset}`), "
+        f"Not measured yet. With the files at hand (`rsir data fetch {whole}`), "
         f"one command makes the records:\n\n```shell\nrsir reproduce amfmn "
         f"--dataset {dataset} --preset {preset} --seeds 3\n```"
     )
@@ -199,7 +200,7 @@ def steps(found: list) -> str:
         if claim and claim.value is not None:
             paper = f"{claim.value:+.2f} on {claim.dataset}"
         verdict, pair = step["verdict"], step["pair"]
-        seeds = ", ".join(map(str, dict.fromkeys(pair.runs)))
+        seeds = pair.seeds[0] if max(pair.seeds) > 1 else "1, images alone"
         rows = f"`{step['step'].replace(' − ', '` − `')}`"
         said = badge(verdict.outcome), gain(pair)
         lines.append([verdict.subject, *said, paper, seeds, rows])
@@ -207,8 +208,10 @@ def steps(found: list) -> str:
         return ""
     head = ["statement", "outcome", "gain in mR [95 %]", "paper's gain", "seeds"]
     return (
-        "**What each part adds.** Both rows of a step answer the same queries with "
-        "the same seeds; the interval is of the paired difference over test images. "
+        "**What each part adds**, on this data set alone: the verdict on a claim is "
+        "that of all sets together, on {doc}`claims`. Both rows of a step answer the "
+        "same queries with the same seeds; the interval is of the paired difference "
+        "over test images and, from two seeds on, over seeds. "
         '"Holds" means that it lies above 0, "does not hold" below. Where it '
         'contains 0: "smaller than printed" if it ends below half of the printed '
         'gain, "no effect here" if nothing is printed and it lies within half a '
