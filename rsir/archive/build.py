@@ -34,6 +34,7 @@ from rsir.archive.store import (
     NO_DATA,
     SHARD,
     Store,
+    columns_of,
     facts_of,
     read,
     tiles_of,
@@ -97,20 +98,20 @@ def pictures(
 ) -> Iterator[Image.Image | str]:
     """Each tile's picture, or why there is none; a file is opened once in a row."""
     for source, group in groupby(tiles, key=lambda tile: tile.source):
-        group = list(group)
-        try:
-            if group[0].window is None:
-                yield from (open_image(source, pixels) for _ in group)
-                continue
-            with opened(source) as scene:
-                for tile in group:
-                    try:
-                        picture = read_window(scene, tile.window, pixels)
-                    except RsirError as error:  # this tile alone
-                        picture = str(error)
-                    yield NO_DATA if picture is None else picture
-        except RsirError as error:
-            yield from [str(error)] * len(group)
+        left = deque(tile.window for tile in group)
+        while left:
+            window = left.popleft()
+            try:
+                if window is None:
+                    yield open_image(source, pixels)
+                    continue
+                with opened(source) as scene:
+                    yield read_window(scene, window, pixels) or NO_DATA
+                    while left:
+                        window = left.popleft()
+                        yield read_window(scene, window, pixels) or NO_DATA
+            except RsirError as error:  # this tile; GDAL wants a file opened anew
+                yield str(error)
 
 
 @lru_cache(maxsize=2)
@@ -243,7 +244,7 @@ def tiles_in(source: Source, tile: int, overlap: float) -> Iterator[Tile]:
     elif source.kind == "picture":
         yield picture_tile(source.path)
     else:
-        names = read(source.path, []).schema.names
+        names = columns_of(source.path)
         lacks = {"id", "source", "window"} - set(names)
         if lacks:
             raise RsirError(
@@ -378,6 +379,7 @@ def build(
             line
             for name, line in store.left_out().items()
             if name not in ids and (name in current or line[1] not in looked_at)
+            if Path(line[1]).exists()
         ]
         store.write_left_out(left_out)
     n_empty = sum(line[3] == NO_DATA for line in left_out)

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from affine import Affine
 from PIL import Image
+from rasterio import Affine
 
 from rsir.archive.build import BATCH, as_vectors, pictures
 from rsir.archive.scenes import (
@@ -118,7 +118,8 @@ def write_heat(heat: Heat, scene: str | Path, out: str | Path, pixels=None) -> P
     """
     out, pixels = Path(out), pixels or PixelOptions()
     with opened(scene) as raster:
-        grid = raster.transform * Affine.scale(heat.cell)
+        t = raster.transform
+        grid = Affine(t.a * heat.cell, 0, t.c, 0, t.e * heat.cell, t.f)
         write_geotiff(out, heat.scores, raster.crs, grid, nodata=float("nan"))
         pixels = measured(pixels, [Path(scene)], [])
         whole = (0, 0, raster.width, raster.height)

@@ -41,7 +41,9 @@ _TAKEN = (
     (None, "PRODUCT_START_TIME"),
     (None, "TIFFTAG_DATETIME"),
 )
+# once, since filters belong to all threads: what rasterio says beside its errors
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
+logging.getLogger("rasterio").setLevel(logging.CRITICAL)
 _EXIF_TAKEN, _EXIF_CHANGED, _EXIF_IFD = 36867, 306, 34665
 
 
@@ -58,7 +60,6 @@ class Tile(NamedTuple):
 @contextmanager
 def opened(path: str | Path) -> Iterator[rasterio.DatasetReader]:
     """A raster, open for reading; what GDAL raises meanwhile is an RsirError."""
-    logging.getLogger("rasterio").setLevel(logging.CRITICAL)
     with rasterio.Env(GDAL_CACHEMAX=CACHE), _gdal_errors(path):
         with rasterio.open(path) as scene:
             yield scene
@@ -228,7 +229,8 @@ def scene_tiles(path: Path, tile: int, overlap: float) -> Iterator[Tile]:
     for row in rows:
         c, r, w, h = np.array(row, float).T
         # corners, counter-clockwise from the upper left
-        x, y = to_map * (np.stack([c, c, c + w, c + w]), np.stack([r, r + h, r + h, r]))
+        x = to_map.c + to_map.a * np.stack([c, c, c + w, c + w])
+        y = to_map.f + to_map.e * np.stack([r, r + h, r + h, r])
         lon, lat = (
             np.reshape(side, x.shape).T
             for side in transform(crs, CRS84, x.ravel(), y.ravel())

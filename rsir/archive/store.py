@@ -256,6 +256,12 @@ def facts_of(path: Path) -> dict:
         return json.loads(pq.read_metadata(path).metadata[b"rsir"])
 
 
+def columns_of(path: Path) -> list[str]:
+    """Names of the columns of a file."""
+    with _damage(path):
+        return pq.read_schema(path).names
+
+
 def read(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Rows of a file; an RsirError that names it if it is damaged."""
     with _damage(path):
