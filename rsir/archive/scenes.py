@@ -29,7 +29,7 @@ from rsir.utils.errors import RsirError
 
 CACHE = 64  # MB of decoded blocks that GDAL keeps, however large the scene
 CRS84 = "OGC:CRS84"  # longitude, latitude
-RASTER = (".tif", ".tiff")
+RASTER = (".tif", ".tiff", ".jp2")  # may be scenes; a PNG or JPEG is a picture
 _DATE = re.compile(
     r"(?<!\d)((?:19|20)\d\d)([-_:]?)(\d\d)\2(\d\d)"
     r"(?:[T_ ]?(\d\d):?(\d\d):?(\d\d))?(?!\d)"
@@ -53,7 +53,7 @@ class Tile(NamedTuple):
     id: str  # of file, its state, and window: 16 hex digits
     source: str  # absolute path
     window: tuple[int, int, int, int] | None  # column, row, width, height
-    ring: tuple[tuple[float, float], ...] | None  # corners, longitude and latitude
+    ring: tuple[tuple[float, float], ...] | None  # corners, longitude, latitude
     datetime: datetime | None  # when it was taken, UTC
 
 
@@ -145,7 +145,8 @@ def read_window(
     with _gdal_errors(scene.name):
         values = scene.read(list(bands), out_shape=(len(bands), *shape), **how)
         valid = scene.dataset_mask(out_shape=shape, **how) > 0
-    valid &= np.isfinite(values).all(axis=0)
+    if values.dtype.kind == "f":
+        valid &= np.isfinite(values).all(axis=0)
     if all(MaskFlags.all_valid in scene.mask_flag_enums[b - 1] for b in bands):
         valid &= bool(values.any())
     if not valid.any():
@@ -154,8 +155,10 @@ def read_window(
         low, high = pixels.scale
         unit = np.nan_to_num((values.astype(float) - low) / (high - low))
         values = np.rint(255 * unit.clip(0, 1)).astype(np.uint8)
-    values = np.where(valid, values, 0).transpose(1, 2, 0)
-    return Image.fromarray(np.repeat(values, 3 // len(bands), axis=2))
+    values[:, ~valid] = 0
+    if len(bands) == 1:
+        return Image.fromarray(values[0]).convert("RGB")
+    return Image.fromarray(np.ascontiguousarray(values.transpose(1, 2, 0)))
 
 
 def picture_of(
@@ -235,9 +238,11 @@ def scene_tiles(path: Path, tile: int, overlap: float) -> Iterator[Tile]:
             np.reshape(side, x.shape).T
             for side in transform(crs, CRS84, x.ravel(), y.ravel())
         )
-        for window, *ring in zip(row, lon, lat):
-            corners = tuple((float(x), float(y)) for x, y in zip(*ring))
-            yield Tile(tile_id(now, window), str(path), window, corners, when)
+        # over the antimeridian, or off the map, a ring would be wrong
+        there = np.isfinite(lon + lat).all(axis=1) & (np.ptp(lon, axis=1) < 180)
+        for window, x, y, known in zip(row, lon.tolist(), lat.tolist(), there):
+            ring = tuple(zip(x, y)) if known else None
+            yield Tile(tile_id(now, window), str(path), window, ring, when)
 
 
 def picture_tile(path: Path) -> Tile:

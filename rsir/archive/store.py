@@ -138,6 +138,7 @@ class Store:
         return sorted((self.path / ".parts").glob("*.parquet"))
 
     def files(self) -> list[Path]:
+        """Shards and parts."""
         return self.shards() + self.parts()
 
     def facts(self) -> dict | None:

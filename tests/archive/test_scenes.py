@@ -51,6 +51,14 @@ def test_a_tile_lies_where_the_map_says(scene):
             assert (lon, lat) == pytest.approx(to_degrees.transform(x, y), abs=1e-9)
 
 
+def test_a_tile_over_the_antimeridian_has_no_ring(tmp_path):
+    # zone 60 ends at 180 degrees; 834 km east of its false origin on the equator
+    path = placed(tmp_path / "a.tif", ground(32, 96), 833_600, 10_000, "EPSG:32660")
+    first, second, third = scene_tiles(path, 32, 0)
+    assert first.ring and not second.ring and third.ring
+    assert first.ring[2][0] > 179.99 and third.ring[0][0] < -179.99
+
+
 def test_a_window_is_the_array_cut(scene):
     with rasterio.open(scene) as file:
         whole = file.read().transpose(1, 2, 0)
