@@ -5,6 +5,7 @@ process writes. Each tile is embedded once for a model: a killed build goes on
 where it was, and one that finds nothing new does nothing.
 """
 
+import os
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -200,18 +201,19 @@ def find_sources(
             check_scene(raster, pixels)
         return Source("scene", path)
 
-    for path in (Path(path).absolute() for path in paths):
+    for path in (Path(os.path.abspath(path)) for path in paths):
+        if not path.is_dir():
+            _check_file(path)
         if path.is_dir() and Store.is_at(path):
             found += [Source("table", shard) for shard in Store(path).shards()]
         elif path.is_dir():
             for image in ImageFolder(path).images:
                 try:
+                    _check_file(image)
                     placed = image.suffix.lower() in RASTER and _has_crs(image)
                     found.append(scene(image) if placed else Source("picture", image))
                 except RsirError as error:
                     bad.append((_whole(image), str(error)))
-        elif not path.exists():
-            raise RsirError(f"{path}: no such file or folder")
         elif path.suffix.lower() == ".parquet":
             found.append(Source("table", path))
         elif path.suffix.lower() in set(SUFFIXES) - set(RASTER):
@@ -225,8 +227,19 @@ def find_sources(
 
 
 def _whole(path: Path) -> Tile:
-    now = stamp(path) if path.exists() else str(path)
-    return Tile(tile_id(now, None), str(path), None, None, None)
+    now = stamp(path) if path.exists() else _said(path)
+    return Tile(tile_id(now, None), _said(path), None, None, None)
+
+
+def _said(path: Path) -> str:
+    return str(path).encode("utf-8", "backslashreplace").decode()
+
+
+def _check_file(path: Path) -> None:
+    if _said(path) != str(path):
+        raise RsirError(f"{_said(path)}: its name is no UTF-8; rename it")
+    if not path.exists():
+        raise RsirError(f"{path}: no such file or folder")
 
 
 def _has_crs(path: Path) -> bool:
@@ -378,8 +391,8 @@ def build(
         left_out = [
             line
             for name, line in store.left_out().items()
-            if name not in ids and (name in current or line[1] not in looked_at)
-            if Path(line[1]).exists()
+            if name not in ids
+            and (name in current or line[1] not in looked_at and Path(line[1]).exists())
         ]
         store.write_left_out(left_out)
     n_empty = sum(line[3] == NO_DATA for line in left_out)

@@ -123,8 +123,9 @@ def write_heat(heat: Heat, scene: str | Path, out: str | Path, pixels=None) -> P
         write_geotiff(out, heat.scores, raster.crs, grid, nodata=float("nan"))
         pixels = measured(pixels, [Path(scene)], [])
         whole = (0, 0, raster.width, raster.height)
-        ground = read_window(raster, whole, pixels, most=SHOWN)
         size = raster.width, raster.height
+        ground = read_window(raster, whole, pixels, most=SHOWN)
+        ground = ground or Image.new("RGB", size)  # all data between the samples
     picture = over(heat, ground, size)
     with atomic_write(out.with_suffix(".png"), "wb") as file:
         picture.save(file, "PNG")

@@ -118,6 +118,8 @@ def bands_of(scene: rasterio.DatasetReader, pixels: PixelOptions) -> tuple[int, 
             f"{scene.name} has {n} band(s) of type {kind}, not 8 bits in grey or RGB; "
             f"give {' and '.join(lacks)}"
         )
+    if kind.startswith("complex"):
+        raise RsirError(f"{scene.name} has complex values; write their amplitude first")
     if ColorInterp.palette in kinds:
         raise RsirError(
             f"{scene.name} has a palette; write it as RGB first (gdal_translate "
@@ -173,6 +175,8 @@ def picture_of(
 
 def measured(pixels: PixelOptions, scenes: Sequence[Path], pictures) -> PixelOptions:
     """`scale` where percentiles are asked, over up to 200 scenes or pictures."""
+    if pixels.percentiles and not [*scenes, *pictures]:
+        raise RsirError("--scale LOW%,HIGH%: nothing to measure it on; give two values")
     if pixels.percentiles is None or not scenes:
         return pixels.measured(pictures)
     some = []

@@ -136,7 +136,14 @@ def search(
     """
     store = Store(archive)
     if not store.shards():
-        raise RsirError(f"{archive}: no archive here; make one with rsir index build")
+        raise RsirError(
+            f"{archive}: no archive here, or none whose build came to its end; give "
+            "its rsir index build (again)"
+        )
+    if store.parts():
+        warnings.warn(
+            f"{archive}: a build has not come to its end; its tiles are not searched"
+        )
     facts = facts_of(store.shards()[0])
     if (mark := fingerprint(model)) != facts["model"]:
         raise RsirError(
@@ -179,7 +186,7 @@ def _best(store: Store, query: np.ndarray, k: int, box, since, until) -> list[Hi
         numbers = Index.build("flat", rows).with_ties(query, k, among)
         # one by one and in float64: equal rows get equal scores wherever they lie
         found = rows[numbers].astype(float)
-        scores = (found * query).sum(axis=1) / np.linalg.norm(found, axis=1)
+        scores = (found * query).sum(axis=1) / np.linalg.norm(found, axis=1).clip(1e-9)
         part = table.select(TOLD).take(numbers)
         part = part.append_column("score", pa.array(scores))
         best = pa.concat_tables([best, part]) if len(best) else part

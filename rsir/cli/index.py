@@ -181,7 +181,8 @@ def search_command(
             print(f"{sheet}: {len(hits)} hits")
         return [(hit.score, hit.tile.source, hit.to_dict()) for hit in hits]
 
-    if not any(place.glob("*.parquet")):  # what an archive is made of
+    # what an archive is made of; asked here, since a folder's index needs no extra
+    if not any(place.glob("*.parquet")) and not (place / ".parts").is_dir():
         what = f"archives, and {place} is none (rsir index build SOURCE --out ARCHIVE)"
         only_with(what, box=box, since=since, until=until)
         only_with(what, geojson=geojson, sheet=sheet)

@@ -28,6 +28,7 @@ from small_scenes import (  # noqa: F401
 from tiny import Mean
 
 from rsir.archive.build import PART
+from rsir.archive.search import search
 from rsir.data.images import PixelOptions
 from rsir.utils.errors import RsirError
 from rsir.utils.io import locked
@@ -49,6 +50,7 @@ def test_every_tile_is_a_row_that_others_can_read(build, scene, folder, model):
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=2e-3)
     bits = np.packbits(vectors > 0, axis=1)
     assert [code for code in table.code] == [row.tobytes() for row in bits]
+    assert all(shape.exterior.is_ccw for shape in placed_rows.geometry)
     west, south, east, north = placed_rows.total_bounds
     box = (west, south, (west + east) / 2, north)
     some = geopandas.read_parquet(build.out, bbox=box)
@@ -265,9 +267,23 @@ def test_a_full_disk_loses_nothing_that_is_written(build, scene, monkeypatch, mo
         patch.setattr("rsir.archive.store.pq.write_table", full)
         build(scene)
     assert len(Store(build.out).parts()) == 2 and not list(build.out.rglob("*.tmp"))
+    with pytest.raises(RsirError, match="none whose build came to its end"):
+        search(model, build.out, "red")
     model.seen = 0
     build(scene)
     assert model.seen == 35 - 16 and len(rows(build.out)) == 35
+
+
+def test_links_to_nothing_and_odd_names_are_listed(build, folder):
+    whole = (folder / "0.png").read_bytes()
+    Path(str(folder / "caf\udce9.png")).write_bytes(whole)
+    (folder / "gone.png").symlink_to(folder / "nothing")
+    assert build(folder)[:4] == (7, 7, 0, 2)
+    assert build(folder)[:4] == (7, 0, 0, 2)
+    (_, _, one), (_, _, other) = left_out(build.out)
+    assert "rename it" in one and "no such file" in other
+    with pytest.raises(RsirError, match="rename it|no such file"):
+        build(folder, strict=True)
 
 
 def test_two_builds_do_not_mix(build, scene):

@@ -19,6 +19,7 @@ from rsir.archive.scenes import (
     scene_tiles,
     starts,
     windows,
+    write_geotiff,
 )
 from rsir.data.images import PixelOptions, open_image
 from rsir.utils.errors import RsirError
@@ -57,6 +58,14 @@ def test_a_tile_over_the_antimeridian_has_no_ring(tmp_path):
     first, second, third = scene_tiles(path, 32, 0)
     assert first.ring and not second.ring and third.ring
     assert first.ring[2][0] > 179.99 and third.ring[0][0] < -179.99
+
+
+def test_a_scene_in_degrees_has_its_longitudes_first(tmp_path):
+    grid = rasterio.Affine(0.01, 0, 100, 0, -0.01, 20)
+    write_geotiff(tmp_path / "a.tif", ground(40, 60), "EPSG:4326", grid)
+    (tile,) = list(scene_tiles(tmp_path / "a.tif", 60, 0))[:1]
+    want = [(100, 20), (100, 19.6), (100.6, 19.6), (100.6, 20)]
+    assert np.array(tile.ring) == pytest.approx(np.array(want))
 
 
 def test_a_window_is_the_array_cut(scene):
