@@ -119,7 +119,8 @@ def find_and_print(
     print("rank    score  picture")
     for hit in table:
         name = hit["picture"].encode("utf-8", "backslashreplace").decode()
-        about = [name, *(str(hit[key]) for key in list(hit)[4:] if hit[key])]
+        more = hit.keys() - {"rank", "score", "picture", "id"}
+        about = [name, *(str(hit[key]) for key in hit if key in more and hit[key])]
         print(f"{hit['rank']:<4} {hit['score']:>8.3f}  {'  '.join(about)}")
 
 

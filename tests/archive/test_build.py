@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -305,6 +306,18 @@ def test_a_kill_while_parts_are_joined_doubles_nothing(build, scene, monkeypatch
     assert len(store.shards()) == 1 and len(store.parts()) == 5
     assert build(scene)[:2] == (35, 0) and not store.parts()
     assert len(rows(build.out)) == 35
+
+
+def test_a_scene_is_never_whole_in_memory(build, tmp_path):
+    array = np.random.default_rng(0).integers(1, 255, (2048, 1536, 3), np.uint8)
+    scene = placed(tmp_path / "large.tif", array)
+    tracemalloc.start()
+    try:
+        assert build(scene, tile=64).tiles == 32 * 24
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < array.nbytes / 2
 
 
 CHILD = """
