@@ -6,9 +6,12 @@ from conftest import skip_or_fail
 from PIL import Image
 from tiny import Mean
 
-try:
+try:  # tests take these from here, so that a lack of them skips and does not break
     import geopandas  # noqa: F401
     import pyarrow.parquet as pq
+    import rasterio  # noqa: F401
+    import shapely  # noqa: F401
+    from pyproj import Transformer  # noqa: F401
     from rasterio import Affine
 
     from rsir.archive import build as room

@@ -10,10 +10,9 @@ import tracemalloc
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
-import rasterio
 from small_scenes import (  # noqa: F401
+    Affine,
     Store,
     build,
     folder,
@@ -22,15 +21,21 @@ from small_scenes import (  # noqa: F401
     left_out,
     model,
     placed,
+    pq,
+    rasterio,
     room,
     rows,
     scene,
+    shapely,
+    write_geotiff,
 )
 from tiny import Mean
 
 from rsir.archive.build import PART
+from rsir.archive.scenes import picture_of
 from rsir.archive.search import search
 from rsir.data.images import PixelOptions
+from rsir.retrieval.index import encode_pictures, one_vector
 from rsir.utils.errors import RsirError
 from rsir.utils.io import locked
 
@@ -56,13 +61,7 @@ def test_every_tile_is_a_row_that_others_can_read(build, scene, folder, model):
     box = (west, south, (west + east) / 2, north)
     some = geopandas.read_parquet(build.out, bbox=box)
     assert 0 < len(some) < 35
-    assert len(some) == placed_rows.intersects(box_of(*box)).sum()
-
-
-def box_of(*sides):
-    import shapely
-
-    return shapely.box(*sides)
+    assert len(some) == placed_rows.intersects(shapely.box(*box)).sum()
 
 
 def test_the_metadata_say_what_is_in_a_file(build, scene):
@@ -82,9 +81,6 @@ def test_the_metadata_say_what_is_in_a_file(build, scene):
 
 def test_a_row_is_what_the_model_makes_of_the_tile(build, scene, model):
     build(scene)
-    from rsir.archive.scenes import picture_of
-    from rsir.retrieval.index import encode_pictures, one_vector
-
     for embedding, _, source, window in [r[2:] for r in rows(build.out).values()][::8]:
         picture = picture_of(source, window, None)
         want = one_vector(encode_pictures(model, [picture]), model)[0]
@@ -208,8 +204,6 @@ def test_tiles_that_cannot_be_read_are_listed_or_stop_it(build, tmp_path, folder
 
 
 def test_wrong_sources_are_one_clear_line(build, tmp_path, folder):
-    from rasterio import Affine
-
     array = ground(64, 64)
     turned = Affine(9, 3, 5e5, 3, -9, 5.3e6)
     lost = tmp_path / "lost.tif"
@@ -217,8 +211,6 @@ def test_wrong_sources_are_one_clear_line(build, tmp_path, folder):
     text.write_text("no picture")
     empty = tmp_path / "empty"
     empty.mkdir()
-    from rsir.archive.scenes import write_geotiff
-
     write_geotiff(tmp_path / "turned.tif", array, "EPSG:32632", turned)
     write_geotiff(lost, array, None, Affine.identity())
     deep = placed(tmp_path / "deep.tif", array.astype(np.uint16))

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-import rasterio
 from PIL import Image
-from small_scenes import ground, model, placed, scene  # noqa: F401
+from small_scenes import ground, model, placed, rasterio, scene  # noqa: F401
 
 from rsir.archive.locate import locate, mean_over, write_heat
 from rsir.archive.scenes import windows

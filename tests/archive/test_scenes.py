@@ -4,10 +4,16 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-import rasterio
 from PIL import Image
-from pyproj import Transformer
-from small_scenes import METRE, UTM, ground, placed, scene  # noqa: F401
+from small_scenes import (  # noqa: F401
+    METRE,
+    UTM,
+    Transformer,
+    ground,
+    placed,
+    rasterio,
+    scene,
+)
 
 from rsir.archive.scenes import (
     date_of,

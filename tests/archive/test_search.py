@@ -18,6 +18,7 @@ from small_scenes import (  # noqa: F401
     room,
     rows,
     scene,
+    shapely,
 )
 from tiny import Mean
 
@@ -72,8 +73,6 @@ def test_the_red_tile_is_found_first(two, scene, model):
 def test_boxes_and_times_filter_before_the_search(two, model):
     table = rows(two)
     west, south, east, north = 9.0, 47.84, 9.012, 47.853
-    import shapely
-
     box = shapely.box(west, south, east, north)
 
     def inside(row):
