@@ -313,15 +313,16 @@ def test_a_scene_is_never_whole_in_memory(build, tmp_path):
 
 
 CHILD = """
-import sys, time
+import itertools, sys, time
 from tiny import Mean
 from rsir.archive import build as room
 room.BATCH, room.PART = 4, 4
-embed = room.embed
-def slow(*job):
-    time.sleep(0.15)
+embed, calls = room.embed, itertools.count()
+def stuck(*job):
+    if next(calls) >= int(sys.argv[3]):
+        time.sleep(3600)
     return embed(*job)
-room.embed = slow
+room.embed = stuck
 room.build(Mean(), [sys.argv[1]], sys.argv[2], tile=32, overlap=0, progress=False)
 """
 
@@ -331,16 +332,17 @@ def test_a_killed_build_goes_on_to_the_same_rows(build, scene, model, tmp_path):
     want = rows(tmp_path / "whole")
     path = os.pathsep.join([str(TESTS), *sys.path])
     command = [sys.executable, "-c", CHILD, str(scene), str(build.out)]
-    for wanted in (2, 5):
-        child = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path})
-        until = time.monotonic() + 120
-        while len(Store(build.out).parts()) < wanted and time.monotonic() < until:
+    for parts, more in ((2, 2), (5, 3)):
+        child = subprocess.Popen(
+            [*command, str(more)], env=os.environ | {"PYTHONPATH": path}
+        )
+        while len(Store(build.out).parts()) < parts:
             assert child.poll() is None
             time.sleep(0.01)
         child.send_signal(signal.SIGKILL)
         child.wait()
     held = 4 * len(Store(build.out).parts())
-    assert 20 <= held < 35 and not Store(build.out).shards()
+    assert held == 20 and not Store(build.out).shards()
     model.seen = 0
     assert build(scene).tiles == 35 and model.seen == 35 - held
     assert rows(build.out) == want
