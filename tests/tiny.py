@@ -19,6 +19,7 @@ from rsir.encoders.encoded_split import EncodedSplit
 from rsir.encoders.image import ImageEncoder
 from rsir.models import Config, Method, config
 from rsir.models.base import TwoTower
+from rsir.models.cross_encoder import CrossEncoder
 
 COLOURS = dict(red=(200, 40, 40), green=(40, 170, 60), blue=(40, 70, 200))
 COLOURS |= dict(white=(235, 235, 235), black=(20, 20, 20), yellow=(230, 210, 60))
@@ -92,6 +93,46 @@ class TinyEncoder(ImageEncoder):
     def pyramid(self, images):
         maps = [conv(images) for conv in self.convs]
         return maps, self.head(maps[-1].mean((2, 3)))
+
+
+class Words:
+    """Stands for a text encoder: every sentence is red."""
+
+    vocabulary = {"red", "roof"}
+
+    def tokenize(self, sentences):
+        return torch.tensor([[len(s)] for s in sentences])
+
+
+class Mean(CrossEncoder):
+    """A picture is its mean colour, a sentence is red."""
+
+    reads = ("pooled",)
+
+    def __init__(self, seed=0, code=False):
+        super().__init__(TinyEncoder(seed=seed), Words(), Config())
+        self.code, self.seen = code, 0
+        self.eval()
+
+    def side(self, name, vectors):
+        return {"code": vectors.repeat(1, 8).sign()} if self.code else {name: vectors}
+
+    def image_features(self, images):
+        self.seen += len(images)
+        return {"pooled": images.mean((2, 3))}
+
+    def encode_images(self, features):
+        return self.side("v", features["pooled"] - features["pooled"].mean(1)[:, None])
+
+    def text_features(self, inputs):
+        return {"pooled": torch.tensor([[1.0, 0.0, 0.0]])}
+
+    def encode_texts(self, features):
+        mask = torch.ones(len(features["pooled"]), 1, dtype=torch.bool)
+        return self.side("t", features["pooled"] - 0.5) | {"text_mask": mask}
+
+    def score_pairs(self, images, texts, pairs):
+        return -images["v"][pairs[:, 0], 0]  # the least red first
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
-"""`rsir index build | search`: search pictures of your own by a sentence."""
+"""`rsir index build | search | locate`: search pictures of your own by a sentence."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,14 +10,23 @@ from rsir.cli import options
 from rsir.cli.options import Dataset, Root, option
 from rsir.utils.errors import RsirError
 
-Folder = Annotated[
-    Path, typer.Argument(help="Holds the pictures, in sub-folders or not.")
+Sources = Annotated[
+    list[Path],
+    typer.Argument(
+        help="Folders of pictures; with --out also GeoTIFFs, and archives to embed "
+        "again.",
+        metavar="SOURCE...",
+    ),
+]
+Place = Annotated[
+    Path, typer.Argument(help="A folder of pictures, or an archive.", metavar="PLACE")
 ]
 Home = Annotated[
     Path | None, option("Where the index lies; default FOLDER/.rsir-index.", "--index")
 ]
 app = typer.Typer(
-    help="Index a folder of pictures and search it.", no_args_is_help=True
+    help="Index pictures and scenes of your own, and search them.",
+    no_args_is_help=True,
 )
 
 
@@ -29,10 +39,26 @@ def model_of(run: Path | None, dataset: str, root: Path | None):
     return load_run(run) if run else baseline(load_dataset(dataset, root))
 
 
+def only_with(what: str, **given) -> None:
+    """RsirError if one of these options was given."""
+    for name, value in given.items():
+        if value:
+            raise RsirError(f"--{name.replace('_', '-')} is for {what}")
+
+
 @app.command("build")
 def build_command(
-    folder: Folder,
+    sources: Sources,
     run: options.Run = None,
+    out: Annotated[
+        Path | None,
+        option(
+            "Make an archive there, of tiles with coordinates; default: an index "
+            "beside the pictures of one folder."
+        ),
+    ] = None,
+    tile: options.Tile = None,
+    overlap: options.Overlap = None,
     kind: Annotated[
         str | None,
         option(
@@ -47,16 +73,42 @@ def build_command(
     bands: options.Bands = None,
     scale: options.Scale = None,
     strict: options.Strict = False,
+    cluster: Annotated[
+        str | None, option("Dask scheduler to embed with: tcp://host:8786.")
+    ] = None,
 ) -> None:
-    """Read the pictures below FOLDER and index them.
+    """Read pictures and scenes and index them.
 
     A killed build goes on when the same command is given again, and
-    pictures that came later are added the same way. Pictures that cannot
-    be read are left out; skipped.csv beside the index says why.
+    what came later is added the same way. What cannot be read is left
+    out; skipped.csv beside the index, or _left_out.csv in the archive,
+    says why.
     """
+    pixels = options.pixel_options(bands, scale)
+    if out:
+        only_with("the index of a folder, not for --out", kind=kind, index=home)
+        from rsir.archive.build import build
+
+        model = model_of(run, dataset, root)
+        more = {"strict": strict, "run": run, "cluster": cluster, "pixels": pixels}
+        done = build(model, sources, out, tile=tile, overlap=overlap, **more)
+        rate = f", {done.new / max(done.seconds, 1e-9):.1f} a second" * bool(done.new)
+        print(f"{out}: {done.tiles:,} tiles, {done.new:,} of them new{rate}")
+        if done.empty or done.unreadable:
+            print(
+                f"left out: {done.empty:,} tiles without data, {done.unreadable:,} "
+                f"that cannot be read, see {out / '_left_out.csv'}"
+            )
+        return
+    only_with("archives, so name --out ARCHIVE", tile=tile, overlap=overlap)
+    only_with("archives, so name --out ARCHIVE", cluster=cluster)
+    if len(sources) > 1 or sources[0].is_file():
+        raise RsirError(
+            "scenes and several sources make an archive: name --out ARCHIVE"
+        )
     from rsir.retrieval.index import HOME, build_folder
 
-    pixels = options.pixel_options(bands, scale)
+    (folder,) = sources
     model = model_of(run, dataset, root)
     home = home or folder / HOME
     index = build_folder(
@@ -70,7 +122,7 @@ def build_command(
 
 @app.command("search")
 def search_command(
-    folder: Folder,
+    place: Place,
     sentence: options.Sentence = None,
     run: options.Run = None,
     k: options.K = 5,
@@ -81,23 +133,87 @@ def search_command(
             "Let the joint part of the model read so many candidates (cfitr).", min=0
         ),
     ] = 0,
+    box: Annotated[str | None, option("W,S,E,N in degrees (archives).")] = None,
+    since: Annotated[str | None, option("First day, 2024-05-01 (archives).")] = None,
+    until: Annotated[str | None, option("Last day (archives).")] = None,
+    geojson: Annotated[
+        Path | None, option("Write the hits there, as GeoJSON (archives).")
+    ] = None,
+    sheet: Annotated[
+        Path | None, option("Write the hits there, as a contact sheet (archives).")
+    ] = None,
     home: Home = None,
     dataset: Dataset = "toy",
     root: Root = None,
     as_json: options.Json = False,
 ) -> None:
-    """Find pictures below FOLDER; prints score and file."""
+    """Find pictures of a folder, or tiles of an archive; prints score and file."""
 
-    def find():
+    def in_folder():
         from rsir.retrieval.index import HOME, search_folder
 
         model, more = model_of(run, dataset, root), {"like": like, "home": home}
-        hits = search_folder(model, folder, sentence, k, fine=fine, **more)
+        hits = search_folder(model, place, sentence, k, fine=fine, **more)
         if not hits:
             raise RsirError(
-                f"{home or folder / HOME}: nothing found in the tables of "
+                f"{home or place / HOME}: nothing found in the tables of "
                 "this index; build it again with --kind binary-flat"
             )
         return [(hit.score, hit.path) for hit in hits]
 
-    options.find_and_print(sentence, like, as_json, find)
+    def in_archive():
+        from rsir.archive import search as room
+
+        only_with("the index of a folder", index=home)
+        filters = {
+            "box": box and room.parse_box(box),
+            "since": since and room.parse_day(since, "since"),
+            "until": until and room.parse_day(until, "until", last=True),
+        }
+        model = model_of(run, dataset, root)
+        more = {"like": like, "fine": fine} | filters
+        hits = room.search(model, place, sentence, k, **more)
+        if geojson:
+            n = room.write_geojson(geojson, hits)
+            print(f"{geojson}: {n} of {len(hits)} hits have coordinates")
+        if sheet:
+            room.write_sheet(sheet, hits, room.pixels_of(place), sentence or str(like))
+            print(f"{sheet}: {len(hits)} hits")
+        return [(hit.score, hit.tile.source, hit.to_dict()) for hit in hits]
+
+    # what an archive is made of; asked here, since a folder's index needs no extra
+    if not any(place.glob("*.parquet")) and not (place / ".parts").is_dir():
+        what = f"archives, and {place} is none (rsir index build SOURCE --out ARCHIVE)"
+        only_with(what, box=box, since=since, until=until)
+        only_with(what, geojson=geojson, sheet=sheet)
+        options.find_and_print(sentence, like, as_json, in_folder)
+    else:
+        options.find_and_print(sentence, like, as_json, in_archive)
+
+
+@app.command("locate")
+def locate_command(
+    scene: Annotated[Path, typer.Argument(help="A GeoTIFF.")],
+    sentence: Annotated[str, typer.Argument(help="What to look for.")],
+    out: Annotated[Path, option("The map of scores, a GeoTIFF; a PNG lies beside it.")],
+    run: options.Run = None,
+    tile: options.Tile = 256,
+    overlap: options.Overlap = 0.5,
+    dataset: Dataset = "toy",
+    root: Root = None,
+    bands: options.Bands = None,
+    scale: options.Scale = None,
+) -> None:
+    """Where in a scene is it? Writes a map of scores."""
+    from rsir.archive.locate import locate, write_heat
+
+    if not sentence.strip():
+        raise RsirError("the sentence is empty; say what to look for")
+    pixels = options.pixel_options(bands, scale)
+    model = model_of(run, dataset, root)
+    heat = locate(model, scene, sentence, tile=tile, overlap=overlap, pixels=pixels)
+    picture = write_heat(heat, scene, out, pixels)
+    rows, columns = heat.scores.shape
+    print(f"{out}: {rows} x {columns} cells of {heat.cell} pixels; over it: {picture}")
+    if heat.unread:
+        print(f"{heat.unread:,} windows could not be read", file=sys.stderr)

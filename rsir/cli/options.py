@@ -42,6 +42,8 @@ Scores = Annotated[
     Path, option("Scores, n_images x n_captions, as .npy; higher is closer.")
 ]
 Strict = Annotated[bool, option("Stop at a picture that cannot be read.", "--strict")]
+Tile = Annotated[int | None, option("Side of a tile, in pixels; default 256.")]
+Overlap = Annotated[float | None, option("Share of a tile that the next one has, too.")]
 Bands = Annotated[str | None, option("Bands to read as red, green, blue: 3,2,1.")]
 Scale = Annotated[
     str | None, option("LOW,HIGH of data of more than 8 bits, or 2%,98%.")
@@ -109,9 +111,11 @@ def find_and_print(
     sentence: str | None,
     like: Path | None,
     as_json: bool,
-    find: Callable[[], Sequence[tuple[float, Path]]],
+    find: Callable[[], Sequence[tuple]],
 ) -> None:
     """Check the query, run `find`, and print its (score, picture file).
+
+    A third part, if any, is a dictionary of what else is known of a hit.
 
     With `as_json` nothing else goes to stdout: progress is told on stderr.
     """
@@ -121,16 +125,19 @@ def find_and_print(
         raise RsirError("the sentence is empty; say what to look for")
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         hits = find()
-    ranked = [(rank, *hit) for rank, hit in enumerate(hits, 1)]
+    table = [
+        {"rank": rank, "score": score, "picture": str(path)} | dict(*more)
+        for rank, (score, path, *more) in enumerate(hits, 1)
+    ]
     if as_json:
-        names = "rank", "score", "picture"
-        table = [dict(zip(names, (rank, x, str(path)))) for rank, x, path in ranked]
         print(json.dumps(table, indent=1))
         return
     print("rank    score  picture")
-    for rank, score, path in ranked:
-        name = str(path).encode("utf-8", "backslashreplace").decode()
-        print(f"{rank:<4} {score:>8.3f}  {name}")
+    for hit in table:
+        name = hit["picture"].encode("utf-8", "backslashreplace").decode()
+        more = hit.keys() - {"rank", "score", "picture", "id"}
+        about = [name, *(str(hit[key]) for key in hit if key in more and hit[key])]
+        print(f"{hit['rank']:<4} {hit['score']:>8.3f}  {'  '.join(about)}")
 
 
 def tell_skipped(left_out: int, of: int, where: Path, file=None) -> None:

@@ -19,7 +19,7 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -145,22 +145,59 @@ class Index:
     def __len__(self) -> int:
         return self.faiss.ntotal
 
-    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def search(
+        self, queries: np.ndarray, k: int, among: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Scores float32 and numbers int64 `[n, k]` of the closest rows.
 
         Best first, ties by number. A smaller index gives all it has. What
         was not found has the number -1 and the score -inf. Which of the
         ties at the end are found is up to FAISS.
+
+        among: bool `[len(self)]`, the rows that count; None: all. Only an exact
+            index takes it: others lose recall without a word.
         """
         queries = self._checked(queries, "queries")
         if not isinstance(k, (int, np.integer)) or k < 1:
             raise RsirError(f"k is {k!r}: give a whole number from 1")
         with _faiss_errors(self.kind, f"a search for {k}"):
-            far, found = self.faiss.search(queries, int(min(k, len(self))))
+            more = self._only(among)
+            far, found = self.faiss.search(queries, int(min(k, len(self))), **more)
         scores = -far.astype(np.float32) if self.binary else far
         scores[found < 0] = -np.inf
         order = np.lexsort((found, -scores), axis=1)
         return tuple(np.take_along_axis(x, order, axis=1) for x in (scores, found))
+
+    def with_ties(
+        self, query: np.ndarray, k: int, among: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Numbers of the k rows closest to a vector `[dim]`, and all that tie
+        with the last of them, in no order; of a "flat" index. `among` as above.
+        """
+        scores, found = self.search(query[None], k, among)
+        found = found[0][found[0] >= 0]
+        if len(found) < k:
+            return found
+        edge = float(scores[0, k - 1]) - 1e-5  # rounding differs by a little
+        query = self._checked(query[None], "queries")
+        return self.faiss.range_search(query, edge, **self._only(among))[2]
+
+    def _only(self, among: np.ndarray | None) -> dict:
+        """What FAISS takes to look at some rows alone."""
+        if among is None:
+            return {}
+        if self.factory not in ("Flat", "BFlat"):
+            raise RsirError(
+                f"index kind {self.kind!r}: an approximate index loses what it should "
+                "find where some rows count alone; build it with kind flat or "
+                "binary-flat"
+            )
+        if np.shape(among) != (len(self),):
+            raise RsirError(f"among: shape {np.shape(among)}, not ({len(self)},)")
+        faiss = load_faiss()
+        bits = np.packbits(np.asarray(among, bool), bitorder="little")
+        selector = faiss.IDSelectorBitmap(bits)
+        return {"params": faiss.SearchParameters(sel=selector)}
 
     def _checked(self, rows, what: str) -> np.ndarray:
         rows = np.asarray(rows)
@@ -325,6 +362,20 @@ def one_vector(encoded: Mapping[str, torch.Tensor], model: TwoTower) -> np.ndarr
             "cannot; take linear, mlp, galr, envlf or cfitr"
         )
     return encoded[compared.pop()].float().cpu().numpy()
+
+
+def picture_rows(
+    model: TwoTower, pictures: Sequence[Image.Image], names: Sequence[str]
+) -> np.ndarray:
+    """`one_vector` of pictures; RsirError that names one which has no finite row."""
+    encoded = encode_pictures(model, pictures)
+    for i, name in enumerate(names):
+        if not all(value[i].isfinite().all() for value in encoded.values()):
+            raise RsirError(
+                f"{name}: the model makes a NaN or an infinite value of it; train the "
+                "model again"
+            )
+    return one_vector(encoded, model)
 
 
 def _for_kind(rows: np.ndarray, kind: str) -> np.ndarray:
@@ -499,14 +550,8 @@ def _rows_of(
             causes[one.sha256] = str(error)
     if not opened:
         return {}
-    encoded = encode_pictures(model, list(opened.values()))
-    for i, one in enumerate(opened):
-        if not all(value[i].isfinite().all() for value in encoded.values()):
-            raise RsirError(
-                f"{folder / one.name}: the model makes a NaN or an infinite value of "
-                "it; train the model again"
-            )
-    rows = one_vector(encoded, model)
+    names = [str(folder / one.name) for one in opened]
+    rows = picture_rows(model, list(opened.values()), names)
     return {one.sha256: row for one, row in zip(opened, rows, strict=True)}
 
 
@@ -541,6 +586,34 @@ def write_skipped(path: Path, skipped: Sequence[tuple[str, str]]) -> None:
         for row in [("path", "cause"), *skipped]:  # a name may be no UTF-8
             plain = [x.encode("utf-8", "backslashreplace").decode() for x in row]
             csv.writer(file, lineterminator="\n").writerow(plain)
+
+
+def check_reads_pairs(model: TwoTower, like) -> None:
+    """RsirError unless a list of this model can be read again for a sentence."""
+    if like or not isinstance(model, CrossEncoder):
+        raise RsirError(
+            "--fine reads a sentence with each picture: leave it out with --like, and "
+            f"with models that read no pairs (this is {type(model).__name__})"
+        )
+
+
+@torch.inference_mode()
+def read_again(
+    model: CrossEncoder,
+    sentence: Mapping[str, torch.Tensor],
+    found: Sequence,
+    picture: Callable[..., Image.Image],
+) -> np.ndarray:
+    """Fine scores `[n]` of what was found, with a sentence of `encode_sentence`.
+
+    `picture` opens one of `found`.
+    """
+    read = []
+    for start in range(0, len(found), BATCH):
+        some = [picture(one) for one in found[start : start + BATCH]]
+        read_pairs = pair_scorer(model, encode_pictures(model, some), sentence)
+        read.append(read_pairs([(i, 0) for i in range(len(some))]))
+    return np.concatenate(read)
 
 
 @torch.inference_mode()
@@ -578,11 +651,8 @@ def search_folder(
         )
     files = [folder / one[0] for one in index.facts["pictures"]]
     pixels = PixelOptions.from_dict(index.facts["pixels"])
-    if fine and (like or not isinstance(model, CrossEncoder)):
-        raise RsirError(
-            "--fine reads a sentence with each picture: leave it out with --like, and "
-            f"with models that read no pairs (this is {type(model).__name__})"
-        )
+    if fine:
+        check_reads_pairs(model, like)
     if like:
         encoded = encode_pictures(model, [open_image(like, pixels)])
     else:
@@ -591,12 +661,9 @@ def search_folder(
     scores, found = (side[0] for side in index.search(query, max(fine, k)))
     scores, found = scores[found >= 0], found[found >= 0]
     if fine and len(found):
-        read = []
-        for start in range(0, len(found), BATCH):
-            some = [open_image(files[i], pixels) for i in found[start : start + BATCH]]
-            read_pairs = pair_scorer(model, encode_pictures(model, some), encoded)
-            read.append(read_pairs([(i, 0) for i in range(len(some))]))
-        scores = np.concatenate(read)
+        scores = read_again(
+            model, encoded, found, lambda i: open_image(files[i], pixels)
+        )
         order = np.argsort(-scores, kind="stable")
         scores, found = scores[order], found[order]
     return [Hit(files[i], float(s)) for s, i in zip(scores[:k], found[:k])]

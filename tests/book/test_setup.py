@@ -45,7 +45,10 @@ def test_first_installs_then_nothing_until_it_breaks(setup):
     done, calls = setup()
     assert done.returncode == 0, done.stderr
     assert "-m venv" in calls
-    assert "--constraint constraints.txt --editable .[book,test,fetch]" in calls
+    assert (
+        "--constraint constraints.txt --editable .[book,test,fetch,archive,cluster]"
+        in calls
+    )
     done, calls = setup()
     assert (done.returncode, done.stdout) == (0, "")
     assert "pip install" not in calls and "venv" not in calls

@@ -8,57 +8,14 @@ import warnings
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from tiny import TinyEncoder
+from tiny import Mean
 
 from rsir.data.images import PixelOptions
-from rsir.models import Config
-from rsir.models.cross_encoder import CrossEncoder
 from rsir.retrieval import index as room
 from rsir.retrieval.index import build_folder, fingerprint, search_folder
 from rsir.utils.errors import RsirError
 from rsir.utils.io import locked
-
-
-class Words:
-    """Stands for a text encoder: every sentence is red."""
-
-    vocabulary = {"red", "roof"}
-
-    def tokenize(self, sentences):
-        return torch.tensor([[len(s)] for s in sentences])
-
-
-class Mean(CrossEncoder):
-    """A picture is its mean colour, a sentence is red."""
-
-    reads = ("pooled",)
-
-    def __init__(self, seed=0, code=False):
-        super().__init__(TinyEncoder(seed=seed), Words(), Config())
-        self.code, self.seen = code, 0
-        self.eval()
-
-    def side(self, name, vectors):
-        return {"code": vectors.repeat(1, 8).sign()} if self.code else {name: vectors}
-
-    def image_features(self, images):
-        self.seen += len(images)
-        return {"pooled": images.mean((2, 3))}
-
-    def encode_images(self, features):
-        return self.side("v", features["pooled"] - features["pooled"].mean(1)[:, None])
-
-    def text_features(self, inputs):
-        return {"pooled": torch.tensor([[1.0, 0.0, 0.0]])}
-
-    def encode_texts(self, features):
-        mask = torch.ones(len(features["pooled"]), 1, dtype=torch.bool)
-        return self.side("t", features["pooled"] - 0.5) | {"text_mask": mask}
-
-    def score_pairs(self, images, texts, pairs):
-        return -images["v"][pairs[:, 0], 0]  # the least red first
 
 
 @pytest.fixture

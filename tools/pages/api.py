@@ -16,6 +16,7 @@ ROOMS = {
     "evaluation": "Measuring",
     "experiments": "Runs, records and printed numbers",
     "plots": "Figures",
+    "archive": "Search your own archive",
     "utils": "What every room may use",
 }
 MODULE = """\

@@ -1,0 +1,273 @@
+"""Find tiles of an archive by a sentence or a picture.
+
+Search is exact: one shard after the other, by FAISS, with filters before the
+search and not after it. Scores are cosines of float16 vectors; ties are broken
+by id, so that the order of shards decides nothing.
+"""
+
+import json
+import warnings
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+from rsir.archive.build import as_vectors
+from rsir.archive.scenes import Tile, picture_of
+from rsir.archive.store import BOX, Store, facts_of, read, tiles_of
+from rsir.data.images import PixelOptions, open_image
+from rsir.models.base import TwoTower
+from rsir.retrieval.index import (
+    Index,
+    check_reads_pairs,
+    encode_pictures,
+    encode_sentence,
+    fingerprint,
+    one_vector,
+    read_again,
+)
+from rsir.utils.errors import RsirError
+from rsir.utils.io import atomic_write
+
+TOLD = ["id", "source", "window", "datetime", "geometry"]
+
+
+class Hit(NamedTuple):
+    """A tile that was found, and its score."""
+
+    tile: Tile
+    score: float
+
+    @property
+    def bbox(self) -> tuple[float, float, float, float] | None:
+        """West, south, east, north in degrees."""
+        if self.tile.ring is None:
+            return None
+        lon, lat = zip(*self.tile.ring)
+        return min(lon), min(lat), max(lon), max(lat)
+
+    def to_dict(self) -> dict:
+        """What JSON takes."""
+        when = self.tile.datetime
+        return {
+            "id": self.tile.id,
+            "window": self.tile.window and list(self.tile.window),
+            "datetime": when and when.isoformat(),
+            "bbox": self.bbox and [round(x, 7) for x in self.bbox],
+        }
+
+
+def parse_box(text: str) -> tuple[float, float, float, float]:
+    """ "W,S,E,N" in degrees; RsirError for another order, or off the globe."""
+    try:
+        west, south, east, north = map(float, text.split(","))
+    except ValueError:
+        raise RsirError(f"--box {text}: give four numbers, W,S,E,N") from None
+    if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
+        raise RsirError(
+            f"--box {text}: give west, south, east, north in degrees, west below east "
+            "and south below north (a box over the antimeridian in two searches)"
+        )
+    return west, south, east, north
+
+
+def parse_day(text: str, name: str, last: bool = False) -> datetime:
+    """An ISO date or time, UTC; `last`: of a date, its last moment."""
+    try:
+        if len(text) == 10:
+            day = date.fromisoformat(text)
+            return datetime.combine(day, time.max if last else time.min, UTC)
+        found = datetime.fromisoformat(text)
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
+    except ValueError:
+        raise RsirError(f"--{name} {text}: give a date such as 2024-05-31") from None
+
+
+def _filter(table: pa.Table, box, since, until) -> np.ndarray | None:
+    """Which rows of a shard count, bool `[n]`; None: all."""
+    tests = []
+    if box:
+        west, south, east, north = box
+        side = {name: pc.struct_field(table["bbox"], name) for name in BOX}
+        tests += [pc.less_equal(side["xmin"], east), pc.less_equal(side["ymin"], north)]
+        tests += [pc.greater_equal(side["xmax"], west)]
+        tests += [pc.greater_equal(side["ymax"], south)]
+    if since:
+        tests.append(pc.greater_equal(table["datetime"], pa.scalar(since)))
+    if until:
+        tests.append(pc.less_equal(table["datetime"], pa.scalar(until)))
+    if not tests:
+        return None
+    # what has no place or no date is in no box and in no time
+    tests = [pc.fill_null(test, False).to_numpy() for test in tests]
+    return np.logical_and.reduce(tests)
+
+
+@torch.inference_mode()
+def search(
+    model: TwoTower,
+    archive: str | Path,
+    sentence: str | None = None,
+    k: int = 5,
+    *,
+    like: str | Path | None = None,
+    box: Sequence[float] | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    fine: int = 0,
+) -> list[Hit]:
+    """The k tiles of an archive that fit a query best, ties by id.
+
+    Args:
+        model: the one that built the archive, in evaluation mode.
+        sentence, like: the query, or a picture in its place.
+        box: west, south, east, north in degrees; tiles that touch it count.
+        since, until: tiles taken in this time count, both ends included.
+        fine: so many tiles are read again by the multi-modal part of the model.
+
+    Raises:
+        RsirError: no archive, one of another model, a damaged shard, a filter
+            that leaves nothing, or a model that reads no pairs.
+    """
+    store = Store(archive)
+    if not store.shards():
+        raise RsirError(
+            f"{archive}: no archive here, or none whose build came to its end; give "
+            "its rsir index build (again)"
+        )
+    if store.parts():
+        warnings.warn(
+            f"{archive}: a build has not come to its end; its tiles are not searched"
+        )
+    facts = facts_of(store.shards()[0])
+    if (mark := fingerprint(model)) != facts["model"]:
+        raise RsirError(
+            f"{archive}: an archive of another model ({facts['method']} "
+            f"{facts['model']}, not {type(model).__name__} {mark}); name its --run, or "
+            "build it again from these tiles (rsir index build ARCHIVE --out OTHER)"
+        )
+    if fine:
+        check_reads_pairs(model, like)
+    pixels = PixelOptions.from_dict(facts["pixels"])
+    if like:
+        encoded = encode_pictures(model, [open_image(like, pixels)])
+    else:
+        encoded = encode_sentence(model, sentence)
+    query = as_vectors(one_vector(encoded, model))[0][0]
+    hits = _best(store, query, max(fine, k), box, since, until)
+    if fine:
+        sources = [hit.tile for hit in hits]
+        scores = read_again(model, encoded, sources, lambda tile: cut(tile, pixels))
+        hits = [hit._replace(score=float(x)) for hit, x in zip(hits, scores)]
+        hits.sort(key=lambda hit: -hit.score)
+    return hits[:k]
+
+
+def _best(store: Store, query: np.ndarray, k: int, box, since, until) -> list[Hit]:
+    """The k best of all shards by cosine, ties by id."""
+    best, n, undated, unplaced = pa.table({}), 0, 0, 0
+    for path in store.shards():
+        table = read(path, [*TOLD, "bbox", "embedding"])
+        undated += table["datetime"].null_count
+        unplaced += table["bbox"].null_count
+        among = _filter(table, box, since, until)
+        some = len(table) if among is None else int(among.sum())
+        n += some
+        if not some:
+            continue
+        values = table["embedding"].combine_chunks().flatten()
+        rows = values.to_numpy(zero_copy_only=False).reshape(len(table), -1)
+        rows = rows.astype(np.float32)
+        numbers = Index.build("flat", rows).with_ties(query, k, among)
+        # one by one and in float64: equal rows get equal scores wherever they lie
+        found = rows[numbers].astype(float)
+        scores = (found * query).sum(axis=1) / np.linalg.norm(found, axis=1).clip(1e-9)
+        part = table.select(TOLD).take(numbers)
+        part = part.append_column("score", pa.array(scores))
+        best = pa.concat_tables([best, part]) if len(best) else part
+        best = best.sort_by([("score", "descending"), ("id", "ascending")])[:k]
+    if not n:
+        raise RsirError(
+            f"{store.path}: no tile is in this box and time; the archive holds "
+            f"{extent(store)}"
+        )
+    for kind, count, asked in (
+        ("date", undated, since or until),
+        ("coordinates", unplaced, box),
+    ):
+        if count and asked:
+            warnings.warn(f"{count:,} tiles have no {kind} and do not count")
+    return [Hit(*both) for both in zip(tiles_of(best), best["score"].to_pylist())]
+
+
+def extent(store: Store) -> str:
+    """Where and when the tiles of an archive are, in words."""
+    ends, times = [], []
+    for path in store.shards():
+        table = read(path, ["bbox", "datetime"])
+        sides = [pc.struct_field(table["bbox"], name).drop_null() for name in BOX]
+        if len(sides[0]):
+            ends.append([np.asarray(side) for side in sides])
+        times += [x for x in pc.min_max(table["datetime"]).as_py().values() if x]
+    place = "no coordinates"
+    if ends:
+        low = [min(float(e[i].min()) for e in ends) for i in (0, 1)]
+        high = [max(float(e[i].max()) for e in ends) for i in (2, 3)]
+        place = "W,S,E,N " + ",".join(f"{x:.5g}" for x in low + high)
+    when = f"{min(times):%Y-%m-%d} to {max(times):%Y-%m-%d}" if times else "no dates"
+    return f"{place} and {when}"
+
+
+def cut(tile: Tile, pixels: PixelOptions | None):
+    """The picture of a tile, from its source; RsirError if that is gone."""
+    picture = picture_of(tile.source, tile.window, pixels)
+    if picture is None:
+        raise RsirError(
+            f"{tile.source}: has no data there now; build the archive again"
+        )
+    return picture
+
+
+def pixels_of(archive: str | Path) -> PixelOptions | None:
+    """How the pictures of an archive are read."""
+    return PixelOptions.from_dict(Store(archive).facts()["pixels"])
+
+
+def write_geojson(path: Path, hits: Sequence[Hit]) -> int:
+    """Write hits with coordinates as polygons, best first; how many they are."""
+    features = []
+    for rank, hit in enumerate(hits, 1):
+        if ring := hit.tile.ring:
+            about = {"rank": rank, "score": hit.score, "source": hit.tile.source}
+            polygon = {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
+            more = {k: v for k, v in hit.to_dict().items() if k != "bbox"}
+            feature = {"type": "Feature", "geometry": polygon}
+            features.append(feature | {"properties": about | more})
+    with atomic_write(path) as file:
+        json.dump({"type": "FeatureCollection", "features": features}, file, indent=1)
+    return len(features)
+
+
+def write_sheet(path: Path, hits: Sequence[Hit], pixels, title: str = "") -> None:
+    """Write a contact sheet of hits, cut from their sources, best first.
+
+    What cannot be cut is grey, with the name of its file, and warns.
+    """
+    from rsir.plots.core import gallery
+
+    pictures = []
+    for hit in hits:
+        try:
+            pictures.append(cut(hit.tile, pixels))
+        except RsirError as error:
+            warnings.warn(str(error))
+            pictures.append(Path(hit.tile.source).name)
+    names = [f"{rank}: {hit.score:.3f}" for rank, hit in enumerate(hits, 1)]
+    fig = gallery(pictures, names, title=title)
+    with atomic_write(path, "wb") as file:
+        fig.savefig(file, format="png", bbox_inches="tight", dpi=110)
