@@ -26,6 +26,7 @@ from rsir.evaluation.metrics import recalls_from_ranks
 from rsir.experiments.records import load_records
 from rsir.models import config, methods
 from rsir.utils.io import atomic_write
+from rsir.utils.seed import seed_everything
 
 OUT = ROOT / "web/explorer"
 DATA, SHEET = "data.js", "scenes.jpg"
@@ -129,6 +130,7 @@ def system_facts(record, splits, scenes: dict) -> dict:
     from rsir.training.trainer import train
 
     asked = config(record.method, record.preset, record.variant, seed=record.seed)
+    seed_everything(record.seed)  # as its record was made
     model = train(asked, splits, progress=False).model
     # how far to read was chosen on val when the record was made
     m = record.facts.get("rescored", {}).get("k", 0)
