@@ -25,7 +25,6 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 WRITTEN = ROOT / "results" / "training.json"
 LEARNS = {"frozen": "none", "upper": "f3", "all": "all"}
-SYSTEMS = ("amfmn", "galr", "envlf", "cfitr")
 WORDS = "many green trees and some white buildings are near a wide grey road".split()
 
 
@@ -110,6 +109,8 @@ def operations(method: str, **changes) -> float:
 
 def counts() -> list[dict]:
     """GFLOP a picture of each preset `paper`, with its epochs."""
+    from paper import SYSTEMS
+
     from rsir.models import config
 
     found = []
