@@ -25,6 +25,7 @@ export PYTHONUTF8 := 1
 offline = HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 \
   HF_DATASETS_OFFLINE=1 TOKENIZERS_PARALLELISM=false \
   OMP_NUM_THREADS=$${OMP_NUM_THREADS:-2}
+# stands first: the second of two defaults sees the first
 one_each = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1}
 rsir_env = RSIR_DATASET=$(DATASET) RSIR_PRESET=$(PRESET) \
   $(if $(DATA),RSIR_DATA="$(abspath $(DATA))")
@@ -61,10 +62,10 @@ lint: setup ## style, and which room imports which
 
 test: setup ## unit tests, then every notebook on toy scenes
 ifeq ($(DATASET),toy)
-	@$(offline) $(one_each) $(if $(DATA),RSIR_DATA="$(abspath $(DATA))") \
+	@$(one_each) $(offline) $(if $(DATA),RSIR_DATA="$(abspath $(DATA))") \
 	  $(PY) -m pytest tests -m "not pages" -n $(JOBS) $(PYTEST)
 endif
-	@$(offline) $(one_each) $(rsir_env) \
+	@$(one_each) $(offline) $(rsir_env) \
 	  $(PY) tools/notebooks.py verify -n $(JOBS) $(NOTEBOOKS)
 
 pages: setup ## walk the built book in headless Chromium

@@ -106,6 +106,16 @@ quiet(config, load_dataset(folder), run_dir)
 """
 
 
+@pytest.fixture
+def one_thread():
+    """As the child has: other numbers of threads add in another order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_a_killed_run_resumes_to_the_same_weights(folder, splits, tmp_path):
     asked = small("amfmn", epochs=3)
     whole = quiet(asked, splits, tmp_path / "whole")
