@@ -61,14 +61,14 @@ def named(colour, form, count=1):
     return f"{'an' if colour[0] in 'aeiou' else 'a'} {colour} {form}"
 
 
-def objects_of(stage, many):
+def objects_of(stage, many, colours=COLOURS, forms=FORMS):
     """That many different (colour, form), the last picked as often as the first."""
-    every = [(c, f) for c in COLOURS for f in FORMS]
+    every = [(c, f) for c in colours for f in forms]
     return [every[i] for i in stage.traits.choice(len(every), many, replace=False)]
 
 
-def ground_of(stage):
-    name = list(GROUNDS)[int(stage.traits.integers(len(GROUNDS)))]
+def ground_of(stage, names=tuple(GROUNDS)):
+    name = names[int(stage.traits.integers(len(names)))]
     stage.canvas(name)
     return GROUNDS[name]
 
@@ -132,8 +132,8 @@ def counts(stage, control):
 def relations(stage, control):
     """Two objects that a sentence places by each other."""
     rng, traits = stage.rng, stage.traits
-    ground = ground_of(stage)
     if control:
+        ground = ground_of(stage)
         own = [(COLOURS[k], FORMS[k % len(FORMS)]) for k in range(len(COLOURS))]
         picked = [own[i] for i in traits.choice(len(own), 3, replace=False)]
         spots = [(70, 70), (186, 128), (70, 186)]
@@ -149,11 +149,13 @@ def relations(stage, control):
             f"{b} and {a} beside {c} on {ground}",
             f"on {ground} stand {c} , {b} and {a}",
         ], [f"some objects on {ground}", f"a few objects stand on {ground}"]
+    # of few kinds: a batch then holds pairs that differ in their places alone
+    ground = ground_of(stage, ("grass", "asphalt"))
     relation = ("left of", "above")[int(traits.integers(2))]
     shift, middle = rng.uniform(46, 58), rng.uniform(108, 148, 2)
     along = (shift, rng.uniform(-12, 12))
     dx, dy = along if relation == "left of" else along[::-1]
-    picked = objects_of(stage, 2)
+    picked = objects_of(stage, 2, ("white", "red", "yellow"), FORMS[:3])
     for (colour, form), sign in zip(picked, (-1, 1)):
         x, y = middle[0] + sign * dx, middle[1] + sign * dy
         size, turn = rng.uniform(46, 56), rng.uniform(0, 2 * math.pi)

@@ -24,7 +24,7 @@ Part = Annotated[
     option("rebuilt: of rsitmd the part that RSICD and UCM show, too (rsitmd-part)."),
 ]
 Root = Annotated[Path | None, option("Data root; default RSIR_DATA, else the cache.")]
-Preset = Annotated[str, option("toy, cpu or paper.")]
+Preset = Annotated[str, option("toy, cpu or paper; world on a world of toy scenes.")]
 Method = typer.Argument(help="linear, amfmn, galr, ...")
 Results = Annotated[Path | None, option("Where records lie; default results/.")]
 Run = Annotated[

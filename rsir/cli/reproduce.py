@@ -26,7 +26,7 @@ def reproduce_command(
         option("Variants to run; 'all' for every one; default: the first."),
     ] = None,
     every: Annotated[
-        bool, option("All headlines, both sides of each claim.", "--all")
+        bool, option("All headlines, both sides of each claim or world.", "--all")
     ] = False,
     dry_run: Annotated[
         bool, option("Only say what it would cost.", "--dry-run")
@@ -49,7 +49,7 @@ def reproduce_command(
     if part is not None:
         dataset = options.part_of(dataset or "rsitmd", part)
     if every:
-        wanted, sets = queue(), [dataset] if dataset else [*CAMPAIGN]
+        wanted, sets = queue(dataset or ""), [dataset] if dataset else [*CAMPAIGN]
     else:
         names = [*variants(method)] if variant == ["all"] else variant or [None]
         wanted, sets = [(method, name) for name in names], [dataset or "toy"]

@@ -64,13 +64,23 @@ CAMPAIGN: dict[str, int] = _STEPS["campaign"]
 RANGES = {name: [*map(_key_of, keys)] for name, keys in _STEPS["ranges"].items()}
 #: (with the thing, without it, a claim's id or a text of our own)
 STEPS = [(_key_of(a), _key_of(b), claim) for a, b, claim in _STEPS["steps"]]
+#: {mechanism: (data set, with it, without it)}, see `toyscenes.worlds`
+WORLDS = {
+    name: (f"world-{world}", _key_of(a), _key_of(b))
+    for name, (world, a, b) in _STEPS["worlds"].items()
+}
 
 
-def queue() -> list[Key]:
+def queue(dataset: str = "") -> list[Key]:
     """What `rsir reproduce --all` runs: every training before its re-rankings.
 
-    Headlines, baselines, and the two rows of each claim of a paper.
+    Headlines, baselines, and the two rows of each claim of a paper; of a world,
+    or of its control, both rows of each mechanism.
     """
+    if dataset.startswith("world-"):
+        world = dataset.removesuffix("-control")
+        keys = [key for at, *both in WORLDS.values() if at == world for key in both]
+        return sorted(dict.fromkeys(keys), key=lambda key: "+" in key[1])
     papers = {claim.id for claim in load_claims()}
     keys = [*HEADLINES]
     for *both, claim in STEPS:
@@ -427,6 +437,23 @@ def steps_table(
             line = {"data": dataset, "step": f"{better[1]} − {worse[1]}"}
             line |= {"claim": claim, "quantity": quantity}
             lines.append(line | {"verdict": verdict, "pair": pair})
+    return lines
+
+
+def worlds_table(found: Sequence[Runs]) -> list[dict]:
+    """Every mechanism on its world and on the control, a dict each.
+
+    "verdict" and "pair" as in `steps_table`, "control" a `Comparison`; None
+    where it is not measured.
+    """
+    lines = []
+    for name, (world, *step) in WORLDS.items():
+        verdict, pair = direction(found, *step, f"{name} acts on {world}", world)
+        control = paired(found, *step, f"{world}-control")
+        line = {"mechanism": name, "world": world, "step": step, "verdict": verdict}
+        for key, value in (("pair", pair), ("control", control)):
+            line[key] = None if isinstance(value, str) else value
+        lines.append(line)
     return lines
 
 

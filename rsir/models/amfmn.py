@@ -381,6 +381,8 @@ def of_keywords(side: dict[str, Tensor]) -> dict[str, Tensor]:
 PRESETS = {
     "toy": {"text_layers": 0, "image_size": 128, "precision": "no"}
     | {"epochs": 12, "batch": 128, "patience": 20},
+    "world": {"text_layers": 0, "image_size": 128, "precision": "no"}
+    | {"epochs": 8, "batch": 128, "patience": 20},
     # chosen on the val of RSICD and of UCM: views, batch of 64 to 256, gamma
     # of 0.1 to 0.6, loss, rate with dropout and length
     "cpu": {"tta_views": (0, 1, 6), "text_layers": 0, "gamma": 0.2}

@@ -375,6 +375,8 @@ class GaLR(TripletTower):
 # encoders, loss and schedule are AMFMN's: the two differ in what the papers do
 PRESETS = {
     "toy": AMFMN["toy"] | {"regions": "boxes"},
+    # vectors so short that its weights can come with the book
+    "world": AMFMN["world"] | {"regions": "boxes", "dim": 192},
     # chosen on RSICD's val, where the sum without local dropout got worse from
     # its fourth measurement on
     "cpu": AMFMN["cpu"] | {"look_width": 192, "local_dropout": 0.3, "epochs": 20},

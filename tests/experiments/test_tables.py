@@ -154,6 +154,32 @@ def test_headlines_are_held_to_what_is_printed(found):
     assert last["verdict"] is None
 
 
+# -- worlds ----------------------------------------------------------------
+
+
+def test_a_mechanism_is_measured_on_its_world_and_on_the_control(
+    stub, tmp_path, monkeypatch
+):
+    steps = {
+        "one": ("world-counts", WILD, PLAIN),
+        "none": ("world-scales", WILD, PLAIN),
+    }
+    monkeypatch.setattr(tables, "WORLDS", steps)
+    for dataset, strength in (("world-counts", 2.5), ("world-counts-control", 1.5)):
+        for seed in range(2):
+            record(tmp_path, "stub", dataset, "plain", 1.5, seed, preset="toy")
+            record(tmp_path, "stub", dataset, "wild", strength, seed, preset="toy")
+    line, none = tables.worlds_table(tables.load(tmp_path / "results"))
+    assert line["verdict"].outcome == "holds" and line["pair"].seeds == (2,)
+    assert line["control"].difference["mR"] == 0 < line["pair"].difference["mR"]
+    assert none["verdict"] is None and none["control"] is None
+    assert (
+        tables.queue("world-counts")
+        == [WILD, PLAIN]
+        == tables.queue("world-counts-control")
+    )
+
+
 # -- pools -----------------------------------------------------------------
 
 

@@ -1,0 +1,33 @@
+"""Mechanisms on the worlds that were made for them, from `results/`."""
+
+from pathlib import Path
+
+from rsir.experiments import tables
+
+from . import badge, gain, joined, system_name, table, wide
+from .results import attempts
+
+
+def render(root: Path) -> dict[str, str]:
+    lines = tables.worlds_table(tables.load(root / "results"))
+    open_ones = [line["mechanism"] for line in lines if line["verdict"] is None]
+    waits = f"Not measured: {', '.join(open_ones)}." if open_ones else ""
+    worlds = dict.fromkeys(line["world"] for line in lines)
+    parts = [measured([x for x in lines if x["verdict"]]), waits]
+    return {"worlds.md": joined([*parts, *(attempts(root, x) for x in worlds)])}
+
+
+def measured(lines: list[dict]) -> str:
+    """The gain of each mechanism on its world, and on the control."""
+    if not lines:
+        return ""
+    rows = []
+    for line in lines:
+        (method, better), (_, worse) = line["step"]
+        control = line["control"]
+        cells = line["mechanism"], system_name(method), f"`{better}` − `{worse}`"
+        cells += line["world"].removeprefix("world-"), gain(line["pair"])
+        cells += (badge(line["verdict"].outcome),)
+        rows.append([*cells, gain(control) if control else "–", line["pair"].seeds[0]])
+    head = ["mechanism", "system", "rows", "world", "gain", "verdict", "on the control"]
+    return wide(table([*head, "seeds"], rows, right=["seeds"]), "first")
