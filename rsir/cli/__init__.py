@@ -12,7 +12,7 @@ from importlib import import_module
 import typer
 
 COMMANDS = "data train search index evaluate bench rerank reproduce records claims"
-COMMANDS += " cache"
+COMMANDS += " cache app"
 
 app = typer.Typer(
     name="rsir",
