@@ -167,7 +167,8 @@ def draw_map(
     for i in range(floor((top - up) / step) + 1, floor(top / step) + 1):
         _, y = xy(left, i * step)
         out.append(f'<path class="grid" d="M0 {y:.1f}H{WIDE}"/>')
-        out.append(f'<text x="4" y="{y - 4:.1f}">{i * step:.{digits}f}°</text>')
+        if y > 16:
+            out.append(f'<text x="4" y="{y - 4:.1f}">{i * step:.{digits}f}°</text>')
     step = nice(across / short / 3)
     digits = max(0, -floor(log10(step)))
     for i in range(floor(left / step) + 1, floor((left + across / short) / step) + 1):
@@ -208,7 +209,18 @@ def draw_map(
 # -- the page ------------------------------------------------------------------
 
 CSS = """
-.gradio-container {max-width: 1280px !important; margin: 0 auto !important}
+.gradio-container, .gradio-container > main {width: 100%; max-width: 1280px !important;
+  margin: 0 auto !important}
+.go {align-self: flex-end; margin-bottom: 12px; height: 42px}
+.hits .grid-wrap {max-height: none}
+.hits .thumbnail-lg {aspect-ratio: auto; display: block}
+.hits .thumbnail-lg img {aspect-ratio: 1; height: auto}
+.hits .caption-label {position: static; max-width: none; border: 0; white-space: normal;
+  text-align: left; font-size: 12px; line-height: 1.35}
+@media (max-width: 640px) {
+  .hits .grid-container {grid-template-columns: repeat(2, 1fr) !important}
+  .go {flex-grow: 1 !important; margin: 0}
+}
 .map svg {width: 100%; height: auto; display: block; border-radius: 6px;
   border: 1px solid var(--border-color-primary)}
 .map text {font: 11px system-ui, sans-serif; fill: var(--body-text-color); opacity: .75}
@@ -256,7 +268,7 @@ def page(model: TwoTower, archive: str | Path):
         try:
             found = find(model, archive, *fields)
         except RsirError as error:
-            return said(str(error), bad=True), [], "", off, None
+            return said(str(error), bad=True), gr.Row(visible=False), [], "", off, None
         hits = found.hits
         grey = Image.new("RGB", (256, 256), GREY)
         items = [
@@ -272,7 +284,8 @@ def page(model: TwoTower, archive: str | Path):
         lines = [f"{len(hits)} hits in {seconds:.1f} s, best first.", *found.told]
         drawn = hits, scenes(archive), found.box
         button = gr.DownloadButton(value=path, interactive=True) if n else off
-        return said(*lines), items, draw_map(*drawn), button, drawn
+        shown = gr.Row(visible=True)
+        return said(*lines), shown, items, draw_map(*drawn), button, drawn
 
     def choose(drawn, event: gr.SelectData):
         return draw_map(*drawn, chosen=event.index)
@@ -283,17 +296,20 @@ def page(model: TwoTower, archive: str | Path):
             f"<h1>Search {escape(name)}</h1>"
             f"<p>{n:,} tiles; {escape(room.extent(store))}</p>"
         )
-        with gr.Row(equal_height=True):
+        with gr.Row():
             sentence = gr.Textbox(
                 label="What should the picture show?",
                 placeholder="storage tanks beside a road",
                 autofocus=True,
                 scale=6,
+                min_width=200,
             )
-            button = gr.Button("Search", variant="primary", min_width=120)
-        with gr.Accordion("Box, dates, a picture in place of the sentence", open=False):
+            button = gr.Button(
+                "Search", variant="primary", scale=0, min_width=120, elem_classes="go"
+            )
+        with gr.Accordion("Box, dates, or a picture to search by", open=False):
             with gr.Row():
-                box = gr.Textbox(label="Box: W,S,E,N in degrees")
+                box = gr.Textbox(label="Box W,S,E,N", placeholder="9.0,47.8,9.1,47.9")
                 since = gr.Textbox(label="Since", placeholder="2024-05-01")
                 until = gr.Textbox(label="Until", placeholder="2024-05-31")
                 k = gr.Slider(1, 60, 12, step=1, label="Hits")
@@ -305,25 +321,31 @@ def page(model: TwoTower, archive: str | Path):
                 height=200,
             )
         status = gr.HTML(elem_classes="said")
-        with gr.Row():
+        with gr.Row(visible=False) as results:
             with gr.Column(scale=3):
                 gallery = gr.Gallery(
                     label="Hits, best first: rank, score, place",
+                    show_label=False,
+                    elem_classes="hits",
                     columns=4,
                     height="auto",
                     object_fit="cover",
                     interactive=False,
-                    buttons=["fullscreen"],
+                    allow_preview=False,
+                    buttons=[],
                 )
             with gr.Column(scale=2):
                 drawing = gr.HTML(elem_classes="map")
-                download = gr.DownloadButton("Hits as GeoJSON", interactive=False)
+                download = gr.DownloadButton(
+                    "Hits as GeoJSON", size="md", interactive=False
+                )
         drawn = gr.State()
         gr.on(
             [button.click, *(x.submit for x in (sentence, box, since, until))],
             search,
             [sentence, like, box, since, until, k],
-            [status, gallery, drawing, download, drawn],
+            [status, results, gallery, drawing, download, drawn],
+            show_progress_on=status,
             api_visibility="private",
         )
         gallery.select(choose, drawn, drawing, api_visibility="private")
