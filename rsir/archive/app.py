@@ -215,8 +215,9 @@ CSS = """
 .hits .grid-wrap {max-height: none}
 .hits .thumbnail-lg {aspect-ratio: auto; display: block}
 .hits .thumbnail-lg img {aspect-ratio: 1; height: auto}
-.hits .caption-label {position: static; max-width: none; border: 0; white-space: normal;
-  text-align: left; font-size: 12px; line-height: 1.35}
+.hits .caption-label {position: static; max-width: none; border: 0; white-space: pre-line;
+  text-align: left; font-size: 12px; line-height: 1.35; opacity: 1 !important}
+.hits .selected {border-color: #d1570a !important; --ring-color: #d1570a}
 @media (max-width: 640px) {
   .hits .grid-container {grid-template-columns: repeat(2, 1fr) !important}
   .go {flex-grow: 1 !important; margin: 0}
@@ -271,13 +272,10 @@ def page(model: TwoTower, archive: str | Path):
             return said(str(error), bad=True), gr.Row(visible=False), [], "", off, None
         hits = found.hits
         grey = Image.new("RGB", (256, 256), GREY)
-        items = [
-            (
-                grey if isinstance(one, str) else one,
-                f"{rank}: {hit.score:.3f}  {place(hit)}",
-            )
-            for rank, (one, hit) in enumerate(zip(found.pictures, hits), 1)
-        ]
+        items = []
+        for rank, (one, hit) in enumerate(zip(found.pictures, hits), 1):
+            caption = f"{rank}: {hit.score:.3f}\n" + place(hit).replace(", ", "\n")
+            items.append((grey if isinstance(one, str) else one, caption))
         path = Path(tempfile.mkdtemp(dir=files.name), "hits.geojson")
         n = room.write_geojson(path, hits)
         seconds = time.perf_counter() - began

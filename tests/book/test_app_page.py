@@ -1,7 +1,6 @@
 """The app of an archive, clicked and typed through in a browser."""
 
 import json
-import re
 import socket
 
 import pytest
@@ -47,11 +46,12 @@ def visit(browser, archive, model, request, monkeypatch):
     visit.page.get_by_label("What should the picture show?").wait_for()
     yield visit
     window.close()
-    app.close()
+    app.close(verbose=False)
     assert all(url.startswith((app.local_url, "data:", "blob:")) for url in visit.asked)
-    # the page ends what it listens to as soon as all is told
-    failed = [url for url in visit.failed if "/queue/data?" not in url]
-    assert visit.said == [] and failed == [] and away == []
+    assert away == []
+    # Gradio ends its stream of events when all is told, and says that it cannot
+    assert all("/queue/data?" in url for url in visit.failed)
+    assert set(visit.said) <= {"Method not implemented."}
 
 
 def no_names(lookup, away):
@@ -78,12 +78,14 @@ def test_the_page_answers_a_keyboard_and_a_mouse(visit, archive, model, tmp_path
     page.keyboard.press("Enter")
     page.get_by_text("12 hits in").wait_for()
     page.locator(".caption-label").nth(11).wait_for()
-    assert [re.split(r"[: ]+", x)[1] for x in captions(page)] == want
+    assert [x.split()[1] for x in captions(page)] == want
     # a picture that is chosen is marked on the map, and its file is told
     first = next(i for i, x in enumerate(captions(page)) if "°N" in x)
     page.locator(".thumbnail-lg").nth(first).click()
-    page.get_by_text("S_20240501.tif").wait_for()
-    assert page.locator(".map .chosen text").inner_text() == str(first + 1)
+    page.locator(".map p").get_by_text("S_20240501.tif").wait_for()
+    assert page.locator(".map .chosen text").text_content() == str(first + 1)
+    page.locator(".thumbnail-lg").nth(11).press("Enter")
+    page.locator(".map p").get_by_text("12: score").wait_for()
     # one click to a file
     with page.expect_download() as file:
         page.get_by_text("Hits as GeoJSON").click()
@@ -114,12 +116,12 @@ def test_the_page_answers_a_keyboard_and_a_mouse(visit, archive, model, tmp_path
     Image.fromarray(ground(red=[(64, 96)])[64:96, 96:128]).save(like)
     page.locator("input[type=file]").set_input_files(like)
     page.get_by_label("Remove Image").wait_for()
-    page.get_by_role("button", name="Search").click()
+    page.get_by_role("button", name="Search", exact=True).click()
     page.get_by_text("give a sentence or a picture, not both").wait_for()
     page.get_by_label("What should the picture show?").fill("")
-    page.get_by_role("button", name="Search").click()
+    page.get_by_role("button", name="Search", exact=True).click()
     page.get_by_text("12 hits in").wait_for()
     page.locator(".caption-label").nth(11).wait_for()
-    assert captions(page)[0].startswith("1: 1.000")
+    assert captions(page)[0].startswith("1: 1.000\n")
     wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
     assert not page.evaluate(wide)
