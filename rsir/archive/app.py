@@ -71,7 +71,8 @@ def find(
             model, archive, sentence, int(k), like=like, box=where or None, **times
         )
         pictures = room.pictures_of(hits, room.pixels_of(archive))
-    return Found(hits, where or None, [str(one.message) for one in told], pictures)
+    lines = [str(one.message) for one in told if one.category is UserWarning]
+    return Found(hits, where or None, lines, pictures)
 
 
 def scenes(archive: str | Path) -> list[Box]:
@@ -113,7 +114,7 @@ def about(rank: int, hit: Hit) -> str:
 
 # -- the map -------------------------------------------------------------------
 
-WIDE, MOST = 480, 480  # units of the drawing
+WIDE = 480  # units of the drawing
 METRES = 111_195  # in a degree of latitude
 
 
@@ -239,7 +240,6 @@ CSS = """
 .map p, .said {overflow-wrap: anywhere}
 .said .bad {color: var(--error-text-color); font-weight: 600}
 """
-GREY = (128, 128, 128)
 
 
 def page(model: TwoTower, archive: str | Path):
@@ -271,7 +271,7 @@ def page(model: TwoTower, archive: str | Path):
         except RsirError as error:
             return said(str(error), bad=True), gr.Row(visible=False), [], "", off, None
         hits = found.hits
-        grey = Image.new("RGB", (256, 256), GREY)
+        grey = Image.new("RGB", (256, 256), "grey")
         items = []
         for rank, (one, hit) in enumerate(zip(found.pictures, hits), 1):
             caption = f"{rank}: {hit.score:.3f}\n" + place(hit).replace(", ", "\n")
