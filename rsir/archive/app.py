@@ -216,8 +216,8 @@ CSS = """
 .hits .grid-wrap {max-height: none}
 .hits .thumbnail-lg {aspect-ratio: auto; display: block}
 .hits .thumbnail-lg img {aspect-ratio: 1; height: auto}
-.hits .caption-label {position: static; max-width: none; border: 0; white-space: pre-line;
-  text-align: left; font-size: 12px; line-height: 1.35; opacity: 1 !important}
+.hits .caption-label {position: static; max-width: none; border: 0;
+  white-space: pre-line; text-align: left; font-size: 12px; line-height: 1.35; opacity: 1 !important}
 .hits .selected {border-color: #d1570a !important; --ring-color: #d1570a}
 @media (max-width: 640px) {
   .hits .grid-container {grid-template-columns: repeat(2, 1fr) !important}
