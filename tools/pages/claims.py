@@ -1,4 +1,4 @@
-"""The claims page: what papers say, and what became of it here."""
+"""The claims page: what papers say, and the outcome here."""
 
 import json
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ STEP = 0.5
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a claim on one data set."""
+    """The outcome of a claim on one data set."""
 
     dataset: str
     verdict: Verdict
@@ -42,7 +42,7 @@ class Outcome:
 
 
 def outcomes(found: list, claim: Claim, root: Path) -> list[Outcome]:
-    """The verdicts on a claim; [] where nothing of it is measured."""
+    """The verdicts on a claim; [] where none is measured."""
     if claim.id == tables.SHORT_LIST:
         return short_lists(root)
     if claim.kind == "range":
@@ -135,8 +135,8 @@ def paper(root: Path, records: list, mine: list[Claim], made: dict) -> str:
     ranges = [claim for claim in mine if claim.kind == "range"]
     if ranges:
         parts += [
-            f"### Printed numbers of {method}\n\nA verdict is about the row that "
-            f"stands under it. Each claim is one case of `{TEST}`, with the claim's "
+            f"### Printed numbers of {method}\n\nA verdict is about the row named "
+            f"under it. Each claim is one case of `{TEST}`, with the claim's "
             "id.",
             printed_numbers(ranges, made),
         ]
