@@ -103,16 +103,18 @@ def power(found: list) -> str:
         return ""
     head = ["data set", "image", "image and seed", "seed", "steps"]
     return (
-        f"**What a gain of {STEP} mR takes.** How many test pictures and seeds does "
+        f"**What a gain of {STEP} mR takes**: how many test pictures and seeds does "
         "an experiment need to show such a gain in four of five cases? The first "
         "three columns show how much the difference of two rows varies, in points: "
         "from image to image in the same way under every seed, from image to image "
         "under one seed only, and from seed to seed over all images. Each is the "
         "quadratic mean over the steps that have several seeds. The last two columns "
-        "show the need, and the smallest gain that the pictures and seeds of this "
-        "book can show.\n\n"
+        "show how many are needed, and the smallest gain that the pictures and seeds "
+        "of this book can show.\n\n"
         + wide(
-            table([*head, f"{STEP} mR takes", "can be told, mR"], lines, right=head[1:])
+            table(
+                [*head, f"{STEP} mR takes", "can be shown, mR"], lines, right=head[1:]
+            )
         )
     )
 

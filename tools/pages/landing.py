@@ -11,10 +11,10 @@ from rsir.experiments import tables
 from . import badge, dataset_name, joined, name_of, spread, table, unprinted, wide
 
 WORDS = {
-    "pessimistic": "ties against it",
-    "released": "the released code's",
-    "expected": "expected, this book's",
-    "optimistic": "ties for it",
+    "pessimistic": "pessimistic",
+    "released": "released",
+    "expected": "expected (this book)",
+    "optimistic": "optimistic",
 }
 
 
