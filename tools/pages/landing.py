@@ -57,7 +57,7 @@ def finding(root: Path, dataset: str, system: str, values: dict) -> str:
     """A box: the two numbers, a bar a rule, what it means."""
     low, high = min(values.values()), max(values.values())
     more, facts = "", protocol(root).get(dataset)
-    if facts and high > (best := facts["ceilings"]["i2t"]["R@1"]):
+    if facts and high > (best := facts["ceilings"]["test"]["i2t"]["R@1"]):
         more = (
             " The upper number is more than any model can honestly have: equal "
             f"captions set a {{term}}`ceiling` of {best:.1f} %."

@@ -94,8 +94,8 @@ def numbers(root: Path) -> dict[str, str]:
         known["low"] = f"{min(values.values()):.1f}"
         known["high"] = f"{max(values.values()):.1f}"
     if facts := protocol(root).get("ucm"):
-        known["ceiling"] = f"{facts['ceilings']['i2t']['R@1']:.1f}"
-        known["ceiling_mR"] = f"{facts['ceilings']['mR']:.1f}"
+        known["ceiling"] = f"{facts['ceilings']['test']['i2t']['R@1']:.1f}"
+        known["ceiling_mR"] = f"{facts['ceilings']['test']['mR']:.1f}"
     return known
 
 
