@@ -411,6 +411,16 @@ def reported_table(found: Iterable[Runs]) -> list[dict]:
     ]
 
 
+def protocol(folder: str | Path | None = None) -> dict[str, dict]:
+    """{data set: the facts of chapter 01}, by `benchmarks/protocol_facts.py`.
+
+    folder: as for `load`.
+    """
+    folder = Path(folder) if folder else results_dir()
+    paths = sorted((folder / "protocol").glob("*.json"))
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+
+
 def standing(found: Iterable[Runs]) -> dict[str, dict[str, list[float]]]:
     """{data set: {one of `KINDS`: mR of each system}}, printed and ours.
 

@@ -28,7 +28,6 @@ from . import (
     unprinted,
     wide,
 )
-from .landing import protocol
 
 ASIDE = (
     " What is *selected on test* or measured on the *other gallery* shows what "
@@ -150,7 +149,7 @@ def encoders_line(found: list) -> str:
 
 def ceiling(root: Path, found: list, ranks) -> dict | None:
     """The ceilings of chapter 01, if they are of this test split."""
-    if (known := protocol(root).get(found[0].dataset)) is None:
+    if (known := tables.protocol(root / "results").get(found[0].dataset)) is None:
         return None
     test = known["splits"]["test"]
     sizes = len(ranks.i2t.better), len(ranks.owner)
