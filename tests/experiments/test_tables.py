@@ -164,7 +164,7 @@ def test_headlines_are_held_to_what_is_printed(found):
 
 def test_every_system_stands_with_its_kind_once(found):
     stand = tables.standing(found)
-    assert list(stand) == ["RSITMD", "RSICD", "UCM", "Sydney"]
+    assert list(stand) == ["RSICD", "RSITMD", "UCM", "Sydney"]
     printed = load_reported().query("kind != 'ablation'").groupby("dataset").mr.count()
     ours = {"UCM": 1}  # a headline of ours; the toy scenes are nobody's
     for where, kinds in stand.items():
