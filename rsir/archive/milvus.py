@@ -12,6 +12,7 @@ last 5 s, and find what it has removed.
 """
 
 import json
+import logging
 import re
 import time
 import warnings
@@ -45,6 +46,10 @@ MOST = 16_384  # rows that Milvus gives for a query
 MESSAGE = 8 << 20  # bytes of rows in one call, about; a server takes 64 MB
 TIMEOUT = 60  # seconds that a call may take; so long a server may be away
 CONSISTENCY = "Bounded"  # of searches
+EXACT = {
+    "code": {"index_type": "BIN_FLAT", "metric_type": "HAMMING"},
+    "embedding": {"index_type": "FLAT", "metric_type": "COSINE"},
+}
 # Milvus 2.3 has no null
 NO_DATE = -(1 << 62)
 NO_BOX = (1e9, 1e9, -1e9, -1e9)
@@ -79,6 +84,8 @@ class Collection:
             raise RsirError(
                 f"{url}: needs pymilvus; pip install 'rsir[cluster]'"
             ) from None
+        # it prints what it raises, with all of the stack
+        logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
         self.url, self._error = url, MilvusException
         try:
             parts = urlsplit(url)
@@ -106,8 +113,9 @@ class Collection:
         except self._error as error:
             why = " ".join(str(error.message).split())[:200]
             raise RsirError(
-                f"{self.url}: Milvus refuses, or has stopped ({why}); see that it runs, "
-                "then give the command again, nothing that it has taken is lost"
+                f"{self.url}: Milvus refuses, or has stopped ({why}); see that it runs "
+                "(half a minute after its start it is ready), then give the command "
+                "again; nothing that it has taken is lost"
             ) from None
 
     @cached_property
@@ -123,8 +131,9 @@ class Collection:
 
     def facts(self) -> dict:
         """Model, layout and pixels of the archive that it is a copy of."""
+        about = self._about["description"]
         try:
-            return json.loads(self._about["description"])["rsir"]
+            return json.loads(about)["rsir"]
         except (ValueError, LookupError, TypeError):
             raise RsirError(
                 f"{self.url}: a collection that rsir did not make; choose another name"
@@ -154,9 +163,8 @@ class Collection:
                 for side in BOX:
                     schema.add_field(side, DataType.DOUBLE)
                 schema.add_field("about", **text)  # JSON: window and ring
-                bits = kind == "code"
-                kinds = DataType.BINARY_VECTOR, DataType.FLOAT_VECTOR
-                schema.add_field(kind, kinds[not bits], dim=dim)
+                vector = "BINARY_VECTOR" if kind == "code" else "FLOAT_VECTOR"
+                schema.add_field(kind, DataType[vector], dim=dim)
                 client.create_collection(self.name, schema=schema, timeout=TIMEOUT)
         there = self.facts()
         for name in facts.keys() | there.keys():
@@ -165,18 +173,16 @@ class Collection:
                     f"{self.url}: a copy of an archive of another {name} "
                     f"({there.get(name)}, not {facts.get(name)}); choose another name"
                 )
-        if self.vector() != (kind, dim):
+        held, length = self.vector()
+        if (held, length) != (kind, dim):
             raise RsirError(
-                f"{self.url}: holds vectors of another kind or length "
-                f"({self.vector()}, not {(kind, dim)}); choose another name"
+                f"{self.url}: holds vectors of another kind or length ({held} of "
+                f"{length}, not {kind} of {dim}); choose another name"
             )
         with self._told():
             if not client.list_indexes(self.name, timeout=TIMEOUT):
                 index = client.prepare_index_params()
-                exact = (
-                    ("BIN_FLAT", "HAMMING") if kind == "code" else ("FLAT", "COSINE")
-                )
-                index.add_index(kind, index_type=exact[0], metric_type=exact[1])
+                index.add_index(kind, **EXACT[kind])
                 client.create_index(self.name, index, timeout=TIMEOUT)
             client.load_collection(self.name, timeout=TIMEOUT)
 
@@ -230,7 +236,7 @@ class Collection:
                 break
         rows = [hit["entity"] for hit in hits]
         if bits:
-            codes = np.frombuffer(b"".join(row[kind][0] for row in rows), np.uint8)
+            codes = np.frombuffer(b"".join(row[kind] for row in rows), np.uint8)
             vectors = _signs(codes.reshape(len(rows), -1)) if rows else codes
         else:
             vectors = np.array([row[kind] for row in rows], np.float32)
@@ -351,6 +357,8 @@ def load(archive: str | Path, url: str, *, progress: bool = True) -> Loaded:
                 f"{shards[0].name}; build the archive again in a new folder"
             )
         vectors = _codes(table) if kind == "code" else vectors_of(table)
+        if zero := int((~vectors.any(axis=1)).sum()) * (kind == "embedding"):
+            warnings.warn(f"{path}: Milvus does not find {zero:,} vectors of zeros")
         step = max(1, MESSAGE // (vectors[0].nbytes + 1024))
         for start in range(0, size, step):
             part = slice(start, start + step)
