@@ -1,6 +1,6 @@
 """FAISS over the folder and Milvus over its copy, at size; prints figures. By hand:
 
-RSIR_ROWS=200000 tools/engines.sh python3 .venv tests/slow/test_engines_at_size.py -s
+RSIR_ROWS=100000 make engines PYTEST="tests/slow/test_engines_at_size.py -s"
 """
 
 import os

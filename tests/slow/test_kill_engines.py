@@ -1,6 +1,6 @@
 """Builds, Dask and Milvus, killed with SIGKILL at random moments. By hand:
 
-RSIR_KILLS=10 tools/engines.sh python3 .venv tests/slow/test_kill_engines.py -s
+RSIR_KILLS=10 make engines PYTEST="tests/slow/test_kill_engines.py -s"
 
 After each kill what was said to be done is there; at the end every tile is there
 once, with the rows of a run that nobody disturbed, and the same hits.
