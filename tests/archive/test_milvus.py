@@ -7,6 +7,7 @@ import json
 import time
 
 import pytest
+from conftest import skip_or_fail
 from engines import milvus, random_archive  # noqa: F401
 from small_scenes import build, ground, model, placed, rows, scene  # noqa: F401
 from tiny import Mean
@@ -16,6 +17,11 @@ from rsir.archive.milvus import Collection, expression, load
 from rsir.archive.search import search
 from rsir.archive.store import Only, Store, read
 from rsir.utils.errors import RsirError
+
+try:
+    import pymilvus  # noqa: F401
+except ImportError as error:
+    skip_or_fail(str(error))
 
 engine = pytest.mark.engine
 
