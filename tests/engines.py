@@ -20,10 +20,9 @@ import pytest
 from conftest import skip_or_fail
 
 try:
-    from rsir.archive.build import as_vectors
     from rsir.archive.milvus import load
     from rsir.archive.scenes import Tile
-    from rsir.archive.store import Store, to_table
+    from rsir.archive.store import Store, as_vectors, to_table
 except (ImportError, ValueError) as error:  # an RsirError names what is missing
     skip_or_fail(str(error))
 

@@ -27,12 +27,12 @@ from urllib.parse import urlsplit
 import numpy as np
 import pyarrow as pa
 
-from rsir.archive.build import as_vectors
 from rsir.archive.scenes import Tile
 from rsir.archive.store import (
     BOX,
     Only,
     Store,
+    as_vectors,
     facts_of,
     read,
     rows_in,

@@ -19,10 +19,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from rsir.archive.build import as_vectors
 from rsir.archive.milvus import Collection, is_url
 from rsir.archive.scenes import Tile, picture_of
-from rsir.archive.store import BOX, Only, Store, read, tiles_of, vectors_of
+from rsir.archive.store import (
+    BOX,
+    Only,
+    Store,
+    as_vectors,
+    read,
+    tiles_of,
+    vectors_of,
+)
 from rsir.data.images import PixelOptions, open_image
 from rsir.models.base import TwoTower
 from rsir.retrieval.index import (

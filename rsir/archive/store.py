@@ -92,6 +92,16 @@ def tiles_of(table: pa.Table) -> Iterator[Tile]:
         )
 
 
+def as_vectors(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What an archive keeps of vectors or packed codes: unit float32, packed signs."""
+    if rows.dtype == np.uint8:
+        bits = np.unpackbits(rows, axis=1)
+        return (2.0 * bits - 1).astype(np.float32) / np.sqrt(bits.shape[1]), rows
+    length = np.linalg.norm(rows.astype(float), axis=1, keepdims=True)
+    unit = (rows / np.where(length > 0, length, 1)).astype(np.float32)
+    return unit, np.packbits(rows > 0, axis=1)
+
+
 def vectors_of(table: pa.Table) -> np.ndarray:
     """Its embeddings, float32 `[n, dim]` of float16 values."""
     values = table["embedding"].combine_chunks().flatten()

@@ -28,8 +28,8 @@ from small_scenes import (  # noqa: F401
 from tiny import Mean
 
 from rsir.archive import search as searching
-from rsir.archive.build import as_vectors
 from rsir.archive.search import parse_box, parse_day, search, write_geojson
+from rsir.archive.store import as_vectors
 from rsir.models.base import TwoTower
 from rsir.retrieval.index import Index, encode_pictures, one_vector
 from rsir.utils.errors import RsirError
