@@ -77,18 +77,20 @@ class Milvus:
         program = os.environ.get("RSIR_MILVUS_SERVER")
         if not program:
             skip_or_fail("RSIR_MILVUS_SERVER names no server; run make engines")
-        self.folder, self.port, self.process = folder, free_port(), None
-        self.command = [program, "--data", folder / "data"]
-        self.command += ["--proxy-port", self.port]
+        self.folder, self.program = folder, program
         self.start()
 
     def url(self, name):
         return f"milvus://127.0.0.1:{self.port}/{name}"
 
     def start(self):
-        began = time.monotonic()
+        # another port each time: for a minute after a kill the old one is not free
+        # again, and the server would take the next without a word
+        began, self.port = time.monotonic(), free_port()
         said = self.folder / f"said-{time.time_ns()}.txt"
-        self.process = Process(self.command, said, PYTHONUNBUFFERED="1")
+        command = [self.program, "--data", self.folder / "data"]
+        command += ["--proxy-port", self.port]
+        self.process = Process(command, said, PYTHONUNBUFFERED="1")
         self.process.until(lambda: "Ctrl+C to exit" in self.process.text())
         config = (self.folder / "data/configs/milvus.yaml").read_text()
         assert re.search(rf"port: {self.port}\b", config), "another one has the port"

@@ -88,12 +88,14 @@ def test_a_load_that_was_stopped_goes_on(url, tmp_path, monkeypatch):
 
 @engine
 def test_a_server_that_comes_back_has_all(milvus, url, tmp_path):
+    name = url.rsplit("/", 1)[-1]
     archive = random_archive(tmp_path / "archive", 500, 16, shards=1)
     quiet(archive, url)
     milvus.kill()
     with pytest.raises(RsirError, match="no Milvus server answers.*milvus-server"):
         Collection(url)
     milvus.start()
+    url = milvus.url(name)
     assert quiet(archive, url)[:3] == (500, 0, 0)  # waits until it is ready
     assert len(ids(Collection(url))) == 500
 

@@ -160,19 +160,20 @@ def test_a_server_that_is_killed_while_it_loads(milvus, tmp_path, monkeypatch):
     for query, ids in zip(queries, want):
         assert ids == plain(table, query)
     for kill in range(KILLS):
-        url = milvus.url(f"killed{kill}")
+        name = f"killed{kill}"
         acknowledged.clear()
         moment = rng.uniform(0, seconds)
         timer = threading.Timer(moment, milvus.kill)
         timer.start()
         try:
-            load(archive, url, progress=False)
+            load(archive, milvus.url(name), progress=False)
         except RsirError as error:
             assert "Milvus" in str(error)
         timer.join()
         moments.append(moment)
         said = list(acknowledged)
         milvus.start()
+        url = milvus.url(name)
         if said:
             losses += len(set(said) - there(url))
         while True:
@@ -183,7 +184,7 @@ def test_a_server_that_is_killed_while_it_loads(milvus, tmp_path, monkeypatch):
                 time.sleep(1)
         assert done.tiles == len(there(url)) == ROWS
         assert found(url, queries) == want
-        Collection(url).client.drop_collection(f"killed{kill}")
+        Collection(url).client.drop_collection(name)
         print(f"\nkilled after {moment:.2f} s: {len(said):,} rows acknowledged")
     assert not losses
     told("server", seconds, moments)
