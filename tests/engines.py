@@ -94,7 +94,22 @@ class Milvus:
         self.process.until(lambda: "Ctrl+C to exit" in self.process.text())
         config = (self.folder / "data/configs/milvus.yaml").read_text()
         assert re.search(rf"port: {self.port}\b", config), "another one has the port"
+        self.process.until(self._serves, 300)
         self.seconds = time.monotonic() - began
+
+    def _serves(self):
+        """Whether all that it holds can be asked; after a kill it takes a while."""
+        from pymilvus import MilvusClient, MilvusException
+
+        try:
+            client = MilvusClient(f"http://127.0.0.1:{self.port}", timeout=10)
+            for name in client.list_collections():
+                client.load_collection(name, timeout=60)
+                more = {"output_fields": ["count(*)"], "consistency_level": "Strong"}
+                client.query(name, filter="", **more)
+        except MilvusException:
+            return False
+        return True
 
     def kill(self):
         self.process.end()
