@@ -31,8 +31,8 @@ rsir_env = RSIR_DATASET=$(DATASET) RSIR_PRESET=$(PRESET) \
   $(if $(DATA),RSIR_DATA="$(abspath $(DATA))")
 PRESET ?= $(if $(filter toy,$(DATASET)),toy,cpu)
 
-.PHONY: help setup book archive explorer lint prose test pages notebooks lab bench \
-  reproduce clean distclean
+.PHONY: help setup book archive explorer lint prose test engines pages notebooks \
+  lab bench reproduce clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -66,10 +66,14 @@ prose: setup ## advice on words and sentences; never fails
 test: setup ## unit tests, then every notebook on toy scenes
 ifeq ($(DATASET),toy)
 	@$(one_each) $(offline) $(if $(DATA),RSIR_DATA="$(abspath $(DATA))") \
-	  $(PY) -m pytest tests -m "not pages" -n $(JOBS) $(PYTEST)
+	  $(PY) -m pytest tests -m "not pages and not engine" -n $(JOBS) $(PYTEST)
 endif
 	@$(one_each) $(offline) $(rsir_env) \
 	  $(PY) tools/notebooks.py verify -n $(JOBS) $(NOTEBOOKS)
+
+engines: setup ## tests with servers of Milvus and Dask, on the loopback
+	@$(one_each) $(offline) \
+	  $(SHELL) tools/engines.sh "$(PYTHON)" "$(VENV)" $(PYTEST)
 
 pages: setup ## walk the built book in headless Chromium
 	@$(PY) -m pytest tests -m pages $(PYTEST)
