@@ -8,10 +8,11 @@ sees. Its title is the chapter's. A line in double brackets quotes the chapter
 by the id of a cell, so that nothing is told twice:
 
     [[cell-14 code]]         the code of a cell
-    [[cell-14 output]]       what it printed; `output rsicd`: lines with "rsicd"
+    [[cell-14 output]]       what it printed; `output rsicd`: the paragraphs (if
+                             there is one alone, the lines) with "rsicd"
     [[cell-06 figure]]       its picture; `figure 2`: its second one
-    [[cell-13 math]]         its formulas; `math 2`: its second one
-    [[cell-43 Take away]]    what a text cell says under this heading
+    [[cell-13 math]]         the formulas of a text cell; `math 2`: its second one
+    [[cell-43 list]]         its list; `list 2`: its second one
 
 A block ```python live is written to `live/DECK_1.py`; its slide shows how to
 call it. The slides are nbconvert's, shown by reveal.js; they ask no server.
@@ -26,17 +27,19 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import systems
 from nbconvert.exporters import SlidesExporter
 from nbformat.v4 import new_markdown_cell, new_notebook
-from nbkit import FOLDER, ROOT, execute, guard
+from nbkit import FOLDER, ROOT, execute
 from traitlets.config import Config
-
-import systems
 
 DECKS = ROOT / "book/slides"
 QUOTE = re.compile(r"^\[\[(\S+) ([^\]]+)\]\]$", re.M)
 LIVE = re.compile(r"^```python live\n(.*?)^```$", re.M | re.S)
-MATH = re.compile(r"^\$\$.*?\$\$", re.M | re.S)
+PARTS = {
+    "math": re.compile(r"^\$\$.*?\$\$", re.M | re.S),
+    "list": re.compile(r"^- .*?(?=\n\n|\Z)", re.M | re.S),
+}
 #: roles of the book and links to its chapters, which slides cannot follow
 ROLE = re.compile(r"\s?\{cite\}`[^`]*`|\{\w+\}`([^`]*)`|\[([^\]]*)\]\([^)]*\.ipynb\)")
 
@@ -60,6 +63,16 @@ def data(cell, kind: str) -> list[str]:
     return list(filter(None, found))
 
 
+def printed(cell, word: str) -> list[str]:
+    """What a code cell printed: its paragraphs, or lines, that hold `word`."""
+    text = "".join(out.get("text", "") for out in cell.get("outputs", ()))
+    between = "\n\n" if "\n\n" in text.strip() else "\n"
+    text = between.join(x for x in text.split(between) if word in x).strip("\n")
+    long = max(map(len, text.splitlines()), default=0) > 70
+    size = "output long" if long else "output"
+    return [f'<pre class="{size}">{html.escape(text)}</pre>'] if text else []
+
+
 def quoted(nb, ident: str, what: str) -> str:
     """The part `what` of the cell `ident`, as Markdown.
 
@@ -73,25 +86,17 @@ def quoted(nb, ident: str, what: str) -> str:
     if kind == "code" and cell.cell_type == "code":
         return f"```python\n{cell.source}\n```"
     if kind == "output":
-        lines = [x for x in guard.printed(cell).splitlines() if which in x]
-        found = ["\n".join(["```text", *lines, "```"])] if lines else []
-        found = data(cell, "text/html") or found
+        found = printed(cell, which) + data(cell, "text/html")
     elif kind == "figure":
-        alt = html.escape(
-            cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
-        )
+        alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
         found = [
-            f'<figure><img alt="{alt}" src="data:image/png;base64,{x.strip()}"></figure>'
-            for x in data(cell, "image/png")
+            f'<figure><img alt="{html.escape(alt)}" src="data:image/png;base64,'
+            f'{picture.strip()}"></figure>'
+            for picture in data(cell, "image/png")
         ]
-    elif kind == "math":
-        found = MATH.findall(cell.source)
     else:
-        part = re.search(
-            rf"^## {re.escape(what)}\n(.*?)(?=^## |\Z)", cell.source, re.M | re.S
-        )
-        found, which = [part[1].strip()] if part else [], ""
-    if kind in ("figure", "math") and which:
+        found = PARTS[kind].findall(cell.source) if kind in PARTS else []
+    if kind != "output" and which:
         found = found[int(which) - 1 : int(which)]
     if not found:
         raise DeckError(f"the cell {ident} has no {what}")
@@ -114,7 +119,8 @@ def read(path: Path, folder: Path = FOLDER) -> Deck:
     def script(match) -> str:
         code = re.sub("^```.*\n?", "", fill(match[1]), flags=re.M)
         live.append(code)
-        return f"```shell\npython live/{path.stem}_{len(live)}.py\n```"
+        call = f"python live/{path.stem}_{len(live)}.py"
+        return f'<p class="live"><code>{call}</code></p>'
 
     try:
         text = fill(LIVE.sub(script, path.read_text(encoding="utf-8")))
