@@ -87,7 +87,7 @@ def test_a_deck_is_a_lecture(path):
     assert 20 <= len(made.slides) <= 30 and len(made.live) == 2
     for text, note in made.slides:
         assert re.match("##? .", text) and len(note.split()) >= 5, text
-        assert "[[" not in text and "{ref}" not in text
+        assert not slides.QUOTE.search(text) and not re.search(r"\{\w+\}`", text), text
     prose = "".join(c.source for c in execute.read(FOLDER / f"{path.stem}.ipynb").cells)
     for label in re.findall(r"`(ch\d\d-\w+)`", path.read_text()):
         assert f":label: {label}\n" in prose, label

@@ -5,6 +5,7 @@ it looks back at are the earlier chapters that its text links to. Minutes and
 memory are those of its last execution, words are counted.
 """
 
+import html
 import re
 import textwrap
 from pathlib import Path
@@ -56,12 +57,13 @@ def measured(root: Path, stem: str) -> dict:
     """Minutes, memory and disk of a chapter, and the chapters it links to."""
     cells = execute.read(root / f"notebooks/{stem}.ipynb").cells
     prose = "\n".join(c.source for c in cells if c.cell_type == "markdown")
+    words = len(re.findall(r"[A-Za-z][\w'’-]*", prose))
     cost = costs(root).get(stem, {})
     seconds, memory = cost.get("seconds"), cost.get("peak_memory_mb")
     disk = re.search(r"^\| disk \| ([\d.]+ [MG]B)", prose, re.M)
     return {
         "links": set(LINK.findall(prose)),
-        "read": round(len(re.findall(r"[A-Za-z][\w'’-]*", prose)) / WORDS_A_MINUTE),
+        "read": max(1, round(words / WORDS_A_MINUTE)),
         "run": seconds and max(1, round(seconds / 60)),
         "memory": f"{memory / 1000:.1f}" if isinstance(memory, int) else None,
         "disk": disk and disk[1],
@@ -113,7 +115,7 @@ def drawing(known: dict, needs: dict, back: dict, facts: dict) -> str:
             kind = "cost" if number == len(lines) - 1 else "name"
             parts.append(
                 f'<text class="{kind}" x="{x + WIDE / 2}" y="{top + 24 * number}">'
-                f"{line}</text>"
+                f"{html.escape(line)}</text>"
             )
     width = max(x for x, _ in place.values()) + WIDE + 8
     height = rows * STEP_Y - (STEP_Y - HIGH) + 16
