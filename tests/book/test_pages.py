@@ -575,10 +575,10 @@ def test_the_map_follows_contents_needs_and_costs(tmp_path, monkeypatch):
     (tmp_path / "book/teach.yml").write_text("needs: {b: [a], d: [b, a, gone]}")
     monkeypatch.setattr(page_map, "ROOT", tmp_path)
     text = page_map.render(tmp_path)["map.md"]
-    assert cells(text, "00")[2:] == ["–", "–", "2", "1", "1.5", "–"]
-    assert cells(text, "01")[2:] == ["00", "–", "1", "5", "1.5", "0.1 GB"]
-    assert cells(text, "02")[2:4] == ["–", "00"]
-    assert cells(text, "03")[2:4] == ["01, 00", "02"]
+    assert cells(text, "00")[1:] == ["–", "–", "2", "1", "1.5", "–"]
+    assert cells(text, "01")[1:] == ["00", "–", "1", "5", "1.5", "0.1 GB"]
+    assert cells(text, "02")[1:3] == ["–", "00"]
+    assert cells(text, "03")[1:3] == ["01, 00", "02"]
     assert "Together 5 minutes to read and 8 to run." in text
     # d needs a through b: two arrows for three needs; two dotted lines
     assert text.count('class="needs"') == text.count('class="back"') == 2

@@ -36,19 +36,19 @@ def render(root: Path) -> dict[str, str]:
     lines = []
     for name, one in known.items():
         fact = facts[name]
-        link = f"[{one.title}](../notebooks/{one.stem}.ipynb)"
+        link = f"{one.number} [{one.title}](../notebooks/{one.stem}.ipynb)"
         numbers = [
             ", ".join(known[x].number for x in names) or "–"
             for names in (needs[name], back[name])
         ]
         costs_it = [fact[x] or "–" for x in ("read", "run", "memory", "disk")]
-        lines.append([one.number, link, *numbers, *costs_it])
-    head = ["", "chapter", "needs", "looks back at"]
+        lines.append([link, *numbers, *costs_it])
+    head = ["chapter", "needs", "looks back at"]
     head += ["read, min", "run, min", "memory, GB", "disk"]
     read, run = (sum(fact[x] or 0 for fact in facts.values()) for x in ("read", "run"))
     return {
         "map.md": f"```{{raw}} html\n{drawing(known, needs, back, facts)}\n```\n\n"
-        + wide(table(head, lines, right=head[4:7]), "first")
+        + wide(table(head, lines, right=head[3:6]), "first")
         + f"\n\nTogether {read} minutes to read and {run} to run.",
     }
 
