@@ -31,8 +31,8 @@ rsir_env = RSIR_DATASET=$(DATASET) RSIR_PRESET=$(PRESET) \
   $(if $(DATA),RSIR_DATA="$(abspath $(DATA))")
 PRESET ?= $(if $(filter toy,$(DATASET)),toy,cpu)
 
-.PHONY: help setup book archive explorer lint prose test engines pages notebooks \
-  lab bench reproduce clean distclean
+.PHONY: help setup book archive slides student explorer lint prose test engines \
+  pages notebooks lab bench reproduce clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -52,6 +52,12 @@ book: setup ## build the HTML book to _build/html
 
 archive: book ## the built book as one zip, to read anywhere
 	@$(PY) tools/book.py archive
+
+slides: setup ## build the lecture slides to _build/slides
+	@$(PY) tools/slides.py
+
+student: setup ## chapters without solutions to _build/student
+	@$(PY) tools/notebooks.py student
 
 explorer: setup ## train again for the explorer page, all systems
 	@$(offline) $(PY) tools/explorer.py

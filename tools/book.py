@@ -64,7 +64,8 @@ def write_pages(root: Path, out: Path) -> int:
 def build(out: Path) -> int:
     """Run Jupyter Book 1.x over the checkout; 0 when it is clean."""
     start = time.perf_counter()
-    shutil.rmtree(out / "_build", ignore_errors=True)
+    for name in ("html", ".doctrees", "jupyter_execute"):  # slides may stay
+        shutil.rmtree(out / "_build" / name, ignore_errors=True)
     run = "from jupyter_book.cli.main import main; main()"
     options = ["--all", "-n", "-W", "--keep-going", "--path-output", str(out)]
     done = subprocess.run(
