@@ -47,6 +47,7 @@ class StandIn(ModuleType):
     """A module, and whatever may be asked of one while others are imported."""
 
     __path__: list[str] = []
+    __version__ = "0"  # too old for a package that can do without
 
     def __getattr__(self, name: str):
         if name.startswith("__"):
