@@ -75,6 +75,11 @@ class StandIn(ModuleType):
 
     __ror__ = __or__
 
+    def __instancecheck__(self, _other):
+        return False
+
+    __subclasscheck__ = __instancecheck__
+
 
 class StandIns:
     """Finds and makes the stand-ins, as an entry of `sys.meta_path`."""
