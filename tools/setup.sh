@@ -29,10 +29,10 @@ if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
 fi
 if [ "$set" = book ]; then
   echo "Installing what the pages need into $venv (once)"
-  what=$("$venv/bin/python" -c 'import tomllib
+  "$venv/bin/python" -c 'import tomllib
 project = tomllib.load(open("pyproject.toml", "rb"))["project"]
-print(*project["optional-dependencies"]["book"], sep="\n")')
-  mapfile -t what <<<"$what"
+print(*project["optional-dependencies"]["book"], sep="\n")' >"$venv/book.txt"
+  what=(--requirement "$venv/book.txt")
 else
   echo "Installing into $venv (once; torch alone can take some minutes)"
   what=(--editable '.[book,lab,test,fetch,archive,cluster]')
