@@ -31,8 +31,8 @@ rsir_env = RSIR_DATASET=$(DATASET) RSIR_PRESET=$(PRESET) \
   $(if $(DATA),RSIR_DATA="$(abspath $(DATA))")
 PRESET ?= $(if $(filter toy,$(DATASET)),toy,cpu)
 
-.PHONY: help setup book archive slides student explorer lint prose test engines \
-  pages notebooks lab bench reproduce clean distclean
+.PHONY: help setup book stored archive slides student explorer lint prose \
+  test engines pages notebooks lab bench reproduce clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -40,15 +40,22 @@ help: ## this list
 	@echo "  make test DATASET=ucm DATA=folder   notebooks on real data"
 	@echo "  VENV=folder PYTHON=python3.12       another environment"
 
-setup: ## create .venv and install, if pyproject or constraints changed
-	@INSTALL=$(INSTALL) $(SHELL) tools/setup.sh "$(PYTHON)" "$(VENV)"
+install = INSTALL=$(INSTALL) $(SHELL) tools/setup.sh "$(PYTHON)" "$(VENV)"
 
-book: setup ## build the HTML book to _build/html
+setup: ## create .venv and install, if pyproject or constraints changed
+	@$(install) all
+
+# With all outputs stored, the light set of packages does; else the rest comes.
+book: ## build the HTML book to _build/html
+	@$(install) book
+	@$(PY) tools/book.py stored || $(MAKE) --no-print-directory stored
+	@$(PY) tools/book.py pages
+	@$(offline) $(PY) tools/book.py build
+
+stored: setup
 	@$(offline) RSIR_DATASET=toy RSIR_PRESET=toy \
 	  $(PY) tools/notebooks.py execute --missing
 	@$(offline) $(PY) tools/explorer.py --missing
-	@$(PY) tools/book.py pages
-	@$(offline) $(PY) tools/book.py build
 
 archive: book ## the built book as one zip, to read anywhere
 	@$(PY) tools/book.py archive
