@@ -100,6 +100,8 @@ class Collection:
             )
         try:
             self.client = MilvusClient(f"http://{host}:{port}", timeout=10)
+            # a client shares the connection of an earlier one, which may be dead
+            self.client.get_server_version(timeout=10)
         except MilvusException:
             raise RsirError(
                 f"{url}: no Milvus server answers; correct the address, or start one "
