@@ -31,7 +31,7 @@ rsir_env = RSIR_DATASET=$(DATASET) RSIR_PRESET=$(PRESET) \
   $(if $(DATA),RSIR_DATA="$(abspath $(DATA))")
 PRESET ?= $(if $(filter toy,$(DATASET)),toy,cpu)
 
-.PHONY: help setup book archive explorer lint test pages notebooks lab bench \
+.PHONY: help setup book archive explorer lint prose test pages notebooks lab bench \
   reproduce clean distclean
 
 help: ## this list
@@ -59,6 +59,9 @@ explorer: setup ## train again for the explorer page, all systems
 lint: setup ## style, and which room imports which
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check --exclude '*.ipynb' .
 	@$(dir $(PY))lint-imports --no-cache
+
+prose: setup ## advice on words and sentences; never fails
+	@$(PY) tools/prose.py
 
 test: setup ## unit tests, then every notebook on toy scenes
 ifeq ($(DATASET),toy)

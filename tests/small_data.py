@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from typer.testing import CliRunner
 
-from rsir.cli import app
+from rsir.cli import root
 from rsir.utils.errors import RsirError
 
 NAMES = "airport_1 airport_2 beach_1 beach_2 pond_1 pond_2 school_1 school_2".split()
@@ -56,7 +56,7 @@ def table(folder, rows, head="filename,caption,split"):
 
 def run(*arguments):
     """`rsir data ...`: what it prints, and the user error or None."""
-    done = CliRunner().invoke(app, ["data", *map(str, arguments)])
+    done = CliRunner().invoke(root, ["data", *map(str, arguments)])
     if done.exception is not None and not isinstance(done.exception, RsirError):
         raise done.exception
     return done.output, done.exception

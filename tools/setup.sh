@@ -27,7 +27,7 @@ fi
 echo "Installing into $venv (once; torch alone can take some minutes)"
 start=$SECONDS
 if ! "$venv/bin/python" -m pip install --no-input --progress-bar off \
-    --constraint constraints.txt --editable '.[book,test,fetch,archive,cluster]' \
+    --constraint constraints.txt --editable '.[book,test,fetch,archive,cluster,app]' \
     >"$log" 2>&1; then
   echo "The install failed; the end of $log:" >&2
   tail -n 30 "$log" >&2

@@ -108,6 +108,27 @@ def _filter(table: pa.Table, box, since, until) -> np.ndarray | None:
     return np.logical_and.reduce(tests)
 
 
+def checked(model: TwoTower, store: Store) -> dict:
+    """Facts of an archive; RsirError if it is none, or not of this model."""
+    if not store.shards():
+        raise RsirError(
+            f"{store.path}: no archive here, or none whose build came to its end; give "
+            "its rsir index build (again)"
+        )
+    if store.parts():
+        warnings.warn(
+            f"{store.path}: a build has not come to its end; its tiles are not searched"
+        )
+    facts = facts_of(store.shards()[0])
+    if (mark := fingerprint(model)) != facts["model"]:
+        raise RsirError(
+            f"{store.path}: an archive of another model ({facts['method']} "
+            f"{facts['model']}, not {type(model).__name__} {mark}); name its --run, or "
+            "build it again from these tiles (rsir index build ARCHIVE --out OTHER)"
+        )
+    return facts
+
+
 @torch.inference_mode()
 def search(
     model: TwoTower,
@@ -135,22 +156,7 @@ def search(
             that leaves nothing, or a model that reads no pairs.
     """
     store = Store(archive)
-    if not store.shards():
-        raise RsirError(
-            f"{archive}: no archive here, or none whose build came to its end; give "
-            "its rsir index build (again)"
-        )
-    if store.parts():
-        warnings.warn(
-            f"{archive}: a build has not come to its end; its tiles are not searched"
-        )
-    facts = facts_of(store.shards()[0])
-    if (mark := fingerprint(model)) != facts["model"]:
-        raise RsirError(
-            f"{archive}: an archive of another model ({facts['method']} "
-            f"{facts['model']}, not {type(model).__name__} {mark}); name its --run, or "
-            "build it again from these tiles (rsir index build ARCHIVE --out OTHER)"
-        )
+    facts = checked(model, store)
     if fine:
         check_reads_pairs(model, like)
     pixels = PixelOptions.from_dict(facts["pixels"])
@@ -253,13 +259,11 @@ def write_geojson(path: Path, hits: Sequence[Hit]) -> int:
     return len(features)
 
 
-def write_sheet(path: Path, hits: Sequence[Hit], pixels, title: str = "") -> None:
-    """Write a contact sheet of hits, cut from their sources, best first.
+def pictures_of(hits: Sequence[Hit], pixels: PixelOptions | None) -> list:
+    """What hits show, cut from their sources.
 
-    What cannot be cut is grey, with the name of its file, and warns.
+    What cannot be cut is the name of its file, and warns.
     """
-    from rsir.plots.core import gallery
-
     pictures = []
     for hit in hits:
         try:
@@ -267,7 +271,14 @@ def write_sheet(path: Path, hits: Sequence[Hit], pixels, title: str = "") -> Non
         except RsirError as error:
             warnings.warn(str(error))
             pictures.append(Path(hit.tile.source).name)
+    return pictures
+
+
+def write_sheet(path: Path, hits: Sequence[Hit], pixels, title: str = "") -> None:
+    """Write a contact sheet of hits, best first; what cannot be cut is grey."""
+    from rsir.plots.core import gallery
+
     names = [f"{rank}: {hit.score:.3f}" for rank, hit in enumerate(hits, 1)]
-    fig = gallery(pictures, names, title=title)
+    fig = gallery(pictures_of(hits, pixels), names, title=title)
     with atomic_write(path, "wb") as file:
         fig.savefig(file, format="png", bbox_inches="tight", dpi=110)

@@ -12,9 +12,9 @@ from importlib import import_module
 import typer
 
 COMMANDS = "data train search index evaluate bench rerank reproduce records claims"
-COMMANDS += " cache"
+COMMANDS += " cache app"
 
-app = typer.Typer(
+root = typer.Typer(
     name="rsir",
     help="Cross-modal remote-sensing retrieval, re-run.",
     no_args_is_help=True,
@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 
 
-@app.callback()
+@root.callback()
 def _root() -> None:
     """Find satellite images by a sentence, and sentences by an image."""
 
@@ -31,9 +31,9 @@ def _root() -> None:
 for _name in COMMANDS.split():
     _module = import_module(f"rsir.cli.{_name}")
     if hasattr(_module, "app"):  # a group of commands
-        app.add_typer(_module.app, name=_name)
+        root.add_typer(_module.app, name=_name)
     else:
-        app.command(_name)(getattr(_module, f"{_name}_command"))
+        root.command(_name)(getattr(_module, f"{_name}_command"))
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
 
     warnings.formatwarning = lambda message, *_: f"rsir: warning: {message}\n"
     try:
-        app()
+        root()
     except BrokenPipeError:
         os._exit(0)
     except (RsirError, OSError) as error:  # OSError: such as a full disk

@@ -77,6 +77,6 @@ def test_stale_is_compared_with_stale_alone_and_marked(tmp_path, stale):
     entry = entry_of(made, "amfmn-loss")
     if len(stale) == 2:
         assert re.search(r"\] † \|", entry)
-        assert "count as stale" in made and "`models/losses.py`" in made
+        assert "count as {term}`stale`" in made and "`models/losses.py`" in made
     else:
         assert "†" not in entry and "not measured yet" in entry

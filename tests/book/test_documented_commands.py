@@ -8,7 +8,7 @@ import typer.main
 from nbkit import ROOT
 
 import rsir
-from rsir.cli import app
+from rsir.cli import root
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("book/*.md")]
 BLOCK = re.compile(r"^```shell\n(.*?)^```", re.M | re.S)
@@ -25,7 +25,7 @@ def commands() -> list[list[str]]:
 
 def complaint(words: list[str]) -> str | None:
     """What is wrong with the words after `rsir`, or None."""
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(root)
     while hasattr(command, "commands"):
         name = words.pop(0) if words else ""
         if name not in command.commands:

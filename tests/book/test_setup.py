@@ -46,7 +46,7 @@ def test_first_installs_then_nothing_until_it_breaks(setup):
     assert done.returncode == 0, done.stderr
     assert "-m venv" in calls
     assert (
-        "--constraint constraints.txt --editable .[book,test,fetch,archive,cluster]"
+        "--constraint constraints.txt --editable .[book,test,fetch,archive,cluster,app]"
         in calls
     )
     done, calls = setup()

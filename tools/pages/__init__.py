@@ -126,7 +126,7 @@ def stale_sentences(found: list[tables.Runs]) -> list[str]:
             lines.append(
                 f"† {dataset_name(runs.dataset)}, {name_of(runs, dagger=False)}: "
                 f"{len(stale)} of {len(runs.runs)} runs were made before a change of "
-                f"{', '.join(changed)}. They are shown, but count as stale until they "
-                "are made again."
+                f"{', '.join(changed)}. They are shown, but count as {{term}}`stale` "
+                "until they are repeated."
             )
     return lines

@@ -8,16 +8,16 @@ import re
 from pathlib import Path
 
 ROOMS = {
-    "data": "Data sets, and a reader's own",
-    "encoders": "Encoders: pictures and sentences to vectors",
-    "models": "Models: one paper, one file",
+    "data": "Data sets, and your own data",
+    "encoders": "Encoders: from pictures and sentences to vectors",
+    "models": "Models: one file for each paper",
     "training": "Training",
-    "retrieval": "Search, two stages and re-ranking",
-    "evaluation": "Measuring",
-    "experiments": "Runs, records and printed numbers",
+    "retrieval": "Search, two-stage search and re-ranking",
+    "evaluation": "Evaluation",
+    "experiments": "Runs, records and published numbers",
     "plots": "Figures",
     "archive": "Search your own archive",
-    "utils": "What every room may use",
+    "utils": "Utilities",
 }
 MODULE = """\
 (api-{label})=

@@ -1,4 +1,4 @@
-"""The claims page: what papers say, and what became of it here."""
+"""The claims page: what papers say, and the outcome here."""
 
 import json
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ STEP = 0.5
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a claim on one data set."""
+    """The outcome of a claim on one data set."""
 
     dataset: str
     verdict: Verdict
@@ -42,7 +42,7 @@ class Outcome:
 
 
 def outcomes(found: list, claim: Claim, root: Path) -> list[Outcome]:
-    """The verdicts on a claim; [] where nothing of it is measured."""
+    """The verdicts on a claim; [] where none is measured."""
     if claim.id == tables.SHORT_LIST:
         return short_lists(root)
     if claim.kind == "range":
@@ -86,7 +86,7 @@ def summary(made: dict) -> str:
     words = [one.verdict.outcome for found in made.values() for one in found]
     counts = ", ".join(f"{x} {words.count(x)}" for x in ALL if x in words)
     with_one = sum(bool(found) for found in made.values())
-    text = f"{len(made)} claims, {with_one} of them with a verdict from records."
+    text = f"{len(made)} claims, {with_one} of them with a verdict from our records."
     return f"{text} Verdicts: {counts}." if counts else text
 
 
@@ -103,13 +103,18 @@ def power(found: list) -> str:
         return ""
     head = ["data set", "image", "image and seed", "seed", "steps"]
     return (
-        f"**What a gain of {STEP} mR takes** to be told from none in four of five "
-        "experiments, and what the pictures and seeds of this book can tell. How "
-        "much the difference of two rows varies, in points: from image to image "
-        "under every seed, from image to image under one, from seed to seed over "
-        "all images; a quadratic mean of the steps with several seeds.\n\n"
+        f"**What a gain of {STEP} mR takes**: how many test pictures and seeds does "
+        "an experiment need to show such a gain in four of five cases? The first "
+        "three columns show how much the difference of two rows varies, in points: "
+        "from image to image in the same way under every seed, from image to image "
+        "under one seed only, and from seed to seed over all images. Each is the "
+        "quadratic mean over the steps that have several seeds. The last two columns "
+        "show how many are needed, and the smallest gain that the pictures and seeds "
+        "of this book can show.\n\n"
         + wide(
-            table([*head, f"{STEP} mR takes", "can be told, mR"], lines, right=head[1:])
+            table(
+                [*head, f"{STEP} mR takes", "can be shown, mR"], lines, right=head[1:]
+            )
         )
     )
 
@@ -120,19 +125,21 @@ def paper(root: Path, records: list, mine: list[Claim], made: dict) -> str:
     parts = [f"(claims-{method.lower()})=\n## {method}"]
     if mine[0].check.startswith("rsir bench"):
         parts.append(
-            f"{method} is not built here. Its published weights can be scored under "
-            "the book's protocol ([how](bench.md)); a verdict is on such a record."
+            f"{method} is not implemented here. `rsir bench` can score its published "
+            "weights under the book's protocol ([how](bench.md)), and a verdict is "
+            "about such a record."
         )
     elif method.lower() not in methods():
         parts.append(
-            f"{method} is not in the book yet: its claims are listed with their "
-            "sources, and nothing of them is measured."
+            f"{method} is not in the book yet. Its claims are listed with their "
+            "sources, but none of them is measured."
         )
     ranges = [claim for claim in mine if claim.kind == "range"]
     if ranges:
         parts += [
-            f"### Printed numbers of {method}\n\nA verdict is on the row named "
-            f"beside it. Each line is one case of `{TEST}`, under the claim's id.",
+            f"### Printed numbers of {method}\n\nA verdict is about the row named "
+            f"under it. Each claim is one case of `{TEST}`, with the claim's "
+            "id.",
             printed_numbers(ranges, made),
         ]
     parts += [

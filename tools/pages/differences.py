@@ -46,9 +46,9 @@ def counted(entries: list[dict], effects: dict) -> str:
     done = sum(bool(found) for found in effects.values())
     exact = sum("exact" in e["effect"] for e in entries)
     return (
-        f"{len(entries)} differences. A pair of rows can measure {len(pairs)} of "
-        f"them; {done} of these are measured. For {exact} the effect follows from "
-        "the algebra."
+        f"The page lists {len(entries)} differences. A pair of runs can measure "
+        f"{len(pairs)} of them, and {done} of these are measured. For {exact}, the "
+        "effect follows from the algebra."
     )
 
 
@@ -121,8 +121,8 @@ def ties(heads: list) -> str:
         lines.append([dataset_name(one.dataset), name_of(one, dagger=False), *both])
     head = ["data set", "system", "mR, expected", "mR, released"]
     return (
-        f"**Effect:** on {dataset_name(dataset)} the rule alone moves the i2t R@1 of "
-        f"{system} from {min(values.values()):.1f} to {max(values.values()):.1f}. In "
-        "the mean of the six recalls, and with a stable sort, less is left of it:\n\n"
-        + wide(table(head, lines, right=head[2:]))
+        f"**Effect:** on {dataset_name(dataset)} the rule alone changes the i2t R@1 "
+        f"of {system} from {min(values.values()):.1f} to {max(values.values()):.1f}. "
+        "In the mean of the six recalls, and with a stable sort, the change is "
+        "smaller:\n\n" + wide(table(head, lines, right=head[2:]))
     )

@@ -23,8 +23,9 @@ def render(root: Path) -> dict[str, str]:
     head = ["system", "variant", "seed", "mR here", "mR recorded"]
     scenes = known["scenes"]
     text = (
-        f"{len(scenes['kinds'])} test scenes, {len(scenes['texts'])} different "
-        "sentences. Each system was trained once more with the config and the "
-        "seed of its record on toy scenes:\n\n"
+        f"The explorer has {len(scenes['kinds'])} test scenes and "
+        f"{len(scenes['texts'])} different sentences. We trained each system again "
+        "with the config and the seed of its {term}`record` on toy scenes. The table "
+        "shows the {term}`mR` of both runs:\n\n"
     )
     return {"explorer.md": text + table(head, lines, right=head[2:])}

@@ -1,6 +1,5 @@
 """The landing page: the systems there are, and what surprises most."""
 
-import json
 from pathlib import Path
 
 import systems
@@ -11,10 +10,10 @@ from rsir.experiments import tables
 from . import badge, dataset_name, joined, name_of, spread, table, unprinted, wide
 
 WORDS = {
-    "pessimistic": "ties against it",
-    "released": "the released code's",
-    "expected": "expected, this book's",
-    "optimistic": "ties for it",
+    "pessimistic": "pessimistic",
+    "released": "released",
+    "expected": "expected (this book)",
+    "optimistic": "optimistic",
 }
 
 
@@ -34,14 +33,6 @@ def heads(root: Path) -> list:
     return [one for one in tables.load(root / "results") if one.headline]
 
 
-def protocol(root: Path) -> dict[str, dict]:
-    """{data set: the facts of chapter 01}."""
-    return {
-        path.stem: json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted((root / "results/protocol").glob("*.json"))
-    }
-
-
 def surprise(heads: list):
     """(data set, system, {rule: i2t R@1}) of the row that the rule moves most."""
     known = []
@@ -56,10 +47,10 @@ def surprise(heads: list):
 def finding(root: Path, dataset: str, system: str, values: dict) -> str:
     """A box: the two numbers, a bar a rule, what it means."""
     low, high = min(values.values()), max(values.values())
-    more, facts = "", protocol(root).get(dataset)
-    if facts and high > (best := facts["ceilings"]["i2t"]["R@1"]):
+    more, facts = "", tables.protocol(root / "results").get(dataset)
+    if facts and high > (best := facts["ceilings"]["test"]["i2t"]["R@1"]):
         more = (
-            " The upper number is more than any model can honestly have: equal "
+            " The higher number is above what any model can really reach: equal "
             f"captions set a {{term}}`ceiling` of {best:.1f} %."
         )
     bars = "\n".join(
@@ -73,8 +64,9 @@ def finding(root: Path, dataset: str, system: str, values: dict) -> str:
 **One model, two numbers: {low:.1f} or {high:.1f}**
 
 On {dataset_name(dataset)}, one and the same model ({system}) puts a
-right sentence first for {low:.1f} % of the pictures, or for {high:.1f} %.
-Nothing differs but the order of captions that read the same.{more}
+correct sentence first for {low:.1f} % of the pictures, or for {high:.1f} %.
+The only difference is the {{term}}`tie rule`: how we order captions that are
+the same text. Each bar shows the i2t R@1 under one rule.{more}
 
 ```{{raw}} html
 <ul class="tie-bars" aria-label="i2t R@1 in percent, by tie rule">
@@ -82,9 +74,9 @@ Nothing differs but the order of captions that read the same.{more}
 </ul>
 ```
 
-No paper's table says which of these it shows. Every number of this book
-does; [the protocol chapter](../notebooks/01_data_and_protocol.ipynb)
-tells why.
+No paper says which rule its tables use. Every number in this book does;
+[the protocol chapter](../notebooks/01_data_and_protocol.ipynb) explains
+why.
 :::::"""
 
 
@@ -106,13 +98,14 @@ def standing(heads: list) -> str:
         return ""
     head = ["data", "system", "ours, mR", "reported", "verdict"]
     return (
-        "## Where the numbers stand\n\n"
+        "## Our numbers and the published ones\n\n"
         + wide(table(head, lines, right=head[2:3]))
-        + "\n\nMean recall over runs (their number in brackets), each held to what "
-        "the paper or a re-run of it printed, on encoders that are not the paper's. "
-        "A dagger marks runs made before a change of code or data. *Not at hand*: a "
-        "paper whose recalls this edition could not read. {doc}`All results "
-        "<results>`, with intervals, ablations, cost and commands; {doc}`all claims "
+        + "\n\nThe table shows the mean recall ({term}`mR`) over our runs, with "
+        "their number in brackets, and the range of the number that the paper or a "
+        "re-run of it printed. Our encoders are not the paper's. A dagger (†) marks "
+        "runs that were made before a change of code or data. *Not at hand*: we "
+        "could not read the recalls of this paper. More: {doc}`all results "
+        "<results>` with intervals, ablations, cost and commands; {doc}`all claims "
         "<claims>`; {doc}`where paper and code differ <differences>`."
     )
 

@@ -28,22 +28,21 @@ from . import (
     unprinted,
     wide,
 )
-from .landing import protocol
 
 ASIDE = (
-    " What is *selected on test* or measured on the *other gallery* shows what "
-    "such a step does to a recall, and compares with no other row."
+    " Rows *selected on test* or measured on the *other gallery* show how such a "
+    "choice changes a recall. Do not compare them with other rows."
 )
 RERANKED = (
-    "**Re-ranked**: finished lists, ordered once more. A {term}`transductive` "
-    "row was answered with all test queries at hand, so it must not be compared "
-    "with rows above. Rows named *bank* ask training queries instead, and answer "
-    "each test query alone."
+    "**Re-ranked**: the order of finished lists was changed. A "
+    "{term}`transductive` row used all test queries together, so do not compare it "
+    "with the rows above. Rows named *bank* use training queries instead, and "
+    "answer each test query alone."
 )
 OTHERS_MODELS = (
-    "**Models of others, as they are**: scored by `rsir bench`, and nothing was "
-    "trained here. What they have seen before is for their authors to say: some "
-    "have learned from these data sets. [How](bench.md)."
+    "**Published models of other authors**: scored by `rsir bench` without any "
+    "training here. Only their authors know what they were trained on; some were "
+    "trained on these data sets. [How it works](bench.md)."
 )
 #: data sets that have a tab even before they are measured
 PLANNED = ("rsicd", "ucm", "rsitmd-part", "toy")
@@ -70,7 +69,7 @@ def unmeasured(dataset: str) -> str:
     preset = "toy" if dataset == "toy" else "cpu"
     whole = tables.PARTS.get(dataset, dataset)
     return (
-        f"Not measured yet. With the files at hand (`rsir data fetch {whole}`), "
+        f"Not measured yet. If you have the files (`rsir data fetch {whole}`), "
         f"one command makes the records:\n\n```shell\nrsir reproduce amfmn "
         f"--dataset {dataset} --preset {preset} --seeds 3\n```"
     )
@@ -86,10 +85,11 @@ def data_set(root: Path, found: list) -> str:
     parts = [
         f"Test split: {len(ranks.i2t.better):,} images, {len(ranks.owner):,} captions.",
         (
-            "**Recalls**, in percent. mR: mean, standard deviation over runs with "
-            "different seeds, number of runs in brackets; beside it the 95 % "
-            "interval over test images. Random ranking is exact; the "
-            "{term}`ceiling` is what equal captions allow."
+            "**Recalls**, in percent. The column {term}`mR` shows the mean, the "
+            "standard deviation over runs with different seeds, and the number of "
+            "runs in brackets. The next column is its 95 % {term}`confidence "
+            "interval`. Random ranking is computed exactly. The {term}`ceiling` is "
+            "the best that equal captions allow."
         ),
         *recall_tables(root, [one for one in heads if one not in again], ranks),
         *against_reported(heads),
@@ -97,7 +97,7 @@ def data_set(root: Path, found: list) -> str:
     if others:
         aside = ASIDE if any(one.remarks for one in others) else ""
         parts += [
-            "**Ablations**: parts of a system switched off or exchanged." + aside,
+            "**Ablations**: parts of a system are switched off or replaced." + aside,
             *recall_tables(root, others),
         ]
     if again:
@@ -150,12 +150,12 @@ def encoders_line(found: list) -> str:
 
 def ceiling(root: Path, found: list, ranks) -> dict | None:
     """The ceilings of chapter 01, if they are of this test split."""
-    if (known := protocol(root).get(found[0].dataset)) is None:
+    if (known := tables.protocol(root / "results").get(found[0].dataset)) is None:
         return None
     test = known["splits"]["test"]
     sizes = len(ranks.i2t.better), len(ranks.owner)
     same = (test["n_images"], test["n_captions"]) == sizes
-    return known["ceilings"] if same else None
+    return known["ceilings"]["test"] if same else None
 
 
 def against_reported(heads: list) -> list[str]:
@@ -183,9 +183,9 @@ def against_reported(heads: list) -> list[str]:
         "**Reported against ours**",
         wide(table(head, lines, right=["ours, mR"])),
         (
-            'The encoders are not the paper\'s, so "reached" says that the system '
-            "as built here gets that far, not that the paper's own network was run "
-            "again."
+            'Our encoders are not the paper\'s. So "reached" means that the system '
+            "as it is built here reaches the range. It does not mean that we ran the "
+            "paper's own network again."
         ),
         "\n".join(own),
     ]
@@ -208,14 +208,11 @@ def steps(found: list) -> str:
         return ""
     head = ["statement", "outcome", "gain in mR [95 %]", "paper's gain", "seeds"]
     return (
-        "**What each part adds**, on this data set alone: the verdict on a claim is "
-        "that of all sets together, on {doc}`claims`. Both rows of a step answer the "
-        "same queries with the same seeds; the interval is of the paired difference "
-        "over test images and, from two seeds on, over seeds. "
-        '"Holds" means that it lies above 0, "does not hold" below. Where it '
-        'contains 0: "smaller than printed" if it ends below half of the printed '
-        'gain, "no effect here" if nothing is printed and it lies within half a '
-        'point, else "not decided".\n\n'
+        "**What each part adds**, on this data set alone. The verdict on a claim uses "
+        "all data sets together and is on {doc}`claims`. Each line is a "
+        "{term}`paired comparison` of two rows: both answer the same queries with the "
+        "same seeds. The interval is over test images and, if there are two seeds or "
+        "more, also over seeds. {term}`verdict` explains the outcomes.\n\n"
         + wide(table([*head, "rows"], lines, right=head[2:]), "first")
     )
 
@@ -234,9 +231,9 @@ def cost(found: list) -> list[str]:
     kinds = {words.format(**x) + (x["gpu"] or "no GPU") for x in known}
     machines = f" Measured on {'; '.join(sorted(kinds))}." if kinds else ""
     return [
-        "**Cost** of one run, a mean over runs. Features of frozen encoders are "
-        "computed once and kept on disk, so rows that share an encoder share their "
-        "time." + machines,
+        "**Cost** of one run, as a mean over runs. Features of {term}`frozen` "
+        "encoders are computed once and stored on disk. Rows with the same encoder "
+        "share these features, and so the time for them." + machines,
         wide(table(head, lines, right=head[1:])),
     ]
 
@@ -244,8 +241,8 @@ def cost(found: list) -> list[str]:
 def commands(found: list) -> str:
     lines = "\n".join(line for one in found for line in one.commands())
     return (
-        "**Commands**, one for each row above, in the same order; `RSIR_DATA` names "
-        f"the folder with the data.\n\n```shell\n{lines}\n```"
+        "**Commands**, one for each row above, in the same order. `RSIR_DATA` is the "
+        f"folder with the data.\n\n```shell\n{lines}\n```"
     )
 
 
@@ -282,7 +279,8 @@ def attempts(root: Path, dataset: str) -> str:
     head = ["system", "row", "changed", "seed", "val mR", "best epoch", "min", "commit"]
     body = wide(table(head, lines, right=head[3:7]), "first")
     return (
-        "```{dropdown} Tried on validation\n\nBefore a config was fixed. The test "
-        "split has no part in it; `rsir train ... --tried results/tried.csv` adds a "
-        f"line. Options are named as they were then.\n\n{body}\n\n```"
+        "```{dropdown} Tried on validation\n\nBefore we fixed a config, we tried "
+        "these settings on validation, without the test split. `rsir train ... "
+        "--tried results/tried.csv` adds a line. The options have the names that "
+        f"they had at that time.\n\n{body}\n\n```"
     )

@@ -34,8 +34,8 @@ def render(root: Path) -> dict[str, str]:
     head = ["chapter", "seconds", "peak memory, MB", "preset"]
     parts = [
         table(head, lines, right=head[1:3]),
-        "Versions behind these outputs:",
+        "The outputs were made with these versions:",
         table(["Python", *names], sorted(map(list, versions))),
-        "Times are from one machine with two cores and are not promises.",
+        "The times are from one machine with two cores. Yours may differ.",
     ]
     return {"status.md": "\n\n".join(parts)}

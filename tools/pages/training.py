@@ -25,12 +25,13 @@ def render(root: Path) -> dict[str, str]:
         hours = total / (PEAK * SHARE) / 3600
         cells = system_name(one["method"]), f"{one['gflop']:.0f}", one["epochs"]
         rows.append([*cells, f"{total / 1e15:.0f}", f"{hours:.1f}"])
-    head = ["system", "GFLOP a picture", "epochs", "PFLOP", "hours"]
+    head = ["system", "GFLOP per picture", "epochs", "PFLOP", "hours"]
     cost = table(head, rows, right=head[1:])
     cost += (
-        f"\n\nCounted, not measured: forward and backward for the {n:,} training "
-        f"pictures of RSICD, then divided by {SHARE:.0%} of the {PEAK / 1e12:.1f} "
-        "TFLOP/s that a T4 has in float32. Validation comes on top."
+        "\n\nThese times are computed, not measured. We count the operations of the "
+        f"forward and backward pass for the {n:,} training pictures of RSICD, and "
+        f"divide by {SHARE:.0%} of the {PEAK / 1e12:.1f} TFLOP/s that a T4 has in "
+        "float32. Validation needs additional time."
     )
     speeds = facts["speeds"]
     frozen = {(x["size"], x["precision"]): x["images_per_s"] for x in speeds[::-1]
@@ -41,11 +42,13 @@ def render(root: Path) -> dict[str, str]:
         precision = {"no": "float32"}.get(x["precision"], x["precision"])
         cells = LEARNS[x["learns"]], x["size"], precision
         rows.append([*cells, f"{x['images_per_s']:.1f}", f"{times:.1f}"])
-    head = ["learns", "pixels", "precision", "pictures a second", "times frozen"]
+    head = ["trained", "pixels", "precision", "pictures per second", "times frozen"]
     hardware = facts["hardware"]
     measured = table(head, rows, right=[head[1], *head[3:]])
     measured += (
-        f"\n\nOne step of AMFMN with EfficientNet-Lite0, {facts['batch']} pictures, "
-        f"on {hardware['cpu']}, {hardware['cores']} cores."
+        f"\n\nMeasured on one step of AMFMN with EfficientNet-Lite0 and "
+        f"{facts['batch']} pictures, on {hardware['cpu']}, {hardware['cores']} cores. "
+        "The last column is how many times slower a step is than with a frozen "
+        "encoder."
     )
     return {"cost.md": cost, "speeds.md": measured}
