@@ -31,8 +31,8 @@ rsir_env = RSIR_DATASET=$(DATASET) RSIR_PRESET=$(PRESET) \
   $(if $(DATA),RSIR_DATA="$(abspath $(DATA))")
 PRESET ?= $(if $(filter toy,$(DATASET)),toy,cpu)
 
-.PHONY: help setup book archive explorer lint prose test pages notebooks lab bench \
-  reproduce clean distclean
+.PHONY: help setup book stored archive slides student explorer lint prose \
+  test engines pages notebooks lab bench reproduce clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -40,18 +40,31 @@ help: ## this list
 	@echo "  make test DATASET=ucm DATA=folder   notebooks on real data"
 	@echo "  VENV=folder PYTHON=python3.12       another environment"
 
-setup: ## create .venv and install, if pyproject or constraints changed
-	@INSTALL=$(INSTALL) $(SHELL) tools/setup.sh "$(PYTHON)" "$(VENV)"
+install = INSTALL=$(INSTALL) $(SHELL) tools/setup.sh "$(PYTHON)" "$(VENV)"
 
-book: setup ## build the HTML book to _build/html
-	@$(offline) RSIR_DATASET=toy RSIR_PRESET=toy \
-	  $(PY) tools/notebooks.py execute --missing
-	@$(offline) $(PY) tools/explorer.py --missing
+setup: ## create .venv and install, if pyproject or constraints changed
+	@$(install) all
+
+# With all outputs stored, the light set of packages does; else the rest comes.
+book: ## build the HTML book to _build/html
+	@$(install) book
+	@$(PY) tools/book.py stored || $(MAKE) --no-print-directory stored
 	@$(PY) tools/book.py pages
 	@$(offline) $(PY) tools/book.py build
 
+stored: setup
+	@$(offline) RSIR_DATASET=toy RSIR_PRESET=toy \
+	  $(PY) tools/notebooks.py execute --missing
+	@$(offline) $(PY) tools/explorer.py --missing
+
 archive: book ## the built book as one zip, to read anywhere
 	@$(PY) tools/book.py archive
+
+slides: setup ## build the lecture slides to _build/slides
+	@$(PY) tools/slides.py
+
+student: setup ## chapters without solutions to _build/student
+	@$(PY) tools/notebooks.py student
 
 explorer: setup ## train again for the explorer page, all systems
 	@$(offline) $(PY) tools/explorer.py
@@ -66,10 +79,14 @@ prose: setup ## advice on words and sentences; never fails
 test: setup ## unit tests, then every notebook on toy scenes
 ifeq ($(DATASET),toy)
 	@$(one_each) $(offline) $(if $(DATA),RSIR_DATA="$(abspath $(DATA))") \
-	  $(PY) -m pytest tests -m "not pages" -n $(JOBS) $(PYTEST)
+	  $(PY) -m pytest tests -m "not pages and not engine" -n $(JOBS) $(PYTEST)
 endif
 	@$(one_each) $(offline) $(rsir_env) \
 	  $(PY) tools/notebooks.py verify -n $(JOBS) $(NOTEBOOKS)
+
+engines: setup ## tests with servers of Milvus and Dask, on the loopback
+	@$(one_each) $(offline) \
+	  $(SHELL) tools/engines.sh "$(PYTHON)" "$(VENV)" $(PYTEST)
 
 pages: setup ## walk the built book in headless Chromium
 	@$(PY) -m pytest tests -m pages $(PYTEST)

@@ -1,14 +1,17 @@
 """Build the book.
 
+    python tools/book.py stored              is every output stored?
     python tools/book.py pages               book/_generated/ from results/
     python tools/book.py build [--out DIR]   HTML to DIR/_build/html
     python tools/book.py archive [--out ZIP] the built book as one zip
 
-`pages`: each module of `tools/pages/` gives some fragments; one that did not
-change is not written again. `build` starts from nothing, since Sphinx repeats
-a warning only for pages that it reads again, and every warning is an error.
-`archive`: every file gets the same date, so that one book gives one archive,
-byte for byte; unpack it and open `index.html`, no page asks the network.
+`stored` names chapters that were not executed and systems that the explorer
+lacks; to make them takes PyTorch, all else here does not. `pages`: each module
+of `tools/pages/` gives some fragments; one that did not change is not written
+again. `build` starts from nothing, since Sphinx repeats a warning only for
+pages that it reads again, and every warning is an error. `archive`: every file
+gets the same date, so that one book gives one archive, byte for byte; unpack it
+and open `index.html`, no page asks the network.
 """
 
 import argparse
@@ -22,14 +25,25 @@ import time
 import zipfile
 from pathlib import Path
 
+import explorer
 import pages
-from nbkit import ROOT
+from nbkit import ROOT, chapters, execute
 
 DATE = (2020, 1, 1, 0, 0, 0)
 #: what a reader of the archive has no use for
 LEFT_OUT = (".buildinfo", "objects.inv")
 #: chatter of a child process that is no warning of the build
 QUIET = ("[IPKernelApp]", "Kernel is running over TCP")
+
+
+def not_stored() -> list[str]:
+    """What must run before the book can be built."""
+    known = explorer.load()
+    lacks = [f"{name} in the explorer" for name in explorer.missing(known)]
+    if not (explorer.OUT / explorer.SHEET).exists():
+        lacks.append(f"the explorer's {explorer.SHEET}")
+    done = {p.name: execute.is_executed(execute.read(p)) for p in chapters()}
+    return [name for name, stored in done.items() if not stored] + lacks
 
 
 def fragments(root: Path) -> dict[str, str]:
@@ -64,7 +78,8 @@ def write_pages(root: Path, out: Path) -> int:
 def build(out: Path) -> int:
     """Run Jupyter Book 1.x over the checkout; 0 when it is clean."""
     start = time.perf_counter()
-    shutil.rmtree(out / "_build", ignore_errors=True)
+    for name in ("html", ".doctrees", "jupyter_execute"):  # slides may stay
+        shutil.rmtree(out / "_build" / name, ignore_errors=True)
     run = "from jupyter_book.cli.main import main; main()"
     options = ["--all", "-n", "-W", "--keep-going", "--path-output", str(out)]
     done = subprocess.run(
@@ -118,11 +133,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=("pages", "build", "archive"))
+    parser.add_argument("command", choices=("stored", "pages", "build", "archive"))
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     if args.command == "build":
         return build((args.out or ROOT).resolve())
+    if args.command == "stored":
+        if lacks := not_stored():
+            print(f"Not stored yet: {', '.join(lacks)}.")
+        return bool(lacks)
     if args.command == "pages":
         count = write_pages(ROOT, ROOT / "book/_generated")
         print(f"Generated {count} parts of the book.")

@@ -4,12 +4,14 @@
     python tools/notebooks.py verify  [-n JOBS] [NOTEBOOK ...]
     python tools/notebooks.py check   [NOTEBOOK ...]
     python tools/notebooks.py sync    [NOTEBOOK ...]
+    python tools/notebooks.py student [--out FOLDER] [NOTEBOOK ...]
     python tools/notebooks.py address URL [BRANCH]
 
 `execute` runs notebooks in place on toy scenes and strips volatile
 metadata; `verify` runs them under nbval; `check` applies the guards;
-`sync` rewrites the cells that all notebooks share; `address` moves the
-book to another repository.
+`sync` rewrites the cells that all notebooks share; `student` writes
+versions without outputs and solutions; `address` moves the book to another
+repository.
 """
 
 import argparse
@@ -18,7 +20,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from nbkit import ROOT, chapters, execute, guard, template
+from nbkit import ROOT, chapters, execute, guard, student, template
 
 CELL_TIMEOUT = 1800  # seconds; a hang, not a slow machine
 
@@ -62,6 +64,14 @@ def cmd_sync(args) -> int:
     return 0
 
 
+def cmd_student(args) -> int:
+    args.out.mkdir(parents=True, exist_ok=True)
+    for path in args.notebooks:
+        execute.write(args.out / path.name, student.version(execute.read(path)))
+    print(f"{args.out}: {len(args.notebooks)} notebooks without solutions")
+    return 0
+
+
 def cmd_address(args) -> int:
     for path in template.set_address(args.url, args.branch):
         print(f"changed {path.relative_to(ROOT)}")
@@ -73,13 +83,15 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("execute", "verify", "check", "sync"):
+    for name in ("execute", "verify", "check", "sync", "student"):
         sub = commands.add_parser(name)
         sub.add_argument("notebooks", nargs="*", type=Path)
         if name == "execute":
             sub.add_argument("--missing", action="store_true")
         if name == "verify":
             sub.add_argument("-n", dest="jobs", default="1")
+        if name == "student":
+            sub.add_argument("--out", type=Path, default=ROOT / "_build/student")
     sub = commands.add_parser("address")
     sub.add_argument("url")
     sub.add_argument("branch", nargs="?", default="main")

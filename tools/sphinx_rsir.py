@@ -10,11 +10,19 @@ into a list. The name of a chapter becomes a link to it; a bar, as in
 |a - b|, stays a bar.
 
 *Citations* read "Yuan 2021", in the text as in the list.
+
+*Stand-ins.* The API page is made from docstrings and signatures. What the
+modules import besides is not needed for that, and not installed where the
+pages alone are built: `STANDINS` take its place. (Sphinx's own mock shows a
+subclass of `nn.Module` with the mock's signature, and fails at `Tensor | None`.)
 """
 
 import re
+import sys
 from collections import Counter
+from importlib.machinery import ModuleSpec
 from itertools import groupby
+from types import FunctionType, ModuleType
 
 import pybtex.plugin
 from nbkit import ROOT
@@ -28,6 +36,62 @@ SECTION = re.compile(
     r"^(Args|Returns|Raises|Yields|Warns|Attributes|Note|Notes|Example|"
     r"Examples|See Also|Warning|Warnings|Keyword Args|References|Todo):$"
 )
+
+
+STANDINS = set(
+    "accelerate pyarrow pyproj rasterio safetensors shapely torch torchvision".split()
+)
+
+
+class StandIn(ModuleType):
+    """A module, and whatever may be asked of one while others are imported."""
+
+    __path__: list[str] = []
+    __version__ = "0"  # too old for a package that can do without
+
+    def __getattr__(self, name: str):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name.endswith("Warning"):
+            return type(name, (Warning,), {})
+        return StandIn(f"{self.__name__}.{name}")
+
+    def __repr__(self) -> str:
+        return self.__name__
+
+    def __call__(self, *args, **_options):
+        """As a decorator it hands the function on."""
+        return args[0] if args and isinstance(args[0], FunctionType) else self
+
+    def __mro_entries__(self, _bases):
+        """As a base class it is none: signatures stay a class's own."""
+        return ()
+
+    def __iter__(self):
+        return iter(())
+
+    def __or__(self, _other):  # Tensor | None
+        return self
+
+    __ror__ = __or__
+
+    def __instancecheck__(self, _other):
+        return False
+
+    __subclasscheck__ = __instancecheck__
+
+
+class StandIns:
+    """Finds and makes the stand-ins, as an entry of `sys.meta_path`."""
+
+    def find_spec(self, name, _path=None, _target=None):
+        return ModuleSpec(name, self) if name.split(".")[0] in STANDINS else None
+
+    def create_module(self, spec):
+        return StandIn(spec.name)
+
+    def exec_module(self, module):
+        pass
 
 
 def depth(line: str) -> int:
@@ -135,6 +199,7 @@ class Style(UnsrtStyle):
 
 
 def setup(app):
+    sys.meta_path.insert(0, StandIns())
     pybtex.plugin.register_plugin("pybtex.style.formatting", "rsir", Style)
     app.connect("config-inited", _without_thebe, priority=1)
     app.connect("autodoc-process-docstring", _docstring, priority=1)

@@ -35,6 +35,7 @@ from rsir.archive.store import (
     NO_DATA,
     SHARD,
     Store,
+    as_vectors,
     columns_of,
     facts_of,
     read,
@@ -82,16 +83,6 @@ class Batch(NamedTuple):
     embedding: np.ndarray  # float16 [n, dim], of length one
     code: np.ndarray  # packed uint8 [n, bytes]
     left_out: list[tuple[int, str]]  # which have none, and why
-
-
-def as_vectors(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What an archive keeps of `one_vector`: unit float32 rows, packed signs."""
-    if rows.dtype == np.uint8:
-        bits = np.unpackbits(rows, axis=1)
-        return (2.0 * bits - 1).astype(np.float32) / np.sqrt(bits.shape[1]), rows
-    length = np.linalg.norm(rows.astype(float), axis=1, keepdims=True)
-    unit = (rows / np.where(length > 0, length, 1)).astype(np.float32)
-    return unit, np.packbits(rows > 0, axis=1)
 
 
 def pictures(

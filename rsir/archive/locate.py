@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from rasterio import Affine
 
-from rsir.archive.build import BATCH, as_vectors, pictures
+from rsir.archive.build import BATCH, pictures
 from rsir.archive.scenes import (
     check_scene,
     measured,
@@ -23,6 +23,7 @@ from rsir.archive.scenes import (
     scene_tiles,
     write_geotiff,
 )
+from rsir.archive.store import as_vectors
 from rsir.data.images import PixelOptions
 from rsir.models.base import TwoTower
 from rsir.retrieval.index import encode_sentence, one_vector, picture_rows

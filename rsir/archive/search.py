@@ -2,10 +2,12 @@
 
 Search is exact: one shard after the other, by FAISS, with filters before the
 search and not after it. Scores are cosines of float16 vectors; ties are broken
-by id, so that the order of shards decides nothing.
+by id, so that the order of shards decides nothing. A copy of the archive on a
+Milvus server gives the same (`rsir.archive.milvus`).
 """
 
 import json
+import os
 import warnings
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
@@ -17,9 +19,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from rsir.archive.build import as_vectors
+from rsir.archive.milvus import Collection, is_url
 from rsir.archive.scenes import Tile, picture_of
-from rsir.archive.store import BOX, Store, facts_of, read, tiles_of
+from rsir.archive.store import (
+    BOX,
+    Only,
+    Store,
+    as_vectors,
+    read,
+    tiles_of,
+    vectors_of,
+)
 from rsir.data.images import PixelOptions, open_image
 from rsir.models.base import TwoTower
 from rsir.retrieval.index import (
@@ -88,19 +98,22 @@ def parse_day(text: str, name: str, last: bool = False) -> datetime:
         raise RsirError(f"--{name} {text}: give a date such as 2024-05-31") from None
 
 
-def _filter(table: pa.Table, box, since, until) -> np.ndarray | None:
+def _filter(table: pa.Table, only: Only) -> np.ndarray | None:
     """Which rows of a shard count, bool `[n]`; None: all."""
     tests = []
-    if box:
-        west, south, east, north = box
+    if only.box:
+        west, south, east, north = only.box
         side = {name: pc.struct_field(table["bbox"], name) for name in BOX}
         tests += [pc.less_equal(side["xmin"], east), pc.less_equal(side["ymin"], north)]
         tests += [pc.greater_equal(side["xmax"], west)]
         tests += [pc.greater_equal(side["ymax"], south)]
-    if since:
-        tests.append(pc.greater_equal(table["datetime"], pa.scalar(since)))
-    if until:
-        tests.append(pc.less_equal(table["datetime"], pa.scalar(until)))
+    if only.since:
+        tests.append(pc.greater_equal(table["datetime"], pa.scalar(only.since)))
+    if only.until:
+        tests.append(pc.less_equal(table["datetime"], pa.scalar(only.until)))
+    if only.source:
+        below = pc.starts_with(table["source"], only.source.rstrip("/") + "/")
+        tests.append(pc.or_(pc.equal(table["source"], only.source), below))
     if not tests:
         return None
     # what has no place or no date is in no box and in no time
@@ -108,23 +121,17 @@ def _filter(table: pa.Table, box, since, until) -> np.ndarray | None:
     return np.logical_and.reduce(tests)
 
 
-def checked(model: TwoTower, store: Store) -> dict:
-    """Facts of an archive; RsirError if it is none, or not of this model."""
-    if not store.shards():
-        raise RsirError(
-            f"{store.path}: no archive here, or none whose build came to its end; give "
-            "its rsir index build (again)"
-        )
-    if store.parts():
-        warnings.warn(
-            f"{store.path}: a build has not come to its end; its tiles are not searched"
-        )
-    facts = facts_of(store.shards()[0])
+def checked(model: TwoTower, place: Store | Collection) -> dict:
+    """Facts of an archive, or of its copy on a server; RsirError if there is none, or
+    it is not of this model."""
+    here = isinstance(place, Store)
+    facts = place.whole() if here else place.facts()
     if (mark := fingerprint(model)) != facts["model"]:
         raise RsirError(
-            f"{store.path}: an archive of another model ({facts['method']} "
-            f"{facts['model']}, not {type(model).__name__} {mark}); name its --run, or "
-            "build it again from these tiles (rsir index build ARCHIVE --out OTHER)"
+            f"{place.path if here else place.url}: an archive of another model "
+            f"({facts['method']} {facts['model']}, not {type(model).__name__} {mark}); "
+            "name its --run, or build it again from these tiles (rsir index build "
+            "ARCHIVE --out OTHER)"
         )
     return facts
 
@@ -140,23 +147,26 @@ def search(
     box: Sequence[float] | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    source: str | Path | None = None,
     fine: int = 0,
 ) -> list[Hit]:
     """The k tiles of an archive that fit a query best, ties by id.
 
     Args:
         model: the one that built the archive, in evaluation mode.
+        archive: its folder, or `milvus://host:19530/name`.
         sentence, like: the query, or a picture in its place.
         box: west, south, east, north in degrees; tiles that touch it count.
         since, until: tiles taken in this time count, both ends included.
+        source: tiles of this file, or of the files below this folder, count.
         fine: so many tiles are read again by the multi-modal part of the model.
 
     Raises:
         RsirError: no archive, one of another model, a damaged shard, a filter
             that leaves nothing, or a model that reads no pairs.
     """
-    store = Store(archive)
-    facts = checked(model, store)
+    place = Collection(archive) if is_url(archive) else Store(archive)
+    facts = checked(model, place)
     if fine:
         check_reads_pairs(model, like)
     pixels = PixelOptions.from_dict(facts["pixels"])
@@ -165,7 +175,9 @@ def search(
     else:
         encoded = encode_sentence(model, sentence)
     query = as_vectors(one_vector(encoded, model))[0][0]
-    hits = _best(store, query, max(fine, k), box, since, until)
+    only = Only(box, since, until, source and os.path.abspath(source))
+    best = _best_there if is_url(archive) else _best
+    hits = best(place, query, max(fine, k), only)
     if fine:
         sources = [hit.tile for hit in hits]
         scores = read_again(model, encoded, sources, lambda tile: cut(tile, pixels))
@@ -174,41 +186,60 @@ def search(
     return hits[:k]
 
 
-def _best(store: Store, query: np.ndarray, k: int, box, since, until) -> list[Hit]:
+def _cosines(rows: np.ndarray, query: np.ndarray) -> np.ndarray:
+    """Scores `[n]` of float16 values `[n, dim]`, to the bit the same wherever they lie.
+
+    One by one and in float64, so that equal rows tie.
+    """
+    rows = rows.astype(float)
+    return (rows * query).sum(axis=1) / np.linalg.norm(rows, axis=1).clip(1e-9)
+
+
+def _best(store: Store, query: np.ndarray, k: int, only: Only) -> list[Hit]:
     """The k best of all shards by cosine, ties by id."""
     best, n, undated, unplaced = pa.table({}), 0, 0, 0
     for path in store.shards():
         table = read(path, [*TOLD, "bbox", "embedding"])
         undated += table["datetime"].null_count
         unplaced += table["bbox"].null_count
-        among = _filter(table, box, since, until)
+        among = _filter(table, only)
         some = len(table) if among is None else int(among.sum())
         n += some
         if not some:
             continue
-        values = table["embedding"].combine_chunks().flatten()
-        rows = values.to_numpy(zero_copy_only=False).reshape(len(table), -1)
-        rows = rows.astype(np.float32)
+        rows = vectors_of(table)
         numbers = Index.build("flat", rows).with_ties(query, k, among)
-        # one by one and in float64: equal rows get equal scores wherever they lie
-        found = rows[numbers].astype(float)
-        scores = (found * query).sum(axis=1) / np.linalg.norm(found, axis=1).clip(1e-9)
         part = table.select(TOLD).take(numbers)
-        part = part.append_column("score", pa.array(scores))
+        part = part.append_column("score", pa.array(_cosines(rows[numbers], query)))
         best = pa.concat_tables([best, part]) if len(best) else part
         best = best.sort_by([("score", "descending"), ("id", "ascending")])[:k]
     if not n:
-        raise RsirError(
-            f"{store.path}: no tile is in this box and time; the archive holds "
-            f"{extent(store)}"
-        )
-    for kind, count, asked in (
-        ("date", undated, since or until),
-        ("coordinates", unplaced, box),
-    ):
-        if count and asked:
-            warnings.warn(f"{count:,} tiles have no {kind} and do not count")
+        where = f"{_none(store.path, only)}; the archive holds {extent(store)}"
+        raise RsirError(where)
+    _tell_left_out(only, undated, unplaced)
     return [Hit(*both) for both in zip(tiles_of(best), best["score"].to_pylist())]
+
+
+def _best_there(place: Collection, query: np.ndarray, k: int, only: Only) -> list[Hit]:
+    """The k best of a collection by cosine, ties by id."""
+    tiles, rows = place.closest(query, k, only)
+    if not tiles:
+        raise RsirError(_none(place.url, only))
+    _tell_left_out(only, *place.without(only))
+    hits = [Hit(*both) for both in zip(tiles, _cosines(rows, query).tolist())]
+    return sorted(hits, key=lambda hit: (-hit.score, hit.tile.id))[:k]
+
+
+def _none(where: str | Path, only: Only) -> str:
+    of = f"of {only.source} " if only.source else ""
+    return f"{where}: no tile {of}is in this box and time"
+
+
+def _tell_left_out(only: Only, undated: int, unplaced: int) -> None:
+    if undated and (only.since or only.until):
+        warnings.warn(f"{undated:,} tiles have no date and do not count")
+    if unplaced and only.box:
+        warnings.warn(f"{unplaced:,} tiles have no coordinates and do not count")
 
 
 def extent(store: Store) -> str:
@@ -241,7 +272,8 @@ def cut(tile: Tile, pixels: PixelOptions | None):
 
 def pixels_of(archive: str | Path) -> PixelOptions | None:
     """How the pictures of an archive are read."""
-    return PixelOptions.from_dict(Store(archive).facts()["pixels"])
+    place = Collection(archive) if is_url(archive) else Store(archive)
+    return PixelOptions.from_dict(place.facts()["pixels"])
 
 
 def write_geojson(path: Path, hits: Sequence[Hit]) -> int:

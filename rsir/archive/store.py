@@ -8,10 +8,13 @@ below the folder; at its end they become shards of up to 100,000 tiles each.
 
 import csv
 import json
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +32,15 @@ NO_DATA = "no data"
 LEFT_OUT = "_left_out.csv"
 COLUMNS = "id", "source", "window", "cause"
 BOX = ("xmin", "ymin", "xmax", "ymax")
+
+
+class Only(NamedTuple):
+    """Which tiles count; None: it does not matter."""
+
+    box: Sequence[float] | None = None  # west, south, east, north in degrees
+    since: datetime | None = None  # both ends included
+    until: datetime | None = None
+    source: str | None = None  # absolute path of a file, or of a folder of files
 
 
 def to_table(
@@ -78,6 +90,23 @@ def tiles_of(table: pa.Table) -> Iterator[Tile]:
             ring and tuple(map(tuple, ring)),
             when,
         )
+
+
+def as_vectors(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What an archive keeps of vectors or packed codes: unit float32, packed signs."""
+    if rows.dtype == np.uint8:
+        bits = np.unpackbits(rows, axis=1)
+        return (2.0 * bits - 1).astype(np.float32) / np.sqrt(bits.shape[1]), rows
+    length = np.linalg.norm(rows.astype(float), axis=1, keepdims=True)
+    unit = (rows / np.where(length > 0, length, 1)).astype(np.float32)
+    return unit, np.packbits(rows > 0, axis=1)
+
+
+def vectors_of(table: pa.Table) -> np.ndarray:
+    """Its embeddings, float32 `[n, dim]` of float16 values."""
+    values = table["embedding"].combine_chunks().flatten()
+    rows = values.to_numpy(zero_copy_only=False).reshape(len(table), -1)
+    return rows.astype(np.float32)
 
 
 def _metadata(table: pa.Table, facts: Mapping) -> dict[str, str]:
@@ -146,6 +175,19 @@ class Store:
         for path in self.files():
             return facts_of(path)
         return None
+
+    def whole(self) -> dict:
+        """Facts of an archive whose build came to its end; warns of one under way."""
+        if not self.shards():
+            raise RsirError(
+                f"{self.path}: no archive here, or none whose build came to its end; "
+                "give its rsir index build (again)"
+            )
+        if self.parts():
+            warnings.warn(
+                f"{self.path}: a build has not come to its end; its tiles do not count"
+            )
+        return facts_of(self.shards()[0])
 
     def write(self, table: pa.Table, facts: Mapping, part: bool = False) -> Path:
         """Write rows as a shard, or as a part; whole or not at all."""
@@ -255,6 +297,12 @@ def facts_of(path: Path) -> dict:
     """What this archive says of a file."""
     with _damage(path):
         return json.loads(pq.read_metadata(path).metadata[b"rsir"])
+
+
+def rows_in(path: Path) -> int:
+    """How many tiles a file has."""
+    with _damage(path):
+        return pq.read_metadata(path).num_rows
 
 
 def columns_of(path: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""`rsir index build | search | locate`: search pictures of your own by a sentence."""
+"""`rsir index build | search | load | locate`: search pictures of your own."""
 
 import sys
 from pathlib import Path
@@ -19,7 +19,11 @@ Sources = Annotated[
     ),
 ]
 Place = Annotated[
-    Path, typer.Argument(help="A folder of pictures, or an archive.", metavar="PLACE")
+    str,
+    typer.Argument(
+        help="A folder of pictures, an archive, or milvus://host:19530/name.",
+        metavar="PLACE",
+    ),
 ]
 Home = Annotated[
     Path | None, option("Where the index lies; default FOLDER/.rsir-index.", "--index")
@@ -136,6 +140,9 @@ def search_command(
     box: Annotated[str | None, option("W,S,E,N in degrees (archives).")] = None,
     since: Annotated[str | None, option("First day, 2024-05-01 (archives).")] = None,
     until: Annotated[str | None, option("Last day (archives).")] = None,
+    source: Annotated[
+        Path | None, option("Tiles of this file, or below this folder (archives).")
+    ] = None,
     geojson: Annotated[
         Path | None, option("Write the hits there, as GeoJSON (archives).")
     ] = None,
@@ -153,10 +160,10 @@ def search_command(
         from rsir.retrieval.index import HOME, search_folder
 
         model, more = model_of(run, dataset, root), {"like": like, "home": home}
-        hits = search_folder(model, place, sentence, k, fine=fine, **more)
+        hits = search_folder(model, folder, sentence, k, fine=fine, **more)
         if not hits:
             raise RsirError(
-                f"{home or place / HOME}: nothing found in the tables of "
+                f"{home or folder / HOME}: nothing found in the tables of "
                 "this index; build it again with --kind binary-flat"
             )
         return [(hit.score, hit.path) for hit in hits]
@@ -169,6 +176,7 @@ def search_command(
             "box": box and room.parse_box(box),
             "since": since and room.parse_day(since, "since"),
             "until": until and room.parse_day(until, "until", last=True),
+            "source": source,
         }
         model = model_of(run, dataset, root)
         more = {"like": like, "fine": fine} | filters
@@ -182,13 +190,36 @@ def search_command(
         return [(hit.score, hit.tile.source, hit.to_dict()) for hit in hits]
 
     # what an archive is made of; asked here, since a folder's index needs no extra
-    if not any(place.glob("*.parquet")) and not (place / ".parts").is_dir():
+    folder, there = Path(place), place.startswith("milvus://")
+    made = any(folder.glob("*.parquet")) or (folder / ".parts").is_dir()
+    if not there and not made:
         what = f"archives, and {place} is none (rsir index build SOURCE --out ARCHIVE)"
-        only_with(what, box=box, since=since, until=until)
+        only_with(what, box=box, since=since, until=until, source=source)
         only_with(what, geojson=geojson, sheet=sheet)
         options.find_and_print(sentence, like, as_json, in_folder)
     else:
         options.find_and_print(sentence, like, as_json, in_archive)
+
+
+@app.command("load")
+def load_command(
+    archive: Annotated[Path, typer.Argument(help="A folder of rsir index build.")],
+    url: Annotated[
+        str, typer.Argument(help="milvus://host:19530/name.", metavar="URL")
+    ],
+) -> None:
+    """Copy an archive to a Milvus server, to be searched there.
+
+    A killed load goes on when the same command is given again. Rows that the
+    archive has no more are removed from the copy.
+    """
+    from rsir.archive.milvus import load
+
+    done = load(archive, url)
+    rate = f", {done.new / max(done.seconds, 1e-9):,.0f} a second" * bool(done.new)
+    print(f"{url}: {done.tiles:,} tiles, {done.new:,} of them new{rate}")
+    if done.gone:
+        print(f"removed: {done.gone:,} tiles that {archive} has no more")
 
 
 @app.command("locate")

@@ -35,6 +35,7 @@ from rsir.experiments.claims import (
     check_reported,
     check_short_list,
     load_claims,
+    load_reported,
     reported_range,
 )
 from rsir.experiments.records import Record, declared, load_records, results_dir
@@ -62,6 +63,8 @@ PARTS: dict[str, str] = _STEPS["parts"]
 CAMPAIGN: dict[str, int] = _STEPS["campaign"]
 #: variants that are held to a printed number, by the system it is of
 RANGES = {name: [*map(_key_of, keys)] for name, keys in _STEPS["ranges"].items()}
+#: {kind of system: pattern of its names}; the first that fits counts
+KINDS: dict[str, str] = _STEPS["kinds"]
 #: (with the thing, without it, a claim's id or a text of our own)
 STEPS = [(_key_of(a), _key_of(b), claim) for a, b, claim in _STEPS["steps"]]
 #: {mechanism: (data set, with it, without it)}, see `toyscenes.worlds`
@@ -416,6 +419,38 @@ def reported_table(found: Iterable[Runs]) -> list[dict]:
         for one in found
         if one.key in HEADLINES
     ]
+
+
+def protocol(folder: str | Path | None = None) -> dict[str, dict]:
+    """{data set: the facts of chapter 01}, by `benchmarks/protocol_facts.py`.
+
+    folder: as for `load`.
+    """
+    folder = Path(folder) if folder else results_dir()
+    paths = sorted((folder / "protocol").glob("*.json"))
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+
+
+def standing(found: Iterable[Runs]) -> dict[str, dict[str, list[float]]]:
+    """{data set: {one of `KINDS`: mR of each system}}, printed and ours.
+
+    Every row of recalls.csv but ablations; of ours the headlines and baselines,
+    if nothing was ordered anew. A part of a data set takes no part.
+    """
+    printed = load_reported().query("kind != 'ablation'")
+    rows = [*zip(printed.dataset, printed.system, printed.mr)]
+    names = {name.lower(): name for name in printed.dataset}
+    for one in found:
+        if one.headline and not one.reranked and one.dataset in names:
+            rows.append((names[one.dataset], f"ours {one.method}", _mean(one.values())))
+    made = {name: {kind: [] for kind in KINDS} for name in names.values()}
+    for dataset, system, value in rows:
+        kind = next(k for k, pattern in KINDS.items() if re.search(pattern, system))
+        made[dataset][kind].append(value)
+    return {
+        dataset: {kind: values for kind, values in kinds.items() if values}
+        for dataset, kinds in made.items()
+    }
 
 
 def steps_table(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 
-from rsir.plots.core import BLUE, INK, ORANGE, WIDTH, annotate, look_of, with_interval
+from rsir.plots.core import COLOURS, INK, WIDTH, annotate, look_of, with_interval
 
 PICTURE, SENTENCE = "#cfe3f3", "#fbe3c0"
 GAP = 0.006  # between neighbours, as a share of the picture
@@ -120,16 +120,37 @@ def cost_plane(panels: Mapping[str, Mapping[str, tuple[float, float]]], *, xlabe
     return fig
 
 
-def ladder(values: Mapping[str, float], ours: Mapping[str, float], *, xlabel: str):
-    """Systems `{name: value}`, the best on top; ours are orange diamonds."""
-    every = [(v, n, own) for own in (0, 1) for n, v in (values, ours)[own].items()]
-    every.sort()
-    fig, ax = plt.subplots(figsize=(WIDTH, 0.6 + 0.2 * len(every)))
-    ax.set_yticks(range(len(every)), [name for _, name, _ in every], size=8)
-    for at, (value, _, own) in enumerate(every):
-        ax.plot(value, at, "oD"[own], color=(BLUE, ORANGE)[own])
-        ax.get_yticklabels()[at].set_fontweight(("normal", "bold")[own])
-    ax.set(xlabel=xlabel, ylim=(-1, len(every)), xlim=(0, None))
+def range_panels(
+    panels: Mapping[str, Mapping[str, Sequence[float]]],
+    limits: Mapping[str, tuple[float, float]],
+    *,
+    xlabel: str = "mR in %",
+):
+    """Values of groups `{data set: {group: values}}`: dots, their range, the best.
+
+    A group has the same row and colour in each panel. `limits` {data set: (value
+    of a random ranking, ceiling)} are drawn dotted and dashed.
+    """
+    names, rows = _names(panels), -(-len(panels) // 2)
+    size = (WIDTH, 0.5 + rows * (0.45 + 0.24 * len(names)))
+    share = {"sharex": True, "sharey": True, "squeeze": False}
+    fig, axes = plt.subplots(rows, 2, figsize=size, **share)
+    for ax, (title, groups) in zip(axes.flat, panels.items()):
+        for name, values in groups.items():
+            at, ends = names.index(name), [min(values), max(values)]
+            tone = COLOURS[at % 7]
+            ax.plot(ends, [at, at], color=tone, lw=4, alpha=0.3)
+            ax.plot(values, [at] * len(values), "o", color=tone, ms=5, mew=0)
+            annotate(ax, f"{ends[1]:.1f}", (ends[1], at), (7, 0), va="center")
+        for x, style in zip(limits[title], (":", "--")):
+            ax.axvline(x, color=INK, ls=style, lw=1)
+        ax.set(title=title, xlim=(0, 104), ylim=(len(names) - 0.5, -0.5))
+        ax.grid(axis="y", visible=False)
+    axes[0, 0].set_yticks(range(len(names)), names)
+    for ax in axes[-1]:
+        ax.set_xlabel(xlabel)
+    for ax in axes.flat[len(panels) :]:
+        ax.set_axis_off()
     return fig
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 from conftest import skip_or_fail
-from small_scenes import build, ground, model, placed, room, rows  # noqa: F401
+from engines import dask  # noqa: F401
+from small_scenes import Store, build, ground, model, placed, room, rows  # noqa: F401
 from tiny import cache, cached, folder, quiet, splits, tiny_config  # noqa: F401
 
 from rsir.training.checkpoints import load_run
@@ -33,6 +34,26 @@ def test_workers_give_the_rows_of_one_process(build, run, tmp_path, monkeypatch)
         more = {"model": model, "run": run, "cluster": cluster.scheduler_address}
         assert build(scene, **more)[:4] == (14, 14, 2, 0)
         assert build(scene, **more).new == 0
+    assert rows(build.out) == rows(tmp_path / "here")
+
+
+@pytest.mark.engine
+def test_a_worker_that_is_killed_costs_nothing(build, run, tmp_path, dask, monkeypatch):
+    monkeypatch.setattr(room, "BATCH", 4)
+    scene = placed(tmp_path / "scene.tif", ground(512, 512, red=[(32, 32)]))
+    model = load_run(run)
+    build(scene, model=model, out=tmp_path / "here")
+    write, writes = Store.note_left_out, []
+
+    def watched(*args):  # after each batch that has come back
+        writes.append(args)
+        if len(writes) == 9:
+            dask.workers.pop().end()
+        return write(*args)
+
+    monkeypatch.setattr(Store, "note_left_out", watched)
+    done = build(scene, model=model, run=run, cluster=dask.address)
+    assert done[:4] == (256, 256, 0, 0) and len(writes) > 60
     assert rows(build.out) == rows(tmp_path / "here")
 
 

@@ -1,4 +1,8 @@
-"""Exact search with filters, against a plain loop over all rows."""
+"""Exact search with filters, against a plain loop over all rows.
+
+Tests that take `at` are what every place that holds an archive must do: they run
+over the folder itself, and over its copy on a Milvus server.
+"""
 
 import json
 import os
@@ -7,6 +11,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from engines import at, milvus  # noqa: F401
 from PIL import Image
 from small_scenes import (  # noqa: F401
     Store,
@@ -24,8 +29,9 @@ from tiny import Mean
 
 from rsir.archive import search as searching
 from rsir.archive.search import parse_box, parse_day, search, write_geojson
+from rsir.archive.store import as_vectors
 from rsir.models.base import TwoTower
-from rsir.retrieval.index import Index, encode_pictures
+from rsir.retrieval.index import Index, encode_pictures, one_vector
 from rsir.utils.errors import RsirError
 
 RED = np.array([1.0, -1, -1]) / 3**0.5
@@ -60,17 +66,19 @@ def two(build, scene, tmp_path):
     return build.out
 
 
-def test_the_red_tile_is_found_first(two, scene, model):
-    hits = search(model, two, "red", 3)
+def test_the_red_tile_is_found_first(two, scene, model, at):
+    place = at(two)
+    hits = search(model, place, "red", 3)
     assert {hit.tile.window for hit in hits} == {
         (96, 64, 32, 32), (0, 0, 32, 32), (64, 128, 32, 32)
     }  # fmt: skip
     assert hits[0].score > 0.9 and len(Store(two).shards()) == 2
-    same(search(model, two, "red", 70), plain(two))
-    same(search(model, two, "red", 7), plain(two)[:7])
+    same(search(model, place, "red", 70), plain(two))
+    same(search(model, place, "red", 7), plain(two)[:7])
 
 
-def test_boxes_and_times_filter_before_the_search(two, model):
+def test_boxes_and_times_filter_before_the_search(two, model, at):
+    place = at(two)
     table = rows(two)
     west, south, east, north = 9.0, 47.84, 9.012, 47.853
     box = shapely.box(west, south, east, north)
@@ -81,32 +89,61 @@ def test_boxes_and_times_filter_before_the_search(two, model):
     some = sum(map(inside, table.values()))
     assert 5 < some < 40
     same(
-        search(model, two, "red", 99, box=(west, south, east, north)),
+        search(model, place, "red", 99, box=(west, south, east, north)),
         plain(two, inside),
     )
     day = datetime(2024, 1, 1, tzinfo=UTC)
-    same(search(model, two, "red", 9, since=day), plain(two, lambda r: r[0] > day)[:9])
-    same(search(model, two, "red", 9, until=day), plain(two, lambda r: r[0] < day)[:9])
+    later, before = (lambda row: row[0] > day), (lambda row: row[0] < day)
+    same(search(model, place, "red", 9, since=day), plain(two, later)[:9])
+    same(search(model, place, "red", 9, until=day), plain(two, before)[:9])
     taken = datetime(2024, 5, 1, tzinfo=UTC)
-    assert search(model, two, "red", 1, since=taken, until=taken)
-    with pytest.raises(RsirError, match="no tile is in this box and time; the archive "
-                                        "holds W,S,E,N 9,.*2023-05-01 to 2024-05-01"):  # fmt: skip
+    assert len(search(model, place, "red", 99, since=taken, until=taken)) == 35
+    with pytest.raises(RsirError, match="no tile is in this box and time"):
+        search(model, place, "red", box=(-10, -10, -9, -9))
+    with pytest.raises(RsirError, match="no tile of /none is in this box"):
+        search(model, place, "red", source="/none")
+
+
+def test_what_an_archive_holds_is_told(two, model):
+    with pytest.raises(RsirError, match="the archive holds W,S,E,N 9,.*2023-05-01 to "
+                                        "2024-05-01"):  # fmt: skip
         search(model, two, "red", box=(-10, -10, -9, -9))
 
 
+def test_a_source_is_a_file_or_a_folder(build, model, at, tmp_path):
+    paths = [tmp_path / "a" / 'q"u\\o %_té.tif', tmp_path / "a" / "b" / "one.tif"]
+    paths += [tmp_path / "a" / "b.tif", tmp_path / "a0.tif", tmp_path / "a-" / "c.tif"]
+    for path in paths:
+        placed(path, ground(64, 64))
+    build(*paths)
+    place = at(build.out)
+
+    def found(source):
+        return {
+            hit.tile.source for hit in search(model, place, "red", 99, source=source)
+        }
+
+    for path in paths:
+        assert found(path) == {str(path)}
+    assert found(tmp_path / "a") == set(map(str, paths[:3]))
+    assert found(f"{tmp_path}/a/b/") == {str(paths[1])}
+    assert found(tmp_path) == found("/") == set(map(str, paths))
+
+
 def test_what_has_no_place_or_date_does_not_count_and_is_told(
-    two, build, folder, model
+    two, build, folder, model, at
 ):
     build(folder)
+    place = at(two)
     with pytest.warns(UserWarning, match="7 tiles have no date"):
-        hits = search(model, two, "red", 99, since=datetime(1900, 1, 1, tzinfo=UTC))
+        hits = search(model, place, "red", 99, since=datetime(1900, 1, 1, tzinfo=UTC))
     assert len(hits) == 70
     with pytest.warns(UserWarning, match="7 tiles have no coordinates"):
-        hits = search(model, two, "red", 99, box=(-180, -90, 180, 90))
-    assert len(hits) == 70 and len(search(model, two, "red", 99)) == 77
+        hits = search(model, place, "red", 99, box=(-180, -90, 180, 90))
+    assert len(hits) == 70 and len(search(model, place, "red", 99)) == 77
 
 
-def test_ties_are_broken_by_id_however_the_shards_lie(build, model, tmp_path):
+def test_ties_are_broken_by_id_however_the_shards_lie(build, model, tmp_path, at):
     scenes = [
         placed(tmp_path / f"{i}.tif", np.full((96, 96, 3), (200, 9, 9), np.uint8))
         for i in range(3)
@@ -116,20 +153,20 @@ def test_ties_are_broken_by_id_however_the_shards_lie(build, model, tmp_path):
         build(one, out=tmp_path / "apart")
     want = sorted(rows(build.out))[:5]
     for where in (build.out, tmp_path / "apart"):
-        assert [hit.tile.id for hit in search(model, where, "red", 5)] == want
+        assert [hit.tile.id for hit in search(model, at(where), "red", 5)] == want
 
 
-def test_a_picture_is_a_query(two, scene, model, tmp_path):
+def test_a_picture_is_a_query(two, scene, model, tmp_path, at):
     path = tmp_path / "like.png"
     Image.fromarray(ground(red=[(64, 96)])[64:96, 96:128]).save(path)
-    (hit,) = search(model, two, k=1, like=path)
+    (hit,) = search(model, at(two), k=1, like=path)
     assert hit.score == pytest.approx(1, abs=1e-3)
 
 
-def test_codes_rank_as_their_bits_do(build, scene):
+def test_codes_rank_as_their_bits_do(build, scene, at):
     model = Mean(code=True)
     build(scene, model=model)
-    hits = search(model, build.out, "red", 35)
+    hits = search(model, at(build.out), "red", 35)
     query = np.packbits(np.tile(RED, 8) > 0)
     for hit in hits:
         code = np.frombuffer(rows(build.out)[hit.tile.id][3], np.uint8)
@@ -137,9 +174,10 @@ def test_codes_rank_as_their_bits_do(build, scene):
         assert hit.score == pytest.approx(1 - 2 * far / 24, abs=1e-3)
 
 
-def test_the_top_is_read_again(two, model):
-    ten = search(model, two, "red", 10)
-    fine = search(model, two, "red", 3, fine=10)
+def test_the_top_is_read_again(two, model, at):
+    place = at(two)
+    ten = search(model, place, "red", 10)
+    fine = search(model, place, "red", 3, fine=10)
     # `Mean` reads pairs the other way round: the least red first
     read = {}
     for hit in ten:
@@ -148,7 +186,7 @@ def test_the_top_is_read_again(two, model):
     want = sorted(read.items(), key=lambda one: -one[1])[:3]
     same(fine, want)
     with pytest.raises(RsirError, match="--fine reads a sentence"):
-        search(model, two, like="a.png", fine=9)
+        search(model, place, like="a.png", fine=9)
 
 
 def test_a_model_that_reads_no_pairs_says_so(build, scene, monkeypatch):
@@ -162,6 +200,50 @@ def test_a_model_that_reads_no_pairs_says_so(build, scene, monkeypatch):
     build(scene, model=model)
     with pytest.raises(RsirError, match="read no pairs .this is Apart"):
         search(model, build.out, "red", fine=9)
+
+
+@pytest.mark.parametrize("code", [False, True], ids=["floats", "codes"])
+def test_sixty_queries_find_what_a_loop_finds(build, folder, tmp_path, at, code):
+    model, rng = Mean(code=code), np.random.default_rng(0)
+    scenes = []
+    for i in range(4):  # blocks of one colour, so that there are ties
+        name = tmp_path / "scenes" / f"{i % 2}" / f"s{i}_2024050{i + 1}.tif"
+        colours = rng.integers(1, 255, (6, 8, 3)).astype(np.uint8)
+        array = np.kron(colours[rng.integers(0, 3, 6)], np.ones((32, 32, 1), np.uint8))
+        scenes.append(placed(name, array, west=500_000 + 3_000 * i))
+    build(*scenes, folder, model=model)
+    table, place = rows(build.out), at(build.out)
+    box, day = (9.02, 47.8, 9.06, 48.0), datetime(2024, 5, 3, tzinfo=UTC)
+    shape, inside = shapely.box(*box), tmp_path / "scenes" / "0"
+    filters = [
+        ({}, lambda row: True),
+        (
+            {"box": box},
+            lambda row: row[1] and shapely.from_wkb(row[1]).envelope.intersects(shape),
+        ),
+        ({"since": day}, lambda row: row[0] and row[0] >= day),
+        ({"until": day, "source": inside},
+         lambda row: row[0] and row[0] <= day and str(inside) in row[4]),
+    ]  # fmt: skip
+    for i in range(60):
+        picture = Image.fromarray(rng.integers(0, 255, (40, 40, 3), np.uint8))
+        picture = Image.blend(picture, Image.new("RGB", (40, 40), tuple(
+            rng.integers(0, 255, 3).tolist())), 0.8)  # fmt: skip
+        picture.save(tmp_path / "query.png")
+        encoded = encode_pictures(model, [picture])
+        query = as_vectors(one_vector(encoded, model))[0][0].astype(float)
+        for more, keep in filters if i % 2 else filters[:1]:
+            want = []
+            for name, row in table.items():
+                vector = np.array(row[2], float)
+                if keep(row):
+                    far = float(vector @ query) / float(vector @ vector) ** 0.5
+                    want.append((name, far))
+            want.sort(key=lambda one: (-round(one[1], 9), one[0]))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                hits = search(model, place, k=12, like=tmp_path / "query.png", **more)
+            same(hits, want[:12])
 
 
 def test_wrong_archives_are_told(two, build, model, tmp_path):

@@ -4,18 +4,25 @@ A fresh virtual environment sees the project's packages through a path
 file, so that nothing is downloaded; it has a `pip` that only writes down
 what it was asked, a stubbed `google.colab`, and no rsir. The source is
 this checkout, put under git, at the address that the cell is told.
+
+What Colab has in truth stands in `data/colab.txt`.
 """
 
+import importlib.metadata
 import importlib.util
 import json
 import os
 import shutil
 import site
 import subprocess
+import tomllib
 import venv
+from pathlib import Path
 
 import pytest
 from nbkit import ROOT, chapters, execute, template
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import rsir
 
@@ -94,9 +101,9 @@ def run_cell(python, source, folder, cell, lacks="") -> dict:
         env=env | {"RSIR_SOURCE": source, "PIP_SAID": str(said), "LACKS": lacks},
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    line = done.stdout.rpartition("FACTS ")[2]
+    told, _, line = done.stdout.rpartition("FACTS ")
     asked = json.loads(said.read_text()) if said.exists() else []
-    return json.loads(line) | {"pip": asked}
+    return json.loads(line) | {"pip": asked, "told": told}
 
 
 def bootstrap_of(path) -> str:
@@ -111,6 +118,7 @@ def test_the_first_cell_works_in_colab(path, python, source, tmp_path):
     assert facts["rsir"].startswith(inside) and facts["child"].startswith(inside)
     assert facts["same"]
     assert facts["pip"] == [], "all is there: nothing to install"
+    assert facts["told"] == ""
     assert facts["version"] == rsir.__version__
 
 
@@ -121,6 +129,7 @@ def test_only_what_is_lacking_is_installed(python, source, tmp_path):
     assert asked[:1] == ["install"] and "--no-deps" in asked
     names = [word for word in asked[1:] if not word.startswith("-")]
     assert names == ["faiss-cpu", "pooch"]
+    assert facts["told"] == "Installing what Colab lacks: faiss-cpu pooch\n"
     assert facts["same"]
     assert run_cell(python, source, tmp_path, f"{cell}\n{cell}")["pip"] == [asked]
 
@@ -133,3 +142,43 @@ def test_what_is_asked_for_can_be_asked_for():
         package = back.get(name, name).replace("_", "-")
         assert f"\n{package}==" in pinned and importlib.util.find_spec(name), name
         assert package not in template.NEVER | {"torch", "numpy"}
+
+
+def listed(lines) -> dict[str, Requirement]:
+    """Requirements by canonical name; comments are left out."""
+    found = [Requirement(x) for x in lines if x and not x.startswith("#")]
+    return {canonicalize_name(x.name): x for x in found}
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+WANTED = listed(PROJECT["dependencies"])
+ON_COLAB = {
+    name: next(iter(one.specifier)).version
+    for name, one in listed(
+        Path(__file__).with_name("data").joinpath("colab.txt").read_text().splitlines()
+    ).items()
+}
+LACKS = set(WANTED) - set(ON_COLAB)
+
+
+def met(one: Requirement) -> bool:
+    """Whether Colab has it, in a version that will do."""
+    version = ON_COLAB.get(canonicalize_name(one.name))
+    return version is not None and one.specifier.contains(version)
+
+
+def test_what_colab_has_is_new_enough():
+    assert not [str(WANTED[x]) for x in set(WANTED) - LACKS if not met(WANTED[x])]
+    assert {canonicalize_name(name) for name in template.NEVER} <= set(ON_COLAB)
+
+
+def test_what_colab_lacks_is_installed_and_asks_for_nothing_else_there():
+    """pip is told to follow no requirements: Colab must have met them."""
+    back = {v: k for k, v in template.IMPORT_NAMES.items()}
+    assert LACKS and LACKS <= {
+        canonicalize_name(back.get(name, name)) for name in template.needs()
+    }
+    for name in LACKS:
+        asked = map(Requirement, importlib.metadata.requires(name) or ())
+        own = [x for x in asked if not x.marker or x.marker.evaluate({"extra": ""})]
+        assert all(map(met, own)), f"{name}: {[str(x) for x in own if not met(x)]}"

@@ -62,6 +62,14 @@ def test_users_get_lower_bounds_and_the_tested_set_keeps_them():
         assert bound.contains(spec.version, prereleases=True), name
 
 
+def test_an_extra_asks_for_what_the_package_asks_for():
+    asked = by_name(PROJECT["dependencies"])
+    for lines in EXTRAS.values():
+        extra = by_name(lines)
+        assert all(extra[name] == asked[name] for name in set(extra) & set(asked))
+    assert "torch" not in by_name(EXTRAS["book"])
+
+
 def test_what_runs_here_is_the_book_tool_that_reads_config_yml():
     assert importlib.metadata.version("jupyter-book").startswith("1.")
     assert (ROOT / "_config.yml").is_file()

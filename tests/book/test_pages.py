@@ -13,9 +13,11 @@ import pytest
 import readme
 import sphinx_rsir
 import systems
+import yaml
 from nbformat.v4 import new_markdown_cell, new_notebook
 from nbkit import ROOT, chapters, template
 from pages import api, claims, landing, results, status, teach
+from pages import map as page_map
 from PIL import Image
 from result_samples import record
 
@@ -551,3 +553,38 @@ def test_one_book_gives_one_archive(tmp_path):
     assert len(made) == 1
     with zipfile.ZipFile(out) as found:
         assert found.namelist() == ["b/book/a.html", "b/index.html"]
+
+
+def test_the_map_follows_contents_needs_and_costs(tmp_path, monkeypatch):
+    def chapter(name, text, seconds):
+        cells = [new_markdown_cell(f"# {name.upper()}\n\n{text}")]
+        nbformat.write(new_notebook(cells=cells), tmp_path / f"notebooks/{name}.ipynb")
+        status_of[name] = {"seconds": seconds, "peak_memory_mb": 1500}
+
+    assert page_map.render(tmp_path)["map.md"] == "No chapter is in the contents yet."
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "book").mkdir()
+    status_of = {}
+    chapter("00_a", "word " * 399, 20)
+    chapter("01_b", "| disk | 0.1 GB of features |", 300)
+    chapter("02_c", "As in [a](00_a.ipynb), before [d](03_d.ipynb).", 60)
+    chapter("03_d", "As in {doc}`b <01_b>` and [c](02_c.ipynb).", 60)
+    (tmp_path / "notebooks/status.json").write_text(json.dumps(status_of))
+    files = "\n".join(f"      - file: notebooks/{name}" for name in status_of)
+    (tmp_path / "_toc.yml").write_text(f"parts:\n  - chapters:\n{files}\n")
+    (tmp_path / "book/teach.yml").write_text("needs: {b: [a], d: [b, a, gone]}")
+    monkeypatch.setattr(page_map, "ROOT", tmp_path)
+    text = page_map.render(tmp_path)["map.md"]
+    assert cells(text, "00")[1:] == ["–", "–", "2", "1", "1.5", "–"]
+    assert cells(text, "01")[1:] == ["00", "–", "1", "5", "1.5", "0.1 GB"]
+    assert cells(text, "02")[1:3] == ["–", "00"]
+    assert cells(text, "03")[1:3] == ["01, 00", "02"]
+    assert "Together 5 minutes to read and 8 to run." in text
+    # d needs a through b: two arrows for three needs; two dotted lines
+    assert text.count('class="needs"') == text.count('class="back"') == 2
+
+
+def test_the_map_names_every_chapter_of_the_contents():
+    said = yaml.safe_load((ROOT / "book/teach.yml").read_text())["needs"]
+    known = {one.method for one in systems.chapters(ROOT)}
+    assert set(said) | set(sum(said.values(), [])) <= known

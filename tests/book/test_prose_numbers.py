@@ -55,7 +55,12 @@ def prose(path) -> str:
     return "\n\n".join(c.source for c in cells if c.cell_type == "markdown")
 
 
-PAGES = [*ROOT.glob("[A-Z]*.md"), *ROOT.glob("book/*.md"), *chapters()]
+PAGES = [
+    *ROOT.glob("[A-Z]*.md"),
+    *ROOT.glob("book/*.md"),
+    *ROOT.glob("book/slides/*.md"),
+]
+PAGES += chapters()
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

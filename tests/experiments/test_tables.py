@@ -11,7 +11,12 @@ from tiny import stub  # noqa: F401
 from rsir.evaluation.compare import compare, spread
 from rsir.evaluation.metrics import recalls_from_ranks
 from rsir.experiments import tables
-from rsir.experiments.claims import check_direction, check_reported, load_claims
+from rsir.experiments.claims import (
+    check_direction,
+    check_reported,
+    load_claims,
+    load_reported,
+)
 from rsir.experiments.records import load_records, results_dir
 
 CLAIMS = {claim.id: claim for claim in load_claims()}
@@ -181,6 +186,21 @@ def test_a_mechanism_is_measured_on_its_world_and_on_the_control(
 
 
 # -- pools -----------------------------------------------------------------
+
+
+def test_every_system_stands_with_its_kind_once(found):
+    stand = tables.standing(found)
+    assert list(stand) == ["RSICD", "RSITMD", "UCM", "Sydney"]
+    printed = load_reported().query("kind != 'ablation'").groupby("dataset").mr.count()
+    ours = {"UCM": 1}  # a headline of ours; the toy scenes are nobody's
+    for where, kinds in stand.items():
+        assert sum(map(len, kinds.values())) == printed[where] + ours.get(where, 0)
+    assert stand["UCM"]["this book, the four"] == [found[0].mean()["mR"]]
+    assert stand["UCM"]["CLIP, zero-shot"][0] == 33.08
+    assert max(stand["RSICD"]["CLIP or GeoRSCLIP, tuned"]) == 38.87
+    assert max(stand["RSICD"]["RemoteCLIP and its like"]) == 36.35
+    assert 16.42 in stand["RSICD"]["other printed systems"]
+    assert len(stand["Sydney"]["GeoRSCLIP, zero-shot"]) == 4
 
 
 def test_a_pool_has_the_verdict_and_stale_sets_take_no_part(found, tmp_path):

@@ -8,7 +8,7 @@ from rsir.plots.figures import (
     SENTENCE,
     cost_plane,
     flow_chart,
-    ladder,
+    range_panels,
     region_groups,
     scale_panels,
     system_panels,
@@ -52,10 +52,18 @@ def test_the_plane_names_each_point_where_it_lies():
     assert {t.get_text(): t.xy for t in ax.texts} == {"a": (1.0, 40), "b": (9.0, 45)}
 
 
-def test_the_ladder_is_sorted_and_ours_are_diamonds():
-    (ax,) = ladder({"x": 30.0, "y": 10.0}, {"ours": 20.0}, xlabel="mR").axes
-    assert [t.get_text() for t in ax.get_yticklabels()] == ["y", "ours", "x"]
-    assert [line.get_marker() for line in ax.lines] == ["o", "D", "o"]
+def test_a_group_has_its_row_range_and_best_in_each_panel():
+    panels = {"A": {"x": [30.0, 10.0], "y": [20.0]}, "B": {"y": [5.0, 7.0]}, "C": {}}
+    limits = {"A": (1.0, 90.0), "B": (2.0, 80.0), "C": (3.0, 70.0)}
+    one, two, three, rest = range_panels(panels, limits).axes
+    assert [t.get_text() for t in one.get_yticklabels()] == ["x", "y"]
+    line, dots = one.lines[:2]
+    assert list(line.get_xdata()) == [10, 30] and set(line.get_ydata()) == {0}
+    assert list(dots.get_xdata()) == [30, 10]
+    assert {t.get_text(): t.xy for t in two.texts} == {"7.0": (7.0, 1)}
+    assert two.lines[0].get_color() == one.lines[2].get_color()
+    assert [x.get_xdata()[0] for x in three.lines] == [3.0, 70.0]
+    assert not rest.axison
 
 
 def test_sizes_of_an_index_have_a_panel_each():

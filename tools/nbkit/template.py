@@ -45,6 +45,7 @@ if "google.colab" in sys.modules:
     lacks = [{"faiss": "faiss-cpu"}.get(n, n) for n in lacks]
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps"]
     if lacks:
+        print("Installing what Colab lacks:", *lacks)
         subprocess.run([*pip, *lacks], check=True)
     home = home / "rsir-book"
     sys.path.insert(0, str(home))

@@ -1,6 +1,5 @@
 """The landing page: the systems there are, and what surprises most."""
 
-import json
 from pathlib import Path
 
 import systems
@@ -34,14 +33,6 @@ def heads(root: Path) -> list:
     return [one for one in tables.load(root / "results") if one.headline]
 
 
-def protocol(root: Path) -> dict[str, dict]:
-    """{data set: the facts of chapter 01}."""
-    return {
-        path.stem: json.loads(path.read_text(encoding="utf-8"))
-        for path in sorted((root / "results/protocol").glob("*.json"))
-    }
-
-
 def surprise(heads: list):
     """(data set, system, {rule: i2t R@1}) of the row that the rule moves most."""
     known = []
@@ -56,8 +47,8 @@ def surprise(heads: list):
 def finding(root: Path, dataset: str, system: str, values: dict) -> str:
     """A box: the two numbers, a bar a rule, what it means."""
     low, high = min(values.values()), max(values.values())
-    more, facts = "", protocol(root).get(dataset)
-    if facts and high > (best := facts["ceilings"]["i2t"]["R@1"]):
+    more, facts = "", tables.protocol(root / "results").get(dataset)
+    if facts and high > (best := facts["ceilings"]["test"]["i2t"]["R@1"]):
         more = (
             " The higher number is above what any model can really reach: equal "
             f"captions set a {{term}}`ceiling` of {best:.1f} %."

@@ -28,7 +28,6 @@ from . import (
     unprinted,
     wide,
 )
-from .landing import protocol
 
 ASIDE = (
     " Rows *selected on test* or measured on the *other gallery* show how such a "
@@ -151,12 +150,12 @@ def encoders_line(found: list) -> str:
 
 def ceiling(root: Path, found: list, ranks) -> dict | None:
     """The ceilings of chapter 01, if they are of this test split."""
-    if (known := protocol(root).get(found[0].dataset)) is None:
+    if (known := tables.protocol(root / "results").get(found[0].dataset)) is None:
         return None
     test = known["splits"]["test"]
     sizes = len(ranks.i2t.better), len(ranks.owner)
     same = (test["n_images"], test["n_captions"]) == sizes
-    return known["ceilings"] if same else None
+    return known["ceilings"]["test"] if same else None
 
 
 def against_reported(heads: list) -> list[str]:

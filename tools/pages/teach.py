@@ -14,7 +14,7 @@ from nbkit import ROOT
 from rsir.experiments import tables
 
 from . import dataset_name, system_name, table, wide
-from .landing import protocol, surprise
+from .landing import surprise
 from .status import costs
 
 MISSING = "not in this edition"
@@ -93,9 +93,9 @@ def numbers(root: Path) -> dict[str, str]:
         known["dataset"] = dataset_name(dataset)
         known["low"] = f"{min(values.values()):.1f}"
         known["high"] = f"{max(values.values()):.1f}"
-    if facts := protocol(root).get("ucm"):
-        known["ceiling"] = f"{facts['ceilings']['i2t']['R@1']:.1f}"
-        known["ceiling_mR"] = f"{facts['ceilings']['mR']:.1f}"
+    if facts := tables.protocol(root / "results").get("ucm"):
+        known["ceiling"] = f"{facts['ceilings']['test']['i2t']['R@1']:.1f}"
+        known["ceiling_mR"] = f"{facts['ceilings']['test']['mR']:.1f}"
     return known
 
 

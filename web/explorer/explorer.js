@@ -136,14 +136,14 @@
       lists.push(list(first, name + ", top ten"));
     } else {
       var after = answer(system, state.stage, state.way, state.query);
-      lists.push(make("h4", { text: "Before" }));
+      lists.push(make("h3", { text: "Before" }));
       lists.push(list(first, name + ", before the second look"));
-      lists.push(make("h4", { text: "After" }));
+      lists.push(make("h3", { text: "After" }));
       lists.push(list(after, name + ", after the second look"));
     }
     return make("section", { "class": "ex-system",
                              "data-system": system.method }, [
-      make("h3", { text: name }),
+      make("h2", { text: name }),
       make("p", { "class": "ex-place", text: placeWords(system) })
     ].concat(lists));
   }
