@@ -15,7 +15,7 @@ from rsir.cli.options import Dataset, Root, option
 from rsir.utils.errors import RsirError
 
 KINDS = "hf:NAME open_clip:ARCHITECTURE/WEIGHTS st:NAME scores:FILE.npy"
-KINDS += " embeddings:IMAGES.npy,TEXTS.npy python:MODULE:FUNCTION"
+KINDS += " embeddings:IMAGES.npy,TEXTS.npy python:MODULE:FUNCTION weights:NAME"
 ENCODERS = ("hf", "open_clip", "st")
 FILES = ("scores", "embeddings")
 
@@ -100,7 +100,7 @@ def bench_command(
 
 
 def _check(kind: str, name: str, owner, prompt: str, device: str) -> None:
-    if kind not in (*ENCODERS, *FILES, "python") or not name:
+    if kind not in (*ENCODERS, *FILES, "python", "weights") or not name:
         raise RsirError(f"MODEL {kind + ':' + name!r}: give one of {KINDS}")
     if device not in ("cpu", "cuda"):
         raise RsirError(f"--device {device!r}: use cpu or cuda")
@@ -143,6 +143,8 @@ def _scores(kind: str, name: str, part, prompt: str, batch: int, device: str):
         sides = [load_array(path, "embeddings") for path in paths]
         facts["weights"] = ",".join(map(_digest, paths))
         return zero_shot.cosines(*sides), facts, 0.0
+    if kind == "weights":
+        return _scores_of_weights(name, part)
     if kind == "python":
         start = time.perf_counter()
         scores = zero_shot.call(name, part)
@@ -159,6 +161,22 @@ def _scores(kind: str, name: str, part, prompt: str, batch: int, device: str):
             stacklevel=1,
         )
     return scores, facts, work["features"]
+
+
+def _scores_of_weights(name: str, part):
+    """As `_scores`, of a model that comes with the project; refused where it has
+    seen what it would be asked."""
+    from rsir.encoders.base import weights_hash
+    from rsir.models.base import score_split
+    from rsir.training.weights import load_weights, model_card
+
+    for other, why in model_card(name).get("not for", {}).items():
+        if part.dataset.startswith(other):
+            raise RsirError(f"weights:{name} on {part.dataset}: {why}; no recall")
+    start = time.perf_counter()
+    model = load_weights(name)
+    facts = _facts(f"weights:{name}", "{}") | {"weights": weights_hash(model)}
+    return score_split(model, part), facts, time.perf_counter() - start
 
 
 def _facts(model: str, prompt: str) -> dict:

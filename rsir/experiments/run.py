@@ -348,6 +348,7 @@ def run_job(
     for variant, ranks, facts in measured:
         one = replace(job, variant=variant)
         own = one.config()
+        images = own.image_encoder, *getattr(own, "more_encoders", ())
         seconds = facts.pop("seconds")
         seconds["total"] = sum(seconds.values())
         facts = {
@@ -360,7 +361,7 @@ def run_job(
             "hardware": hardware(),
             "peak_memory_gb": round(peak_memory() / 2**30, 2),
             "recalls": records.recalls_under_every_rule(ranks),
-            "encoders": {"image": own.image_encoder, "text": own.text_encoder},
+            "encoders": {"image": "+".join(images), "text": own.text_encoder},
             "n_images": splits.test.n_images,
             "n_captions": len(ranks.owner),
             "config": own.to_dict(),
@@ -389,7 +390,11 @@ def _trained(
     for split in splits:
         model.encode_split(split)
         if model.reads and not model.image_encoder.learns:
-            features += features_seconds(model.image_encoder, split, model.reads)
+            first, *more = getattr(
+                model.image_encoder, "members", [model.image_encoder]
+            )
+            features += features_seconds(first, split, model.reads)
+            features += sum(features_seconds(e, split, ["pooled"]) for e in more)
     del model
     chosen_on = splits
     if getattr(asked, "selects", "val") == "test":  # the released bug itself

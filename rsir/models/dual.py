@@ -1,11 +1,15 @@
 """The dual baseline: two towers and good practice, no idea.
 
 Ours; no paper stands behind it. The modules of the papers are held against it:
-image stages that may learn, heads of two layers with dropout, a sentence
-transformer, InfoNCE in which a shared caption is a second right answer, a start
-on stored vectors, and two pairs of heads. Explained in chapter 04.
+several frozen image encoders, three views, heads of two layers with dropout, a
+sentence transformer whose last blocks learn, InfoNCE in which a shared caption is a
+second right answer, a start on stored vectors, and several pairs of heads, whose
+cosines are averaged. Explained in chapter 06.
 
-    score = cos(v, t) + second_head * cos(h_v, h_t)
+    score = mean over k of cos(v_k, t_k)
+
+The vectors of all pairs stand in a row, so the score is one inner product, and an
+index holds one vector for each picture.
 """
 
 from dataclasses import dataclass
@@ -15,15 +19,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
+from rsir.data import Split
 from rsir.encoders.encoded_split import EncodedSplit, over_texts
-from rsir.encoders.image import dihedral, random_dihedral, upper_stages
+from rsir.encoders.image import (
+    dihedral,
+    image_encoder,
+    random_dihedral,
+    upper_stages,
+)
+from rsir.encoders.several import Several, stored_vectors
 from rsir.models import END_TO_END, Config
 from rsir.models.base import Sides, TwoTower
 from rsir.models.layers import Standardise, head
-from rsir.models.losses import contrastive, triplet_hard
+from rsir.models.losses import contrastive
+from rsir.utils.errors import RsirError
 
-MARGIN = 0.2  # of the second heads' triplet loss
-SECOND = 128  # length of their vectors
 #: of the start on stored vectors, chosen on RSICD's val
 HEAD_BATCH, HEAD_LR, HEAD_DECAY = 256, 1e-3, 0.3
 
@@ -33,10 +43,13 @@ class DualConfig(Config):
     """The dual baseline."""
 
     method: str = "dual"
-    dim: int = 512  #: length of the vectors that are compared
+    #: frozen encoders beside `image_encoder`; their vectors are put behind its own
+    more_encoders: tuple[str, ...] = ()
+    heads: int = 1  #: pairs of heads that learn apart
+    dim: int = 512  #: length of the vectors that a pair compares
     hidden: int = 2048  #: units of each head
     #: map where image stages that learn begin, "f1" to "f4"; with "" the picture
-    #: stays the frozen encoder's
+    #: stays the frozen encoders'
     start: str = ""
     #: these stages see a map in a random symmetry of the square in training, in
     #: all eight after; not for captions that say "left"
@@ -44,34 +57,33 @@ class DualConfig(Config):
     dropout: float = 0.5  #: on the picture's vectors
     text_dropout: float = 0.2  #: on the sentence's
     temperature: float = 0.07  #: divides cosines in InfoNCE
-    second_head: float = 0.5  #: weight of the second pair of heads (0 for none)
     #: epochs in which heads alone learn on stored vectors, before anything else
     head_epochs: int = 0
 
     TITLE = "dual baseline"
     YEAR = 0
 
-
-def squashing_head(dim: int, hidden: int) -> nn.Module:
-    """`dim` to a short vector in (-1, 1): of another kind than `head`."""
-    return nn.Sequential(
-        nn.Linear(dim, hidden),
-        nn.BatchNorm1d(hidden),
-        nn.ReLU(),
-        nn.Linear(hidden, SECOND),
-        nn.Tanh(),
-    )
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.more_encoders and self.image_trained != "none":
+            raise RsirError(
+                f"more_encoders is {self.more_encoders}, but image_trained is "
+                f"{self.image_trained!r}: several encoders stay frozen; set "
+                "image_trained='none' or more_encoders=()"
+            )
 
 
 class Dual(TwoTower):
-    """Two towers whose cosine is the score.
+    """Two towers whose inner product is the score.
 
-    What stands above the image encoder's map `start` is copied, and learns.
+    What stands above the first image encoder's map `start` is copied, and learns.
     """
 
     Config = DualConfig
 
     def __init__(self, image_encoder, text_encoder, config: DualConfig) -> None:
+        if config.more_encoders:
+            image_encoder = Several([image_encoder, *_more_of(config)])
         super().__init__(image_encoder, text_encoder, config)
         dims = {"image": image_encoder.dim, "text": text_encoder.dim}
         self.reads = ("pooled",)
@@ -82,63 +94,66 @@ class Dual(TwoTower):
         self.dropout = nn.Dropout(config.dropout)
         self.text_dropout = nn.Dropout(config.text_dropout)
         self.to_image, self.to_text = (
-            head(dim, config.dim, config.hidden) for dim in dims.values()
+            nn.ModuleList(
+                head(dim, config.dim, config.hidden) for _ in range(config.heads)
+            )
+            for dim in dims.values()
         )
-        self.second = nn.ModuleDict()
-        if config.second_head:
-            for side, dim in dims.items():
-                self.second[side] = squashing_head(dim, config.hidden)
+
+    def encode_split(self, split: Split, **options) -> EncodedSplit:
+        """A split as this model reads it; each encoder's vectors are stored apart."""
+        if not self.config.more_encoders:
+            return super().encode_split(split, **options)
+        first, *_ = self.image_encoder.members
+        encoded = EncodedSplit(
+            split, first, self.text_encoder, self.reads, self.reads_text, **options
+        )
+        show = {"progress": options.get("progress", True)}
+        encoded.features["pooled"] = stored_vectors(self.image_encoder, split, **show)
+        return encoded
 
     def encode_images(self, features: Sides) -> dict[str, Tensor]:
-        """The picture as "v" `[B, dim]` and "h" `[B, 128]`, of unit length.
+        """The picture as "v" `[B, heads * dim]`, of unit length.
 
         Without the map `start` in `features`, stages that learn say nothing.
         """
-        own = self._learned(features) if self.config.start in features else None
-        pooled = self.dropout(self.standardise(features["pooled"].float()))
-        v = self.to_image(pooled)  # (B, dim)
-        if own is not None:
-            v = v + self.to_image(self.dropout(own))
-        return self._sides("image", v, pooled)
+        pooled = features["pooled"].float()  # (B, P)
+        seen = [self.standardise(pooled)]
+        if self.config.start in features:
+            own = self._learned(features[self.config.start].float())  # (B, C)
+            rest = pooled[:, own.shape[1] :]  # the other encoders'
+            seen.append(self.standardise(torch.cat([own, rest], 1)))
+        return {
+            "v": _in_a_row(
+                sum(to(self.dropout(x)) for x in seen) for to in self.to_image
+            )
+        }
 
     def encode_texts(self, features: Sides) -> dict[str, Tensor]:
-        """The sentence as "v" `[T, dim]` and "h" `[T, 128]`, of unit length."""
-        pooled = self.text_dropout(features["pooled"].float())
-        return self._sides("text", self.to_text(pooled), pooled)
+        """The sentence as "t" `[T, heads * dim]`, of unit length."""
+        pooled = features["pooled"].float()
+        return {"t": _in_a_row(to(self.text_dropout(pooled)) for to in self.to_text)}
 
-    def _sides(self, side: str, v: Tensor, pooled: Tensor) -> dict[str, Tensor]:
-        found = {"v": v}
-        if self.second:
-            found["h"] = self.second[side](pooled)
-        return {name: F.normalize(x, dim=1) for name, x in found.items()}
-
-    def _learned(self, features: Sides) -> Tensor:
-        """What the stages that learn say, `[B, C]`, standardised."""
-        views = [features[self.config.start].float()]
+    def _learned(self, maps: Tensor) -> Tensor:
+        """What the stages that learn say, `[B, C]`."""
+        views = [maps]
         if self.config.dihedral and self.training:
-            views = [random_dihedral(views[0])]
+            views = [random_dihedral(maps)]
         elif self.config.dihedral:
-            views = [dihedral(views[0], view) for view in range(8)]
-        cells = sum(self.stages(view).mean(1) for view in views)
-        return self.standardise(cells / len(views))
+            views = [dihedral(maps, view) for view in range(8)]
+        return sum(self.stages(view).mean(1) for view in views) / len(views)
 
     def score(self, images: Sides, texts: Sides) -> Tensor:
-        """Cosines `[B, T]`, the second ones weighed."""
-        scores = images["v"] @ texts["v"].T
-        if self.second:
-            scores = scores + self.config.second_head * images["h"] @ texts["h"].T
-        return scores
+        """The mean of the pairs' cosines, `[B, T]`."""
+        return images["v"] @ texts["t"].T
 
     def losses_of_sides(self, images: Sides, texts: Sides, pairs: Sides):
-        """InfoNCE of the first heads; triplets and InfoNCE of the second."""
-        heat, positive = self.config.temperature, pairs["positive"]
-        first = contrastive(images["v"] @ texts["v"].T, heat, positive)
-        if not self.second:
-            return {"contrastive": first}
-        scores = images["h"] @ texts["h"].T
-        second = contrastive(scores, heat, positive)
-        second = second + triplet_hard(scores, MARGIN, positive)
-        return {"contrastive": first, "second": second}
+        """InfoNCE of each pair of heads, their mean."""
+        heat, n = self.config.temperature, self.config.heads
+        sides = zip(images["v"].chunk(n, 1), texts["t"].chunk(n, 1), strict=True)
+        # a part has length 1 / sqrt(n)
+        each = [contrastive(n * v @ t.T, heat, pairs["positive"]) for v, t in sides]
+        return {"contrastive": sum(each) / n}
 
     def fit_statistics(self, train: EncodedSplit) -> None:
         """Measure the scale of pooled vectors; then the heads start alone."""
@@ -155,7 +170,7 @@ class Dual(TwoTower):
             texts = over_texts(train.inputs, self.text_features, device)["pooled"]
         texts_of = torch.from_numpy(train.texts_of).to(device)
         captions = torch.from_numpy(train.n_captions_of).to(device)
-        heads = nn.ModuleList([self.to_image, self.to_text, self.second])
+        heads = nn.ModuleList([self.to_image, self.to_text])
         heads.extend([self.dropout, self.text_dropout]).train()
         optimiser = torch.optim.AdamW(
             heads.parameters(), HEAD_LR, weight_decay=HEAD_DECAY
@@ -180,6 +195,17 @@ class Dual(TwoTower):
         self.train(was)
 
 
+def _more_of(config: DualConfig) -> list:
+    options = {"size": config.image_size, "tta_views": config.tta_views}
+    return [image_encoder(name, **options) for name in config.more_encoders]
+
+
+def _in_a_row(vectors) -> Tensor:
+    """Vectors `[B, dim]` each of length 1, one behind the other, as one of length 1."""
+    parts = [F.normalize(x, dim=1) for x in vectors]
+    return torch.cat(parts, 1) / len(parts) ** 0.5
+
+
 PRESETS = {
     # toy captions say left and right, so maps are not turned
     "toy": {
@@ -194,7 +220,11 @@ PRESETS = {
         "precision": "no",
     },
     "cpu": {
+        "more_encoders": ("efficientnet_lite1", "efficientnet_lite2"),
         "tta_views": (0, 1, 6),
+        "heads": 3,
+        "dim": 256,
+        "hidden": 512,
         "start": "f3",
         "text_layers": 2,
         "head_epochs": 30,
@@ -208,7 +238,8 @@ PRESETS = {
 
 VARIANTS = {
     "dual": {},
+    "one-encoder": {"more_encoders": ()},
+    "one-pair-of-heads": {"heads": 1},
     "heads-alone": {"start": "", "text_layers": 0, "epochs": 30, "head_epochs": 0},
-    "minus-second-head": {"second_head": 0.0},
     "minus-head-epochs": {"head_epochs": 0},
 }

@@ -1,0 +1,145 @@
+"""The model that comes with the project: `weights/dual.safetensors`.
+
+    python tools/weights.py train OUT     trains on the train lists of RSICD and UCM
+    RSIR_WEIGHTS=OUT rsir bench weights:dual --dataset rsicd
+    RSIR_WEIGHTS=OUT rsir bench weights:dual --dataset ucm
+    python tools/weights.py card OUT      puts the recalls of these records into it
+
+The last step writes `weights/` of this checkout: the file, its checksum and its
+model card as a page.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rsir.data import Split, Splits, load_dataset
+from rsir.encoders.feature_cache import cached_features, stored
+from rsir.experiments.records import load_records
+from rsir.experiments.run import clean_commit, digests
+from rsir.models import build, config
+from rsir.training.trainer import train
+from rsir.training.weights import load_weights, model_card, save_weights
+from rsir.utils.seed import seed_everything
+
+ROOT = Path(__file__).resolve().parents[1]
+NAME, SETS, SEED = "dual", ("rsicd", "ucm"), 0
+NOT_FOR = {
+    "rsitmd": "pictures and captions of its test list stand in RSICD's train list"
+}
+
+
+def joined(parts: Sequence[Split]) -> Split:
+    """One split of several data sets, in their order."""
+    starts = np.cumsum([0, *(part.n_images for part in parts)])
+    return Split(
+        dataset="+".join(part.dataset for part in parts),
+        name=parts[0].name,
+        images=[path for part in parts for path in part.images],
+        captions=[text for part in parts for text in part.captions],
+        owner=np.concatenate([p.owner + start for p, start in zip(parts, starts)]),
+        ids=[f"{part.dataset}/{name}" for part in parts for name in part.ids],
+    )
+
+
+def copy_features(model, whole: Split, parts: Sequence[Split]) -> None:
+    """Fill the store for `whole` with what it has, or computes, for its parts."""
+    encoder = model.image_encoder
+    first, *more = getattr(encoder, "members", [encoder])
+    for one, names in (first, model.reads), *((one, ["pooled"]) for one in more):
+        found = [cached_features(one, part, names) for part in parts]
+        rows_of = {k: np.concatenate([part[k] for part in found]) for k in names}
+
+        def rows(which: range, missing, rows_of=rows_of):
+            return {k: rows_of[k][which.start : which.stop] for k in missing}
+
+        stored(one.name, one.identity(), whole, names, rows)
+
+
+def train_command(out: Path) -> None:
+    commit = clean_commit()
+    seed_everything(SEED)
+    sets = [load_dataset(name) for name in SETS]
+    pairs = {part: [one[part] for one in sets] for part in ("train", "val")}
+    splits = {part: joined(both) for part, both in pairs.items()}
+    nothing = splits["val"].subset([])  # test lists are for the records
+    asked = config(NAME, "cpu", seed=SEED)
+    model = build(asked, splits["train"])
+    for part, whole in splits.items():
+        copy_features(model, whole, pairs[part])
+    start = time.perf_counter()
+    run = train(asked, Splits("+".join(SETS), out, **splits, test=nothing), out / "run")
+    card = {
+        "name": NAME,
+        "method": asked.method,
+        "trained on": {
+            one.name: {
+                "train": digests(one)["train"],
+                "images": one.train.n_images,
+                "captions": one.train.n_captions,
+            }
+            for one in sets
+        },
+        "selected on": "the val lists of these sets, taken together",
+        "val mR": round(run.val_mR, 2),
+        "never seen": "the test lists of these sets; of their val lists, the mR alone",
+        "not for": NOT_FOR,
+        "seed": SEED,
+        "commit": commit,
+        "minutes": round((time.perf_counter() - start) / 60, 1),
+        "licence": "MIT, as the code. RSICD states no licence; UCM is public domain",
+    }
+    save_weights(run.model, out / f"{NAME}.safetensors", card)
+
+
+def card_command(out: Path) -> None:
+    os.environ["RSIR_WEIGHTS"] = str(out)
+    card = model_card(NAME)
+    card["recalls"] = {}
+    for name in SETS:
+        (record,) = load_records("bench", name, f"weights-{NAME}")
+        card["recalls"][name] = record.recalls["expected"]
+    home = ROOT / "weights"
+    home.mkdir(exist_ok=True)
+    save_weights(load_weights(NAME), home / f"{NAME}.safetensors", card)
+    (home / f"{NAME}.md").write_text(page(card), encoding="utf-8")
+
+
+def page(card: dict) -> str:
+    """The model card, as Markdown."""
+    lines = [
+        f"# {card['name']}: a model that is ready",
+        "",
+        f'`load_weights("{card["name"]}")` gives it; `rsir search` and `rsir index` '
+        "use it on pictures. The frozen encoders come from their packages.",
+        "",
+        "| set | i2t R@1 | R@5 | R@10 | t2i R@1 | R@5 | R@10 | mR |",
+        "| :-- | --: | --: | --: | --: | --: | --: | --: |",
+    ]
+    for name, found in card["recalls"].items():
+        six = [found[side][f"R@{k}"] for side in ("i2t", "t2i") for k in (1, 5, 10)]
+        cells = " | ".join(f"{x:.2f}" for x in (*six, found["mR"]))
+        lines.append(f"| {name} test | {cells} |")
+    lines.append("")
+    for name, one in card["trained on"].items():
+        lines.append(
+            f"- Trained on the train list of {name}: {one['images']:,} pictures, "
+            f"{one['captions']:,} captions (list `{one['train']}`)."
+        )
+    lines += [f"- Selected on {card['selected on']}: mR {card['val mR']}."]
+    lines += [f"- Never seen: {card['never seen']}."]
+    lines += [f"- Not to be measured on {k}: {v}." for k, v in card["not for"].items()]
+    lines += [f"- Seed {card['seed']}, commit `{card['commit'][:10]}`."]
+    lines += [f"- Licence: {card['licence']}."]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    commands = {"train": train_command, "card": card_command}
+    if len(sys.argv) != 3 or sys.argv[1] not in commands:
+        sys.exit(__doc__)
+    commands[sys.argv[1]](Path(sys.argv[2]))
