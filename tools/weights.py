@@ -1,12 +1,13 @@
-"""The model that comes with the project: `weights/dual.safetensors`.
+"""The models that come with the project, in `weights/`.
 
+    python tools/weights.py worlds        models of `WORLDS`, from their kept runs
     python tools/weights.py train OUT     trains on the train lists of RSICD and UCM
     RSIR_WEIGHTS=OUT rsir bench weights:dual --dataset rsicd
     RSIR_WEIGHTS=OUT rsir bench weights:dual --dataset ucm
     python tools/weights.py card OUT      puts the recalls of these records into it
 
-The last step writes `weights/` of this checkout: the file, its checksum and its
-model card as a page.
+`worlds` and `card` write `weights/` of this checkout: a file, its checksum and its
+model card as a page. The runs are those of `rsir reproduce` in `RSIR_CACHE`.
 """
 
 import os
@@ -19,15 +20,22 @@ import numpy as np
 
 from rsir.data import Split, Splits, load_dataset
 from rsir.encoders.feature_cache import cached_features, stored
-from rsir.experiments.records import load_records
-from rsir.experiments.run import clean_commit, digests
+from rsir.experiments.records import load_records, results_dir
+from rsir.experiments.run import Job, clean_commit, digests
+from rsir.experiments.tables import SYSTEMS
 from rsir.models import build, config
+from rsir.training.checkpoints import load_run
 from rsir.training.trainer import train
 from rsir.training.weights import load_weights, model_card, save_weights
 from rsir.utils.seed import seed_everything
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME, SETS, SEED = "dual", ("rsicd", "ucm"), 0
+#: {file: (method, world, variant)}: the run with seed 0, and where it is shown
+WORLDS = {
+    "galr-counts": ("galr", "counts", "midf"),
+    "galr-counts-global": ("galr", "counts", "global"),
+}
 NOT_FOR = {
     "rsitmd": "pictures and captions of its test list stand in RSICD's train list"
 }
@@ -75,6 +83,7 @@ def train_command(out: Path) -> None:
     run = train(asked, Splits("+".join(SETS), out, **splits, test=nothing), out / "run")
     card = {
         "name": NAME,
+        "use": "`rsir search` and `rsir index` use it on pictures",
         "method": asked.method,
         "trained on": {
             one.name: {
@@ -103,10 +112,40 @@ def card_command(out: Path) -> None:
     for name in SETS:
         (record,) = load_records("bench", name, f"weights-{NAME}")
         card["recalls"][name] = record.recalls["expected"]
+    keep(load_weights(NAME), NAME, card)
+
+
+def worlds_command() -> None:
+    for name, (method, world, variant) in WORLDS.items():
+        job = Job(method, f"world-{world}", "world", variant, SEED)
+        record = job.record(results_dir(), fresh=True)
+        if record is None:
+            sys.exit(f"{name}: no fresh record; {job.command}")
+        splits = load_dataset(job.dataset)
+        facts = {"train": digests(splits)["train"], "images": splits.train.n_images}
+        facts["captions"] = splits.train.n_captions
+        card = {
+            "name": name,
+            "use": f"it shows what {SYSTEMS[method]} does in a world of toy scenes",
+            "method": method,
+            "trained on": {job.dataset: facts},
+            "selected on": "val of this world",
+            "val mR": round(record.val_mR, 2),
+            "never seen": "test of this world, scored once; any real picture",
+            "recalls": {job.dataset: record.recalls["expected"]},
+            "seed": SEED,
+            "commit": record.commit,
+            "licence": "MIT, as the code",
+        }
+        keep(load_run(job.run_dir()), name, card)
+
+
+def keep(model, name: str, card: dict) -> None:
+    """Weights, checksum and card in `weights/`."""
     home = ROOT / "weights"
     home.mkdir(exist_ok=True)
-    save_weights(load_weights(NAME), home / f"{NAME}.safetensors", card)
-    (home / f"{NAME}.md").write_text(page(card), encoding="utf-8")
+    save_weights(model, home / f"{name}.safetensors", card)
+    (home / f"{name}.md").write_text(page(card), encoding="utf-8")
 
 
 def page(card: dict) -> str:
@@ -114,8 +153,8 @@ def page(card: dict) -> str:
     lines = [
         f"# {card['name']}: a model that is ready",
         "",
-        f'`load_weights("{card["name"]}")` gives it; `rsir search` and `rsir index` '
-        "use it on pictures. The frozen encoders come from their packages.",
+        f'`load_weights("{card["name"]}")` gives it; {card["use"]}. The frozen encoders '
+        "come from their packages.",
         "",
         "| set | i2t R@1 | R@5 | R@10 | t2i R@1 | R@5 | R@10 | mR |",
         "| :-- | --: | --: | --: | --: | --: | --: | --: |",
@@ -132,14 +171,17 @@ def page(card: dict) -> str:
         )
     lines += [f"- Selected on {card['selected on']}: mR {card['val mR']}."]
     lines += [f"- Never seen: {card['never seen']}."]
-    lines += [f"- Not to be measured on {k}: {v}." for k, v in card["not for"].items()]
+    lines += [
+        f"- Not to be measured on {k}: {v}." for k, v in card.get("not for", {}).items()
+    ]
     lines += [f"- Seed {card['seed']}, commit `{card['commit'][:10]}`."]
     lines += [f"- Licence: {card['licence']}."]
     return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
-    commands = {"train": train_command, "card": card_command}
-    if len(sys.argv) != 3 or sys.argv[1] not in commands:
+    commands = {"train": train_command, "card": card_command, "worlds": worlds_command}
+    name, *rest = sys.argv[1:] or [""]
+    if name not in commands or len(rest) != (name != "worlds"):
         sys.exit(__doc__)
-    commands[sys.argv[1]](Path(sys.argv[2]))
+    commands[name](*map(Path, rest))

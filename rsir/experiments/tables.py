@@ -492,6 +492,17 @@ def worlds_table(found: Sequence[Runs]) -> list[dict]:
     return lines
 
 
+def world_line(line: dict) -> str:
+    """A line of `worlds_table` in words: the gain on the world, and its control's."""
+    said = [f"{line['mechanism']:<32}"]
+    for key, where in (("pair", "world"), ("control", "control")):
+        if (pair := line[key]) is not None:
+            low, high = pair.ci95["mR"]
+            gain = f"{pair.difference['mR']:+.2f} [{low:+.2f}, {high:+.2f}]"
+            said.append(f"{where} {gain:<22}")
+    return " ".join(said).rstrip()
+
+
 def claims_table(found: Sequence[Runs], folder: str | Path | None = None) -> list[dict]:
     """Every claim, a dict each; a direction has the verdict of its pool.
 

@@ -11,6 +11,7 @@ from rsir.encoders.several import Several
 SIX = {"R@1": 1.0, "R@5": 2.0, "R@10": 3.0}
 CARD = {
     "name": "dual",
+    "use": "search uses it",
     "trained on": {"ucm": {"train": "ab12", "images": 1680, "captions": 8400}},
     "selected on": "val",
     "val mR": 51.5,
