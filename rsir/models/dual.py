@@ -211,7 +211,9 @@ PRESETS = {
     "toy": {
         "image_size": 128,
         "text_layers": 0,
-        "hidden": 512,
+        "heads": 3,
+        "dim": 256,
+        "hidden": 384,
         "dihedral": False,
         "epochs": 30,
         "batch": 128,
@@ -219,13 +221,13 @@ PRESETS = {
         "eval_every": 5,
         "precision": "no",
     },
+    # heads and text blocks have less than 20 MB in half precision
     "cpu": {
         "more_encoders": ("efficientnet_lite1", "efficientnet_lite2"),
         "tta_views": (0, 1, 6),
         "heads": 3,
         "dim": 256,
-        "hidden": 512,
-        "start": "f3",
+        "hidden": 384,
         "text_layers": 2,
         "head_epochs": 30,
         "epochs": 3,
@@ -240,6 +242,13 @@ VARIANTS = {
     "dual": {},
     "one-encoder": {"more_encoders": ()},
     "one-pair-of-heads": {"heads": 1},
-    "heads-alone": {"start": "", "text_layers": 0, "epochs": 30, "head_epochs": 0},
-    "minus-head-epochs": {"head_epochs": 0},
+    "text-frozen": {
+        "text_layers": 0,
+        "head_epochs": 0,
+        "epochs": 30,
+        "batch": 256,
+        "lr": 1e-3,
+        "weight_decay": 0.3,
+    },
+    "image-learns": {"start": "f3"},
 }
