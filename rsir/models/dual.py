@@ -14,6 +14,7 @@ index holds one vector for each picture.
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -165,7 +166,7 @@ class Dual(TwoTower):
         """Train the heads on stored vectors: cheap, for nothing else moves."""
         was, device = self.training, next(self.to_image.parameters()).device
         self.eval()
-        pooled = torch.as_tensor(train.features["pooled"][:]).to(device)
+        pooled = torch.from_numpy(np.array(train.features["pooled"])).to(device)
         with torch.no_grad():
             texts = over_texts(train.inputs, self.text_features, device)["pooled"]
         texts_of = torch.from_numpy(train.texts_of).to(device)
