@@ -17,16 +17,19 @@ from huggingface_hub import errors
 from nbkit import ROOT
 from pages import results as results_page
 from PIL import Image
-from tiny import cache, cached, draw  # noqa: F401
+from tiny import cache, cached, draw, quiet, tiny_config  # noqa: F401
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from rsir.data import Split, load_dataset
+from rsir.encoders.base import weights_hash
 from rsir.evaluation.metrics import evaluate
 from rsir.experiments import run as runs
 from rsir.experiments import tables
 from rsir.experiments.records import load_records, read_record
+from rsir.models.base import score_split as score_towers
 from rsir.retrieval import zero_shot
 from rsir.retrieval.zero_shot import DualEncoder, cosines, score_split
+from rsir.training.weights import load_weights, save_weights
 from rsir.utils.errors import RsirError
 
 pytestmark = pytest.mark.usefixtures("cached")
@@ -384,6 +387,26 @@ def test_scores_embeddings_and_functions_are_scored_alike(bench, saved, splits, 
         "python:readers_own:scores",
         "python:readers_own:pair",
     }
+
+
+def test_weights_of_the_project_are_scored_and_refused_where_they_have_seen_it(
+    bench, refused, splits, tmp_path, monkeypatch
+):
+    model = quiet(tiny_config("linear", epochs=1), splits).model
+    card = {"not for": {"moon": "it has seen its craters"}}
+    save_weights(model, tmp_path / "tiny.safetensors", card)
+    monkeypatch.setenv("RSIR_WEIGHTS", str(tmp_path))
+    code, out, err = bench("weights:tiny", "--json", "--results", tmp_path / "r")
+    assert code == 0, err
+    again = load_weights("tiny")
+    wanted = score_towers(again, splits.test)
+    assert json.loads(out) == evaluated(wanted, splits.test.owner)
+    (record,) = load_records("bench", folder=tmp_path / "r")
+    assert record.variant == "weights-tiny"
+    assert record.config["weights"] == weights_hash(again)
+    card["not for"] = {splits.name: "it has seen its squares"}
+    save_weights(model, tmp_path / "tiny.safetensors", card)
+    assert "it has seen its squares; no recall" in refused("weights:tiny")
 
 
 def test_the_example_of_the_page_runs(bench, splits, here):
