@@ -406,7 +406,8 @@ def runs_table(found: Iterable[Runs], ties: Sequence[str] = TIES[-1:]):
 def reported_table(found: Iterable[Runs]) -> list[dict]:
     """Every headline against its printed range, a dict each.
 
-    "verdict" is a `Verdict`, or None where nothing is printed.
+    "verdict" is a `Verdict`, or None where nothing is printed. Worlds of toy scenes
+    are no data sets here.
     """
     return [
         {
@@ -417,7 +418,7 @@ def reported_table(found: Iterable[Runs]) -> list[dict]:
             "verdict": one.verdict(),
         }
         for one in found
-        if one.key in HEADLINES
+        if one.key in HEADLINES and one.dataset in DATASETS
     ]
 
 
@@ -475,14 +476,16 @@ def steps_table(
     return lines
 
 
-def worlds_table(found: Sequence[Runs]) -> list[dict]:
-    """Every mechanism on its world and on the control, a dict each.
+def worlds_table(found: Sequence[Runs], method: str = "") -> list[dict]:
+    """Every mechanism, or those of a method, on its world and on the control.
 
     "verdict" and "pair" as in `steps_table`, "control" a `Comparison`; None
     where it is not measured.
     """
     lines = []
     for name, (world, *step) in WORLDS.items():
+        if method not in ("", step[0][0]):
+            continue
         verdict, pair = direction(found, *step, f"{name} acts on {world}", world)
         control = paired(found, *step, f"{world}-control")
         line = {"mechanism": name, "world": world, "step": step, "verdict": verdict}

@@ -381,8 +381,6 @@ def of_keywords(side: dict[str, Tensor]) -> dict[str, Tensor]:
 PRESETS = {
     "toy": {"text_layers": 0, "image_size": 128, "precision": "no"}
     | {"epochs": 12, "batch": 128, "patience": 20},
-    "world": {"text_layers": 0, "image_size": 128, "precision": "no"}
-    | {"epochs": 8, "batch": 128, "patience": 20},
     # chosen on the val of RSICD and of UCM: views, batch of 64 to 256, gamma
     # of 0.1 to 0.6, loss, rate with dropout and length
     "cpu": {"tta_views": (0, 1, 6), "text_layers": 0, "gamma": 0.2}
@@ -393,6 +391,8 @@ PRESETS = {
     | {"gamma": 0.6, "lr": 1e-4, "text_lr": 1e-4, "weight_decay": 0.0}
     | {"schedule": "step", "warmup": 0.0, "clip": 0.0, "dropout": 0.0}
     | {"batch": 128, "epochs": 150, "patience": 150},
+    "world": {"text_layers": 0, "image_size": 128, "precision": "no"}
+    | {"epochs": 8, "batch": 128, "patience": 20},
 }
 
 _SMALL = {"image_size": 160, "tta_views": (0,)}

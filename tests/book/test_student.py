@@ -53,7 +53,7 @@ def test_the_checks_are_those_that_are_proved_to_fail(exercise):
 
 
 #: cells of chapter 02 that its exercises need, but for the training
-NEEDED = ("cell-03", "cell-04", "cell-08", "cell-12")
+NEEDED = ("cell-03", "cell-04", "cell-08", "cell-10", "cell-12")
 UNTRAINED = """
 few = test.subset(range(12))
 def measured(model):
@@ -63,9 +63,16 @@ report = measured(model)
 """
 
 
-def test_chapter_02_fails_before_and_passes_after(capsys):
+@pytest.fixture
+def figures():
+    """A chapter sets the style of its figures: for this test alone."""
+    with matplotlib.rc_context():
+        matplotlib.use("agg")
+        yield
+
+
+def test_chapter_02_fails_before_and_passes_after(capsys, figures):
     """In the chapter's own code, with a model that is not trained."""
-    matplotlib.use("agg")
     nb = execute.read(FOLDER / "02_amfmn.ipynb")
     made = student.version(nb)
     names = {}

@@ -219,7 +219,7 @@ def test_a_record_is_ordinary_and_the_results_page_shows_it(bench, hub, tmp_path
         (tmp_path / "changed.json").write_text(json.dumps(facts))
         assert read_record(tmp_path / "changed.json").stale() == [why]
     text = results_page.render(tmp_path)["results.md"]
-    assert "Models of others" in text and "bench `hf-clip`" in text
+    assert "Published models of other authors" in text and "bench `hf-clip`" in text
     assert "Ablations" not in text
     row = next(x for x in text.splitlines() if x.startswith("| bench `hf-clip` "))
     assert row.split("|")[2].strip() == f"{one.mR:.2f} (1)"

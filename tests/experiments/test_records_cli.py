@@ -71,7 +71,7 @@ def worked(monkeypatch):
 
 def test_all_is_a_queue_of_every_set_with_its_seeds(called, worked, monkeypatch):
     keys = [("stub", "plain"), ("stub", "wild")]
-    monkeypatch.setattr(tables, "queue", lambda: keys)
+    monkeypatch.setattr(tables, "queue", lambda dataset: keys)
     for words in ([], ["--dataset", "rsicd"], ["--seeds", 1], ["--seed", 7]):
         assert called("reproduce", "--all", "--dry-run", *words)[0] == 0
     jobs = worked[0][0]

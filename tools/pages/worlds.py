@@ -13,8 +13,23 @@ def render(root: Path) -> dict[str, str]:
     open_ones = [line["mechanism"] for line in lines if line["verdict"] is None]
     waits = f"Not measured: {', '.join(open_ones)}." if open_ones else ""
     worlds = dict.fromkeys(line["world"] for line in lines)
-    parts = [measured([x for x in lines if x["verdict"]]), waits]
+    parts = [measured([x for x in lines if x["verdict"]]), doubtful(lines), waits]
     return {"worlds.md": joined([*parts, *(attempts(root, x) for x in worlds)])}
+
+
+def doubtful(lines: list[dict]) -> str:
+    """Mechanisms that gain where their reason is absent."""
+    both = [x["mechanism"] for x in lines if x["control"] and gains(x["control"])]
+    if not both:
+        return ""
+    return (
+        f"Gains on its control as well: {', '.join(both)}. There the gain on the world "
+        "does not show the reason that the world was made for."
+    )
+
+
+def gains(pair) -> bool:
+    return pair.ci95["mR"][0] > 0
 
 
 def measured(lines: list[dict]) -> str:
