@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rsir.experiments import tables
+from rsir.experiments import tables, trials
 
 from . import badge, gain, joined, system_name, table, wide
 from .results import attempts
@@ -12,9 +12,12 @@ def render(root: Path) -> dict[str, str]:
     lines = tables.worlds_table(tables.load(root / "results"))
     open_ones = [line["mechanism"] for line in lines if line["verdict"] is None]
     waits = f"Not measured: {', '.join(open_ones)}." if open_ones else ""
-    worlds = dict.fromkeys(line["world"] for line in lines)
+    worlds = sorted({one["dataset"] for one in trials.read(root / "results/tried.csv")})
+    worlds = [name for name in worlds if name.startswith("world-")]
     parts = [measured([x for x in lines if x["verdict"]]), doubtful(lines), waits]
-    return {"worlds.md": joined([*parts, *(attempts(root, x) for x in worlds)])}
+    for name in worlds:
+        parts += [f"On `{name}`:", attempts(root, name)]
+    return {"worlds.md": joined(parts)}
 
 
 def doubtful(lines: list[dict]) -> str:
