@@ -116,8 +116,8 @@ class Runs:
 
     @property
     def headline(self) -> bool:
-        """Whether it stands for a system, or is a baseline."""
-        return _headline(self.key)
+        """Whether it stands for a system, or is a baseline; not on a world."""
+        return _headline(self.key) and self.dataset in DATASETS
 
     @property
     def reranked(self) -> bool:
@@ -418,7 +418,7 @@ def reported_table(found: Iterable[Runs]) -> list[dict]:
             "verdict": one.verdict(),
         }
         for one in found
-        if one.key in HEADLINES and one.dataset in DATASETS
+        if one.key in HEADLINES and one.headline
     ]
 
 

@@ -1,9 +1,9 @@
 """The tool that trains the weights: several data sets as one, features stored once."""
 
 import numpy as np
-import weights
 from tiny import TinyEncoder, cache, cached, draw, folder, splits  # noqa: F401
 
+import weights
 from rsir.data import load_dataset
 from rsir.encoders import feature_cache
 from rsir.encoders.several import Several
