@@ -42,10 +42,10 @@ def measured(lines: list[dict]) -> str:
     rows = []
     for line in lines:
         (method, better), (_, worse) = line["step"]
-        control = line["control"]
-        cells = line["mechanism"], system_name(method), f"`{better}` − `{worse}`"
-        cells += line["world"].removeprefix("world-"), gain(line["pair"])
-        cells += (badge(line["verdict"].outcome),)
-        rows.append([*cells, gain(control) if control else "–", line["pair"].seeds[0]])
-    head = ["mechanism", "system", "rows", "world", "gain", "verdict", "on the control"]
-    return wide(table([*head, "seeds"], rows, right=["seeds"]), "first")
+        control, seeds = line["control"], line["pair"].seeds[0]
+        what = f"{line['mechanism']}, {system_name(method)} `{better}` − `{worse}`"
+        where = f"{line['world'].removeprefix('world-')}, {seeds}"
+        found = gain(line["pair"]), badge(line["verdict"].outcome)
+        rows.append([what, where, *found, gain(control) if control else "–"])
+    head = ["with and without", "world, seeds", "gain", "verdict", "on the control"]
+    return wide(table(head, rows), "first")
