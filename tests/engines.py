@@ -65,7 +65,8 @@ class Process:
         while not (found := ready()):
             alive = self.popen.poll() is None
             if not alive or time.monotonic() > end:
-                pytest.fail(f"{self.popen.args[0]}: {self.text()[-2000:]}")
+                how = "waited in vain" if alive else f"exit {self.popen.returncode}"
+                pytest.fail(f"{self.popen.args[0]}, {how}: {self.text()[-2000:]}")
             time.sleep(0.05)
         return found
 
@@ -91,7 +92,13 @@ class Milvus:
         command = [self.program, "--data", self.folder / "data"]
         command += ["--proxy-port", self.port]
         self.process = Process(command, said, PYTHONUNBUFFERED="1")
-        self.process.until(lambda: "Ctrl+C to exit" in self.process.text())
+        try:
+            self.process.until(lambda: "Ctrl+C to exit" in self.process.text(), 240)
+        except pytest.fail.Exception as error:
+            self.kill()
+            logs = sorted((self.folder / "data/logs").glob("milvus-std*.log"))
+            ends = [f"{x.name}: {x.read_text(errors='replace')[-3000:]}" for x in logs]
+            pytest.fail("\n".join([str(error), *ends]))
         config = (self.folder / "data/configs/milvus.yaml").read_text()
         assert re.search(rf"port: {self.port}\b", config), "another one has the port"
         self.process.until(self._serves, 300)
@@ -118,9 +125,9 @@ class Milvus:
         self.process.end(signal.SIGINT)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def milvus(tmp_path_factory):
-    """A Milvus server for the whole run of the tests."""
+    """A Milvus server for one file of tests; two at once disturb each other."""
     server = Milvus(tmp_path_factory.mktemp("milvus"))
     yield server
     server.stop()
