@@ -224,7 +224,7 @@ PRESETS = {
     },
     # heads and text blocks have less than 20 MB in half precision
     "cpu": {
-        "more_encoders": ("efficientnet_lite1", "efficientnet_lite2"),
+        "more_encoders": ("efficientnet_lite1",),
         "tta_views": (0, 1, 6),
         "heads": 3,
         "dim": 256,
