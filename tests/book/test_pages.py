@@ -426,6 +426,15 @@ def test_the_plan_of_a_course_follows_the_contents(tmp_path):
     assert real["questions.md"].count(":::{dropdown}") >= 7
 
 
+def test_a_deck_has_a_lecture_of_its_own():
+    plan = teach.render(ROOT)["lectures.md"].split("**Lecture ")[1:]
+    shown = [re.findall(r"_build/slides/(\w+)\.html", one) for one in plan]
+    decks = sorted(path.stem for path in (ROOT / "book/slides").glob("[0-9]*.md"))
+    assert sorted(name for names in shown for name in names) == decks
+    for names, one in zip(shown, plan):
+        assert not names or one.count("../notebooks/") == 1, one
+
+
 def test_the_readme_is_as_the_tool_makes_it(monkeypatch):
     assert readme.filled(ROOT)[1] == README, "run python tools/readme.py"
     for path in chapters():

@@ -48,9 +48,12 @@ def lectures(known: dict, plan: list[dict]) -> str:
     parts = []
     for number, one in enumerate(plan, 1):
         names = ", ".join(link(known, name, whole=True) for name in one["chapters"])
+        stems = [known[name].stem for name in one["chapters"] if name in known]
+        decks = [x for x in stems if (ROOT / f"book/slides/{x}.md").exists()]
+        slides = "".join(f"slides\n: `_build/slides/{x}.html`\n\n" for x in decks)
         parts.append(
             f"**Lecture {number}: {one['title']}**\n\n{{.parts}}\n"
-            f"chapters\n: {names}\n\nin class\n: {one['in class']}\n\n"
+            f"chapter\n: {names}\n\n{slides}in class\n: {one['in class']}\n\n"
             f"at home\n: {one['at home']}"
         )
     return "\n\n".join(parts)
