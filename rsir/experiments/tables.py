@@ -432,6 +432,15 @@ def protocol(folder: str | Path | None = None) -> dict[str, dict]:
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
 
 
+def tiny_clip(folder: str | Path | None = None) -> list[dict]:
+    """What chapter 07 finds under each seed, by `benchmarks/tiny_clip.py`.
+
+    folder: as for `load`.
+    """
+    folder = Path(folder) if folder else results_dir()
+    return json.loads((folder / "tiny_clip.json").read_text("utf-8"))["seeds"]
+
+
 def standing(found: Iterable[Runs]) -> dict[str, dict[str, list[float]]]:
     """{data set: {one of `KINDS`: mR of each system}}, printed and ours.
 
