@@ -67,6 +67,13 @@ def test_every_chapter_keeps_every_rule(path):
     assert not found, "\n".join(found)
 
 
+def test_what_a_server_said_is_stored():
+    """An execution without a server leaves no output of one; verify asks for none."""
+    cells = execute.code_cells(execute.read(ROOT / "notebooks/08_archive.ipynb"))
+    (cell,) = [c for c in cells if "RSIR_MILVUS" in c.source]
+    assert "same ids" in guard.printed(cell), "name a server in RSIR_MILVUS, execute"
+
+
 def test_contents_and_files_agree():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     names = [x["file"] for part in toc["parts"] for x in part["chapters"]]
