@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from rsir.data import Split
-from rsir.encoders.feature_cache import cached_features, cached_pixels
+from rsir.encoders.feature_cache import cached_features, cached_pixels, cached_texts
 from rsir.encoders.image import ImageEncoder
 from rsir.encoders.text import TextEncoder, trim
 
@@ -68,7 +68,7 @@ class EncodedSplit:
         ids = {"ids": text_encoder.tokenize(self.texts)}
         for name, strings in (extra_texts or {}).items():
             ids[f"{name}_ids"] = text_encoder.tokenize(strings)
-        self.inputs = _text_inputs(text_encoder, ids, reads_text)
+        self.inputs = _text_inputs(text_encoder, split, ids, reads_text)
         self.n_captions_of = split.counts()
         shape = (split.n_images, self.n_captions_of.max(initial=0))
         self.captions_of, self.texts_of = np.full(shape, -1), np.full(shape, -1)
@@ -88,7 +88,7 @@ class EncodedSplit:
         return {name: value[rows] for name, value in self.inputs.items()}
 
 
-def _text_inputs(encoder: TextEncoder, ids, reads_text) -> dict[str, Tensor]:
+def _text_inputs(encoder: TextEncoder, split, ids, reads_text) -> dict[str, Tensor]:
     encoder.eval()
     device, width = next(encoder.parameters()).device, ids["ids"].shape[1]
 
@@ -99,13 +99,20 @@ def _text_inputs(encoder: TextEncoder, ids, reads_text) -> dict[str, Tensor]:
         states = encoder.frozen_prefix(trim(part["ids"])).cpu()
         return {"frozen_prefix": pad(states, (0, 0, 0, width - states.shape[1]))}
 
-    if not any(p.requires_grad for p in encoder.parameters()):
-        with torch.inference_mode():
-            found = over_texts(ids, features, device)
+    @torch.inference_mode()
+    def frozen():
+        found = over_texts(ids, features, device)
         return {name: value.cpu().clone() for name, value in found.items()}
+
+    if not any(p.requires_grad for p in encoder.parameters()):
+        if "tokens" in reads_text:  # too much to keep
+            return frozen()
+        return cached_texts(encoder, split, ids, reads_text, frozen)
     if encoder.frozen_prefix(ids["ids"][:1].to(device)) is None:
         return ids
-    return ids | over_texts({"ids": ids["ids"]}, prefix, device)
+    one = {"ids": ids["ids"]}
+    what = encoder, split, one, ["frozen_prefix"]
+    return ids | cached_texts(*what, lambda: over_texts(one, prefix, device))
 
 
 def text_features(

@@ -23,11 +23,13 @@ from rsir.data import Split, cache_dir
 from rsir.data.images import image_hashes, in_threads
 from rsir.encoders.base import FEATURES
 from rsir.encoders.image import ImageEncoder, square
+from rsir.encoders.text import TextEncoder
 from rsir.utils.errors import RsirError
 from rsir.utils.io import atomic_write, locked
 from rsir.utils.progress import track
 
 BATCH = 32
+FEW = 1000  #: texts; so many are sooner encoded than looked up
 
 
 def features_dir() -> Path:
@@ -179,6 +181,46 @@ def cached_pixels(split: Split, size: int, *, progress: bool = True) -> np.ndarr
     identity = {"size": size, "resize": "bicubic"}
     what = "pixels", identity, split, ["pixels"], compute
     return stored(*what, progress=progress)["pixels"]
+
+
+def cached_texts(
+    encoder: TextEncoder,
+    split: Split,
+    ids: Mapping[str, torch.Tensor],
+    reads: Sequence[str],
+    compute: Callable[[], dict[str, torch.Tensor]],
+) -> dict[str, torch.Tensor]:
+    """What the frozen part of a text encoder makes of texts, computed once.
+
+    Args:
+        encoder: its weights that do not learn are part of the key.
+        split: whose texts they are; only named.
+        ids: what is encoded, `[n_texts, L]` each.
+        reads: what is made of it.
+        compute: gives tensors `[n_texts, ...]`, on the CPU; they come back to the bit.
+    """
+    if len(ids["ids"]) < FEW:
+        return compute()
+    digest = hashlib.sha256(json.dumps([encoder.name, list(reads)]).encode())
+    weights = {k: v for k, v in encoder.named_parameters() if not v.requires_grad}
+    for name, value in (weights | ids).items():
+        digest.update(f"{name} {list(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    home = features_dir() / f"texts-{digest.hexdigest()[:20]}"
+    about = home / "about.json"
+    if not about.is_file():
+        with locked(home / ".lock", "the feature cache"):
+            if not about.is_file():
+                found = compute()
+                for name, value in found.items():
+                    with atomic_write(home / f"{name}.npy", "wb") as file:
+                        np.save(file, value.numpy())
+                facts = {"encoder": encoder.name, "texts": list(found)}
+                facts |= {"dataset": split.dataset, "split": split.name}
+                with atomic_write(about) as file:
+                    json.dump(facts | {"n_images": split.n_images}, file, indent=1)
+    names = json.loads(about.read_text())["texts"]
+    return {k: torch.from_numpy(np.array(_opened(home / f"{k}.npy"))) for k in names}
 
 
 def features_seconds(

@@ -78,7 +78,10 @@ class ImageEncoder(nn.Module):
         """Encode normalised pictures `[B, 3, H, W]`; maps are of view 0."""
         maps, pooled = self.pyramid(images)
         for view in self.tta_views[1:]:
-            pooled = pooled + self.pyramid(dihedral(images, view))[1]
+            turned = dihedral(images, view)
+            # a quarter turn leaves a layout in which convolutions take twice as long
+            turned = turned.contiguous(memory_format=torch.channels_last)
+            pooled = pooled + self.pyramid(turned)[1]
         pooled = pooled / len(self.tta_views)
         tokens = maps[-1].flatten(2).transpose(1, 2)  # (B, HW, C)
         mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)

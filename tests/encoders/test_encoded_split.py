@@ -8,7 +8,7 @@ import torch
 from tiny import TinyEncoder
 
 from rsir.data.text import Vocabulary
-from rsir.encoders import text_encoder
+from rsir.encoders import feature_cache, text_encoder
 from rsir.encoders.encoded_split import EncodedSplit, text_features
 
 pytestmark = pytest.mark.usefixtures("cached")
@@ -70,6 +70,27 @@ def test_what_is_frozen_is_computed_once(splits, layers):
             tokens, mask = inputs["tokens"][row], inputs["mask"][row]
             torch.testing.assert_close(tokens[:n], one.tokens[0], **close)
             assert mask[:n].all() and not mask[n:].any()
+
+
+@pytest.mark.parametrize("layers, name", [(0, "pooled"), (1, "frozen_prefix")])
+def test_texts_are_encoded_once_for_all_runs(
+    splits, tmp_path, monkeypatch, layers, name
+):
+    monkeypatch.setenv("RSIR_CACHE", str(tmp_path))
+    monkeypatch.setattr(feature_cache, "FEW", 1)
+    text, split = text_encoder("minilm", layers_trained=layers), splits.val
+    first = encoded(split, text, ()).inputs[name]
+    passes = []
+    text.model.register_forward_hook(lambda *_: passes.append(1))
+    for part in text.model.encoder.layer[6 - layers :].parameters():
+        part.data += 1.0  # a run that has learned
+    again = encoded(split, text, ()).inputs[name]
+    assert torch.equal(again, first) and again.dtype == first.dtype
+    assert len(passes) == layers  # one sentence, to see what is frozen
+    assert [facts["split"] for _, facts, _ in feature_cache.feature_sets()] == ["val"]
+    text.model.embeddings.word_embeddings.weight.data += 1.0  # another encoder
+    other = encoded(split, text, ()).inputs[name]
+    assert not torch.equal(other, first)
 
 
 @pytest.mark.parametrize("name", ["gru", "minilm"])
