@@ -57,8 +57,7 @@ def locate(
 
     Args:
         model: in evaluation mode, one that gives a vector or a code.
-        tile, overlap: of the windows; a cell of the map is `tile * (1 - overlap)`
-            pixels wide.
+        tile, overlap: of the windows, see `cell_of`.
         pixels: bands and scale of the scene.
 
     Raises:
@@ -87,8 +86,18 @@ def locate(
             scores |= zip(good, rows @ query)
     if not scores:
         raise RsirError(f"{path}: no window has data that can be read")
-    cell = max(1, round(tile * (1 - overlap)))
+    cell = cell_of(tile, overlap)
     return Heat(mean_over(scores, width, height, cell), cell, unread)
+
+
+def cell_of(tile: int, overlap: float) -> int:
+    """Side of a cell, in pixels: the step of the windows, or what two share, if less.
+
+    A wider cell would take the score of a window that is not centred on it.
+    """
+    step = max(1, round(tile * (1 - overlap)))
+    shared = tile - step
+    return min(step, max(shared, tile // 16, 1)) if shared else step
 
 
 def mean_over(scores: dict, width: int, height: int, cell: int) -> np.ndarray:

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from rsir.cli import options
-from rsir.cli.index import model_of
-from rsir.cli.options import Dataset, Root, option
+from rsir.cli.index import BaselineOf, model_of
+from rsir.cli.options import Root, option
 
 
 def app_command(
@@ -20,7 +20,7 @@ def app_command(
         bool,
         option("Also give the page a public address (gradio.live).", "--share"),
     ] = False,
-    dataset: Dataset = "toy",
+    dataset: BaselineOf = None,
     root: Root = None,
 ) -> None:
     """Search an archive in the browser, on this machine alone."""

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rsir.cli import options
-from rsir.cli.options import Dataset, Root, option
+from rsir.cli.options import Root, option
 from rsir.utils.errors import RsirError
 
 Sources = Annotated[
@@ -28,19 +28,30 @@ Place = Annotated[
 Home = Annotated[
     Path | None, option("Where the index lies; default FOLDER/.rsir-index.", "--index")
 ]
+BaselineOf = Annotated[
+    str | None,
+    option(
+        "Use the frozen baseline of this data set, made once: toy, rsicd, ...; "
+        "default: the weights that come with the project.",
+        "--dataset",
+    ),
+]
 app = typer.Typer(
     help="Index pictures and scenes of your own, and search them.",
     no_args_is_help=True,
 )
 
 
-def model_of(run: Path | None, dataset: str, root: Path | None):
-    """The model of a run, or the baseline of a data set."""
+def model_of(run: Path | None, dataset: str | None, root: Path | None):
+    """The model of a run, the baseline of a data set, or the weights `dual`."""
     from rsir.data import load_dataset
     from rsir.retrieval.search import baseline
     from rsir.training.checkpoints import load_run
+    from rsir.training.weights import load_weights
 
-    return load_run(run) if run else baseline(load_dataset(dataset, root))
+    if run:
+        return load_run(run)
+    return baseline(load_dataset(dataset, root)) if dataset else load_weights("dual")
 
 
 def only_with(what: str, **given) -> None:
@@ -72,7 +83,7 @@ def build_command(
         ),
     ] = None,
     home: Home = None,
-    dataset: Dataset = "toy",
+    dataset: BaselineOf = None,
     root: Root = None,
     bands: options.Bands = None,
     scale: options.Scale = None,
@@ -150,7 +161,7 @@ def search_command(
         Path | None, option("Write the hits there, as a contact sheet (archives).")
     ] = None,
     home: Home = None,
-    dataset: Dataset = "toy",
+    dataset: BaselineOf = None,
     root: Root = None,
     as_json: options.Json = False,
 ) -> None:
@@ -230,7 +241,7 @@ def locate_command(
     run: options.Run = None,
     tile: options.Tile = 256,
     overlap: options.Overlap = 0.5,
-    dataset: Dataset = "toy",
+    dataset: BaselineOf = None,
     root: Root = None,
     bands: options.Bands = None,
     scale: options.Scale = None,

@@ -30,8 +30,8 @@ Results = Annotated[Path | None, option("Where records lie; default results/.")]
 Run = Annotated[
     Path | None,
     option(
-        "Run folder of `rsir train`; default: the frozen baseline of --dataset, "
-        "made once."
+        "Run folder of `rsir train`; default: the weights that come with the "
+        "project, and for toy scenes their frozen baseline, made once."
     ),
 ]
 Sentence = Annotated[str | None, typer.Argument(help="What the picture should show.")]

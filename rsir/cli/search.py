@@ -39,7 +39,7 @@ def search_command(
         splits = load_dataset(dataset, root, pixels=pixels)
 
         def hits(splits):
-            model = load_run(run) if run else room.baseline(splits)
+            model = load_run(run) if run else room.ready_model(splits)
             found = room.search(model, splits[split], sentence, k, like=like)
             return [(score, splits[split].images[image]) for image, score in found]
 

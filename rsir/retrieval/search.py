@@ -1,4 +1,4 @@
-"""The frozen baseline, made once, and search in a split (chapter 00)."""
+"""The model of those who name none, and search in a split (chapter 00)."""
 
 import hashlib
 import json
@@ -9,11 +9,13 @@ import torch
 
 from rsir.data import Split, Splits, cache_dir
 from rsir.data.images import content_hash, open_image, unreadable
+from rsir.data.toy import WORLDS
 from rsir.encoders.encoded_split import EncodedSplit
 from rsir.models import config
 from rsir.models.base import TwoTower, encode_sides
 from rsir.retrieval.index import Index, encode_pictures, encode_sentence, one_vector
 from rsir.training.trainer import train
+from rsir.training.weights import load_weights
 from rsir.utils.errors import RsirError
 from rsir.utils.io import locked
 
@@ -35,6 +37,14 @@ def baseline(splits: Splits, *, progress: bool = True) -> TwoTower:
     run_dir.mkdir(parents=True, exist_ok=True)
     with locked(run_dir / ".lock", "the frozen baseline"):  # two notebooks at once
         return train(asked, splits, run_dir, progress=progress).model
+
+
+def ready_model(splits: Splits) -> TwoTower:
+    """The model of those who name none: the weights `dual`, which have learned on
+    real pictures; for toy scenes, their baseline.
+    """
+    toy = splits.name in ("toy", *WORLDS)
+    return baseline(splits) if toy else load_weights("dual")
 
 
 def readable(splits: Splits) -> tuple[Splits, list[tuple[str, str]]]:

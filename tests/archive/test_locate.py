@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from small_scenes import ground, model, placed, rasterio, scene  # noqa: F401
 
-from rsir.archive.locate import locate, mean_over, write_heat
+from rsir.archive.locate import cell_of, locate, mean_over, write_heat
 from rsir.archive.scenes import windows
 from rsir.data.images import PixelOptions
 from rsir.utils.errors import RsirError
@@ -18,7 +18,7 @@ def test_a_cell_has_the_mean_of_the_windows_over_it(width, height, tile, overlap
     rng = np.random.default_rng(0)
     rows = windows(width, height, tile, overlap)
     scores = {window: rng.random() for row in rows for window in row}
-    cell = round(tile * (1 - overlap))
+    cell = cell_of(tile, overlap)
     heat = mean_over(scores, width, height, cell)
     assert heat.shape == (-(-height // cell), -(-width // cell))
     for i, j in np.ndindex(heat.shape):
@@ -30,6 +30,20 @@ def test_a_cell_has_the_mean_of_the_windows_over_it(width, height, tile, overlap
             if c <= x < c + w and r <= y < r + h
         ]
         assert over and heat[i, j] == pytest.approx(np.mean(over), abs=1e-6)
+
+
+@pytest.mark.parametrize("overlap", [0, 0.25, 0.5, 0.75])
+def test_a_map_is_centred_on_its_windows(overlap):
+    """One window with a score among many without: the map's middle is its middle."""
+    across = [list(row) for row in windows(1024, 1024, 256, overlap)]
+    spot = across[len(across) // 2][len(across) // 2]
+    scores = {w: float(w == spot) for row in across for w in row}
+    cell = cell_of(256, overlap)
+    heat = mean_over(scores, 1024, 1024, cell)
+    for axis, start in ((1, spot[0]), (0, spot[1])):
+        weight = heat.sum(1 - axis)
+        middle = (np.arange(len(weight)) + 0.5) * cell
+        assert np.average(middle, weights=weight) == pytest.approx(start + 128)
 
 
 def test_the_highest_cell_is_where_the_red_is(scene, model, tmp_path):

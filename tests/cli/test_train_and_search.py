@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.usefixtures("cached")
 def small_baseline(monkeypatch):
     small = {"epochs": 1, "batch": 8, "image_size": 32}
     monkeypatch.setattr(room, "config", lambda *words: config(*words, **small))
+    monkeypatch.setattr(room, "ready_model", room.baseline)
 
 
 @pytest.fixture
@@ -168,3 +170,15 @@ def test_wrong_options_of_a_model_are_user_errors(
 )
 def test_values_are_read_as_python_has_them(word, name, value):
     assert changes([word, "epochs=3"]) == {name: value, "epochs": 3}
+
+
+@pytest.mark.parametrize(
+    "name, wanted", [("toy", "baseline"), ("ucm", "dual"), ("squares", "dual")]
+)
+def test_toy_scenes_have_their_baseline_and_pictures_the_weights(
+    name, wanted, splits, monkeypatch
+):
+    monkeypatch.undo()
+    monkeypatch.setattr(room, "baseline", lambda splits: "baseline")
+    monkeypatch.setattr(room, "load_weights", lambda name: name)
+    assert room.ready_model(replace(splits, name=name)) == wanted
