@@ -98,9 +98,11 @@ def encoders(runs: tables.Runs) -> str:
     start, layers = config.get("start"), config.get("text_layers")
     learns = start and config.get("stages_trained", True)
     seen = f"above {start} learns" if learns else "frozen"
+    seen = "learns" if config.get("image_trained") == "all" else seen
     said = {None: "all of it learns", 0: "frozen", 1: "last block learns"}
     read = said.get(layers, f"last {layers} blocks learn")
-    image, text = config["image_encoder"], config["text_encoder"]
+    images = config["image_encoder"], *config.get("more_encoders", ())
+    image, text = "`, `".join(images), config["text_encoder"]
     read = "learns" if text in ("gru", "uniskip") else read
     return f"`{image}` ({seen}), `{text}` ({read})"
 
