@@ -383,7 +383,7 @@ PRESETS = {
     | {"text_encoder": "skip_thoughts", "lr": 2e-4, "text_lr": 2e-4, "image_lr": 2e-4}
     | {"loss": "all", "margin": 0.2, "batch": 100, "epochs": 70, "patience": 70},
     # vectors so short that its weights can come with the book
-    "world": AMFMN["world"] | {"regions": "boxes", "dim": 192},
+    "world": AMFMN["world"] | {"image_size": 128, "regions": "boxes", "dim": 192},
 }
 
 VARIANTS = {
