@@ -33,6 +33,8 @@ ROOT = Path(__file__).resolve().parents[1]
 NAME, SETS, SEED = "dual", ("rsicd", "ucm"), 0
 #: {file: (method, world, variant)}: the run with seed 0, and where it is shown
 WORLDS = {
+    "amfmn-scales": ("amfmn", "scales", "soft-minilm"),
+    "amfmn-scales-global": ("amfmn", "scales", "abl-global"),
     "galr-counts": ("galr", "counts", "midf"),
     "galr-counts-global": ("galr", "counts", "global"),
 }
