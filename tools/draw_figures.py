@@ -98,7 +98,7 @@ def worlds_picture(each: int = 3) -> Image.Image:
                     at = {"x": left, "ha": "left", "color": INK}
                     y = (high - top) / high
                     fig.text(y=y + 0.01, s=world, weight="bold", size=9, **at)
-                    said = facts["captions"][0].removesuffix(" .")
+                    said = min(facts["captions"][:3], key=len).removesuffix(" .")
                     fig.text(y=low - 0.032, s=f"“{said}”", size=6.2, **at)
     file = io.BytesIO()
     fig.savefig(file, format="png")

@@ -8,9 +8,8 @@ mechanism that the world calls for has nothing to do.
   of nine. Control: the objects are large, and no place is said.
 * `counts`: two groups of equal objects in rows, 1 to 12 of each. Control: one
   object of each, of more kinds.
-* `relations`: two objects, each of a colour and a form, one left of, right of,
-  above or below the other. Control: three objects whose colour follows from
-  their form, in no order.
+* `orders`: three objects in a row or a column, and which comes first. Control: the
+  same pictures, and sentences that name no order.
 
 A recipe names a world, its knobs and how many pictures; `toyscenes.draw` draws it.
 """
@@ -33,9 +32,6 @@ GROUNDS = {
 }
 NUMBERS = "no one two three four five six seven eight nine ten eleven twelve".split()
 PREPOSITIONS = {"top": "at", "bottom": "at", "left": "on", "right": "on"}
-MIRRORED = {"left of": "right of", "above": "below"} | {
-    "right of": "left of", "below": "above"
-}  # fmt: skip
 
 
 def place_object(stage, form, colour, x, y, size, angle):
@@ -129,49 +125,33 @@ def counts(stage, control):
     ], [f"some objects in rows on {ground}", f"many objects stand on {ground}"]
 
 
-def relations(stage, control):
-    """Two objects that a sentence places by each other."""
+def orders(stage, control):
+    """Three objects in a line; the sentences say which comes first."""
     rng, traits = stage.rng, stage.traits
-    if control:
-        ground = ground_of(stage)
-        own = [(COLOURS[k], FORMS[k % len(FORMS)]) for k in range(len(COLOURS))]
-        picked = [own[i] for i in traits.choice(len(own), 3, replace=False)]
-        spots = [(70, 70), (186, 128), (70, 186)]
-        for (colour, form), (x, y) in zip(picked, rng.permutation(spots)):
-            x, y = x + rng.uniform(-16, 16), y + rng.uniform(-16, 16)
-            size, turn = rng.uniform(46, 56), rng.uniform(0, 2 * math.pi)
-            place_object(stage, form, colour, x, y, size, turn)
-        a, b, c = (named(*one) for one in picked)
-        return [
-            f"there are {a} , {b} and {c} on {ground}",
-            f"{c} , {a} and {b} on {ground}",
-            f"{ground} with {b} , {c} and {a}",
-            f"{b} and {a} beside {c} on {ground}",
-            f"on {ground} stand {c} , {b} and {a}",
-        ], [f"some objects on {ground}", f"a few objects stand on {ground}"]
-    # of few kinds: a batch then holds pairs that differ in their places alone
     ground = ground_of(stage, ("grass", "asphalt"))
-    relation = ("left of", "above")[int(traits.integers(2))]
-    shift, middle = rng.uniform(46, 58), rng.uniform(108, 148, 2)
-    along = (shift, rng.uniform(-12, 12))
-    dx, dy = along if relation == "left of" else along[::-1]
-    picked = objects_of(stage, 2, ("white", "red", "yellow"), FORMS[:3])
-    for (colour, form), sign in zip(picked, (-1, 1)):
-        x, y = middle[0] + sign * dx, middle[1] + sign * dy
-        size, turn = rng.uniform(46, 56), rng.uniform(0, 2 * math.pi)
+    down = int(traits.integers(2))
+    # of few kinds: many pictures then differ in their order alone
+    picked = objects_of(stage, 3, ("white", "red", "yellow"), ("plane", "tank"))
+    for (colour, form), along in zip(picked, (48, 128, 208)):
+        spot = along + rng.uniform(-10, 10), SIZE / 2 + rng.uniform(-16, 16)
+        x, y = spot[::-1] if down else spot
+        size, turn = rng.uniform(42, 50), rng.uniform(0, 2 * math.pi)
         place_object(stage, form, colour, x, y, size, turn)
-    a, b = (named(*one) for one in picked)
-    back = MIRRORED[relation]
+    said = [named(*one) for one in picked]
+    line, then = ("from left to right", "from top to bottom")[down], "then"
+    if control:
+        said, line, then = sorted(said), "in a line", "and"
+    a, b, c = said
     return [
-        f"{a} is {relation} {b} on {ground}",
-        f"{b} is {back} {a} on {ground}",
-        f"on {ground} {a} stands {relation} {b}",
-        f"there is {b} {back} {a}",
-        f"{ground} with {a} {relation} {b}",
-    ], [f"two objects on {ground}", f"two objects stand on {ground}"]
+        f"{a} , {b} and {c} stand {line} on {ground}",
+        f"{line} there are {a} , {b} and {c} on {ground}",
+        f"{line} {a} , {then} {b} , {then} {c}",
+        f"{ground} with {a} , {b} and {c} {line}",
+        f"on {ground} {line} : {a} , {b} , {c}",
+    ], [f"three objects on {ground}", f"three objects stand on {ground}"]
 
 
-SCENES = {"scales": scales, "counts": counts, "relations": relations}
+SCENES = {"scales": scales, "counts": counts, "orders": orders}
 #: how many pictures of a world, which share of captions says little, and how far
 #: the seed of the test pictures is from that of the others
 RECIPE = {"sizes": (6000, 1000, 1000), "duplicates": 0.0, "test_seed": 1000}

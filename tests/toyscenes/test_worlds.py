@@ -8,7 +8,7 @@ import pytest
 from rsir.data import load_dataset
 from rsir.data.toy import WORLDS, load_toy
 from toyscenes.generate import draw_picture
-from toyscenes.worlds import FORMS, GROUNDS, MIRRORED, NUMBERS
+from toyscenes.worlds import FORMS, GROUNDS, NUMBERS
 
 THING = rf"(?:an?|{'|'.join(NUMBERS[2:])}) (?:\w+) (?:{'|'.join(FORMS)}|lorrie)s?"
 
@@ -39,9 +39,8 @@ def test_captions_name_the_objects_that_are_there(told, world):
         assert len(set(record["captions"])) == 5
         boxes = [(o["attributes"]["colour"], o["label"]) for o in record["objects"]]
         for caption in record["captions"]:
-            assert any(ground in caption for ground in GROUNDS.values()) or (
-                world == "relations"
-            )
+            named = any(ground in caption for ground in GROUNDS.values())
+            assert named or world.startswith("orders")
             things = [parsed(t) for t in re.findall(THING, caption)]
             assert things and caption.endswith(" .")
             for number, *thing in things:
@@ -56,17 +55,18 @@ def middle(record, colour, form):
     return (x0 + x1) / 2, (y0 + y1) / 2
 
 
-def test_relations_hold(told):
-    words = "|".join(MIRRORED)
-    for record in told("relations"):
+def test_things_come_in_the_order_that_is_said(told):
+    for record in told("orders"):
         for caption in record["captions"]:
-            one, relation, other = re.search(
-                rf"({THING}) (?:is |stands )?({words}) ({THING})", caption
-            ).groups()
-            (x, y), (u, v) = (middle(record, *parsed(t)[1:]) for t in (one, other))
-            side = {"left of": u - x, "right of": x - u, "above": v - y, "below": y - v}
-            assert side[relation] > 40
-            assert side[relation] == max(side.values())
+            down = "from top to bottom" in caption
+            assert down or "from left to right" in caption
+            things = [parsed(t)[1:] for t in re.findall(THING, caption)]
+            along = [middle(record, *thing)[down] for thing in things]
+            assert len(along) == 3 and min(np.diff(along)) > 40
+    for record in told("orders-control"):
+        assert not any(
+            "from" in caption or "then" in caption for caption in record["captions"]
+        )
 
 
 def test_tiny_things_are_tiny_and_where_they_are_said_to_be(told):
