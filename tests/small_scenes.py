@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from conftest import skip_or_fail
 from PIL import Image
+from skips import skip_or_fail
 from tiny import Mean
 
 try:  # tests take these from here, so that a lack of them skips and does not break

@@ -5,8 +5,8 @@ import socket
 
 import pytest
 from browsing import WIDTHS, Visit, browser  # noqa: F401 (fixture)
-from conftest import skip_or_fail
 from PIL import Image
+from skips import skip_or_fail
 from small_scenes import build, folder, ground, model, scene  # noqa: F401
 
 from rsir.archive.app import launch
