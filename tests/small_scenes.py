@@ -73,6 +73,13 @@ def build(model, tmp_path):
     return run
 
 
+@pytest.fixture
+def archive(build, scene, folder):
+    """Forty-two tiles, 35 of them with coordinates."""
+    build(scene, folder)
+    return build.out
+
+
 def rows(archive):
     """All rows by id, with plain values."""
     table = pq.read_table(archive)
