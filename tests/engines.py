@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import skip_or_fail
+from skips import skip_or_fail
 
 try:
     from rsir.archive.milvus import load

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from conftest import skip_or_fail
 from PIL import Image
+from skips import skip_or_fail
 from tiny import Mean
 
 try:  # tests take these from here, so that a lack of them skips and does not break
@@ -71,6 +71,13 @@ def build(model, tmp_path):
 
     run.out = tmp_path / "archive"
     return run
+
+
+@pytest.fixture
+def archive(build, scene, folder):
+    """Forty-two tiles, 35 of them with coordinates."""
+    build(scene, folder)
+    return build.out
 
 
 def rows(archive):

@@ -4,30 +4,20 @@ Which room may import which is checked by import-linter (`lint-imports`).
 """
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from alone import alone
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = {"torch", "torchvision", "transformers", "timm", "matplotlib", "faiss"}
 LIGHT = ["rsir", "rsir.data", "rsir.evaluation.metrics", "rsir.models", "rsir.cli"]
 
 
-def python(code: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-
-
 @pytest.mark.parametrize("name", [*LIGHT, "rsir.experiments.records", "toyscenes"])
 def test_light_imports_stay_light(name):
     code = f"import sys, {name}; print(*({HEAVY} & set(sys.modules)))"
-    assert python(code).stdout.strip() == ""
+    assert alone("-c", code).strip() == ""
 
 
 def test_folders_of_code_are_packages():
@@ -66,4 +56,4 @@ def test_no_path_of_a_writers_machine():
 def test_no_word_about_widgets():
     """tqdm would like ipywidgets and says so on stderr in a kernel."""
     warn = "warnings.warn('IProgress not found. Please update jupyter')"
-    assert python(f"import rsir, warnings; {warn}").stderr == ""
+    alone("-c", f"import warnings; warnings.simplefilter('error'); import rsir; {warn}")

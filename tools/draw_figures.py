@@ -37,6 +37,14 @@ def save(picture: Image.Image, name: str) -> None:
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size // 1024} kB")
 
 
+def drawn(fig) -> Image.Image:
+    """A figure as a picture; the figure is closed."""
+    file = io.BytesIO()
+    fig.savefig(file, format="png")
+    plt.close(fig)
+    return Image.open(file)
+
+
 def search_box(fig, width: float, high: float) -> None:
     """A box with a magnifying glass and what was typed."""
     ax = fig.add_axes((0, 1 - TOP / high, 1, TOP / high))
@@ -71,14 +79,12 @@ def query_picture(pictures: list) -> Image.Image:
             spine.set(visible=True, color=FRAME, linewidth=0.8)
         at = {"transform": ax.transAxes, "bbox": circle}
         ax.text(0.07, 0.93, str(place + 1), **at, **label)
-    file = io.BytesIO()
-    fig.savefig(file, format="png")
-    plt.close(fig)
-    return Image.open(file)
+    return drawn(fig)
 
 
-def worlds_picture(each: int = 3) -> Image.Image:
-    """Some pictures of each world, and beside them some of its control."""
+def worlds_picture() -> Image.Image:
+    """Three pictures of each world, and beside them three of its control."""
+    each = 3
     edge = (7.2 - (2 * each + 1) * 0.06 - 0.2) / (2 * each)
     high = len(SCENES) * (edge + 0.45)
     fig = plt.figure(figsize=(7.2, high), facecolor="white", dpi=150)
@@ -100,10 +106,7 @@ def worlds_picture(each: int = 3) -> Image.Image:
                     fig.text(y=y + 0.01, s=world, weight="bold", size=9, **at)
                     said = min(facts["captions"][:3], key=len).removesuffix(" .")
                     fig.text(y=low - 0.032, s=f"“{said}”", size=6.2, **at)
-    file = io.BytesIO()
-    fig.savefig(file, format="png")
-    plt.close(fig)
-    return Image.open(file)
+    return drawn(fig)
 
 
 def main() -> None:

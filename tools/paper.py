@@ -33,11 +33,11 @@ def main(words=None) -> None:
     for variable, name in HOMES.items():
         os.environ[variable] = str(asked.folder.resolve() / name)
     os.environ["HF_HUB_OFFLINE"] = "1"
-    from rsir.experiments.run import reproduce  # reads the homes
+    from rsir.experiments.run import jobs_of, work  # read the homes
 
     wanted = [(method, None) for method in asked.methods]
     seeds = range(asked.seeds)
-    reproduce(wanted, asked.dataset, "paper", seeds, results=asked.results)
+    work(jobs_of(wanted, asked.dataset, "paper", seeds), results=asked.results)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from PIL import Image
 
 from rsir.archive import search as room
 from rsir.archive.search import Hit
-from rsir.archive.store import BOX, Store, read
+from rsir.archive.store import BOX, Store, read, rows_in
 from rsir.models.base import TwoTower
 from rsir.utils.errors import RsirError
 
@@ -59,20 +59,15 @@ def find(
     if bool(sentence) == bool(like):
         raise RsirError("give a sentence or a picture" + ", not both" * bool(like))
     try:
-        where = box and room.parse_box(box)
-        first = since and room.parse_day(since, "since")
-        last = until and room.parse_day(until, "until", last=True)
+        filters = room.parse_filters(box, since, until)
     except RsirError as error:  # of fields, not of options
         raise RsirError(str(error).removeprefix("--")) from None
-    times = {"since": first or None, "until": last or None}
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
-        hits = room.search(
-            model, archive, sentence, int(k), like=like, box=where or None, **times
-        )
+        hits = room.search(model, archive, sentence, int(k), like=like, **filters)
         pictures = room.pictures_of(hits, room.pixels_of(archive))
     lines = [str(one.message) for one in told if one.category is UserWarning]
-    return Found(hits, where or None, lines, pictures)
+    return Found(hits, filters["box"], lines, pictures)
 
 
 def scenes(archive: str | Path) -> list[Box]:
@@ -256,7 +251,7 @@ def page(model: TwoTower, archive: str | Path):
             "the app needs gradio, which is not installed; pip install 'rsir[app]'"
         ) from None
 
-    n = sum(read(path, ["id"]).num_rows for path in store.shards())
+    n = sum(map(rows_in, store.shards()))
     files = tempfile.TemporaryDirectory(prefix="rsir-app-")
 
     def said(*lines, bad=False):

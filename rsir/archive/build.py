@@ -22,6 +22,7 @@ from PIL import Image
 from rsir.archive.scenes import (
     RASTER,
     Tile,
+    check_layout,
     check_scene,
     measured,
     opened,
@@ -287,11 +288,7 @@ def settle(
     facts = {"method": type(model).__name__, "tile": TILE, "overlap": OVERLAP}
     facts |= {"pixels": None} | known
     facts |= {name: value for name, value in asked.items() if value is not None}
-    if facts["tile"] < 1 or not 0 <= facts["overlap"] < 1:
-        raise RsirError(
-            f"--tile {facts['tile']} --overlap {facts['overlap']}: give a number of "
-            "pixels, and a share from 0 to below 1"
-        )
+    check_layout(facts["tile"], facts["overlap"])
     return facts
 
 

@@ -16,6 +16,7 @@ from rasterio import Affine
 
 from rsir.archive.build import BATCH, pictures
 from rsir.archive.scenes import (
+    check_layout,
     check_scene,
     measured,
     opened,
@@ -23,7 +24,7 @@ from rsir.archive.scenes import (
     scene_tiles,
     write_geotiff,
 )
-from rsir.archive.store import as_vectors
+from rsir.archive.store import NO_DATA, as_vectors
 from rsir.data.images import PixelOptions
 from rsir.models.base import TwoTower
 from rsir.retrieval.index import encode_sentence, one_vector, picture_rows
@@ -64,11 +65,7 @@ def locate(
         RsirError: a scene that will not do, or one without any data.
     """
     path, pixels = Path(scene).absolute(), pixels or PixelOptions()
-    if tile < 1 or not 0 <= overlap < 1:
-        raise RsirError(
-            f"--tile {tile} --overlap {overlap}: give a number of pixels, and a share "
-            "from 0 to below 1"
-        )
+    check_layout(tile, overlap)
     with opened(path) as raster:
         check_scene(raster, pixels)
         height, width = raster.shape
@@ -79,7 +76,7 @@ def locate(
     for some in (tiles[start : start + BATCH] for start in starts):
         found = dict(zip((t.window for t in some), pictures(some, pixels)))
         good = {w: one for w, one in found.items() if isinstance(one, Image.Image)}
-        unread += sum(isinstance(x, str) and x != "no data" for x in found.values())
+        unread += sum(isinstance(x, str) and x != NO_DATA for x in found.values())
         if good:
             names = [f"{path} {window}" for window in good]
             rows = as_vectors(picture_rows(model, list(good.values()), names))[0]

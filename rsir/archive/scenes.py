@@ -202,6 +202,15 @@ def starts(length: int, tile: int, step: int) -> list[int]:
     return found if found[-1] + tile >= length else [*found, length - tile]
 
 
+def check_layout(tile: int, overlap: float) -> None:
+    """RsirError unless tiles can be cut so."""
+    if tile < 1 or not 0 <= overlap < 1:
+        raise RsirError(
+            f"--tile {tile} --overlap {overlap}: give a number of pixels, and a share "
+            "from 0 to below 1"
+        )
+
+
 def windows(width: int, height: int, tile: int, overlap: float) -> Iterator[list]:
     """Windows (column, row, width, height) over a scene, one list a row of tiles.
 

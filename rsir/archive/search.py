@@ -30,13 +30,11 @@ from rsir.archive.store import (
     tiles_of,
     vectors_of,
 )
-from rsir.data.images import PixelOptions, open_image
+from rsir.data.images import PixelOptions
 from rsir.models.base import TwoTower
 from rsir.retrieval.index import (
     Index,
-    check_reads_pairs,
-    encode_pictures,
-    encode_sentence,
+    encode_query,
     fingerprint,
     one_vector,
     read_again,
@@ -96,6 +94,15 @@ def parse_day(text: str, name: str, last: bool = False) -> datetime:
         return found if found.tzinfo else found.replace(tzinfo=UTC)
     except ValueError:
         raise RsirError(f"--{name} {text}: give a date such as 2024-05-31") from None
+
+
+def parse_filters(box: str | None, since: str | None, until: str | None) -> dict:
+    """Filters of `search`, of texts as they were typed; an empty one is off."""
+    return {
+        "box": parse_box(box) if box else None,
+        "since": parse_day(since, "since") if since else None,
+        "until": parse_day(until, "until", last=True) if until else None,
+    }
 
 
 def _filter(table: pa.Table, only: Only) -> np.ndarray | None:
@@ -167,13 +174,8 @@ def search(
     """
     place = Collection(archive) if is_url(archive) else Store(archive)
     facts = checked(model, place)
-    if fine:
-        check_reads_pairs(model, like)
     pixels = PixelOptions.from_dict(facts["pixels"])
-    if like:
-        encoded = encode_pictures(model, [open_image(like, pixels)])
-    else:
-        encoded = encode_sentence(model, sentence)
+    encoded = encode_query(model, sentence, like, pixels, fine)
     query = as_vectors(one_vector(encoded, model))[0][0]
     only = Only(box, since, until, source and os.path.abspath(source))
     best = _best_there if is_url(archive) else _best

@@ -183,14 +183,9 @@ def search_command(
         from rsir.archive import search as room
 
         only_with("the index of a folder", index=home)
-        filters = {
-            "box": box and room.parse_box(box),
-            "since": since and room.parse_day(since, "since"),
-            "until": until and room.parse_day(until, "until", last=True),
-            "source": source,
-        }
+        more = room.parse_filters(box, since, until)
+        more |= {"like": like, "fine": fine, "source": source}
         model = model_of(run, dataset, root)
-        more = {"like": like, "fine": fine} | filters
         hits = room.search(model, place, sentence, k, **more)
         if geojson:
             n = room.write_geojson(geojson, hits)

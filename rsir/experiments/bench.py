@@ -5,16 +5,14 @@ the place of a config. Nothing was trained and nothing selected, so there is
 no val mR. Page: book/bench.md.
 """
 
-import json
 import re
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from rsir.data import Splits
 from rsir.evaluation.metrics import Report
 from rsir.experiments import records
-from rsir.experiments.run import digests, hardware, peak_memory, versions
+from rsir.experiments.run import digests, write_measured
 
 #: ends the name of a system in recalls.csv that VT-RSBS has run again
 RERUN = " (as run by VT-RSBS)"
@@ -69,9 +67,6 @@ def write(
         seconds: "features" and "evaluate".
         results: the folder of all records.
     """
-    seconds = {"features": 0.0, "train": 0.0, **seconds}
-    seconds["total"] = sum(seconds.values())
-    data = digests(splits)
     facts = {
         "method": records.BENCH,
         "dataset": splits.name,
@@ -80,19 +75,10 @@ def write(
         "seed": 0,
         "command": command,
         "commit": commit,
-        "data": data,
-        "modules": records.used_modules(),
-        "versions": versions(),
-        "hardware": hardware(),
-        "seconds": {name: round(value, 1) for name, value in seconds.items()},
-        "peak_memory_gb": round(peak_memory() / 2**30, 2),
-        "recalls": records.recalls_under_every_rule(report.ranks),
+        "seconds": {"features": 0.0, "train": 0.0, **seconds},
         "val_mR": None,
         "encoders": {"image": config["model"], "text": config["model"]},
-        "n_images": report.n_images,
-        "n_captions": report.n_captions,
         "config": dict(config),
-        "created": time.strftime("%Y-%m-%d", time.gmtime()),
     }
-    records.note_data(results, splits.name, data)
-    return records.write_record(json.loads(json.dumps(facts)), report.ranks, results)
+    records.note_data(results, splits.name, digests(splits))
+    return write_measured(facts, report.ranks, splits, results)

@@ -165,17 +165,6 @@ def work(
     return paths
 
 
-def reproduce(
-    wanted: Sequence[tuple[str, str | None]],
-    dataset: str,
-    preset: str = "cpu",
-    seeds: Sequence[int] = (0,),
-    **options,
-) -> list[Path]:
-    """`work` on `jobs_of` one data set; options as there."""
-    return work(jobs_of(wanted, dataset, preset, seeds), **options)
-
-
 def _tell_cost(jobs, results: Path, force: bool, say) -> None:
     """The hours of what is to do, each run as long as its like took.
 
@@ -349,30 +338,41 @@ def run_job(
         one = replace(job, variant=variant)
         own = one.config()
         images = own.image_encoder, *getattr(own, "more_encoders", ())
-        seconds = facts.pop("seconds")
-        seconds["total"] = sum(seconds.values())
         facts = {
             **vars(one),
             "command": one.command,
             "commit": commit,
-            "data": digests(splits),
-            "modules": records.used_modules(),
-            "versions": versions(),
-            "hardware": hardware(),
-            "peak_memory_gb": round(peak_memory() / 2**30, 2),
-            "recalls": records.recalls_under_every_rule(ranks),
             "encoders": {"image": "+".join(images), "text": own.text_encoder},
-            "n_images": splits.test.n_images,
-            "n_captions": len(ranks.owner),
             "config": own.to_dict(),
-            "created": time.strftime("%Y-%m-%d", time.gmtime()),
             **facts,
-            "seconds": {k: round(v, 1) for k, v in seconds.items()},
         }
-        records.write_record(json.loads(json.dumps(facts)), ranks, results)
+        write_measured(facts, ranks, splits, results)
     # the records stand: keep the weights, not what training needs
     for state in run_dir.glob("state-*"):
         shutil.rmtree(state)
+
+
+def write_measured(facts: dict, ranks: Ranks, splits: Splits, results: Path) -> Path:
+    """Write the record of what this process has measured on test; its path.
+
+    facts: of the run, with "seconds" of its parts. What it was measured with and on
+        is added, where it is not there.
+    """
+    seconds = facts["seconds"] | {"total": sum(facts["seconds"].values())}
+    measured = {
+        "data": digests(splits),
+        "modules": records.used_modules(),
+        "versions": versions(),
+        "hardware": hardware(),
+        "peak_memory_gb": round(peak_memory() / 2**30, 2),
+        "recalls": records.recalls_under_every_rule(ranks),
+        "n_images": splits.test.n_images,
+        "n_captions": len(ranks.owner),
+        "created": time.strftime("%Y-%m-%d", time.gmtime()),
+    }
+    facts = facts | {k: v for k, v in measured.items() if k not in facts}
+    facts["seconds"] = {part: round(value, 1) for part, value in seconds.items()}
+    return records.write_record(json.loads(json.dumps(facts)), ranks, results)
 
 
 def _trained(

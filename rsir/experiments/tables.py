@@ -24,7 +24,7 @@ from rsir.evaluation.compare import (
     pool,
     spread,
 )
-from rsir.evaluation.metrics import TIES, recalls_from_ranks
+from rsir.evaluation.metrics import recalls_from_ranks
 from rsir.evaluation.ranks import Ranks
 from rsir.experiments.claims import (
     FAILURES,
@@ -363,21 +363,18 @@ def claim_step(claim: str) -> tuple[Key, Key] | None:
     return next((step[:2] for step in STEPS if step[2] == claim), None)
 
 
-def verdict_line(verdict: Verdict | None, subject: str, why: str = "no run yet") -> str:
-    """The line of a verdict that must not fail; `why` there is none."""
+def verdict_line(verdict: Verdict | None, subject: str) -> str:
+    """The line of a verdict that must not fail."""
     if verdict is None:
-        return f"{subject}: not comparable, {why}"
+        return f"{subject}: not comparable, no run yet"
     return verdict.require().line
 
 
 # -- as tables -----------------------------------------------------------
 
 
-def runs_table(found: Iterable[Runs], ties: Sequence[str] = TIES[-1:]):
-    """A DataFrame, a line for each variant: mR and its spread, cost.
-
-    ties: other tie rules whose mR is given, too.
-    """
+def runs_table(found: Iterable[Runs]):
+    """A DataFrame, a line for each variant: mR and its spread, cost."""
     import pandas as pd
 
     lines = []
@@ -394,7 +391,7 @@ def runs_table(found: Iterable[Runs], ties: Sequence[str] = TIES[-1:]):
                 "std": one.std(),
                 "runs": len(one.runs),
                 "val": one.val(),
-                **{rule: _mean(one.values(rule)) for rule in ties},
+                "released": _mean(one.values("released")),
                 "minutes": one.seconds("total") / 60,
                 "GB": one.memory(),
                 "stale": len(one.stale()),
@@ -432,13 +429,9 @@ def protocol(folder: str | Path | None = None) -> dict[str, dict]:
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
 
 
-def tiny_clip(folder: str | Path | None = None) -> list[dict]:
-    """What chapter 07 finds under each seed, by `benchmarks/tiny_clip.py`.
-
-    folder: as for `load`.
-    """
-    folder = Path(folder) if folder else results_dir()
-    return json.loads((folder / "tiny_clip.json").read_text("utf-8"))["seeds"]
+def tiny_clip() -> list[dict]:
+    """What chapter 07 finds under each seed, by `benchmarks/tiny_clip.py`."""
+    return json.loads((results_dir() / "tiny_clip.json").read_text("utf-8"))["seeds"]
 
 
 def standing(found: Iterable[Runs]) -> dict[str, dict[str, list[float]]]:

@@ -123,8 +123,6 @@ def cost_plane(panels: Mapping[str, Mapping[str, tuple[float, float]]], *, xlabe
 def range_panels(
     panels: Mapping[str, Mapping[str, Sequence[float]]],
     limits: Mapping[str, tuple[float, float]],
-    *,
-    xlabel: str = "mR in %",
 ):
     """Values of groups `{data set: {group: values}}`: dots, their range, the best.
 
@@ -148,7 +146,7 @@ def range_panels(
         ax.grid(axis="y", visible=False)
     axes[0, 0].set_yticks(range(len(names)), names)
     for ax in axes[-1]:
-        ax.set_xlabel(xlabel)
+        ax.set_xlabel("mR in %")
     for ax in axes.flat[len(panels) :]:
         ax.set_axis_off()
     return fig

@@ -349,6 +349,24 @@ def encode_pictures(
     )
 
 
+def encode_query(
+    model: TwoTower, sentence: str | None, like, pixels: PixelOptions | None, fine: int
+) -> dict[str, torch.Tensor]:
+    """A sentence, or a picture in its place, `[1, ...]` each.
+
+    RsirError for `fine` where no list can be read again: with a picture, or by a
+    model that reads no pairs.
+    """
+    if fine and (like or not isinstance(model, CrossEncoder)):
+        raise RsirError(
+            "--fine reads a sentence with each picture: leave it out with --like, and "
+            f"with models that read no pairs (this is {type(model).__name__})"
+        )
+    if like:
+        return encode_pictures(model, [open_image(like, pixels)])
+    return encode_sentence(model, sentence)
+
+
 def one_vector(encoded: Mapping[str, torch.Tensor], model: TwoTower) -> np.ndarray:
     """The rows that an index holds: packed codes, or vectors; else RsirError."""
     if "code" in encoded:
@@ -588,15 +606,6 @@ def write_skipped(path: Path, skipped: Sequence[tuple[str, str]]) -> None:
             csv.writer(file, lineterminator="\n").writerow(plain)
 
 
-def check_reads_pairs(model: TwoTower, like) -> None:
-    """RsirError unless a list of this model can be read again for a sentence."""
-    if like or not isinstance(model, CrossEncoder):
-        raise RsirError(
-            "--fine reads a sentence with each picture: leave it out with --like, and "
-            f"with models that read no pairs (this is {type(model).__name__})"
-        )
-
-
 @torch.inference_mode()
 def read_again(
     model: CrossEncoder,
@@ -651,12 +660,7 @@ def search_folder(
         )
     files = [folder / one[0] for one in index.facts["pictures"]]
     pixels = PixelOptions.from_dict(index.facts["pixels"])
-    if fine:
-        check_reads_pairs(model, like)
-    if like:
-        encoded = encode_pictures(model, [open_image(like, pixels)])
-    else:
-        encoded = encode_sentence(model, sentence)
+    encoded = encode_query(model, sentence, like, pixels, fine)
     query = _for_kind(one_vector(encoded, model), index.kind)
     scores, found = (side[0] for side in index.search(query, max(fine, k)))
     scores, found = scores[found >= 0], found[found >= 0]

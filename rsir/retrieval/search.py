@@ -20,7 +20,7 @@ from rsir.utils.errors import RsirError
 from rsir.utils.io import locked
 
 
-def baseline(splits: Splits, *, progress: bool = True) -> TwoTower:
+def baseline(splits: Splits) -> TwoTower:
     """The linear baseline of a data set, trained once and kept.
 
     Toy scenes take the preset `toy`, others `cpu`. Returns a model in
@@ -36,7 +36,7 @@ def baseline(splits: Splits, *, progress: bool = True) -> TwoTower:
     run_dir = cache_dir() / "baseline" / f"{splits.name}-{key}"
     run_dir.mkdir(parents=True, exist_ok=True)
     with locked(run_dir / ".lock", "the frozen baseline"):  # two notebooks at once
-        return train(asked, splits, run_dir, progress=progress).model
+        return train(asked, splits, run_dir).model
 
 
 def ready_model(splits: Splits) -> TwoTower:

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 from PIL import Image
-from small_scenes import build, folder, ground, model, placed, scene  # noqa: F401
+from small_scenes import archive, build, folder, ground, model, placed, scene  # noqa: F401
 from tiny import Mean
 
 from rsir.archive import app as room
-from rsir.archive.app import draw_map, find, nice, place, scenes
+from rsir.archive.app import draw_map, find, place, scenes
 from rsir.archive.scenes import Tile
 from rsir.archive.search import Hit, search
 from rsir.utils.errors import RsirError
@@ -44,13 +44,6 @@ def rings(text):
             tuple(map(float, point.split(","))) for point in points
         ]
     return found
-
-
-@pytest.fixture
-def archive(build, scene, folder):
-    """Forty-two tiles, 35 of them with coordinates."""
-    build(scene, folder)
-    return build.out
 
 
 def ask(model, archive, sentence="red", like=None, box="", since=None, until="", k=3):
@@ -175,13 +168,6 @@ def test_the_bar_is_as_long_as_it_says():
 def test_no_place_no_map():
     assert draw_map([]) == ""
     assert draw_map([NOWHERE]) == "<p>No hit has coordinates.</p>"
-
-
-@pytest.mark.parametrize(
-    "most, want", [(7, 5), (5, 5), (3, 2), (0.15, 0.1), (0.9, 0.5)]
-)
-def test_steps_are_nice(most, want):
-    assert nice(most) == pytest.approx(want)
 
 
 def test_the_map_knows_the_scenes(build, scene, folder, tmp_path):

@@ -31,7 +31,6 @@ from small_scenes import (  # noqa: F401
 )
 from tiny import Mean
 
-from rsir.archive.build import PART
 from rsir.archive.scenes import picture_of
 from rsir.archive.search import search
 from rsir.data.images import PixelOptions
@@ -358,7 +357,3 @@ def test_a_worker_with_another_model_is_told(build, scene, monkeypatch):
         build(scene)
     with pytest.raises(RsirError, match="--cluster: name a --run"):
         build(scene, cluster="tcp://localhost:1")
-
-
-def test_a_part_is_small_beside_a_shard():
-    assert PART < room.SHARD / 50

@@ -1,8 +1,8 @@
 """The same rows from workers of a scheduler, one of which dies."""
 
 import pytest
-from conftest import skip_or_fail
 from engines import dask  # noqa: F401
+from skips import skip_or_fail
 from small_scenes import Store, build, ground, model, placed, room, rows  # noqa: F401
 from tiny import cache, cached, folder, quiet, splits, tiny_config  # noqa: F401
 

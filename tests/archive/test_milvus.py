@@ -7,8 +7,8 @@ import json
 import time
 
 import pytest
-from conftest import skip_or_fail
 from engines import milvus, random_archive  # noqa: F401
+from skips import skip_or_fail
 from small_scenes import build, ground, model, placed, rows, scene  # noqa: F401
 from tiny import Mean
 

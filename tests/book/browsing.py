@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import skip_or_fail
 from nbkit import ROOT
+from skips import skip_or_fail
 
 HTML = Path(os.environ.get("RSIR_BOOK", ROOT / "_build/html"))
 BROWSERS = "chromium chromium-browser google-chrome google-chrome-stable".split()

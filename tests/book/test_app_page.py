@@ -5,9 +5,9 @@ import socket
 
 import pytest
 from browsing import WIDTHS, Visit, browser  # noqa: F401 (fixture)
-from conftest import skip_or_fail
 from PIL import Image
-from small_scenes import build, folder, ground, model, scene  # noqa: F401
+from skips import skip_or_fail
+from small_scenes import archive, build, folder, ground, model, scene  # noqa: F401
 
 from rsir.archive.app import launch
 from rsir.archive.search import search
@@ -18,13 +18,6 @@ except ImportError:
     skip_or_fail("gradio is not installed: pip install '.[app]'")
 
 pytestmark = pytest.mark.pages
-
-
-@pytest.fixture
-def archive(build, scene, folder):
-    """Forty-two tiles, 35 of them with coordinates."""
-    build(scene, folder)
-    return build.out
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import sys
 import pytest
 import slides
 from browsing import Visit, browser, served  # noqa: F401 (fixtures)
-from conftest import skip_or_fail
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from nbkit import FOLDER, ROOT, execute
+from skips import skip_or_fail
 
 DECKS = sorted(slides.DECKS.glob("[0-9]*.md"))
 EACH = pytest.mark.parametrize("path", DECKS, ids=lambda path: path.stem)

@@ -122,23 +122,8 @@ def refused(bench):
     return call
 
 
-def recalls_of_a_loop(scores, owner):
-    """The definition: a correct item among the first k; no ties."""
-    i2t, t2i = [], []
-    for k in (1, 5, 10):
-        hits = []
-        for i, row in enumerate(scores):
-            hits.append(any(owner[j] == i for j in np.argsort(-row)[:k]))
-        i2t.append(100 * np.mean(hits))
-        hits = []
-        for j, column in enumerate(scores.T):
-            hits.append(owner[j] in np.argsort(-column)[:k])
-        t2i.append(100 * np.mean(hits))
-    return i2t, t2i
-
-
 @pytest.mark.parametrize("name", ["clip", "siglip"])
-def test_a_model_of_the_hub_counts_as_the_definition_does(bench, hub, splits, name):
+def test_a_model_of_the_hub_is_scored_as_one_at_a_time(bench, hub, splits, name):
     test = splits.test
     model = transformers.AutoModel.from_pretrained(hub / name, dtype=torch.float32)
     words = transformers.AutoTokenizer.from_pretrained(hub / name)
@@ -158,11 +143,8 @@ def test_a_model_of_the_hub_counts_as_the_definition_does(bench, hub, splits, na
     assert scores == pytest.approx(wanted, abs=2e-6) and work["too_long"] == 0
     assert len(np.unique(scores)) == scores.size  # no ties
     code, out, err = bench(f"hf:{hub / name}", "--no-record", "--json")
-    answer = json.loads(out)
     assert code == 0 and "done in" not in err  # from the cache
-    found = [list(answer[side].values()) for side in ("i2t", "t2i")]
-    assert found == [pytest.approx(x) for x in recalls_of_a_loop(scores, test.owner)]
-    assert answer == evaluated(scores, test.owner)
+    assert json.loads(out) == evaluated(scores, test.owner)
 
 
 def evaluated(scores, owner=None):
@@ -280,12 +262,6 @@ def test_what_is_equal_ties_to_the_bit(twins):
     for text in set(twins.captions):
         same = [j for j, x in enumerate(twins.captions) if x == text]
         assert (scores[:, same] == scores[:, same[:1]]).all() and len(same) > 1
-    plain = [np.asarray(twins.open(i), float).mean((0, 1)) / 255 + 0.1 for i in (1, 2)]
-    words = [[len(x), x.count("e"), x.count("o")] for x in twins.captions]
-    for row, image in zip(scores[1:3], plain):
-        for got, text in zip(row, words):
-            norm = np.linalg.norm(image) * np.linalg.norm(text)
-            assert got == pytest.approx(image @ text / norm, abs=1e-4)
     asked = len(noisy.asked)
     again, _ = score_split(noisy.encoder("noisy"), twins, progress=False)
     assert np.array_equal(scores, again) and len(noisy.asked) == asked

@@ -3,10 +3,9 @@
 import copy
 import json
 import pickle
-import subprocess
-import sys
 
 import pytest
+from alone import alone
 from result_samples import record
 from tiny import stub  # noqa: F401
 
@@ -121,23 +120,18 @@ def test_a_rerank_is_stale_with_its_run(tmp_path):
     assert read_record(path).stale() == ["plain-s0"]
 
 
-def python(*lines):
-    """What these lines print, in a process of its own."""
-    words = [sys.executable, "-c", "\n".join(lines)]
-    home = PACKAGE.parent
-    return subprocess.run(
-        words, capture_output=True, text=True, cwd=home, check=True
-    ).stdout
+WITHOUT_TORCH = """
+import sys
+for name in ("torch", "accelerate", "timm"):
+    sys.modules[name] = None
+from rsir.experiments import claims, records, tables, trials
+print(*{why for r in records.load_records() for why in r.stale()})
+print(records.module_hash("models/losses.py"))
+"""
 
 
 def test_records_are_judged_without_torch():
-    said = python(
-        "import sys",
-        "for name in ('torch', 'accelerate', 'timm'): sys.modules[name] = None",
-        "from rsir.experiments import claims, records, tables, trials",
-        "print(*{why for r in records.load_records() for why in r.stale()})",
-        "print(records.module_hash('models/losses.py'))",
-    )
+    said = alone("-c", WITHOUT_TORCH)
     assert module_hash(LOSSES) == said.split()[-1] and "gone" not in said
 
 
@@ -197,12 +191,15 @@ def test_the_hash_is_the_same_under_every_python():
     assert code_hash(nested) == "db039eb08a1af8c6"
 
 
+USED = """
+import json, rsir.training.trainer, rsir.experiments.run, rsir.cli.train
+import rsir.experiments.records as r
+print(json.dumps(r.used_modules()))
+"""
+
+
 def test_used_modules_are_those_that_decide_numbers():
-    said = python(
-        "import json, rsir.training.trainer, rsir.experiments.run, rsir.cli.train",
-        "import rsir.experiments.records as r; print(json.dumps(r.used_modules()))",
-    )
-    found = json.loads(said)
+    found = json.loads(alone("-c", USED))
     rooms = "training/trainer training/batches models/base evaluation/metrics"
     for name in f"{rooms} data/split retrieval/rerank".split():
         assert found[f"{name}.py"] == code_hash((PACKAGE / f"{name}.py").read_text())

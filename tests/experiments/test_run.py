@@ -30,7 +30,6 @@ from rsir.experiments.run import (
     clean_commit,
     confirm,
     jobs_of,
-    reproduce,
     run_job,
     work,
 )
@@ -92,7 +91,7 @@ def patch(splits, monkeypatch):
 
 @pytest.fixture
 def jobs(checkout, small, splits, monkeypatch):
-    """`reproduce` whose jobs only write a record: paths, jobs, lines."""
+    """`work` whose jobs only write a record: paths, jobs, lines."""
     done = []
 
     def pretend(job, results, commit, root=None):
@@ -107,7 +106,8 @@ def jobs(checkout, small, splits, monkeypatch):
         done.clear()
         said = []
         wanted = [("stub", name) for name in wanted]
-        paths = reproduce(wanted, *args, results=small, say=said.append, **options)
+        todo = jobs_of(wanted, *args)
+        paths = work(todo, results=small, say=said.append, **options)
         return paths, list(done), said
 
     return run
@@ -222,7 +222,7 @@ def test_wrong_words_are_named_before_anything_runs(
     jobs, small, method, variant, words, says
 ):
     with pytest.raises(RsirError, match=says):
-        reproduce([(method, variant)], *words.split(), results=small)
+        work(jobs_of([(method, variant)], *words.split()), results=small)
 
 
 def test_one_queue_at_a_time(jobs, tmp_path):
@@ -305,7 +305,7 @@ def here(small, checkout, monkeypatch):
 
 
 def test_equal_ranks_confirm_a_method(here, splits):
-    reproduce([("stub", "plain")], "toy", "toy", range(2), results=here)
+    work(jobs_of([("stub", "plain")], "toy", "toy", range(2)), results=here)
     plain = read_record(here / "stub" / "toy" / "plain-s0.json")
     same, other = plain.facts["data"], {"train": "another"}
     for *name, seed, data, modules in (
@@ -328,7 +328,7 @@ def test_equal_ranks_confirm_a_method(here, splits):
 
 
 def test_other_ranks_confirm_nothing(here, monkeypatch):
-    reproduce([("stub", "plain")], "toy", "toy", results=here)
+    work(jobs_of([("stub", "plain")], "toy", "toy"), results=here)
     before = {p: p.read_bytes() for p in here.rglob("*") if p.is_file()}
     monkeypatch.setitem(rsir.models.methods()["stub"].presets, "toy", {"lr": 0.5})
     with pytest.raises(RsirError, match=r"plain-s0: \d+ of 24 ranks differ, mR"):
