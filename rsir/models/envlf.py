@@ -346,23 +346,6 @@ PRESETS = {
         "rerank_top": 16,
     },
     "paper": END_TO_END | {"start": "f4", "image_blocks": 0, "joint_blocks": 6},
-    "world": {
-        "image_size": 160,
-        "start": "f4",
-        "text_layers": 0,
-        "image_blocks": 0,
-        "joint_blocks": 2,
-        "tasks": ("contrastive", "matching"),
-        "dropout": 0.0,
-        "joint_share": 0.25,
-        "epochs": 30,
-        "batch": 256,
-        "lr": 5e-4,
-        "image_lr": 3e-4,
-        "eval_every": 10,
-        "precision": "no",
-        "rerank_top": 16,
-    },
 }
 
 _FROZEN = {"image_lr": 0.0, "text_lr": 0.0}
