@@ -391,7 +391,7 @@ PRESETS = {
     | {"gamma": 0.6, "lr": 1e-4, "text_lr": 1e-4, "weight_decay": 0.0}
     | {"schedule": "step", "warmup": 0.0, "clip": 0.0, "dropout": 0.0}
     | {"batch": 128, "epochs": 150, "patience": 150},
-    # at 128 pixels nothing of the tiny things is left
+    # in a picture of 128 pixels, a tiny thing would have six
     "world": {"text_layers": 0, "image_size": 224, "precision": "no"}
     | {"epochs": 8, "batch": 128, "patience": 20},
 }
