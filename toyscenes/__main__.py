@@ -39,7 +39,7 @@ def main(arguments=None):
         ("similarity", float, "SHARE", "how alike a kind is, 0..1 (0.25)"),
         ("seed", int, "N", "another seed, other pictures (0)"),
         ("size", int, "PIXELS", "edge of a picture (256)"),
-        ("world", str, "NAME", "a world, such as orders (none: all kinds)"),
+        ("world", str, "NAME", "a world, such as lines (none: all kinds)"),
         ("workers", int, "N", "processes (one a core)"),
     ):
         add(f"--{name}", type=kind, metavar=sign, help=meaning)

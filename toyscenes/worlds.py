@@ -8,8 +8,8 @@ mechanism that the world calls for has nothing to do.
   of nine. Control: the objects are large, and no place is said.
 * `counts`: two groups of equal objects in rows, 1 to 12 of each. Control: one
   object of each, of more kinds.
-* `orders`: three objects in a row or a column, and which comes first. Control: the
-  same pictures, and sentences that name no order.
+* `lines`: five objects in a row or a column, and in which order. Control: the same
+  pictures, and sentences that name no order.
 
 A recipe names a world, its knobs and how many pictures; `toyscenes.draw` draws it.
 """
@@ -125,33 +125,33 @@ def counts(stage, control):
     ], [f"some objects in rows on {ground}", f"many objects stand on {ground}"]
 
 
-def orders(stage, control):
-    """Three objects in a line; the sentences say which comes first."""
+def lines(stage, control):
+    """Five objects in a line; the sentences say in which order."""
     rng, traits = stage.rng, stage.traits
     ground = ground_of(stage, ("grass", "asphalt"))
     down = int(traits.integers(2))
     # of few kinds: many pictures then differ in their order alone
-    picked = objects_of(stage, 3, ("white", "red", "yellow"), ("plane", "tank"))
-    for (colour, form), along in zip(picked, (48, 128, 208)):
-        spot = along + rng.uniform(-10, 10), SIZE / 2 + rng.uniform(-16, 16)
+    picked = objects_of(stage, 5, ("white", "red", "yellow"), ("plane", "tank"))
+    for (colour, form), along in zip(picked, range(30, SIZE, 49)):
+        spot = along + rng.uniform(-4, 4), SIZE / 2 + rng.uniform(-16, 16)
         x, y = spot[::-1] if down else spot
-        size, turn = rng.uniform(42, 50), rng.uniform(0, 2 * math.pi)
+        size, turn = rng.uniform(36, 42), rng.uniform(0, 2 * math.pi)
         place_object(stage, form, colour, x, y, size, turn)
     said = [named(*one) for one in picked]
-    line, then = ("from left to right", "from top to bottom")[down], "then"
+    line, then = ("from left to right", "from top to bottom")[down], " , then "
     if control:
-        said, line, then = sorted(said), "in a line", "and"
-    a, b, c = said
+        said, line, then = sorted(said), "in a line", " and "
+    row = f"{' , '.join(said[:-1])} and {said[-1]}"
     return [
-        f"{a} , {b} and {c} stand {line} on {ground}",
-        f"{line} there are {a} , {b} and {c} on {ground}",
-        f"{line} {a} , {then} {b} , {then} {c}",
-        f"{ground} with {a} , {b} and {c} {line}",
-        f"on {ground} {line} : {a} , {b} , {c}",
-    ], [f"three objects on {ground}", f"three objects stand on {ground}"]
+        f"{row} stand {line} on {ground}",
+        f"{line} there are {row} on {ground}",
+        f"{line} {then.join(said)}",
+        f"{ground} with {row} {line}",
+        f"on {ground} {line} : {' , '.join(said)}",
+    ], [f"five objects on {ground}", f"five objects stand on {ground}"]
 
 
-SCENES = {"scales": scales, "counts": counts, "orders": orders}
+SCENES = {"scales": scales, "counts": counts, "lines": lines}
 #: how many pictures of a world, which share of captions says little, and how far
 #: the seed of the test pictures is from that of the others
 RECIPE = {"sizes": (6000, 1000, 1000), "duplicates": 0.0, "test_seed": 1000}

@@ -40,7 +40,7 @@ def test_captions_name_the_objects_that_are_there(told, world):
         boxes = [(o["attributes"]["colour"], o["label"]) for o in record["objects"]]
         for caption in record["captions"]:
             named = any(ground in caption for ground in GROUNDS.values())
-            assert named or world.startswith("orders")
+            assert named or world.startswith("lines")
             things = [parsed(t) for t in re.findall(THING, caption)]
             assert things and caption.endswith(" .")
             for number, *thing in things:
@@ -56,14 +56,14 @@ def middle(record, colour, form):
 
 
 def test_things_come_in_the_order_that_is_said(told):
-    for record in told("orders"):
+    for record in told("lines"):
         for caption in record["captions"]:
             down = "from top to bottom" in caption
             assert down or "from left to right" in caption
             things = [parsed(t)[1:] for t in re.findall(THING, caption)]
             along = [middle(record, *thing)[down] for thing in things]
-            assert len(along) == 3 and min(np.diff(along)) > 40
-    for record in told("orders-control"):
+            assert len(along) == 5 and min(np.diff(along)) > 30
+    for record in told("lines-control"):
         assert not any(
             "from" in caption or "then" in caption for caption in record["captions"]
         )
