@@ -11,6 +11,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -197,11 +198,18 @@ def _cosines(rows: np.ndarray, query: np.ndarray) -> np.ndarray:
     return (rows * query).sum(axis=1) / np.linalg.norm(rows, axis=1).clip(1e-9)
 
 
+@lru_cache(maxsize=2)  # a shard of 100,000 tiles takes some 450 MB
+def _opened(path: Path, changed: int) -> tuple[pa.Table, Index]:
+    """Rows and index of a shard, kept for the next query."""
+    table = read(path, [*TOLD, "bbox", "embedding"])
+    return table, Index.build("flat", vectors_of(table))
+
+
 def _best(store: Store, query: np.ndarray, k: int, only: Only) -> list[Hit]:
     """The k best of all shards by cosine, ties by id."""
     best, n, undated, unplaced = pa.table({}), 0, 0, 0
     for path in store.shards():
-        table = read(path, [*TOLD, "bbox", "embedding"])
+        table, index = _opened(path, path.stat().st_mtime_ns)
         undated += table["datetime"].null_count
         unplaced += table["bbox"].null_count
         among = _filter(table, only)
@@ -209,10 +217,9 @@ def _best(store: Store, query: np.ndarray, k: int, only: Only) -> list[Hit]:
         n += some
         if not some:
             continue
-        rows = vectors_of(table)
-        numbers = Index.build("flat", rows).with_ties(query, k, among)
-        part = table.select(TOLD).take(numbers)
-        part = part.append_column("score", pa.array(_cosines(rows[numbers], query)))
+        part = table.take(index.with_ties(query, k, among))
+        scores = pa.array(_cosines(vectors_of(part), query))
+        part = part.select(TOLD).append_column("score", scores)
         best = pa.concat_tables([best, part]) if len(best) else part
         best = best.sort_by([("score", "descending"), ("id", "ascending")])[:k]
     if not n:

@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tiny import Mean
 
@@ -121,6 +122,16 @@ def test_new_pictures_are_read_and_nothing_else(pictures, model):
 def test_another_model_is_refused_and_reads_all_again(pictures, model):
     other = Mean(seed=1)
     assert fingerprint(model) != fingerprint(other)
+    before = fingerprint(other)
+    with torch.no_grad():  # as an optimiser does, and back
+        weight = next(other.parameters())
+        weight.mul_(2)
+        assert fingerprint(other) != before
+        weight.div_(2)
+    assert fingerprint(other) == before
+    other.image_encoder.size += 1
+    assert fingerprint(other) != before
+    other.image_encoder.size -= 1
     build(model, pictures)
     refused(other, pictures, "another model")
     assert build(other, pictures)[1] == 70
