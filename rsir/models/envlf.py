@@ -328,11 +328,11 @@ PRESETS = {
         "joint_blocks": 1,
         "dropout": 0.0,
         "joint_share": 0.25,
-        "epochs": 6,
+        "epochs": 4,
         "batch": 64,
         "lr": 3e-4,
         "image_lr": 3e-4,
-        "eval_every": 3,
+        "eval_every": 2,
         "precision": "no",
     },
     "cpu": {
