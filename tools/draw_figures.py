@@ -8,6 +8,7 @@ baseline looks for the sentence among the test scenes. All files go to
 """
 
 import io
+import textwrap
 
 import matplotlib.pyplot as plt
 from matplotlib.patches import FancyBboxPatch
@@ -86,11 +87,11 @@ def worlds_picture() -> Image.Image:
     """Three pictures of each world, and beside them three of its control."""
     each = 3
     edge = (7.2 - (2 * each + 1) * 0.06 - 0.2) / (2 * each)
-    high = len(SCENES) * (edge + 0.45)
+    high = len(SCENES) * (edge + 0.5)
     fig = plt.figure(figsize=(7.2, high), facecolor="white", dpi=150)
     fig.set_layout_engine("none")
     for row, name in enumerate(SCENES):
-        top = 0.25 + row * (edge + 0.45)
+        top = 0.25 + row * (edge + 0.5)
         for half, world in enumerate((name, f"{name}-control")):
             begin = 0.06 + half * (each * (edge + 0.06) + 0.14)
             for k in range(each):
@@ -105,7 +106,8 @@ def worlds_picture() -> Image.Image:
                     y = (high - top) / high
                     fig.text(y=y + 0.01, s=world, weight="bold", size=9, **at)
                     said = min(facts["captions"][:3], key=len).removesuffix(" .")
-                    fig.text(y=low - 0.032, s=f"“{said}”", size=6.2, **at)
+                    said = textwrap.fill(f"“{said}”", 76)
+                    fig.text(y=low - 0.01, s=said, size=6.2, va="top", **at)
     return drawn(fig)
 
 

@@ -44,7 +44,7 @@ def test_sixty_queries_and_how_long_they_take(
     rows = np.random.default_rng(7).normal(size=(60, 1, dim)).astype(np.float32)
     queries = iter(())
     monkeypatch.setattr(room, "fingerprint", lambda model: "0" * 16)
-    monkeypatch.setattr(room, "encode_sentence", lambda *_: None)
+    monkeypatch.setattr(room, "encode_query", lambda *_: None)
     monkeypatch.setattr(room, "one_vector", lambda *_: next(queries))
     given = np.packbits(rows > 0, axis=2) if code else rows
 
