@@ -11,7 +11,6 @@ import os
 import warnings
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,6 +43,8 @@ from rsir.utils.errors import RsirError
 from rsir.utils.io import atomic_write
 
 TOLD = ["id", "source", "window", "datetime", "geometry"]
+ROOM = 1 << 30  # bytes of shards that stay in memory, some 200,000 tiles
+_kept: dict[Path, tuple[int, pa.Table, Index]] = {}
 
 
 class Hit(NamedTuple):
@@ -198,18 +199,26 @@ def _cosines(rows: np.ndarray, query: np.ndarray) -> np.ndarray:
     return (rows * query).sum(axis=1) / np.linalg.norm(rows, axis=1).clip(1e-9)
 
 
-@lru_cache(maxsize=2)  # a shard of 100,000 tiles takes some 450 MB
-def _opened(path: Path, changed: int) -> tuple[pa.Table, Index]:
-    """Rows and index of a shard, kept for the next query."""
+def _opened(path: Path) -> tuple[pa.Table, Index]:
+    """Rows and index of a shard; kept for the next query while there is room."""
+    changed = path.stat().st_mtime_ns
+    if path in _kept and _kept[path][0] == changed:
+        return _kept[path][1:]
+    for other in [x for x in _kept if x == path or x.parent != path.parent]:
+        del _kept[other]  # as it was, or of another archive
     table = read(path, [*TOLD, "bbox", "embedding"])
-    return table, Index.build("flat", vectors_of(table))
+    index = Index.build("flat", vectors_of(table))
+    sizes = [t.nbytes + i.nbytes() for _, t, i in _kept.values()]
+    if sum(sizes) + table.nbytes + index.nbytes() <= ROOM:
+        _kept[path] = changed, table, index
+    return table, index
 
 
 def _best(store: Store, query: np.ndarray, k: int, only: Only) -> list[Hit]:
     """The k best of all shards by cosine, ties by id."""
     best, n, undated, unplaced = pa.table({}), 0, 0, 0
     for path in store.shards():
-        table, index = _opened(path, path.stat().st_mtime_ns)
+        table, index = _opened(path)
         undated += table["datetime"].null_count
         unplaced += table["bbox"].null_count
         among = _filter(table, only)

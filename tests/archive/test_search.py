@@ -77,6 +77,24 @@ def test_the_red_tile_is_found_first(two, scene, model, at):
     same(search(model, place, "red", 7), plain(two)[:7])
 
 
+def test_shards_are_read_once_while_there_is_room(two, model, monkeypatch):
+    real, seen = searching.read, []
+    monkeypatch.setattr(searching, "read", lambda *x: seen.append(x[0]) or real(*x))
+    monkeypatch.setattr(searching, "_kept", {})
+    shards = Store(two).shards()
+    for reads in (2, 2):
+        same(search(model, two, "red", 7), plain(two)[:7])
+        assert len(seen) == reads
+    os.utime(shards[0], ns=(1, 1))  # another file has its name
+    same(search(model, two, "red", 7), plain(two)[:7])
+    assert seen[2:] == [shards[0]]
+    monkeypatch.setattr(searching, "_kept", {})
+    monkeypatch.setattr(searching, "ROOM", 0)
+    for _ in range(2):
+        same(search(model, two, "red", 7), plain(two)[:7])
+    assert len(seen) == 7
+
+
 def test_boxes_and_times_filter_before_the_search(two, model, at):
     place = at(two)
     table = rows(two)
