@@ -1,8 +1,7 @@
 """EnVLF: its parts, its tasks, two processes."""
 
-from pathlib import Path
-
 import pytest
+import small_models
 import torch
 from alone import TWO, alone
 from small_models import TEXTS, batch_of, encoded, small_model
@@ -132,8 +131,8 @@ def test_wrong_options_are_user_errors(changes, says):
 
 
 def test_two_processes_have_the_gradients_of_one(tmp_path):
-    for words in ([], TWO):
-        alone(*words, Path(__file__).with_name("small_models.py"), tmp_path)
+    small_models.main(tmp_path)
+    alone(*TWO, small_models.__file__, tmp_path)
     one, *two = (torch.load(tmp_path / f"{name}.pt") for name in ("1-0", "2-0", "2-1"))
     for found in two:
         assert found.keys() == one.keys()

@@ -1,6 +1,8 @@
-"""Four long jobs, killed with SIGKILL at random moments and begun again.
+"""Four long jobs, killed with SIGKILL at random moments and begun again. By hand:
 
-`RSIR_KILLS=10 pytest tests/slow -s` kills each ten times and says when.
+RSIR_KILLS=10 pytest tests/slow -m slow -s
+
+kills each ten times and says when.
 """
 
 import hashlib
@@ -22,6 +24,7 @@ from tiny import draw
 
 from rsir.retrieval.index import HOME, Index
 
+pytestmark = pytest.mark.slow
 KILLS = int(os.environ.get("RSIR_KILLS", 1))
 HERE = Path(__file__).parent
 
