@@ -79,7 +79,8 @@ prose: setup ## advice on words and sentences; never fails
 test: setup ## unit tests, then every notebook on toy scenes
 ifeq ($(DATASET),toy)
 	@$(one_each) $(offline) $(if $(DATA),RSIR_DATA="$(abspath $(DATA))") \
-	  $(PY) -m pytest tests -m "not pages and not engine and not slow" -n $(JOBS) $(PYTEST)
+	  $(PY) -m pytest tests -m "not pages and not engine and not slow" -n $(JOBS) --dist worksteal \
+	  $(PYTEST)
 endif
 	@$(one_each) $(offline) $(rsir_env) \
 	  $(PY) tools/notebooks.py verify -n $(JOBS) $(NOTEBOOKS)

@@ -12,6 +12,14 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("MPLBACKEND", "agg")
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    """The same draws whatever ran before; without importing PyTorch for it."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002
+
+
 @pytest.fixture
 def called(monkeypatch, capsys):
     """Run `rsir` in this process: (exit code, stdout, stderr)."""
