@@ -8,8 +8,7 @@ mechanism that the world calls for has nothing to do.
   of nine. Control: the objects are large, and no place is said.
 * `counts`: two groups of equal objects in rows, 1 to 12 of each. Control: one
   object of each, of more kinds.
-* `lines`: five objects in a row or a column, and in which order. Control: the same
-  pictures, and sentences that name no order.
+* `things`: three objects, each of its own colour and form. Control: one object.
 
 A recipe names a world, its knobs and how many pictures; `toyscenes.draw` draws it.
 """
@@ -125,33 +124,29 @@ def counts(stage, control):
     ], [f"some objects in rows on {ground}", f"many objects stand on {ground}"]
 
 
-def lines(stage, control):
-    """Five objects in a line; the sentences say in which order."""
+def things(stage, control):
+    """Three objects anywhere, each of its own colour and form."""
     rng, traits = stage.rng, stage.traits
-    ground = ground_of(stage, ("grass", "asphalt"))
-    down = int(traits.integers(2))
-    # of few kinds: many pictures then differ in their order alone
-    picked = objects_of(stage, 5, ("white", "red", "yellow"), ("plane", "tank"))
-    for (colour, form), along in zip(picked, range(30, SIZE, 49)):
-        spot = along + rng.uniform(-4, 4), SIZE / 2 + rng.uniform(-16, 16)
-        x, y = spot[::-1] if down else spot
-        size, turn = rng.uniform(36, 42), rng.uniform(0, 2 * math.pi)
+    ground = ground_of(stage)
+    picked = objects_of(stage, 1 if control else 3)
+    spots = traits.choice(9, len(picked), replace=False)
+    for (colour, form), spot in zip(picked, spots):
+        x, y = (64 + 64 * int(v) + rng.uniform(-12, 12) for v in divmod(spot, 3))
+        size, turn = rng.uniform(40, 48), rng.uniform(0, 2 * math.pi)
         place_object(stage, form, colour, x, y, size, turn)
     said = [named(*one) for one in picked]
-    line, then = ("from left to right", "from top to bottom")[down], " , then "
-    if control:
-        said, line, then = sorted(said), "in a line", " and "
-    row = f"{' , '.join(said[:-1])} and {said[-1]}"
+    first, last = (" and ".join(order) for order in (said, said[::-1]))
+    verb = "stands" if control else "stand"
     return [
-        f"{row} stand {line} on {ground}",
-        f"{line} there are {row} on {ground}",
-        f"{line} {then.join(said)}",
-        f"{ground} with {row} {line}",
-        f"on {ground} {line} : {' , '.join(said)}",
-    ], [f"five objects on {ground}", f"five objects stand on {ground}"]
+        f"{first} {verb} on {ground}",
+        f"there is {last} on {ground}",
+        f"{ground} with {first}",
+        f"on {ground} there is {last}",
+        f"a picture of {first} on {ground}",
+    ], [f"some objects on {ground}", f"this is {ground}"]
 
 
-SCENES = {"scales": scales, "counts": counts, "lines": lines}
+SCENES = {"scales": scales, "counts": counts, "things": things}
 #: how many pictures of a world, which share of captions says little, and how far
 #: the seed of the test pictures is from that of the others
 RECIPE = {"sizes": (6000, 1000, 1000), "duplicates": 0.0, "test_seed": 1000}

@@ -47,7 +47,7 @@ def load_dataset(
 
     Args:
         name: "toy", "ucm", "rsicd", "rsitmd", "sydney", a world such as
-            "world-lines" (`rsir.data.toy.WORLDS`), or a folder
+            "world-things" (`rsir.data.toy.WORLDS`), or a folder
             with images and captions; book/bring_your_own.md tells how.
             "rsitmd-part" is "rsitmd" with part="rebuilt".
         root: the data root, or the data set's own folder. Default:
