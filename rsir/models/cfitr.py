@@ -463,6 +463,20 @@ PRESETS = {
         "batch": 128,
         "eval_every": 2,
     },
+    "world": {
+        **_SMALL,
+        "image_size": 160,
+        "grid": 5,
+        "text_layers": 0,
+        "image_blocks": 0,
+        "hidden": 512,
+        "joint_blocks": 2,
+        "batch": 128,
+        "dropout": 0.0,
+        "eval_every": 8,
+        "rerank_top": 10,
+        "precision": "no",
+    },
     # as released, but for the false texts: they are drawn from the batch, which
     # must hold enough (released: 8 x 32)
     "paper": {

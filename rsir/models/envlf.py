@@ -346,6 +346,23 @@ PRESETS = {
         "eval_every": 2,
         "rerank_top": 16,
     },
+    "world": {
+        "image_size": 160,
+        "start": "f4",
+        "text_layers": 0,
+        "image_blocks": 0,
+        "joint_blocks": 2,
+        "dropout": 0.0,
+        "joint_share": 0.25,
+        "tasks": ("contrastive", "matching"),
+        "epochs": 12,
+        "batch": 256,
+        "lr": 5e-4,
+        "image_lr": 3e-4,
+        "eval_every": 12,
+        "rerank_top": 10,
+        "precision": "no",
+    },
     "paper": END_TO_END | {"start": "f4", "image_blocks": 0, "joint_blocks": 6},
 }
 
