@@ -349,7 +349,7 @@ PRESETS = {
     "world": {
         "image_size": 160,
         "start": "f4",
-        "text_layers": 0,
+        "text_layers": 1,
         "image_blocks": 0,
         "joint_blocks": 2,
         "dropout": 0.0,
