@@ -505,7 +505,7 @@ def world_line(line: dict) -> str:
             low, high = pair.ci95["mR"]
             gain = f"{pair.difference['mR']:+.2f} [{low:+.2f}, {high:+.2f}]"
             said.append(f"{where} {gain:<22}")
-    return " ".join(said).rstrip()
+    return " ".join(said if said[1:] else [*said, "not measured"]).rstrip()
 
 
 def claims_table(found: Sequence[Runs], folder: str | Path | None = None) -> list[dict]:
