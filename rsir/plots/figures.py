@@ -5,7 +5,15 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 
-from rsir.plots.core import COLOURS, INK, WIDTH, annotate, look_of, with_interval
+from rsir.plots.core import (
+    COLOURS,
+    INK,
+    WIDTH,
+    annotate,
+    interval_plot,
+    look_of,
+    with_interval,
+)
 
 PICTURE, SENTENCE = "#cfe3f3", "#fbe3c0"
 GAP = 0.006  # between neighbours, as a share of the picture
@@ -47,6 +55,17 @@ def flow_chart(
     ax.set(xlim=(x.min() - 0.8, x.max() + 0.8), ylim=(y.min() - 0.5, y.max() + 0.5))
     ax.set_axis_off()
     return fig
+
+
+def both_ways(gain):
+    """What a `Comparison` gains at the first place and the first five, each way."""
+    asked = {"i2t": "sentences of a picture", "t2i": "pictures of a sentence"}
+    rows = {
+        f"{what}, {R}": (gain.difference[way][R], *gain.ci95[way][R])
+        for way, what in asked.items()
+        for R in ("R@1", "R@5")
+    }
+    return interval_plot(rows, xlabel="gain, points", zero=True)
 
 
 def region_groups(picture, panels: Mapping[str, Sequence[np.ndarray]]):

@@ -4,8 +4,11 @@ import matplotlib
 import numpy as np
 import pytest
 
+from rsir.evaluation.compare import compare
+from rsir.evaluation.ranks import compute_ranks
 from rsir.plots.figures import (
     SENTENCE,
+    both_ways,
     cost_plane,
     flow_chart,
     range_panels,
@@ -26,6 +29,15 @@ def test_a_chart_has_its_boxes_and_arrows():
     assert colours[2] == matplotlib.colors.to_rgba(SENTENCE)
     with pytest.raises(ValueError, match="no box d"):
         flow_chart({"a": (0, 0)}, "a>d")
+
+
+def test_a_gain_is_drawn_for_each_direction():
+    owner = np.arange(6)
+    good, bad = (compute_ranks(x, owner) for x in (np.eye(6), np.eye(6)[::-1]))
+    (ax,) = both_ways(compare(good, bad, draws=50)).axes
+    named = [t.get_text() for t in ax.get_yticklabels()]
+    assert named[::2] == ["sentences of a picture, R@1", "pictures of a sentence, R@1"]
+    assert "100.0" in [t.get_text() for t in ax.texts]
 
 
 def test_groups_share_a_colour():
