@@ -169,7 +169,8 @@ def _tell_cost(jobs, results: Path, force: bool, say) -> None:
     """The hours of what is to do, each run as long as its like took.
 
     That is its own record, stale or not; else the longest of its variant on
-    this data set, else on any. What another job of the queue trains is free.
+    this data set, else on any. What another job of the queue trains is free, and
+    features are read once on a data set for all of its runs.
     """
     from rsir.retrieval.two_stage import same_training
 
@@ -180,8 +181,12 @@ def _tell_cost(jobs, results: Path, force: bool, say) -> None:
         wanted = {name: getattr(job, name) for name in names}
         fit = (x for x in every if all(x.facts[k] == v for k, v in wanted.items()))
         return [
-            x.facts.get("rerank", {}).get("seconds", x.seconds["total"]) for x in fit
+            x.facts.get("rerank", {}).get("seconds", x.seconds["total"] - of(x))
+            for x in fit
         ]
+
+    def of(record) -> float:
+        return record.seconds.get("features", 0)
 
     made: set[Job] = set()
     runs, unknown, hours = Counter(), Counter(), Counter()
@@ -202,8 +207,11 @@ def _tell_cost(jobs, results: Path, force: bool, say) -> None:
         unknown[job.dataset] += cost is None
         hours[job.dataset] += (cost or 0) / 3600
     for name, count in runs.items():
+        read = max((of(x) for x in every if x.dataset == name), default=0) / 3600
+        hours[name] += read
         say(
-            f"{name}: {count} runs, {hours[name]:.1f} h, {unknown[name]} never recorded"
+            f"{name}: {count} runs, {hours[name]:.1f} h, {read:.1f} h of it features, "
+            f"{unknown[name]} never recorded"
         )
     say(f"at most {hours.total():.1f} h, and {unknown.total()} runs never recorded")
 

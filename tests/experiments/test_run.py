@@ -181,16 +181,16 @@ def test_a_dry_run_tells_the_cost(jobs, checkout):
     assert done == [] and said[:4] == [
         "stub toy plain-s0: never recorded",
         "stub toy plain-s1: never recorded",
-        "stub toy wild-s0: 212 s",
-        "stub toy wild-s1: 212 s, as another seed",
+        "stub toy wild-s0: 92 s",
+        "stub toy wild-s1: 92 s, as another seed",
     ]
     assert said[4:] == [
-        "toy: 4 runs, 0.1 h, 2 never recorded",
+        "toy: 4 runs, 0.1 h, 0.0 h of it features, 2 never recorded",
         "at most 0.1 h, and 2 runs never recorded",
     ]
     _, _, said = jobs(["plain", "deep", "wild"], "ucm", "toy", [0], dry_run=True)
     assert said[1] == "stub ucm deep-s0: made with another"  # in one training
-    assert said[2] == "stub ucm wild-s0: 212 s, as on another set"
+    assert said[2] == "stub ucm wild-s0: 92 s, as on another set"
 
 
 def test_one_queue_may_hold_several_data_sets(jobs, small, splits, monkeypatch):
