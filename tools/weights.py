@@ -144,6 +144,8 @@ def worlds_command() -> None:
             "commit": record.commit,
             "licence": "MIT, as the code",
         }
+        if read := record.facts.get("rescored"):
+            card["places read"] = read["k"]
         keep(load_run(job.run_dir()), name, card)
 
 
@@ -177,6 +179,8 @@ def page(card: dict) -> str:
             f"{one['captions']:,} captions (list `{one['train']}`)."
         )
     lines += [f"- Selected on {card['selected on']}: mR {card['val mR']}."]
+    if deep := card.get("places read"):
+        lines += [f"- Reads the first {deep} places of a list, as chosen there."]
     lines += [f"- Never seen: {card['never seen']}."]
     lines += [
         f"- Not to be measured on {k}: {v}." for k, v in card.get("not for", {}).items()

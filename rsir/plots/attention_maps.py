@@ -89,16 +89,18 @@ def on_target(looks: list[Look], size: int = 256) -> tuple[float, float]:
 
 
 def draw_looks(looks: list[Look], pictures: list):
-    """Up to five looks on their pictures: heat, and the boxes it should meet."""
+    """Up to five looks on their pictures, in one scale of heat, with the boxes."""
     import matplotlib.pyplot as plt
 
-    n = len(looks)
+    n, hottest = len(looks), max(look.where.max() for look in looks)
     fig, axes = plt.subplots(1, n, squeeze=False, figsize=(7.2, 7.2 / n + 0.3))
     for ax, look, picture in zip(axes.flat, looks, pictures):
         high, wide = np.asarray(picture).shape[:2]
         ax.imshow(picture)
-        heat = {"cmap": "magma", "alpha": 0.45, "interpolation": "bilinear"}
-        ax.imshow(look.where, extent=(0, wide, high, 0), **heat)
+        heat = {"cmap": "magma", "alpha": 0.45, "vmin": 0, "vmax": hottest}
+        ax.imshow(
+            look.where, extent=(0, wide, high, 0), interpolation="bilinear", **heat
+        )
         for b in look.boxes:
             size, frame = (b.x1 - b.x0, b.y1 - b.y0), {"ec": "white", "fc": "none"}
             ax.add_patch(plt.Rectangle((b.x0, b.y0), *size, lw=1.5, **frame))

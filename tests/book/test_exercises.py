@@ -47,7 +47,7 @@ test = SimpleNamespace(owner=np.repeat(np.arange(7), 5))
     "ch04-shuffle": """
 from types import SimpleNamespace
 images = {"v": torch.randn(4, 8), "image_tokens": torch.randn(4, 3, 8)}
-stage = SimpleNamespace(images=images)
+there = SimpleNamespace(images=images)
 """,
     "ch05-bits": """
 from types import SimpleNamespace

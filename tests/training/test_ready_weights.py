@@ -14,6 +14,9 @@ from rsir.utils.errors import RsirError
 
 HOME = Path(__file__).resolve().parents[2] / "weights"
 NAME, MOST = "dual", 20e6
+EACH = pytest.mark.parametrize(
+    "name", sorted(path.stem for path in HOME.glob("*.safetensors"))
+)
 
 pytestmark = pytest.mark.skipif(
     not (HOME / f"{NAME}.safetensors").exists(), reason="no weights in this checkout"
@@ -39,10 +42,11 @@ def at_hand():
     return found
 
 
-def test_it_is_small_and_loads():
-    assert find_weights(NAME).stat().st_size <= MOST
-    model = load_weights(NAME)
-    assert model.config.method == "dual" and not model.training
+@EACH
+def test_it_is_small_and_loads(name):
+    assert find_weights(name).stat().st_size <= MOST
+    model = load_weights(name)
+    assert model.config.method == model_card(name)["method"] and not model.training
 
 
 def test_recalls_of_the_card_are_records(card):
@@ -52,10 +56,12 @@ def test_recalls_of_the_card_are_records(card):
         assert recalls == record.recalls["expected"]
 
 
-def test_the_page_beside_it_is_the_card(card):
+@EACH
+def test_the_page_beside_it_is_the_card(name):
     import weights
 
-    assert (HOME / f"{NAME}.md").read_text(encoding="utf-8") == weights.page(card)
+    page = (HOME / f"{name}.md").read_text(encoding="utf-8")
+    assert page == weights.page(model_card(name))
 
 
 def test_no_picture_it_learned_from_is_in_a_val_or_test_list(card, at_hand):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from rsir.experiments import tables, trials
+from rsir.training.weights import model_card
 
 from . import badge, gain, joined, system_name, table, wide
 from .results import attempts
@@ -17,7 +18,22 @@ def render(root: Path) -> dict[str, str]:
     parts = [measured([x for x in lines if x["verdict"]]), doubtful(lines), waits]
     for name in worlds:
         parts += [f"On `{name}`:", attempts(root, name)]
-    return {"worlds.md": joined(parts)}
+    return {"worlds.md": joined(parts), "weights.md": ready(root / "weights")}
+
+
+def ready(folder: Path) -> str:
+    """The models that come with the project, from their cards."""
+    rows = []
+    for path in sorted(folder.glob("*.safetensors"), key=lambda path: path.stem):
+        card = model_card(path.stem)
+        found = (f"{name} {six['mR']:.1f}" for name, six in card["recalls"].items())
+        size = f"{path.stat().st_size / 1e6:.1f}"
+        system = system_name(card["method"])
+        rows.append([f"`{path.stem}`", system, ", ".join(found), card["seed"], size])
+    if not rows:
+        return ""
+    head = ["name", "system", "mR on test", "seed", "MB"]
+    return wide(table(head, rows, right=("seed", "MB")), "first")
 
 
 def doubtful(lines: list[dict]) -> str:
