@@ -6,8 +6,10 @@ Chapter: notebooks/01_data_and_protocol.ipynb.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from toyscenes.worlds import RECIPE
 
 WORLD = "world-"  # begins the name of a world among the data sets
 WORLDS = tuple(f"{WORLD}{name}" for name in toyscenes.WORLDS)
+ERRORS = ("colour", "form", "exchange")  # of `with_errors`
 
 
 def load_toy(
@@ -108,3 +111,45 @@ def load_world(
     held_out = seed + RECIPE["test_seed"]
     asked = load_toy(root, seed=held_out, sizes=(1, 1, test), **knobs)
     return replace(learned, test=asked.test)
+
+
+def with_errors(split: Split, seed: int = 0) -> Split:
+    """Pictures of `world-things`, each with a true sentence and `ERRORS` of it.
+
+    After the first caption comes the same with another colour of one object,
+    with another form of it, and with the colours of two objects exchanged. None
+    of them names an object twice; a picture where that cannot be is left out.
+    """
+    rng = np.random.default_rng(seed)
+    names = [
+        [(box.attributes["colour"], box.label) for box in boxes]
+        for boxes in split.objects
+    ]
+    colours, forms = (sorted({*part}) for part in zip(*sum(names, [])))
+    kept, captions = [], []
+    for i, mine in enumerate(names):
+        for (c, a), (d, b) in combinations(mine, 2):
+            if c != d and a != b and not {(d, a), (c, b)} & {*mine}:
+                said, one, two = split.captions_of(i)[0], f"{c} {a}", f"{d} {b}"
+                colour = rng.choice([x for x in colours if (x, a) not in mine])
+                form = rng.choice([x for x in forms if (c, x) not in mine])
+                new = (
+                    {one: f"{colour} {a}"},
+                    {one: f"{c} {form}"},
+                    {one: f"{d} {a}", two: f"{c} {b}"},
+                )
+                captions += [said, *(_renamed(said, turn) for turn in new)]
+                kept.append(i)
+                break
+    owner = np.repeat(np.arange(len(kept)), 1 + len(ERRORS))
+    return replace(split.subset(kept), captions=tuple(captions), owner=owner)
+
+
+def _renamed(said: str, names: dict[str, str]) -> str:
+    """A sentence with other names, each after its "a" or "an"."""
+
+    def named(found: re.Match) -> str:
+        name = names[found[1]]
+        return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+    return re.sub(rf"\ban? ({'|'.join(names)})\b", named, said)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rsir.data import load_dataset
-from rsir.data.toy import WORLDS, load_toy
+from rsir.data.toy import ERRORS, WORLDS, load_toy, with_errors
 from toyscenes.generate import draw_picture
 from toyscenes.worlds import FORMS, GROUNDS, NUMBERS
 
@@ -99,3 +99,28 @@ def test_duplicates_say_the_ground_alone():
     again = draw_picture("scales", 0, 0, 4, 0, 1)
     assert again[1]["captions"] == general[4]
     assert np.array_equal(again[0], draw_picture("scales", 0, 0, 4, 0, 0)[0])
+
+
+def test_a_sentence_with_an_error_is_false_in_that_alone(tmp_path):
+    drawn = load_toy(tmp_path, sizes=(1, 1, 30), world="things").test
+    asked = with_errors(drawn)
+    assert 15 <= asked.n_images < 30 and asked.n_captions == 4 * asked.n_images
+    for i, boxes in enumerate(asked.objects):
+        there = {(box.attributes["colour"], box.label) for box in boxes}
+        true, *others = (
+            {tuple(parsed(t)[1:]) for t in re.findall(THING, said)}
+            for said in asked.captions_of(i)
+        )
+        assert true == there and all(len(other) == 3 for other in others)
+        wrong = dict(zip(ERRORS, ((true - other, other - true) for other in others)))
+        for error, same in (("colour", 1), ("form", 0)):
+            ((lost,), (new,)) = wrong[error]
+            assert lost[same] == new[same] and lost != new
+        lost, new = wrong["exchange"]
+        assert [sorted(column) for column in zip(*lost)] == [
+            sorted(column) for column in zip(*new)
+        ]
+        assert len(lost) == 2 and not lost & new
+    again = with_errors(drawn)
+    assert again.captions == asked.captions
+    assert with_errors(drawn, seed=1).captions != asked.captions
