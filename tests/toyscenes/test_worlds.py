@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rsir.data import load_dataset
-from rsir.data.toy import ERRORS, WORLDS, load_toy, with_errors
+from rsir.data.toy import ERRORS, WORLDS, load_toy, load_world, with_errors
 from toyscenes.generate import draw_picture
 from toyscenes.worlds import FORMS, GROUNDS, NUMBERS
 
@@ -102,7 +102,7 @@ def test_duplicates_say_the_ground_alone():
 
 
 def test_a_sentence_with_an_error_is_false_in_that_alone(tmp_path):
-    drawn = load_toy(tmp_path, sizes=(1, 1, 30), world="things").test
+    drawn = load_world("world-things", tmp_path, sizes=(1, 1, 30)).test
     asked = with_errors(drawn)
     assert 15 <= asked.n_images < 30 and asked.n_captions == 4 * asked.n_images
     for i, boxes in enumerate(asked.objects):
