@@ -1,11 +1,12 @@
-"""What the presets `paper` cost, from `benchmarks/training.py`."""
+"""What training costs, from `benchmarks/training.py`, and what an encoder gains."""
 
 import json
 from pathlib import Path
 
 from rsir.data.catalog import CATALOG
+from rsir.experiments import tables
 
-from . import system_name, table
+from . import badge, gain, system_name, table, wide
 
 #: a GPU of Colab, as its maker prints it: float32 operations a second
 PEAK = 8.1e12
@@ -14,7 +15,24 @@ LEARNS = {"frozen": "nothing", "upper": "what stands above `f3`", "all": "all of
 
 
 def render(root: Path) -> dict[str, str]:
-    path = root / "results" / "training.json"
+    return {"learning.md": learning(root / "results"), **costs(root / "results")}
+
+
+def learning(results: Path) -> str:
+    """What an image encoder that learns adds to a frozen one, in pairs."""
+    steps = [step for step in tables.STEPS if step[0][1] == "end-to-end"]
+    rows = []
+    for line in tables.steps_table(tables.load(results), steps):
+        pair, claim = line["pair"], line["claim"]
+        system = claim.rpartition(", ")[2]
+        data = f"{tables.DATASETS[line['data']]}, {pair.seeds[0]}"
+        rows.append([system, data, gain(pair), badge(line["verdict"].outcome)])
+    head = ["system", "data, seeds", "gain in mR", "verdict"]
+    return wide(table(head, rows)) if rows else "Not measured yet."
+
+
+def costs(results: Path) -> dict[str, str]:
+    path = results / "training.json"
     if not path.exists():
         return {"cost.md": "Not counted yet.", "speeds.md": "Not measured yet."}
     facts = json.loads(path.read_text(encoding="utf-8"))
