@@ -392,6 +392,7 @@ VARIANTS = {
     "sum": {"fusion": "sum"},
     "global": {"fusion": "global"},
     "local": {"fusion": "local"},
+    "local-long": {"fusion": "local", "epochs": 80},  # alone it learns slowly
     "drea-off": {"drea": False},
     "paper-nodes": {"look_width": 0},
     **AT_160,
