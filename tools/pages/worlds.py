@@ -1,9 +1,9 @@
 """Mechanisms on the worlds that were made for them, from `results/`."""
 
+import json
 from pathlib import Path
 
 from rsir.experiments import tables, trials
-from rsir.training.weights import model_card
 
 from . import badge, gain, joined, system_name, table, wide
 from .results import attempts
@@ -25,7 +25,7 @@ def ready(folder: Path) -> str:
     """The models that come with the project, from their cards."""
     rows = []
     for path in sorted(folder.glob("*.safetensors"), key=lambda path: path.stem):
-        card = model_card(path.stem)
+        card = card_of(path)
         found = (f"{name} {six['mR']:.1f}" for name, six in card["recalls"].items())
         size = f"{path.stat().st_size / 1e6:.1f}"
         system = system_name(card["method"])
@@ -34,6 +34,13 @@ def ready(folder: Path) -> str:
         return ""
     head = ["name", "system", "mR on test", "seed", "MB"]
     return wide(table(head, rows, right=("seed", "MB")), "first")
+
+
+def card_of(path: Path) -> dict:
+    """`rsir.training.weights.model_card` of a file, without PyTorch."""
+    with path.open("rb") as file:
+        head = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    return json.loads(head["__metadata__"]["card"])
 
 
 def doubtful(lines: list[dict]) -> str:
