@@ -176,17 +176,17 @@ def _tell_cost(jobs, results: Path, force: bool, say) -> None:
 
     every = records.load_records(folder=results)
 
+    def features(record) -> float:
+        return record.seconds.get("features", 0)
+
     def like(job: Job, *names: str) -> list[float]:
         names = "method", "variant", "preset", *names
         wanted = {name: getattr(job, name) for name in names}
         fit = (x for x in every if all(x.facts[k] == v for k, v in wanted.items()))
         return [
-            x.facts.get("rerank", {}).get("seconds", x.seconds["total"] - of(x))
+            x.facts.get("rerank", {}).get("seconds", x.seconds["total"] - features(x))
             for x in fit
         ]
-
-    def of(record) -> float:
-        return record.seconds.get("features", 0)
 
     made: set[Job] = set()
     runs, unknown, hours = Counter(), Counter(), Counter()
@@ -207,7 +207,7 @@ def _tell_cost(jobs, results: Path, force: bool, say) -> None:
         unknown[job.dataset] += cost is None
         hours[job.dataset] += (cost or 0) / 3600
     for name, count in runs.items():
-        read = max((of(x) for x in every if x.dataset == name), default=0) / 3600
+        read = max((features(x) for x in every if x.dataset == name), default=0) / 3600
         hours[name] += read
         say(
             f"{name}: {count} runs, {hours[name]:.1f} h, {read:.1f} h of it features, "

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import weights
 from rsir.data import NAMES, data_root, image_hashes, load_dataset
 from rsir.experiments.records import load_records
 from rsir.experiments.run import digests
@@ -56,10 +57,20 @@ def test_recalls_of_the_card_are_records(card):
         assert recalls == record.recalls["expected"]
 
 
+@pytest.mark.parametrize("name", weights.WORLDS)
+def test_recalls_of_a_world_are_those_of_its_record(name):
+    method, world, variant, seed = weights.WORLDS[name]
+    card, world = model_card(name), f"world-{world}"
+    (recalls,) = (
+        run.recalls["expected"]
+        for run in load_records(method, world, variant)
+        if run.seed == seed
+    )
+    assert card["recalls"] == {world: recalls} and card["seed"] == seed
+
+
 @EACH
 def test_the_page_beside_it_is_the_card(name):
-    import weights
-
     page = (HOME / f"{name}.md").read_text(encoding="utf-8")
     assert page == weights.page(model_card(name))
 
