@@ -450,9 +450,11 @@ PRESETS = {
         "hidden": 512,
         "joint_blocks": 1,
         "joint_share": 0.125,
+        "epochs": 6,
+        "lr": 8e-4,
         "batch": 64,
-        "eval_every": 4,
-        "rerank_top": 10,
+        "eval_every": 6,
+        "rerank_top": 8,
         "precision": "no",
     },
     "cpu": {

@@ -332,8 +332,8 @@ PRESETS = {
         "batch": 64,
         "lr": 3e-4,
         "image_lr": 3e-4,
-        "eval_every": 2,
-        "rerank_top": 16,
+        "eval_every": 4,
+        "rerank_top": 8,
         "precision": "no",
     },
     "cpu": {
