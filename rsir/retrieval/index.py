@@ -46,7 +46,8 @@ KINDS = {
     "binary-hash": "BHash{tables}x{key_bits}",
     "flat": "Flat",
     "hnsw": "HNSW32",
-    "ivf-pq": "IVF{cells},PQ{parts}x{part_bits}",
+    # "np": FAISS would order each table for a pre-filter that nobody here uses
+    "ivf-pq": "IVF{cells},PQ{parts}x{part_bits}np",
 }
 PROBES = 16  # cells that a search looks into
 

@@ -96,7 +96,7 @@ def test_every_kind_finds_neighbours_and_survives_the_disk(
 
 def test_sizes_follow_the_rows():
     assert factory_string("binary-ivf", 128, 10**6) == "BIVF1000"
-    assert factory_string("ivf-pq", 384, 10**6) == "IVF1000,PQ64x8"
+    assert factory_string("ivf-pq", 384, 10**6) == "IVF1000,PQ64x8np"
     assert factory_string("binary-hash", 128, 10**6) == "BHash6x20"
     assert factory_string("OPQ16,Flat", 32, 9) == "OPQ16,Flat"
 
