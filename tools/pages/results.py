@@ -3,6 +3,7 @@
 Until there is a record the page says so.
 """
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -264,9 +265,9 @@ def attempts(root: Path, dataset: str) -> str:
     """What was tried on validation before configs were fixed."""
     lines = [
         [
-            system_name(one["method"]),
-            f"`{one['variant'] or next(iter(variants(one['method'])))}`",
-            f"`{one['changes']}`" if one["changes"] else "–",
+            f"{system_name(one['method'])} "
+            f"`{one['variant'] or next(iter(variants(one['method'])))}` "
+            + " ".join(f"`{x}`" for x in re.split(r" (?=\w+=)", one["changes"]) if x),
             *(one[name] for name in ("seed", "val_mR", "best_epoch")),
             f"{int(one['seconds']) / 60:.1f}",
             f"`{one['commit']}`",
@@ -276,8 +277,15 @@ def attempts(root: Path, dataset: str) -> str:
     ]
     if not lines:
         return ""
-    head = ["system", "row", "changed", "seed", "val mR", "best epoch", "min", "commit"]
-    body = wide(table(head, lines, right=head[3:7]), "first")
+    head = [
+        "row, and what was changed",
+        "seed",
+        "val mR",
+        "best epoch",
+        "min",
+        "commit",
+    ]
+    body = wide(table(head, lines, right=head[1:5]), "first")
     return (
         "```{dropdown} Tried on validation\n\nBefore we fixed a config, we tried "
         "these settings on validation, without the test split. `rsir train ... "

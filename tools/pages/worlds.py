@@ -66,9 +66,10 @@ def measured(lines: list[dict]) -> str:
     for line in lines:
         (method, better), (_, worse) = line["step"]
         control, seeds = line["control"], line["pair"].seeds[0]
-        what = f"{line['mechanism']}, {system_name(method)} `{better}` − `{worse}`"
-        where = f"{line['world'].removeprefix('world-')}, {seeds}"
-        found = gain(line["pair"]), badge(line["verdict"].outcome)
-        rows.append([what, where, *found, gain(control) if control else "–"])
-    head = ["with and without", "world, seeds", "gain", "verdict", "on the control"]
+        what = f"{line['mechanism']}: {system_name(method)} `{better}` − `{worse}`"
+        what += f" on `{line['world'].removeprefix('world-')}`, {seeds} seeds"
+        found = [gain(line["pair"]), gain(control) if control else "–"]
+        found = [text.replace(" [", "<br>[") for text in found]
+        rows.append([what, found[0], badge(line["verdict"].outcome), found[1]])
+    head = ["with and without", "gain", "verdict", "on the control"]
     return wide(table(head, rows), "first")
