@@ -277,14 +277,7 @@ def attempts(root: Path, dataset: str) -> str:
     ]
     if not lines:
         return ""
-    head = [
-        "row, and what was changed",
-        "seed",
-        "val mR",
-        "best epoch",
-        "min",
-        "commit",
-    ]
+    head = ["row, and what changed", "seed", "val mR", "best epoch", "min", "commit"]
     body = wide(table(head, lines, right=head[1:5]), "first")
     return (
         "```{dropdown} Tried on validation\n\nBefore we fixed a config, we tried "
