@@ -203,18 +203,17 @@ def steps(found: list) -> str:
         verdict, pair = step["verdict"], step["pair"]
         seeds = pair.seeds[0] if max(pair.seeds) > 1 else "1, images alone"
         rows = f"`{step['step'].replace(' − ', '` − `')}`"
-        said = badge(verdict.outcome), gain(pair)
-        lines.append([verdict.subject, *said, paper, seeds, rows])
+        lines.append([verdict.subject, gain(pair), paper, seeds, rows])
     if not lines:
         return ""
-    head = ["statement", "outcome", "gain in mR [95 %]", "paper's gain", "seeds"]
+    head = ["statement", "gain in mR [95 %]", "paper's gain", "seeds"]
     return (
-        "**What each part adds**, on this data set alone. The verdict on a claim uses "
-        "all data sets together and is on {doc}`claims`. Each line is a "
-        "{term}`paired comparison` of two rows: both answer the same queries with the "
-        "same seeds. The interval is over test images and, if there are two seeds or "
-        "more, also over seeds. {term}`verdict` explains the outcomes.\n\n"
-        + wide(table([*head, "rows"], lines, right=head[2:]), "first")
+        "**What each part adds**, on this data set alone. There is no verdict here: "
+        "the one on a claim uses all data sets together and is on {doc}`claims`. Each "
+        "line is a {term}`paired comparison` of two rows: both answer the same queries "
+        "with the same seeds. The interval is over test images and, if there are two "
+        "seeds or more, also over seeds.\n\n"
+        + wide(table([*head, "rows"], lines, right=head[1:]), "first")
     )
 
 
