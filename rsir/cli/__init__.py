@@ -4,6 +4,7 @@ Commands import what is heavy inside their functions, so that
 `rsir evaluate` starts without torch.
 """
 
+import logging
 import os
 import sys
 import warnings
@@ -40,6 +41,8 @@ def main() -> None:
     """Run the command; a user error is one line and exit code 2."""
     from rsir.utils.errors import RsirError
 
+    # says what it cannot read without a file's name; our errors give it
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
     warnings.formatwarning = lambda message, *_: f"rsir: warning: {message}\n"
     try:
         root()

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from rsir.data import NAMES, Split, Splits, load_dataset
+from rsir.data.split import DataRepairWarning
 from rsir.data.toy import WORLDS
 from rsir.evaluation.metrics import TIES, positions, recalls_from_ranks
 from rsir.evaluation.ranks import Ranks, compute_ranks
@@ -335,6 +337,8 @@ def run_job(
     run_dir: Path | None = None,
 ) -> None:
     """One run, in this process: train, score test, write the records."""
+    # `work` has said what was repaired in the data
+    warnings.simplefilter("ignore", DataRepairWarning)
     seed_everything(job.seed)
     run_dir = run_dir or job.run_dir()
     splits = load_dataset(job.dataset, root)
