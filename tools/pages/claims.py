@@ -95,8 +95,9 @@ def power(found: list) -> str:
     lines = []
     for dataset, (varies, images, steps) in tables.noise(found).items():
         seeds = tables.CAMPAIGN[dataset]
-        takes = "{:,} pictures, {} seeds".format(*needed(STEP, varies))
-        here = f"{told(varies, images, seeds):.1f} ({images:,} pictures, {seeds} seeds)"
+        takes = "{:,} pictures,<br>{} seeds".format(*needed(STEP, varies))
+        gain_told = f"{told(varies, images, seeds):.1f}"
+        here = f"{gain_told}<br>({images:,} pictures,<br>{seeds} seeds)"
         spreads = f"{varies.images:.1f}", f"{varies.both:.1f}", f"{varies.seeds:.2f}"
         lines.append([dataset_name(dataset), *spreads, steps, takes, here])
     if not lines:
