@@ -187,12 +187,21 @@ def look_of(number: int) -> dict[str, str]:
     return {"marker": MARKS[number % 8], "color": COLOURS[number % 7]}
 
 
-def with_interval(ax, at: float, row, number: int, upright: bool) -> None:
+def look_beside_zero(low: float, high: float) -> dict[str, str]:
+    """Mark and colour of a difference, by where its interval lies."""
+    if low > 0:
+        return {"marker": ">", "color": BLUE}
+    if high < 0:
+        return {"marker": "<", "color": ORANGE}
+    return {"marker": "o", "color": GREY}
+
+
+def with_interval(ax, at: float, row, look: Mapping[str, str], upright: bool) -> None:
     """A value with its interval: `row` is (value, low, high)."""
     value, *ends = row
     for x, more in ((ends, {"marker": "", "alpha": 0.6}), ([value], {})):
         xy = ([at] * len(x), x) if upright else (x, [at] * len(x))
-        ax.plot(*xy, lw=3, ms=7, **look_of(number) | more)
+        ax.plot(*xy, lw=3, ms=7, **look | more)
 
 
 def tie_bars(recalls: Mapping[str, Mapping], title: str = ""):
@@ -264,11 +273,13 @@ def interval_plot(
     Args:
         rows: {name: (value, low, high)}.
         xlabel: of the horizontal axis.
-        zero: draw a line at 0, for differences.
+        zero: differences: draw a line at 0; an interval above it is blue, one
+            below it orange, one that holds it grey.
     """
     fig, ax = plt.subplots(figsize=(WIDTH, 0.9 + 0.38 * len(rows)))
     for at, row in enumerate(rows.values()):
-        with_interval(ax, at, row, at, upright=False)
+        look = look_beside_zero(*row[1:]) if zero else look_of(at)
+        with_interval(ax, at, row, look, upright=False)
         annotate(ax, f"{round(row[0], 1) + 0:.1f}", (row[2], at), (6, 0), va="center")
     if zero:
         ax.axvline(0, color=INK, lw=1)

@@ -115,7 +115,8 @@ def system_panels(
     fig, axes = _panels(panels, 2.9)
     for ax, (title, systems) in zip(axes, panels.items()):
         for name, row in systems.items():
-            with_interval(ax, names.index(name), row, names.index(name), upright=True)
+            at = names.index(name)
+            with_interval(ax, at, row, look_of(at), upright=True)
         ax.axhline(chance[title], color=INK, ls=":", lw=1)
         ax.set_xticks(range(len(names)), names, rotation=90)
         ax.set(title=title, ylim=(0, None), xlim=(-0.5, len(names) - 0.5))
@@ -128,14 +129,15 @@ def cost_plane(panels: Mapping[str, Mapping[str, tuple[float, float]]], *, xlabe
     """Systems `{data set: {system: (cost, value)}}`, one panel a data set."""
     names = _names(panels)
     fig, axes = _panels(panels, 3.2)
+    known = {}
     for ax, (title, systems) in zip(axes, panels.items()):
         for name, (cost, value) in systems.items():
-            at = names.index(name)
-            ax.plot(cost, value, ms=8, **look_of(at))
-            # neighbours in the list are often neighbours in the plane
-            annotate(ax, name, (cost, value), (7, 5 if at % 2 else -13))
-        ax.margins(0.25)
-        ax.set(title=title, xlabel=xlabel, ylabel="mR in %")
+            look = look_of(names.index(name)) | {"ls": "", "ms": 8}
+            (known[name],) = ax.plot(cost, value, **look)
+        ax.margins(0.15)
+        ax.set(title=title, xlabel=xlabel)
+    axes[0].set_ylabel("mR in %")
+    fig.legend([known[x] for x in names], names, loc="outside right center")
     return fig
 
 

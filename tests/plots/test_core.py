@@ -91,6 +91,14 @@ def test_intervals_stand_in_order_from_the_top():
     assert list(ax.lines[-1].get_xdata()) == [0, 0]
 
 
+def test_a_difference_shows_on_which_side_of_zero_it_lies():
+    rows = {"above": (1, 0.5, 2), "below": (-1, -2, -0.5), "open": (1, -1, 3)}
+    (ax,) = plots.interval_plot(rows, zero=True).axes
+    points = [x for x in ax.lines if len(x.get_xdata()) == 1]
+    assert [x.get_marker() for x in points] == [">", "<", "o"]
+    assert len({x.get_color() for x in points}) == 3
+
+
 def test_the_histogram_counts_texts():
     ax = plots.duplicate_histogram([1, 1, 1, 2, 4]).axes[0]
     assert [bar.get_height() for bar in ax.patches] == [3, 1, 0, 1]

@@ -59,9 +59,14 @@ def test_a_system_keeps_its_colour_where_another_is_missing():
     assert [t.get_text() for t in two.get_xticklabels()] == ["a", "b"]
 
 
-def test_the_plane_names_each_point_where_it_lies():
-    (ax,) = cost_plane({"ucm": {"a": (1.0, 40), "b": (9.0, 45)}}, xlabel="minutes").axes
-    assert {t.get_text(): t.xy for t in ax.texts} == {"a": (1.0, 40), "b": (9.0, 45)}
+def test_the_plane_names_every_point_once():
+    panels = {"ucm": {"a": (1.0, 40), "b": (9.0, 45)}, "rsicd": {"b": (2.0, 20)}}
+    fig = cost_plane(panels, xlabel="minutes")
+    one, two = fig.axes
+    assert [(*x.get_xdata(), *x.get_ydata()) for x in one.lines] == [(1, 40), (9, 45)]
+    (legend,) = fig.legends
+    assert [t.get_text() for t in legend.get_texts()] == ["a", "b"]
+    assert legend.legend_handles[1].get_color() == two.lines[0].get_color()
 
 
 def test_a_group_has_its_row_range_and_best_in_each_panel():
