@@ -44,8 +44,8 @@ class Comparison:
     def over(self) -> str:
         """What was resampled: "210 images and 3 seeds", "210 images alone", ..."""
         if max(self.seeds) == 1:
-            runs = " and ".join(map(str, self.runs))
-            return f"{self.n_images} images alone, {runs} runs"
+            runs = "" if max(self.runs) == 1 else ", {} and {} runs".format(*self.runs)
+            return f"{self.n_images} images alone{runs}"
         alone = "" if min(self.seeds) > 1 else " (1: images alone)"
         said = " + ".join(map(str, self.seeds))
         return f"{self.n_images} images and {said} seeds{alone}"

@@ -499,12 +499,12 @@ def worlds_table(found: Sequence[Runs], method: str = "") -> list[dict]:
 
 def world_line(line: dict) -> str:
     """A line of `worlds_table` in words: the gain on the world, and its control's."""
-    said = [f"{line['mechanism']:<32}"]
-    for key, where in (("pair", "world"), ("control", "control")):
+    said = [f"{line['mechanism']:<28}"]
+    for key, where in (("pair", ""), ("control", "control ")):
         if (pair := line[key]) is not None:
             low, high = pair.ci95["mR"]
             gain = f"{pair.difference['mR']:+.2f} [{low:+.2f}, {high:+.2f}]"
-            said.append(f"{where} {gain:<22}")
+            said.append(f"{where}{gain:<21}")
     return " ".join(said if said[1:] else [*said, "not measured"]).rstrip()
 
 
