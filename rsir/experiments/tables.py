@@ -331,6 +331,16 @@ def pooled(found: Sequence[Runs], better: Key, worse: Key, claim: str) -> Pooled
     return Pooled(check_direction(claim, pair, declared=why), pair, tuple(parts))
 
 
+def pools(found: Sequence[Runs], method: str) -> dict[str, Pooled]:
+    """{a claim of a method's paper, in words: its verdict over all data sets}."""
+    papers = {claim.id: claim.line for claim in load_claims()}
+    return {
+        papers[claim]: pooled(found, better, worse, claim)
+        for better, worse, claim in STEPS
+        if better[0] == method and claim in papers
+    }
+
+
 def _pool(*sides) -> Comparison:
     """`pool` of a, b of the first set, a, b of the second, ..."""
     return pool([*zip(sides[::2], sides[1::2])])
@@ -476,6 +486,37 @@ def steps_table(
             line |= {"claim": claim, "quantity": quantity}
             lines.append(line | {"verdict": verdict, "pair": pair})
     return lines
+
+
+def gains_table(found: Sequence[Runs], method: str, more: Iterable = ()):
+    """A DataFrame of every step of a method that has a fresh pair of rows.
+
+    A line for each data set; of a paper's claim, a line "pooled" over all of them
+    and what the paper prints. Gains are points of mR.
+
+    more: steps beside those of `STEPS`, in the same form.
+    """
+    import pandas as pd
+
+    papers = {claim.id: claim for claim in load_claims()}
+    given, lines = pools(found, method), []
+    for better, worse, claim in [*STEPS, *more]:
+        if better[0] != method:
+            continue
+        known = papers.get(claim)
+        step = known.line if known else claim
+        pool = given.get(step) or pooled(found, better, worse, claim)
+        parts = [(part.dataset, part.pair, "") for part in pool.taking_part]
+        if step in given and parts:
+            printed = known.value if known and known.value is not None else ""
+            parts.append((POOLED, pool.pair, printed))
+        for data, pair, printed in parts:
+            low, high = pair.ci95["mR"]
+            numbers = {"gain": pair.difference["mR"], "low": low, "high": high}
+            seeds = " + ".join(map(str, pair.seeds))
+            line = {"step": step, "data": data} | numbers | {"seeds": seeds}
+            lines.append(line | {"printed": printed})
+    return pd.DataFrame(lines, columns="step data gain low high seeds printed".split())
 
 
 def worlds_table(found: Sequence[Runs], method: str = "") -> list[dict]:

@@ -232,6 +232,31 @@ def test_a_pool_has_the_verdict_and_stale_sets_take_no_part(found, tmp_path):
     assert none.verdict is None and none.pair is None and not none.taking_part
 
 
+def test_gains_have_a_line_a_set_and_a_pool_where_a_paper_claims_them(
+    found, tmp_path, monkeypatch
+):
+    for seed in range(3):
+        record(tmp_path, "stub", "rsicd", "plain", 1.5, seed, n=80)
+        record(tmp_path, "stub", "rsicd", "wild", 1.5, seed, n=80)
+    found = tables.load(found[0].runs[0].folder)
+    monkeypatch.setattr(tables, "STEPS", [(WILD, PLAIN, "amfmn-mvsa")])
+    (claim,) = pools = tables.pools(found, "stub")
+    assert claim == "MVSA helps" and tables.pools(found, "amfmn") == {}
+    more = [(PLAIN, WILD, "plain is best"), (PLAIN, ("stub", "deep"), "none of it")]
+    table = tables.gains_table(found, "stub", more)
+    assert list(table.step) == 3 * ["MVSA helps"] + 2 * ["plain is best"]
+    assert list(table.data) == ["ucm", "rsicd", "pooled", "ucm", "rsicd"]
+    assert list(table.printed) == ["", "", 1.68, "", ""]
+    assert list(table.seeds) == ["2", "3", "2 + 3", "2", "3"]
+    pair = pools[claim].pair
+    assert [table.gain[2], table.low[2], table.high[2]] == [
+        pair.difference["mR"],
+        *pair.ci95["mR"],
+    ]
+    assert table.gain[3] == pytest.approx(-table.gain[0])
+    assert tables.gains_table(found, "galr").empty
+
+
 def test_a_pooled_failure_is_declared_as_pooled(found):
     home = found[0].runs[0].folder
     words = "- {claim: amfmn-mvsa, dataset: DATA, variant: plain, why: it is so}"
