@@ -13,12 +13,12 @@ them. But the neighbours are near; those of another modality may lie
 farther. Real codes must be measured for themselves.
 
 The limit. A flat scan must read all codes and count the bits of each.
-Both are measured here, in the same run and on the same codes: the time
-to read them once (the best of several readers), and the time to XOR
-and count them when they lie in the cache, with nothing else done. One
-query at a time cannot be faster than the larger of the two. Below 100,000
-codes a scan is over before the call is, and its ratio to the limit says
-nothing; it is stored, and not printed.
+Both are measured here with NumPy, in the same run and on the same codes: the
+time to read them once (the best of several readers), and the time to XOR and
+count them when they lie in the cache, with nothing else done. The larger of
+the two is what one query costs without FAISS; a loop compiled for the machine
+can count a little faster. Below 100,000 codes a scan is over before the call
+is, and its ratio to the limit says nothing; it is stored, and not printed.
 Memory is asked for in large pages (Linux), as NumPy does anyway, so that
 both sides read alike.
 

@@ -180,7 +180,7 @@ def scale_panels(table: Sequence[Mapping], limits: Sequence[Mapping]):
         table: rows with "kind", "n", "one_query_seconds",
             "queries_per_s" and "recall_at_10".
         limits: rows with "n", "read_seconds" and "count_seconds"; the
-            longer of the two is drawn as the limit of a scan.
+            longer of the two is drawn as "read, count".
     """
     panels = {
         "one_query_seconds": "seconds, one query",
@@ -196,7 +196,7 @@ def scale_panels(table: Sequence[Mapping], limits: Sequence[Mapping]):
     n = [row["n"] for row in limits]
     least = np.array([max(row["read_seconds"], row["count_seconds"]) for row in limits])
     for ax, y in zip(axes, (least, 1 / least)):
-        ax.plot(n, y, "--", color=INK, label="limit of a scan")
+        ax.plot(n, y, "--", color=INK, label="read, count")
     axes[2].set(yscale="linear", ylim=(0, 105))
     labels = axes[0].get_legend_handles_labels()
     fig.legend(*labels, ncols=4, loc="outside lower center")

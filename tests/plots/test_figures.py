@@ -90,7 +90,7 @@ def test_sizes_of_an_index_have_a_panel_each():
     limits = [limit | {"n": n, "read_seconds": n / 1e7} for n in (10, 1000)]
     one, rate, found = scale_panels([dict(zip(facts, r)) for r in rows], limits).axes
     names = [line.get_label() for line in one.lines]
-    assert names == ["flat", "hnsw", "limit of a scan"]
+    assert names == ["flat", "hnsw", "read, count"]
     assert np.allclose(one.lines[2].get_ydata(), [1e-5, 1e-4])
     assert np.allclose(rate.lines[2].get_ydata(), [1e5, 1e4])
     assert found.get_yscale() == "linear" and len(found.lines) == 2
