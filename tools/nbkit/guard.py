@@ -25,7 +25,9 @@ TAGS = set(
     "badge bootstrap knobs cost verdict-live verdict-record solution".split()
 )
 VERDICT = re.compile(
-    r"^\S.* against \S.* range: (reached|below|not comparable)\b", re.MULTILINE
+    r"^\S.*: (reached|below|not comparable|holds|does not hold|smaller than printed"
+    r"|no effect here|not decided)\b",
+    re.MULTILINE,
 )
 ROOTS = "home root Users tmp work content mnt media opt srv usr var private data"
 ROOTS = "|".join([*ROOTS.split(), "scratch", "gpfs", "nfs"])
