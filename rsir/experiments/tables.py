@@ -475,7 +475,8 @@ def steps_table(
     """Every step that is measured, a dict each, data set by data set.
 
     "verdict" is a `Verdict` with the gain (`ours`) and its interval (`low`,
-    `high`) in percent points, "pair" the `Comparison` that it rests on.
+    `high`) in percent points, "pair" the `Comparison` that it rests on, "fresh"
+    whether that is of runs that are not stale.
     """
     lines = []
     for dataset, step, quantity in product(datasets, steps, quantities):
@@ -483,7 +484,9 @@ def steps_table(
         if verdict is not None:
             better, worse, claim = step
             line = {"data": dataset, "step": f"{better[1]} − {worse[1]}"}
-            line |= {"claim": claim, "quantity": quantity}
+            both = (pick(found, key, dataset) for key in (better, worse))
+            fresh = _fresh_sides(*both)[1]
+            line |= {"claim": claim, "quantity": quantity, "fresh": fresh}
             lines.append(line | {"verdict": verdict, "pair": pair})
     return lines
 

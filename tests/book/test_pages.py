@@ -205,6 +205,10 @@ def test_stale_records_are_marked(some):
     assert cells(made, "AMFMN `soft-minilm`")[0].endswith("†")
     assert "AMFMN `soft-minilm` †" in readme.results_table(some)
     assert "stale" in claims.render(some)["claims.md"]
+    assert not cells(made, "MVSA helps")[1].endswith("†")
+    for variant in ("abl-mvsa", "abl-global"):
+        record(some, "amfmn", "rsicd", variant, 2, n_images=1093, modules=old)
+    assert cells(page(some), "MVSA helps")[1].endswith(" †")
 
 
 def test_nothing_is_printed_for_toy_scenes(tmp_path):

@@ -102,6 +102,7 @@ def test_steps_are_paired_on_the_seeds_of_both(found):
     assert line["verdict"] == check_direction("amfmn-mvsa", pair)
     assert (line["data"], line["step"]) == ("ucm", "wild − plain")
     assert line["verdict"].outcome == "holds" and line["pair"] is pair
+    assert line["fresh"]
     both = tables.steps_table(found, steps, quantities=["mR", "t2i R@1"])
     assert [one["quantity"] for one in both] == ["mR", "t2i R@1"]
 

@@ -112,11 +112,7 @@ def power(found: list) -> str:
         "quadratic mean over the steps that have several seeds. The last two columns "
         "show how many are needed, and the smallest gain that the pictures and seeds "
         "of this book can show.\n\n"
-        + wide(
-            table(
-                [*head, f"{STEP} mR takes", "can be shown, mR"], lines, right=head[1:]
-            )
-        )
+        + wide(table([*head, f"{STEP} mR takes", "shows, mR"], lines, right=head[1:]))
     )
 
 

@@ -203,7 +203,8 @@ def steps(found: list) -> str:
         verdict, pair = step["verdict"], step["pair"]
         seeds = pair.seeds[0] if max(pair.seeds) > 1 else "1, images alone"
         rows = f"`{step['step'].replace(' − ', '` − `')}`"
-        lines.append([verdict.subject, gain(pair), paper, seeds, rows])
+        numbers = gain(pair) + ("" if step["fresh"] else " †")
+        lines.append([verdict.subject, numbers, paper, seeds, rows])
     if not lines:
         return ""
     head = ["statement", "gain in mR [95 %]", "paper's gain", "seeds"]
