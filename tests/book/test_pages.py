@@ -319,8 +319,8 @@ def test_sets_have_gains_and_their_pool_has_the_verdict(tmp_path):
     assert mvsa.count("{.verdict") == 1 and rows[2][1].endswith("†")
     assert all(re.match(r"\+\d+\.\d+ \[\+\d", row[1]) for row in rows)
     takes = text.split("**What a gain of 0.5 mR takes**")[1]
-    assert re.fullmatch(r"[\d,]+ pictures, \d+ seeds", cells(takes, "RSICD")[5])
-    assert cells(takes, "UCM-Captions")[6].endswith(" (60 pictures, 5 seeds)")
+    assert re.fullmatch(r"[\d,]+ pictures,<br>\d+ seeds", cells(takes, "RSICD")[5])
+    assert cells(takes, "UCM-Captions")[6].endswith("<br>(60 pictures,<br>5 seeds)")
     assert "RSITMD" not in takes.split("(claims-")[0]  # one seed
 
 
