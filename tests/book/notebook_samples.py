@@ -50,7 +50,11 @@ def good():
         code("plot()", shown("image/png", picture())),
         code("print(mR)", said("mR 20.1\n")),
         code("print(live.line)", said(VERDICT), tags=[*verdict, "verdict-live"]),
-        code("print(record.line)", said(VERDICT), tags=[*verdict, "verdict-record"]),
+        code(
+            "print(one.line)",
+            said("MVSA helps: holds\n"),
+            tags=[*verdict, "verdict-record"],
+        ),
     ]
     cells[5].metadata["mystnb"] = {"image": {"alt": "a line that rises"}}
     for text in (exercise, solution) * 2:
@@ -171,7 +175,9 @@ BAD = [(rule, put(out)) for rule, outs in OUTPUTS.items() for out in outs] + [
     ("verdicts", prints("verdict-live", "mR is fine\n")),
     ("verdicts", prints("verdict-live", "mR 20.1 reached\n")),
     ("verdicts", prints("verdict-live", VERDICT + "mR 21.0\n")),
+    ("verdicts", prints("verdict-live", "MVSA helps: holds\n")),
     ("verdicts", prints("verdict-record")),
+    ("verdicts", prints("verdict-record", "MVSA helps: holds, by 1.2\n")),
     ("forbidden", prose("See /home/ann/notes.txt for more.")),
     ("forbidden", prose("![a picture](https://a.io/b.png)")),
     ("forbidden", prose("<img src='a.png'>")),

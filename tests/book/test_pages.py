@@ -184,6 +184,15 @@ def test_steps_have_gain_and_interval_and_no_verdict(some):
     assert "verdict}" not in " ".join(cells(text, "MVSA helps"))
     assert cells(text, "the modules beat the linear")[2:4] == ["–", "1, images alone"]
     assert "the soft gate beats fusion" not in text  # no such row
+    assert "Below zero" not in text
+    (some / "results/declared.yml").write_text(
+        "- {claim: amfmn-dynamic-margin, dataset: rsicd, variant: soft-minilm, "
+        "why: the stronger one was made so}"
+    )
+    why = page(some).split("Below zero, and why we think so:")[1]
+    assert why.startswith(
+        "\n\n- the dynamic margin helps: The stronger one was made so."
+    )
 
 
 def test_commands_are_exact_and_cover_the_seeds(some):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rsir.evaluation.metrics import KS, random_baseline
 from rsir.experiments import tables, trials
+from rsir.experiments.claims import FAILURES
 from rsir.experiments.records import BENCH
 from rsir.models import variants
 
@@ -194,7 +195,7 @@ def against_reported(heads: list) -> list[str]:
 
 def steps(found: list) -> str:
     """Each module's gain with its paired interval."""
-    lines = []
+    lines, why = [], []
     printed = {claim.id: claim for claim in tables.load_claims()}
     for step in tables.steps_table(found, datasets=[found[0].dataset]):
         claim, paper = printed.get(step["claim"]), "–"
@@ -205,6 +206,8 @@ def steps(found: list) -> str:
         rows = f"`{step['step'].replace(' − ', '` − `')}`"
         numbers = gain(pair) + ("" if step["fresh"] else " †")
         lines.append([verdict.subject, numbers, paper, seeds, rows])
+        if verdict.outcome in FAILURES and verdict.declared:
+            why.append(f"- {verdict.subject}: {sentence(verdict.declared)}")
     if not lines:
         return ""
     head = ["statement", "gain in mR [95 %]", "paper's gain", "seeds"]
@@ -215,6 +218,8 @@ def steps(found: list) -> str:
         "with the same seeds. The interval is over test images and, if there are two "
         "seeds or more, also over seeds.\n\n"
         + wide(table([*head, "rows"], lines, right=head[1:]), "first")
+        + ("\n\nBelow zero, and why we think so:\n\n" if why else "")
+        + "\n".join(why)
     )
 
 
