@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from collections import Counter
@@ -337,6 +338,7 @@ def run_job(
     run_dir: Path | None = None,
 ) -> None:
     """One run, in this process: train, score test, write the records."""
+    _end_with_parent()
     # `work` has said what was repaired in the data
     warnings.simplefilter("ignore", DataRepairWarning)
     seed_everything(job.seed)
@@ -362,6 +364,18 @@ def run_job(
     # the records stand: keep the weights, not what training needs
     for state in run_dir.glob("state-*"):
         shutil.rmtree(state)
+
+
+def _end_with_parent() -> None:
+    """A queue that is killed leaves no run behind, which would write beside its next."""
+    if (parent := multiprocessing.parent_process()) is None:
+        return
+
+    def wait():
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def write_measured(facts: dict, ranks: Ranks, splits: Splits, results: Path) -> Path:

@@ -491,19 +491,17 @@ def steps_table(
     return lines
 
 
-def gains_table(found: Sequence[Runs], method: str, more: Iterable = ()):
+def gains_table(found: Sequence[Runs], method: str):
     """A DataFrame of every step of a method that has a fresh pair of rows.
 
     A line for each data set; of a paper's claim, a line "pooled" over all of them
     and what the paper prints. Gains are points of mR.
-
-    more: steps beside those of `STEPS`, in the same form.
     """
     import pandas as pd
 
     papers = {claim.id: claim for claim in load_claims()}
     given, lines = pools(found, method), []
-    for better, worse, claim in [*STEPS, *more]:
+    for better, worse, claim in STEPS:
         if better[0] != method:
             continue
         known = papers.get(claim)

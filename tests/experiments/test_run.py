@@ -380,6 +380,32 @@ def test_a_folder_of_another_run_is_refused(made, splits, small, monkeypatch):
         run_job(Job("stub", "toy", "toy", "plain+mr", 1), small, "c" * 40)
 
 
+QUEUE = """
+import multiprocessing, time
+from rsir.experiments import run
+
+def work():
+    run._end_with_parent()
+    print("begun", flush=True)
+    time.sleep(30)
+    print("still here", flush=True)
+
+if __name__ == "__main__":
+    child = multiprocessing.get_context("spawn").Process(target=work)
+    child.start()
+    child.join()
+"""
+
+
+def test_a_run_ends_with_the_queue_that_began_it(tmp_path):
+    file = tmp_path / "a_queue.py"
+    file.write_text(QUEUE)
+    begun = subprocess.Popen([sys.executable, file], stdout=subprocess.PIPE, text=True)
+    assert begun.stdout.readline() == "begun\n"
+    begun.kill()
+    assert begun.communicate()[0] == ""  # closed when the run has ended
+
+
 def test_both_directions_for_themselves():
     draw = np.random.default_rng(0)
     scores, owner = draw.random((12, 24)).astype("f4"), np.repeat(np.arange(12), 2)

@@ -240,11 +240,11 @@ def test_gains_have_a_line_a_set_and_a_pool_where_a_paper_claims_them(
         record(tmp_path, "stub", "rsicd", "plain", 1.5, seed, n=80)
         record(tmp_path, "stub", "rsicd", "wild", 1.5, seed, n=80)
     found = tables.load(found[0].runs[0].folder)
-    monkeypatch.setattr(tables, "STEPS", [(WILD, PLAIN, "amfmn-mvsa")])
+    ours = [(PLAIN, WILD, "plain is best"), (PLAIN, ("stub", "deep"), "none of it")]
+    monkeypatch.setattr(tables, "STEPS", [(WILD, PLAIN, "amfmn-mvsa"), *ours])
     (claim,) = pools = tables.pools(found, "stub")
     assert claim == "MVSA helps" and tables.pools(found, "amfmn") == {}
-    more = [(PLAIN, WILD, "plain is best"), (PLAIN, ("stub", "deep"), "none of it")]
-    table = tables.gains_table(found, "stub", more)
+    table = tables.gains_table(found, "stub")
     assert list(table.step) == 3 * ["MVSA helps"] + 2 * ["plain is best"]
     assert list(table.data) == ["ucm", "rsicd", "pooled", "ucm", "rsicd"]
     assert list(table.printed) == ["", "", 1.68, "", ""]
