@@ -349,7 +349,7 @@ def test_a_row_on_the_part_is_named_and_not_comparable(tmp_path):
     text = claims.render(tmp_path)["claims.md"]
     row = cells(text, "Re-run five times, AMFMN reaches a mean mR of 31.66")
     assert row[1].startswith("[not comparable]")
-    assert "AMFMN `soft-gru` on RSITMD (rebuilt part)" in row[1]
+    assert "AMFMN `soft-gru`<br>on RSITMD (rebuilt part)" in row[1]
     assert "{tab-item} RSITMD (rebuilt part)" in page(tmp_path)
 
 

@@ -49,7 +49,7 @@ def outcomes(found: list, claim: Claim, root: Path) -> list[Outcome]:
         made = []
         for one, verdict in tables.held(found, claim):
             part = one.dataset != claim.dataset.lower()
-            row = name_of(one) + (f" on {dataset_name(one.dataset)}" if part else "")
+            row = name_of(one) + (f"<br>on {dataset_name(one.dataset)}" if part else "")
             made.append(Outcome(one.dataset, verdict, row, spread(one)))
         return made
     step = tables.claim_step(claim.id)
@@ -102,7 +102,7 @@ def power(found: list) -> str:
         lines.append([dataset_name(dataset), *spreads, steps, takes, here])
     if not lines:
         return ""
-    head = ["data set", "image", "image and seed", "seed", "steps"]
+    head = ["data set", "image", "image<br>and seed", "seed", "steps"]
     return (
         f"**What a gain of {STEP} mR takes**: how many test pictures and seeds does "
         "an experiment need to show such a gain in four of five cases? The first "
